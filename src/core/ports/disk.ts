@@ -1,0 +1,59 @@
+/**
+ * Disks as a port, so that tests can lose power between any two lines.
+ *
+ * Durability follows POSIX: bytes are durable after `DiskFile.sync`; a name (created, renamed or removed) is durable after
+ * `syncDirectory` of the directory that holds it. Every method rejects with the platform's error (`code` is an errno
+ * name such as ENOENT); callers translate with `fromErrno`.
+ */
+export interface Disk {
+  open(path: string, flags: OpenFlags): Promise<DiskFile>;
+  /** Replaces `to` atomically when it exists. */
+  rename(from: string, to: string): Promise<void>;
+  /** A second name for a file; rejects with EEXIST when `to` exists. */
+  link(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  makeDirectory(path: string): Promise<void>;
+  removeDirectory(path: string): Promise<void>;
+  /** Names in no particular order. */
+  readDirectory(path: string): Promise<DirectoryName[]>;
+  stat(path: string): Promise<DiskStat>;
+  syncDirectory(path: string): Promise<void>;
+  /** Bytes free for this process and bytes in all. */
+  space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
+}
+
+/**
+ * `read`: existing, for reading. `create`: must not exist, for writing. `update`: existing, for reading and writing.
+ */
+export type OpenFlags = "read" | "create" | "update";
+
+export interface DirectoryName {
+  readonly name: string;
+  readonly kind: DiskKind;
+}
+
+export type DiskKind = "file" | "directory" | "other";
+
+export interface DiskStat {
+  readonly kind: DiskKind;
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  /** Changes whenever the content may have changed: device, inode, size and modification time in nanoseconds. */
+  readonly identity: string;
+}
+
+export interface DiskFile {
+  /** Fills `buffer` from `position`; resolves with how much there was, 0 at the end. */
+  read(buffer: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `buffers` in order at `position`; rejects when the disk took less. */
+  write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  stat(): Promise<DiskStat>;
+  /** Extended attribute by full name (`user.globalfs`); undefined when there is none. */
+  getAttribute(name: string): Promise<Uint8Array | undefined>;
+  /** Rejects with ENOTSUP where the file system keeps none. */
+  setAttribute(name: string, value: Uint8Array): Promise<void>;
+  /** Data, size and attributes are on the disk when it resolves. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}

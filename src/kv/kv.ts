@@ -1,0 +1,123 @@
+/**
+ * The Kv port: an ordered, transactional map of bytes to bytes. All durable state of GlobalFS lives behind it.
+ *
+ * Keys sort as unsigned bytes. Transactions are serializable, and a transaction that was acknowledged survives kill -9 and power loss.
+ * Keys are 1 to 1,900 bytes; a value is at most 1 MiB; one transaction stages at most 16 MiB and 100,000 writes: an engine
+ * refuses more with `TooLarge` and changes nothing.
+ *
+ * Work on it is written as *programs*: generator functions that yield their reads and stage their writes.
+ *
+ *     const program = function* (tx: Transaction): Program<boolean> {
+ *       const found = yield* tx.get(key);
+ *       if (found !== undefined) return false;
+ *       tx.put(key, value);
+ *       return true;
+ *     };
+ *     const created = await kv.transact(program);
+ *
+ * A program touches no clock, no chance and no I/O, and may run more than once: an engine that works optimistically runs it
+ * again when another commit came between. A program that throws commits nothing, and the error reaches the caller as it was thrown.
+ */
+export type Key = Uint8Array;
+export type Value = Uint8Array;
+
+export interface KvEntry {
+  readonly key: Key;
+  readonly value: Value;
+}
+
+/** Keys from `start` (inclusive) to `end` (exclusive). */
+export interface KeyRange {
+  readonly start: Key;
+  readonly end: Key;
+}
+
+export interface RangeQuery extends KeyRange {
+  /** At most this many entries come back, 1 to 10,000; page with the last key to go on. */
+  readonly limit: number;
+  /** From the end downwards. */
+  readonly reverse?: boolean;
+}
+
+export type KvRead =
+  | { readonly kind: "get"; readonly key: Key }
+  | { readonly kind: "range"; readonly query: RangeQuery };
+export type KvAnswer = Value | undefined | KvEntry[];
+
+/** A program in progress: it yields reads and is resumed with their answers. */
+export type Program<T> = Generator<KvRead, T, KvAnswer>;
+
+export interface Reader {
+  get(key: Key): Program<Value | undefined>;
+  range(query: RangeQuery): Program<KvEntry[]>;
+}
+
+/** Reads see the writes that the same transaction staged before them. */
+export interface Transaction extends Reader {
+  /** With `lease`, the key vanishes when that lease ends. */
+  put(key: Key, value: Value, options?: { readonly lease?: LeaseId }): void;
+  delete(key: Key): void;
+  /**
+   * Puts `value` under `prefix` followed by eight bytes that sort in commit order across all appends; the key exists only
+   * once the transaction committed, so a read in the same transaction does not see it.
+   */
+  append(prefix: Key, value: Value): void;
+}
+
+export type LeaseId = string;
+
+/** Ephemeral keys: they live as long as their holder keeps the lease alive. */
+export interface KvLease {
+  readonly id: LeaseId;
+  /** Aborts when the lease ended, whoever ended it: its keys are gone or will be. */
+  readonly lost: AbortSignal;
+  /** Extends by the lease's time to live; rejects with `StaleEpoch` once the lease ended. */
+  keepAlive(): Promise<void>;
+  /** Removes its keys now. */
+  release(): Promise<void>;
+}
+
+export interface WatchEvent {
+  readonly key: Key;
+  /** Undefined when the key was deleted. */
+  readonly value: Value | undefined;
+}
+
+/** One committed transaction's changes within the watched range, in commit order. */
+export interface WatchBatch {
+  readonly revision: number;
+  readonly events: readonly WatchEvent[];
+}
+
+export interface WatchOptions {
+  /** Begin after this revision; absent: from now. Rejects with `StaleEpoch` when the engine no longer remembers that far: read again, then watch. */
+  readonly afterRevision?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Kv {
+  readonly engine: string;
+  /** Runs a read-only program against one consistent snapshot. */
+  view<T>(program: (tx: Reader) => Program<T>): Promise<T>;
+  /**
+   * Runs a program and commits what it staged, all or nothing; resolves when that is durable. Rejects with `Conflict` (retry
+   * safe) when contention outlasted the engine's retries, `NoSpace` when the disk is full, `Unavailable` when the engine is out of reach.
+   */
+  transact<T>(program: (tx: Transaction) => Program<T>): Promise<T>;
+  /** `view` without a promise, on engines whose data is in this process; undefined elsewhere. */
+  readonly viewSync?: <T>(program: (tx: Reader) => Program<T>) => T;
+  /** The revision of the newest commit; grows by at least one with each. */
+  revision(): Promise<number>;
+  /** Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound. */
+  watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchBatch>;
+  lease(ttlMs: number): Promise<KvLease>;
+  /** Sizes for `info` and metrics. */
+  stats(): Promise<KvStats>;
+  /** Waits for running transactions; later calls reject with `Unavailable`. */
+  close(): Promise<void>;
+}
+
+export interface KvStats {
+  readonly entries: number;
+  readonly sizeBytes: number;
+}

@@ -1,0 +1,52 @@
+import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
+
+/** A durable unit of background work. Rows are in the KV, written in the transaction that made the work necessary. */
+
+/**
+ * replicate: bring a version's bytes to `site`. remove: delete an object that no live copy owns. relocate: move a renamed file's
+ * object to its native key. repair: put the committed version back where other bytes landed. verify: read a copy back and compare.
+ */
+export type JobKind = "replicate" | "remove" | "relocate" | "repair" | "verify";
+
+/** waiting: ready or waiting for `notBeforeMs`. paused: by a person. done and canceled rows are kept for a while, to be looked at. */
+export type JobState = "waiting" | "running" | "paused" | "done" | "failed" | "canceled";
+
+export interface JobSpec {
+  readonly kind: JobKind;
+  /** The file's path when the job was made, for people and for per-key order. */
+  readonly path: FilePath;
+  readonly inode: Inode;
+  readonly versionId: VersionId;
+  /** Where the work happens. */
+  readonly site: SiteName;
+  /** replicate, repair: the site to read from; absent: the best one at that moment. */
+  readonly from?: SiteName;
+  /** The object's key at `site`: written, removed, or moved away from. */
+  readonly key: string;
+  /** remove: only while the object still has this content. */
+  readonly etag?: string;
+  readonly sizeBytes: number;
+  /** Lower goes first; a person's request is 0, policy work 10, housekeeping 20. */
+  readonly priority: number;
+}
+
+export interface Job extends JobSpec {
+  readonly id: JobId;
+  readonly state: JobState;
+  readonly createdMs: number;
+  readonly changedMs: number;
+  readonly attempts: number;
+  /** Not before this moment, after a failure. */
+  readonly notBeforeMs: number;
+  /** Why the last attempt failed, or why it waits; one sentence. */
+  readonly reason?: string;
+  readonly bytesDone: number;
+  /** Resumable transfers: the upload at the target and the parts that have arrived. */
+  readonly upload?: { readonly uploadId: string; readonly partSizeBytes: number };
+}
+
+/** A job as it moves, with what only the process that runs it knows. */
+export interface JobProgress extends Job {
+  readonly bytesPerSecond?: number;
+  readonly etaSeconds?: number;
+}

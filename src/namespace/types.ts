@@ -1,0 +1,134 @@
+import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+
+/** What the catalog knows. `docs/formats.md` says how each of these lies in the KV. */
+
+export type FileKind = "file" | "directory" | "symlink";
+
+/**
+ * present: the site holds exactly this version's bytes, verified. foreign: adopted as found, not written by us.
+ * pending: a job will bring them. stale: the site is known to hold other bytes under this key. failed: a job gave up; `reason` says why.
+ */
+export type CopyState = "present" | "foreign" | "pending" | "stale" | "failed";
+
+/** A version's bytes at one site. */
+export interface Copy {
+  readonly site: SiteName;
+  /** The object's key at the site: the file's path when it was written, until a relocate job moved it. */
+  readonly key: string;
+  readonly state: CopyState;
+  /** What the site calls the content, for `If-Match`; absent until it is there. */
+  readonly etag?: string;
+  readonly changedMs: number;
+  /** One sentence, for states that wait or failed. */
+  readonly reason?: string;
+}
+
+/** The immutable content of a file at one moment. Only `copies` moves. */
+export interface FileVersion {
+  readonly id: VersionId;
+  readonly sizeBytes: number;
+  /** What HTTP shows: a plain MD5 when one was computed, else 32 hex digits and `-1`, so that no client takes it for an MD5. */
+  readonly etag: string;
+  /** Hex; absent for adopted objects whose site kept none. */
+  readonly sha256?: string;
+  readonly contentType?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly createdMs: number;
+  readonly copies: readonly Copy[];
+}
+
+export interface FileRecord {
+  readonly inode: Inode;
+  readonly kind: FileKind;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Names that lead here; a directory has one. */
+  readonly linkCount: number;
+  readonly createdMs: number;
+  readonly modifiedMs: number;
+  readonly changedMs: number;
+  /** Directories: made only because an object needed it; it goes when its last entry goes, as S3 users expect. */
+  readonly implicit?: boolean;
+  /** Directories: where it hangs, so that a path can be told from an inode. */
+  readonly parent?: { readonly inode: Inode; readonly name: string };
+  /** Symlinks. */
+  readonly target?: string;
+  /** Files. */
+  readonly version?: FileVersion;
+}
+
+/** A remembered delete: foreign objects under the key that are not newer stay invisible. */
+export interface Tombstone {
+  readonly path: FilePath;
+  readonly deletedMs: number;
+  /** The version that was removed, and the content its copies had, so that a late copy of the same bytes is recognised. */
+  readonly versionId: VersionId;
+  readonly etags: readonly string[];
+}
+
+/** What a write requires of the name it lands on. Checked in the transaction that commits. */
+export type Expectation =
+  | { readonly kind: "any" }
+  | { readonly kind: "absent" }
+  /** The current version has this id. */
+  | { readonly kind: "version"; readonly id: VersionId }
+  /** The current version's etag is one of these; `*` is any. */
+  | { readonly kind: "etag"; readonly etags: readonly string[] };
+
+export interface CommitVersion {
+  readonly path: FilePath;
+  readonly version: FileVersion;
+  readonly expect: Expectation;
+  readonly nowMs: number;
+  /** An id for the file if the path is new, and for each directory that has to be made. */
+  readonly nextInode: () => Inode;
+}
+
+export interface Committed {
+  readonly file: FileRecord;
+  /** The version this one replaced. */
+  readonly previous?: FileVersion;
+  /** Copies of the previous version whose object no copy of the new one will overwrite: somebody must remove them. */
+  readonly orphans: readonly Copy[];
+}
+
+export interface Removed {
+  readonly file: FileRecord;
+  /** Empty while other hard links still name the file. */
+  readonly orphans: readonly Copy[];
+}
+
+export interface ListQuery {
+  readonly prefix: string;
+  readonly delimiter?: "/";
+  /** Only names after this key, in UTF-8 byte order. A value that ends in `/` and was a common prefix skips all below it. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** Files and explicit directories (whose key ends in `/`) in exact S3 key order. Symlinks are files to a listing. */
+export interface ListedFile {
+  readonly key: string;
+  readonly file: FileRecord;
+}
+
+export interface ListPage {
+  readonly files: readonly ListedFile[];
+  readonly prefixes: readonly string[];
+  /** Pass as `after` for the next page; absent on the last. */
+  readonly next?: string;
+}
+
+export type ChangeKind = "created" | "updated" | "removed" | "renamed" | "copy";
+
+/** One line of the change feed. */
+export interface Change {
+  readonly kind: ChangeKind;
+  readonly path: FilePath;
+  /** For `renamed`: the path it had. */
+  readonly from?: FilePath;
+  readonly inode: Inode;
+  readonly versionId?: VersionId;
+  readonly atMs: number;
+}

@@ -1,0 +1,29 @@
+import type { SiteName } from "../core/ids.ts";
+import type { Store } from "./store.ts";
+
+/** primary: authoritative, written synchronously. burst: cloud overflow, replicated to. backup: read when nothing else has it. */
+export type SiteRole = "primary" | "backup" | "burst";
+
+export const SITE_ROLES: readonly SiteRole[] = ["primary", "backup", "burst"];
+
+/** A named place that stores data, as the rooms above see it. */
+export interface Site {
+  readonly name: SiteName;
+  readonly role: SiteRole;
+  /** With all its layers on. */
+  readonly store: Store;
+  /** `merge`: objects that GlobalFS did not write show in listings and are adopted when read. `ignore`: only the catalog counts. */
+  readonly foreign: "merge" | "ignore";
+  /** What the operator said of the line to this site; used until latency has been measured. */
+  readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
+  /** A label a person recognises, such as `s3://bucket` or `file:///data`; no secrets. */
+  readonly label: string;
+}
+
+/** The sites of this moment. Sites come and go at run time, so nobody keeps a list across an await. */
+export interface SiteDirectory {
+  /** Undefined once the site was removed. */
+  find(name: SiteName): Site | undefined;
+  /** In the order they were configured. */
+  list(): readonly Site[];
+}

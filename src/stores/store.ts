@@ -1,0 +1,192 @@
+/**
+ * The Store port: objects under keys at one site. Drivers implement it, layers wrap it.
+ *
+ * Contract for every method:
+ * - Keys are UTF-8 strings of 1 to 1,024 bytes without NUL. Any such key works, also `a` beside `a/b`, `..` or a trailing slash; a
+ *   driver encodes what its medium cannot name.
+ * - Errors are `GfsError`s, translated at the driver's edge. `NotFound` is an answer, not a failure.
+ * - `ctx.signal` stops the work; nothing half-made stays visible.
+ * - A resolved write is durable at the site and visible to the next read and list through the same store.
+ * - A driver that cannot do something throws `Unsupported` before it changes anything, and says so in `capabilities`.
+ */
+import type { Ctx } from "../core/context.ts";
+
+/** Opaque; equal when the content is equal for sure, without quotes. */
+export type ETag = string;
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly etag: ETag;
+  readonly modifiedMs: number;
+  readonly contentType?: string;
+  /** Lower-case names without any `x-amz-meta-` prefix. A listing may leave it empty. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Hex SHA-256 of the whole content, where the site kept one. */
+  readonly sha256?: string;
+}
+
+/** `start` inclusive, `end` exclusive; `end` absent: to the end. `suffix`: the last so many bytes. */
+export type ByteRange = { readonly start: number; readonly end?: number } | { readonly suffix: number };
+
+export interface ObjectBody {
+  readonly info: ObjectInfo;
+  /** What the stream holds of the object: `start` inclusive, `end` exclusive. */
+  readonly start: number;
+  readonly end: number;
+  /** Consume it to the end, or stop iterating, or call `cancel`; each frees the connection or file. */
+  readonly stream: AsyncIterable<Uint8Array>;
+  cancel(): void;
+}
+
+export interface GetOptions {
+  /** A range that begins at or after the end is `RangeNotSatisfiable`. */
+  readonly range?: ByteRange;
+  /** `PreconditionFailed` when the object is another one by now. */
+  readonly ifMatch?: ETag;
+}
+
+/** On writes: the object must (not) be there. `ifMatch` on an absent object is `PreconditionFailed`. */
+export interface WriteConditions {
+  readonly ifMatch?: ETag;
+  readonly ifNoneMatch?: "*";
+}
+
+export interface WriteAttributes {
+  readonly contentType?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A write in two steps, so that several sites can have all the bytes before any shows them. `seal` makes the bytes durable
+ * and checks them; only `commit` makes the object appear, replacing an older one at once. Nothing is visible before it,
+ * and `abort` (idempotent, also after a failure) leaves no trace. What a crash leaves behind, `sweep` removes.
+ */
+export interface StagedWrite {
+  /** Resolves when the site can take more: the caller awaits it, one write at a time. The chunk may be reused afterwards. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** `sha256` and `metadata` known only at the end; kept where the site can still take them. */
+  seal(final?: { readonly sha256?: string; readonly metadata?: Readonly<Record<string, string>> }): Promise<void>;
+  commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo>;
+  abort(): Promise<void>;
+}
+
+export interface StageOptions extends WriteAttributes {
+  /** When known, drivers choose part sizes by it and `seal` rejects with `IncompleteBody` for any other length. */
+  readonly sizeBytes?: number;
+}
+
+export interface PartInfo {
+  /** 1 to 10,000. */
+  readonly partNumber: number;
+  readonly sizeBytes: number;
+  readonly etag: ETag;
+}
+
+export interface MultipartOptions extends WriteAttributes {
+  /** Every part but the last has this size, at least `capabilities.multipart.minPartBytes`. */
+  readonly partSizeBytes: number;
+  readonly sha256?: string;
+}
+
+export interface MultipartUpload {
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+/** A body that can be sent again, so that a retry is honest. */
+export interface PartBody {
+  readonly sizeBytes: number;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface ListQuery {
+  readonly prefix?: string;
+  /** Only "/" . Keys that hold it after the prefix are rolled up into `prefixes`. */
+  readonly delimiter?: "/";
+  /** Only keys after this one (in byte order) come back. */
+  readonly after?: string;
+  /** From the previous page of the same query; cheaper than `after`. */
+  readonly continuation?: string;
+  /** 1 to 1,000. Objects and prefixes count together. */
+  readonly limit: number;
+}
+
+export interface ListPage {
+  /** Both in the order of their UTF-8 bytes. */
+  readonly objects: readonly ObjectInfo[];
+  readonly prefixes: readonly string[];
+  /** Absent on the last page. */
+  readonly continuation?: string;
+}
+
+export interface DeleteOutcome {
+  readonly key: string;
+  readonly error?: Error;
+}
+
+export interface StoreCapabilities {
+  /** `If-Match` and `If-None-Match: *` are enforced on writes, not only accepted. */
+  readonly conditionalWrites: boolean;
+  readonly conditionalReads: boolean;
+  readonly ranges: boolean;
+  readonly userMetadata: boolean;
+  /** Absent where uploads in parts are not possible. */
+  readonly multipart?: { readonly minPartBytes: number; readonly maxPartBytes: number; readonly maxParts: number };
+  readonly serverSideCopy: boolean;
+  readonly presign: boolean;
+  readonly maxObjectBytes: number;
+  /** Whether `after` costs a seek or a scan of what comes before it. */
+  readonly listAfter: "seek" | "scan";
+}
+
+export interface PresignQuery {
+  readonly method: "GET" | "PUT" | "HEAD";
+  /** 1 to 604,800. */
+  readonly expiresSeconds: number;
+}
+
+export interface Store {
+  /** The driver's name: file, memory, s3, azure. */
+  readonly driver: string;
+  readonly capabilities: StoreCapabilities;
+  head(ctx: Ctx, key: string): Promise<ObjectInfo>;
+  get(ctx: Ctx, key: string, options?: GetOptions): Promise<ObjectBody>;
+  /** Opens a write in two steps. The way every object gets here, save by `multipart`. */
+  stage(ctx: Ctx, key: string, options?: StageOptions): Promise<StagedWrite>;
+  createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload>;
+  /** Sending a part again replaces it. Parts go up in any order, and in parallel. */
+  uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo>;
+  /** The parts that have arrived, by number. `NotFound` when the upload was completed or aborted. */
+  listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]>;
+  completeMultipart(
+    ctx: Ctx,
+    upload: MultipartUpload,
+    parts: readonly PartInfo[],
+    conditions?: WriteConditions,
+  ): Promise<ObjectInfo>;
+  /** Idempotent. */
+  abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void>;
+  /** Within the site, without moving bytes through this process. Keeps content type and metadata unless new ones are given. */
+  copy(
+    ctx: Ctx,
+    from: string,
+    to: string,
+    options?: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag },
+  ): Promise<ObjectInfo>;
+  /** An absent object is success. With `ifMatch`, another object under the key is `PreconditionFailed` and stays. */
+  delete(ctx: Ctx, key: string, options?: { readonly ifMatch?: ETag }): Promise<void>;
+  /** One outcome a key, in order; at most 1,000 keys. */
+  deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]>;
+  list(ctx: Ctx, query: ListQuery): Promise<ListPage>;
+  /** An address that works without credentials for a while. */
+  presign(ctx: Ctx, key: string, query: PresignQuery): Promise<string>;
+  /** Reaches the medium with the credentials at hand and changes nothing; rejects with what is wrong. The health check. */
+  check(ctx: Ctx): Promise<void>;
+  /** Removes what staged writes and multipart uploads older than `olderThanMs` left behind; resolves with how many. */
+  sweep(ctx: Ctx, olderThanMs: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** A layer wraps a store and is a store. `stores/layers/stack.ts` holds their order. */
+export type StoreLayer = (inner: Store) => Store;
