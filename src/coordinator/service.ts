@@ -35,7 +35,8 @@ export interface ObjectRead {
   readonly notModified: boolean;
   /**
    * Reads one range of this very version; several may be read one after the other. Undefined: the whole object. A range that
-   * cannot be satisfied throws `RangeNotSatisfiable` at once, before any byte.
+   * cannot be satisfied throws `RangeNotSatisfiable` at once, before any byte. `Conflict` means that the file changed since
+   * it was looked up: call `readObject` again.
    */
   open(range?: ByteRange): Promise<OpenedRange>;
 }
@@ -47,6 +48,8 @@ export interface OpenedRange {
   /** Consume it, or stop iterating, or `cancel`. */
   readonly stream: AsyncIterable<Uint8Array>;
   cancel(): void;
+  /** The same bytes as `stream`, when they are in memory already. Whoever takes them need not touch the stream. */
+  readonly bytes?: Uint8Array;
   /** `cache` or the site's name. */
   readonly source: string;
 }

@@ -1,0 +1,154 @@
+import { forEachBounded } from "../core/async/for-each.ts";
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError } from "../core/errors.ts";
+import type { FilePath, VersionId } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
+import {
+  commitVersion,
+  type Copy,
+  type FileRecord,
+  type FileVersion,
+  findFile,
+  findOwner,
+  findTombstone,
+  type Tombstone,
+} from "../namespace/index.ts";
+import type { ObjectInfo, Site } from "../stores/index.ts";
+import { shownEtag, userMetadata } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+
+/** Objects that are at a site but not in the catalog: from before, from other tools, or from a write that lost its process. */
+
+export interface FoundObject {
+  readonly site: Site;
+  readonly info: ObjectInfo;
+}
+
+const PARALLEL_SITES = 8;
+const VERSION_ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+/** Tombstones beat foreign objects that are not newer, and late copies of the very content that was deleted. */
+export function isBuried(tombstone: Tombstone | undefined, info: ObjectInfo): boolean {
+  if (tombstone === undefined) return false;
+  const deletedVersion = info.metadata["globalfs-version"] === tombstone.versionId;
+  return deletedVersion || info.modifiedMs <= tombstone.deletedMs || tombstone.etags.includes(info.etag);
+}
+
+/** Whether an object at a site is nobody's yet and may show under its key. */
+export function* isAdoptable(tx: Reader, found: FoundObject): Program<boolean> {
+  const path = found.info.key as FilePath;
+  if ((yield* findOwner(tx, found.site.name, path)) !== undefined) return false;
+  return !isBuried(yield* findTombstone(tx, path), found.info);
+}
+
+/**
+ * Asks every site that takes part, in routing order; the first in that order that has the object wins. A primary that cannot be
+ * asked makes the answer unknown, and that is said: a file must not seem absent because its site is down.
+ */
+export async function adoptFromSites(parts: Parts, ctx: Ctx, path: FilePath): Promise<FileRecord | undefined> {
+  const route = parts.router.routeRead(path);
+  const asked = route.sites.filter((site) => site.foreign === "merge");
+  const silent = new Map<string, unknown>();
+  for (const skipped of route.skipped) {
+    const site = parts.sites.find(skipped.site);
+    if (site?.foreign === "merge" && site.role === "primary") silent.set(site.name, skipped.reason);
+  }
+  const answers = new Map<string, ObjectInfo>();
+  await forEachBounded(asked, PARALLEL_SITES, async (site) => {
+    try {
+      answers.set(site.name, await site.store.head(ctx, path));
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      if (!isGfsError(error, "NotFound") && site.role === "primary") silent.set(site.name, error);
+    }
+  });
+  const found: FoundObject[] = [];
+  for (const site of asked) {
+    const info = answers.get(site.name);
+    if (info !== undefined) found.push({ site, info });
+  }
+  if (found.length > 0) {
+    const adopted = await adopt(parts, path, found);
+    if (adopted !== undefined) return adopted;
+  }
+  if (silent.size > 0) {
+    const names = [...silent.keys()].join(", ");
+    throw new GfsError("Unavailable", `Nobody can tell whether ${path} exists: site ${names} does not answer; try again when it does.`, {
+      op: "coordinator.lookup",
+      context: { path, sites: [...silent.keys()] },
+    });
+  }
+  return undefined;
+}
+
+async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]): Promise<FileRecord | undefined> {
+  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
+  const nowMs = parts.clock.nowMs();
+  const versionId = parts.nextVersionId();
+  const file = await parts.kv.transact(function* (tx): Program<FileRecord | undefined> {
+    const existing = yield* findFile(tx, path);
+    if (existing !== undefined) return existing;
+    const free: FoundObject[] = [];
+    for (const candidate of found) if (yield* isAdoptable(tx, candidate)) free.push(candidate);
+    if (free.length === 0) return undefined;
+    return yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs });
+  });
+  if (file !== undefined) parts.log.debug("foreign_object_adopted", { path, sites: found.map(({ site }) => site.name) });
+  return file;
+}
+
+/** A key has at most 512 components, each of which may need a directory. */
+export const INODES_FOR_ONE_PATH = 520;
+
+export interface Adoption {
+  readonly path: FilePath;
+  /** Best site first. Others become copies only when they hold the same bytes for sure. */
+  readonly found: readonly FoundObject[];
+  readonly versionId: VersionId;
+  readonly nowMs: number;
+}
+
+export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption): Program<FileRecord> {
+  const { path, found, versionId, nowMs } = adoption;
+  const best = found[0] as FoundObject;
+  const copies = found.filter((candidate) => sameBytes(best.info, candidate.info)).map((each) => foreignCopy(each, nowMs));
+  const { file } = yield* commitVersion(tx, {
+    path,
+    version: adoptedVersion(best.info, copies, versionId),
+    expect: { kind: "any" },
+    nowMs,
+    nextInode: () => parts.inodes.next(),
+  });
+  return file;
+}
+
+function sameBytes(one: ObjectInfo, other: ObjectInfo): boolean {
+  if (one === other) return true;
+  if (one.sizeBytes !== other.sizeBytes) return false;
+  return one.sha256 !== undefined ? one.sha256 === other.sha256 : one.etag === other.etag;
+}
+
+function foreignCopy(found: FoundObject, nowMs: number): Copy {
+  const ours = found.info.metadata["globalfs-version"] !== undefined;
+  return {
+    site: found.site.name,
+    key: found.info.key,
+    state: ours ? "present" : "foreign",
+    etag: found.info.etag,
+    changedMs: nowMs,
+  };
+}
+
+function adoptedVersion(info: ObjectInfo, copies: readonly Copy[], freshId: VersionId): FileVersion {
+  const writtenId = info.metadata["globalfs-version"];
+  return {
+    id: writtenId !== undefined && VERSION_ID.test(writtenId) ? (writtenId as VersionId) : freshId,
+    sizeBytes: info.sizeBytes,
+    etag: shownEtag(info),
+    metadata: userMetadata(info.metadata),
+    createdMs: info.modifiedMs,
+    copies,
+    ...(info.sha256 === undefined ? {} : { sha256: info.sha256 }),
+    ...(info.contentType === undefined ? {} : { contentType: info.contentType }),
+  };
+}

@@ -1,0 +1,48 @@
+import type { BlockCache } from "../cache/index.ts";
+import type { KeyedLock } from "../core/async/keyed-lock.ts";
+import type { JobId, VersionId } from "../core/ids.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/log.ts";
+import type { Kv } from "../kv/index.ts";
+import type { Mover } from "../mover/index.ts";
+import type { InodeAllocator } from "../namespace/index.ts";
+import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
+import type { Site } from "../stores/index.ts";
+import type { Leadership } from "./leadership.ts";
+import type { AddSite } from "./service.ts";
+
+/** What every operation of the coordinator works with. Made once by the composition root. */
+export interface Parts {
+  readonly kv: Kv;
+  readonly sites: SiteRegistry;
+  readonly router: Router;
+  readonly health: HealthMonitor;
+  readonly mover: Mover;
+  /** Absent when the configuration has no cache. */
+  readonly cache?: BlockCache;
+  readonly inodes: InodeAllocator;
+  readonly leadership: Leadership;
+  /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */
+  readonly locks: KeyedLock;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly nextVersionId: () => VersionId;
+  readonly nextJobId: () => JobId;
+  /** Builds the driver with its layers and probes it; throws a sentence when the site cannot be used. */
+  readonly openSite: (request: AddSite, signal: AbortSignal) => Promise<Site>;
+  /** Throws `NoSpace` while the disk under the catalog is nearly full, so that no write lands at a site without its record. */
+  readonly assertCatalogSpace: () => void;
+  readonly settings: Settings;
+}
+
+export interface Settings {
+  readonly version: string;
+  readonly clusterName: string;
+  readonly maxObjectBytes: number;
+  readonly maxQueuedJobs: number;
+  /** A copy's record of a delete is kept this long at least. */
+  readonly tombstoneRetentionMs: number;
+  /** What a crashed write left at a site is removed after this long. */
+  readonly stagingRetentionMs: number;
+  readonly housekeepingIntervalMs: number;
+}

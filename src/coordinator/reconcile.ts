@@ -1,0 +1,141 @@
+import type { Ctx } from "../core/context.ts";
+import { isGfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
+import { type Copy, type FileRecord, type FileVersion, findFile, setCopy } from "../namespace/index.ts";
+import { enqueueJob } from "../mover/index.ts";
+import type { ObjectInfo, Site } from "../stores/index.ts";
+import { commitAdopted, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import type { Parts } from "./parts.ts";
+
+/**
+ * A site does not hold what the catalog says. Either a write reached the site and its process died before the catalog knew,
+ * or somebody replaced or removed the object with another tool, or the site lost it.
+ *
+ * `changed`: the catalog has moved on; look again. `next`: this copy is out; read another one.
+ */
+export type Reconciled = "changed" | "next";
+
+export interface Disagreement {
+  readonly path: FilePath;
+  readonly version: FileVersion;
+  readonly copy: Copy;
+  readonly site: Site;
+}
+
+export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Promise<Reconciled> {
+  return await parts.locks.run(found.copy.key, async () => {
+    const current = await parts.kv.view((tx) => findFile(tx, found.path));
+    if (current?.version?.id !== found.version.id) return "changed";
+    const copy = current.version.copies.find((each) => each.site === found.site.name);
+    if (copy?.etag !== found.copy.etag) return "changed";
+    const info = await headIfThere(ctx, found);
+    if (info === undefined) return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
+    if (info.etag === found.copy.etag) return "changed";
+    if (mayReplace(parts, current.version, found, info)) return await rollForward(parts, found, info);
+    return await markCopy(parts, current, found, "The site holds other bytes under this key.");
+  });
+}
+
+async function headIfThere(ctx: Ctx, found: Disagreement): Promise<ObjectInfo | undefined> {
+  try {
+    return await found.site.store.head(ctx, found.copy.key);
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return undefined;
+    throw toGfsError(error, "coordinator.reconcile");
+  }
+}
+
+/**
+ * Only a site of the best role among the version's copies speaks for the file, only under the file's own key, and only with
+ * something newer: our own write by its version id, a foreign one by its time.
+ */
+function mayReplace(parts: Parts, version: FileVersion, found: Disagreement, info: ObjectInfo): boolean {
+  if (found.copy.key !== found.path) return false;
+  const writtenId = info.metadata["globalfs-version"];
+  if (writtenId !== undefined) return writtenId > version.id;
+  const better = version.copies.some((copy) => {
+    const site = parts.sites.find(copy.site);
+    return site !== undefined && site.role === "primary" && found.site.role !== "primary" && copy.state === "present";
+  });
+  return !better && info.modifiedMs >= version.createdMs;
+}
+
+async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo): Promise<Reconciled> {
+  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
+  const nowMs = parts.clock.nowMs();
+  const versionId = parts.nextVersionId();
+  const following = parts.router.planWrite(found.path);
+  await parts.kv.transact(function* (tx): Program<void> {
+    const file = yield* commitAdopted(tx, parts, { path: found.path, found: [{ site: found.site, info }], versionId, nowMs });
+    for (const site of [...following.required, ...following.following]) {
+      if (site.name === found.site.name) continue;
+      yield* enqueueCopy(tx, parts, { file, path: found.path, site, nowMs });
+    }
+  });
+  parts.log.warn("site_object_taken_over", { path: found.path, site: found.site.name, version: info.metadata["globalfs-version"] });
+  return "changed";
+}
+
+interface CopyOrder {
+  readonly file: FileRecord;
+  readonly path: FilePath;
+  readonly site: Site;
+  readonly nowMs: number;
+}
+
+/** A pending copy and the job that brings it, for a version that is committed already. */
+export function* enqueueCopy(
+  tx: Parameters<typeof setCopy>[0],
+  parts: Parts,
+  { file, path, site, nowMs }: CopyOrder,
+): Program<void> {
+  const version = file.version as FileVersion;
+  const copy: Copy = { site: site.name, key: path, state: "pending", changedMs: nowMs };
+  yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
+  yield* enqueueJob(
+    tx,
+    {
+      kind: "replicate",
+      path,
+      inode: file.inode,
+      versionId: version.id,
+      site: site.name,
+      key: path,
+      sizeBytes: version.sizeBytes,
+      priority: 10,
+    },
+    { id: parts.nextJobId(), nowMs, limit: parts.settings.maxQueuedJobs },
+  );
+}
+
+/** The copy is not to be read any more; a job puts the committed bytes back when another copy has them. */
+async function markCopy(parts: Parts, file: FileRecord, found: Disagreement, reason: string): Promise<Reconciled> {
+  const version = file.version as FileVersion;
+  const nowMs = parts.clock.nowMs();
+  const repairable = version.copies.some(
+    (copy) => copy.site !== found.site.name && (copy.state === "present" || copy.state === "foreign"),
+  );
+  if (!repairable) return "next";
+  await parts.kv.transact(function* (tx): Program<void> {
+    const copy: Copy = { site: found.site.name, key: found.copy.key, state: "stale", changedMs: nowMs, reason };
+    yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
+    yield* enqueueJob(
+      tx,
+      {
+        kind: "repair",
+        path: found.path,
+        inode: file.inode,
+        versionId: version.id,
+        site: found.site.name,
+        key: found.copy.key,
+        sizeBytes: version.sizeBytes,
+        priority: 5,
+      },
+      { id: parts.nextJobId(), nowMs, limit: parts.settings.maxQueuedJobs },
+    );
+  });
+  parts.mover.wake();
+  parts.log.warn("copy_out_of_step", { path: found.path, site: found.site.name, reason });
+  return "next";
+}
