@@ -108,10 +108,12 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
   };
 }
 
-interface OpenCopy {
-  readonly site: Site;
+interface OpenCopy extends Candidate {
   readonly body: ObjectBody;
 }
+
+/** How often one stream may be taken up again, also from the site that broke it off. */
+const MAX_RESUMES = 4;
 
 /** Takes candidates off the list until one opens. */
 async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Candidate[]): Promise<OpenCopy> {
@@ -123,7 +125,7 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
         ...(wanted.span.start === 0 && wanted.span.end === wanted.version.sizeBytes ? {} : { range: wanted.span }),
         ...(copy.etag === undefined ? {} : { ifMatch: copy.etag }),
       });
-      if (body.info.sizeBytes === wanted.version.sizeBytes) return { site, body };
+      if (body.info.sizeBytes === wanted.version.sizeBytes) return { ...next, body };
       body.cancel();
       throw new GfsError("PreconditionFailed", `Site ${site.name} holds another size than the catalog says.`);
     } catch (error) {
@@ -171,7 +173,7 @@ async function* resumingStream(
 ): AsyncGenerator<Uint8Array> {
   let open = first;
   let position = wanted.span.start;
-  for (;;) {
+  for (let resumes = 0; ; resumes++) {
     try {
       for await (const chunk of open.body.stream) {
         position += chunk.byteLength;
@@ -183,7 +185,8 @@ async function* resumingStream(
       const failure = toGfsError(error, "coordinator.read");
       if (failure.code === "Canceled" || ctx.signal.aborted || position >= wanted.span.end) throw failure;
       parts.log.warn("read_resumed", { path: wanted.path, site: open.site.name, position, error: failure.message });
-      if (candidates.length === 0) throw failure;
+      if (resumes === MAX_RESUMES) throw failure;
+      candidates.push({ copy: open.copy, site: open.site });
       open = await openNext(parts, ctx, { ...wanted, span: { start: position, end: wanted.span.end } }, candidates);
       onOpened(open.body);
     }

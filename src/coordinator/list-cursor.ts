@@ -1,0 +1,78 @@
+import type { Ctx } from "../core/context.ts";
+import type { ListPage, ListQuery, ObjectInfo, Site } from "../stores/index.ts";
+
+/** Sources of a merged listing: each gives its keys in order, one page in memory at a time. */
+export interface Cursor<T extends { readonly key: string }> {
+  /** The next entry, or undefined at the end. */
+  peek(): Promise<T | undefined>;
+  advance(): void;
+}
+
+/** Order of the UTF-8 bytes. JavaScript compares UTF-16 units, which differ above U+FFFF. */
+export function compareKeys(one: string, other: string): number {
+  if (one === other) return 0;
+  const length = Math.min(one.length, other.length);
+  for (let index = 0; index < length; index++) {
+    let left = one.charCodeAt(index);
+    let right = other.charCodeAt(index);
+    if (left === right) continue;
+    // Surrogates stand for code points above all others.
+    if (left >= 0xd800 && left <= 0xdfff) left += 0x10000;
+    if (right >= 0xd800 && right <= 0xdfff) right += 0x10000;
+    return left - right;
+  }
+  return one.length - other.length;
+}
+
+export interface Candidate {
+  readonly key: string;
+  /** Absent for a common prefix. */
+  readonly info?: ObjectInfo;
+}
+
+export class SiteCursor implements Cursor<Candidate> {
+  readonly site: Site;
+  readonly #ctx: Ctx;
+  readonly #query: ListQuery;
+  #continuation: string | undefined;
+  #page: Candidate[] = [];
+  #index = 0;
+  #ended = false;
+  #dropped = false;
+
+  constructor(site: Site, ctx: Ctx, query: ListQuery) {
+    this.site = site;
+    this.#ctx = ctx;
+    this.#query = query;
+  }
+
+  get dropped(): boolean {
+    return this.#dropped;
+  }
+
+  drop(): void {
+    this.#dropped = true;
+  }
+
+  async peek(): Promise<Candidate | undefined> {
+    while (this.#index === this.#page.length && !this.#ended) await this.#load();
+    return this.#page[this.#index];
+  }
+
+  advance(): void {
+    this.#index += 1;
+  }
+
+  async #load(): Promise<void> {
+    const page: ListPage = await this.site.store.list(this.#ctx, {
+      ...this.#query,
+      ...(this.#continuation === undefined ? {} : { continuation: this.#continuation }),
+    });
+    const objects = page.objects.map((info): Candidate => ({ key: info.key, info }));
+    const prefixes = page.prefixes.map((key): Candidate => ({ key }));
+    this.#page = prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
+    this.#index = 0;
+    this.#continuation = page.continuation;
+    this.#ended = page.continuation === undefined;
+  }
+}

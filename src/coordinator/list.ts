@@ -1,0 +1,228 @@
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
+import { checkPath, findFile, listPage } from "../namespace/index.ts";
+import type { Site } from "../stores/index.ts";
+import { readCatalog } from "./catalog-view.ts";
+import { isAdoptable } from "./foreign.ts";
+import { type Candidate, type Cursor, compareKeys, SiteCursor } from "./list-cursor.ts";
+import { describeFile, describeForeign } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+import type { ListRequest, ListResult, ObjectMeta } from "./service.ts";
+
+const MAX_PREFIX_BYTES = 1_024;
+
+/**
+ * Merges the catalog with the sites in exact key order. The catalog wins a key; among sites the first in routing order does. What was
+ * deleted here, or belongs to a renamed file, stays invisible. A site that cannot be listed is named in the answer.
+ */
+export async function listObjects(parts: Parts, ctx: Ctx, request: ListRequest): Promise<ListResult> {
+  const prefix = request.prefix ?? "";
+  const after = startOf(request);
+  if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) {
+    throw new GfsError("InvalidArgument", `A prefix may have ${MAX_PREFIX_BYTES} bytes.`);
+  }
+  if (!Number.isInteger(request.limit) || request.limit < 1 || request.limit > 1_000) {
+    throw new GfsError("InvalidArgument", "A list page has 1 to 1,000 entries; page with the continuation for more.");
+  }
+  const scope = { prefix, ...(request.delimiter === undefined ? {} : { delimiter: request.delimiter }) };
+  const merge = new Merge(parts, ctx, scope, after, request.limit);
+  return await merge.run();
+}
+
+/** The continuation carries the last key of the page before; anything else is refused, not guessed at. */
+function startOf(request: ListRequest): string | undefined {
+  if (request.continuation === undefined) return request.after;
+  const text = Buffer.from(request.continuation, "base64url").toString();
+  if (!text.startsWith("a:")) throw new GfsError("InvalidArgument", "The continuation is not one of ours; begin the listing anew without it.");
+  return text.slice(2);
+}
+
+function continuationOf(after: string): string {
+  return Buffer.from(`a:${after}`).toString("base64url");
+}
+
+interface Scope {
+  readonly prefix: string;
+  readonly delimiter?: "/";
+}
+
+class Merge {
+  readonly #parts: Parts;
+  readonly #ctx: Ctx;
+  readonly #scope: Scope;
+  readonly #limit: number;
+  readonly #after: string | undefined;
+  readonly #sites: SiteCursor[];
+  readonly #failed: { site: string; error: string }[] = [];
+  readonly #objects: ObjectMeta[] = [];
+  readonly #prefixes: string[] = [];
+
+  constructor(parts: Parts, ctx: Ctx, scope: Scope, after: string | undefined, limit: number) {
+    this.#parts = parts;
+    this.#ctx = ctx;
+    this.#scope = scope;
+    this.#after = after;
+    this.#limit = limit;
+    const route = parts.router.routeRead(scope.prefix);
+    this.#sites = route.sites
+      .filter((site) => site.foreign === "merge")
+      .map((site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }));
+    for (const { site, reason } of route.skipped) {
+      if (parts.sites.find(site)?.foreign === "merge") this.#failed.push({ site, error: reason });
+    }
+  }
+
+  async run(): Promise<ListResult> {
+    const catalog = this.#catalogCursor();
+    await this.#startSites();
+    let last: string | undefined;
+    let more = false;
+    for (;;) {
+      const nextKey = await this.#lowest(catalog);
+      if (nextKey === undefined) break;
+      if (this.#objects.length + this.#prefixes.length === this.#limit) {
+        more = await this.#anythingFrom(catalog);
+        break;
+      }
+      if (await this.#take(catalog, nextKey)) last = nextKey;
+    }
+    return {
+      objects: this.#objects,
+      prefixes: this.#prefixes,
+      failedSites: this.#failed,
+      ...(more && last !== undefined ? { continuation: continuationOf(last) } : {}),
+    };
+  }
+
+  /** Whether a visible entry follows the page, so that a last page never promises another. */
+  async #anythingFrom(catalog: CatalogCursor): Promise<boolean> {
+    for (let key = await this.#lowest(catalog); key !== undefined; key = await this.#lowest(catalog)) {
+      if ((await this.#visible(catalog, key)) !== undefined) return true;
+    }
+    return false;
+  }
+
+  async #take(catalog: CatalogCursor, key: string): Promise<boolean> {
+    const entry = await this.#visible(catalog, key);
+    if (entry === undefined) return false;
+    if (entry === "prefix") this.#prefixes.push(key);
+    else this.#objects.push(entry);
+    return true;
+  }
+
+  /** Consumes `key` from every source; says what shows under it. */
+  async #visible(catalog: CatalogCursor, key: string): Promise<ObjectMeta | "prefix" | undefined> {
+    const own = await catalog.peek();
+    const fromCatalog = own?.key === key ? own : undefined;
+    if (fromCatalog !== undefined) catalog.advance();
+    const atSites: { site: Site; candidate: Candidate }[] = [];
+    for (const cursor of this.#sites) {
+      const candidate = await this.#peek(cursor);
+      if (candidate?.key !== key) continue;
+      cursor.advance();
+      atSites.push({ site: cursor.site, candidate });
+    }
+    if (fromCatalog !== undefined) return fromCatalog.entry;
+    for (const { site, candidate } of atSites) {
+      if (candidate.info === undefined) {
+        if (await this.#prefixIsReal(site, key)) return "prefix";
+        continue;
+      }
+      if (!isNameable(key)) continue;
+      const found = { site, info: candidate.info };
+      const free = await readCatalog(this.#parts.kv, function* (tx): Program<boolean> {
+        if (found.info.key.endsWith("/")) return true;
+        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, found));
+      });
+      if (free) return describeForeign(candidate.info);
+    }
+    return undefined;
+  }
+
+  /** A common prefix that only a site knows shows when at least one key below it would. */
+  async #prefixIsReal(site: Site, prefix: string): Promise<boolean> {
+    const below = await listObjects(this.#parts, this.#ctx, { prefix, limit: 1 });
+    return below.objects.length > 0 || below.failedSites.some((failed) => failed.site === site.name);
+  }
+
+  async #lowest(catalog: CatalogCursor): Promise<string | undefined> {
+    let lowest = (await catalog.peek())?.key;
+    for (const cursor of this.#sites) {
+      const key = (await this.#peek(cursor))?.key;
+      if (key !== undefined && (lowest === undefined || compareKeys(key, lowest) < 0)) lowest = key;
+    }
+    return lowest;
+  }
+
+  async #startSites(): Promise<void> {
+    await Promise.all(this.#sites.map(async (cursor) => await this.#peek(cursor)));
+  }
+
+  /** A site that fails drops out of the merge, and the answer says so. */
+  async #peek(cursor: SiteCursor): Promise<Candidate | undefined> {
+    if (cursor.dropped) return undefined;
+    try {
+      return await cursor.peek();
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      cursor.drop();
+      this.#failed.push({ site: cursor.site.name, error: toGfsError(error).message });
+      return undefined;
+    }
+  }
+
+  #catalogCursor(): CatalogCursor {
+    return new CatalogCursor(this.#parts, { ...this.#scope, limit: this.#limit }, this.#after);
+  }
+}
+
+function isNameable(key: string): boolean {
+  try {
+    checkPath(key.endsWith("/") ? key.slice(0, -1) : key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface CatalogEntry {
+  readonly key: string;
+  readonly entry: ObjectMeta | "prefix";
+}
+
+class CatalogCursor implements Cursor<CatalogEntry> {
+  readonly #parts: Parts;
+  readonly #query: Scope & { readonly limit: number };
+  #after: string | undefined;
+  #page: CatalogEntry[] = [];
+  #index = 0;
+  #ended = false;
+
+  constructor(parts: Parts, query: Scope & { readonly limit: number }, after: string | undefined) {
+    this.#parts = parts;
+    this.#query = query;
+    this.#after = after;
+  }
+
+  async peek(): Promise<CatalogEntry | undefined> {
+    while (this.#index === this.#page.length && !this.#ended) await this.#load();
+    return this.#page[this.#index];
+  }
+
+  advance(): void {
+    this.#index += 1;
+  }
+
+  async #load(): Promise<void> {
+    const query = { ...this.#query, ...(this.#after === undefined ? {} : { after: this.#after }) };
+    const page = await readCatalog(this.#parts.kv, (tx) => listPage(tx, query));
+    const files = page.files.map(({ key, file }): CatalogEntry => ({ key, entry: describeFile(key, file) }));
+    const prefixes = page.prefixes.map((key): CatalogEntry => ({ key, entry: "prefix" }));
+    this.#page = prefixes.length === 0 ? files : [...files, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
+    this.#index = 0;
+    this.#after = page.next;
+    this.#ended = page.next === undefined;
+  }
+}

@@ -1,0 +1,180 @@
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
+import { type FilePath, ROOT_INODE } from "../core/ids.ts";
+import { enqueueJob } from "../mover/index.ts";
+import type { Copy, FileRecord } from "../namespace/index.ts";
+import type { ObjectInfo, Site, StagedWrite } from "../stores/index.ts";
+import type { Parts } from "./parts.ts";
+
+/** The same bytes on their way to every required site: all of them have everything before any shows it. */
+
+export interface SiteWrite {
+  readonly site: Site;
+  readonly objectKey: string;
+  readonly staged: StagedWrite;
+}
+
+export interface Landed {
+  readonly site: Site;
+  readonly objectKey: string;
+  readonly info: ObjectInfo;
+}
+
+export async function abortAll(writes: readonly SiteWrite[]): Promise<void> {
+  await Promise.allSettled(writes.map(async ({ staged }) => await staged.abort()));
+}
+
+/** Opens a staged write at each site; when one refuses, none stays open. */
+export async function stageAll(
+  ctx: Ctx,
+  targets: readonly { readonly site: Site; readonly objectKey: string }[],
+  options: Parameters<Site["store"]["stage"]>[2],
+): Promise<SiteWrite[]> {
+  const opened: SiteWrite[] = [];
+  try {
+    for (const { site, objectKey } of targets) {
+      const staged = await site.store.stage(ctx, objectKey, options).catch((error: unknown) => {
+        throw atSite(site, error);
+      });
+      opened.push({ site, objectKey, staged });
+    }
+    return opened;
+  } catch (error) {
+    await abortAll(opened);
+    throw error;
+  }
+}
+
+/** Says which site it was, in words a person can act on. */
+export function atSite(site: Site, error: unknown): GfsError {
+  const failure = toGfsError(error, "coordinator.write");
+  if (failure.code === "Canceled") return failure;
+  return new GfsError(failure.code, `Site ${site.name} did not take the write: ${failure.message}`, {
+    op: "coordinator.write",
+    retry: failure.retry,
+    context: { ...failure.context, site: site.name },
+    cause: failure,
+    ...(failure.retryAfterMs === undefined ? {} : { retryAfterMs: failure.retryAfterMs }),
+  });
+}
+
+/**
+ * Makes the object appear at every site. When one of them fails, the write as a whole has failed: what may have landed is put
+ * right, at once where nothing was replaced, else by a durable repair job, and the first failure is thrown.
+ */
+export async function commitAll(
+  parts: Parts,
+  ctx: Ctx,
+  path: FilePath,
+  writes: readonly SiteWrite[],
+  previous: FileRecord | undefined,
+): Promise<Landed[]> {
+  const outcomes = await Promise.allSettled(writes.map(async ({ staged }) => await staged.commit(ctx)));
+  const landed: Landed[] = [];
+  const doubtful: SiteWrite[] = [];
+  let failure: GfsError | undefined;
+  outcomes.forEach((outcome, index) => {
+    const write = writes[index] as SiteWrite;
+    if (outcome.status === "fulfilled") landed.push({ site: write.site, objectKey: write.objectKey, info: outcome.value });
+    else {
+      failure ??= atSite(write.site, outcome.reason);
+      doubtful.push(write);
+    }
+  });
+  if (failure === undefined) return landed;
+  await undo(parts, path, { landed, doubtful, previous });
+  await abortAll(writes);
+  throw failure;
+}
+
+interface HalfDone {
+  readonly landed: readonly Landed[];
+  /** The commit failed, and its effect may be there all the same. */
+  readonly doubtful: readonly SiteWrite[];
+  readonly previous: FileRecord | undefined;
+}
+
+export async function undo(parts: Parts, path: FilePath, half: HalfDone): Promise<void> {
+  const { landed, doubtful, previous } = half;
+  const places = [
+    ...landed.map(({ site, objectKey, info }) => ({ site, objectKey, etag: info.etag as string | undefined })),
+    ...doubtful.map(({ site, objectKey }) => ({ site, objectKey, etag: undefined })),
+  ];
+  for (const { site, objectKey, etag } of places) {
+    const replaced = previous?.version?.copies.find((copy) => copy.site === site.name && copy.key === objectKey);
+    if (previous !== undefined && replaced !== undefined) {
+      await orderRepair(parts, path, { file: previous, copy: replaced, site });
+      continue;
+    }
+    try {
+      await site.store.delete(backgroundOf(parts), objectKey, etag === undefined ? {} : { ifMatch: etag });
+    } catch (error) {
+      if (isGfsError(error, "NotFound", "PreconditionFailed")) continue;
+      await orderRemoval(parts, path, { site, objectKey, etag });
+    }
+  }
+  parts.mover.wake();
+}
+
+function backgroundOf(parts: Parts): Ctx {
+  return { signal: AbortSignal.timeout(UNDO_TIMEOUT_MS), requestId: "undo", log: parts.log };
+}
+
+const UNDO_TIMEOUT_MS = 30_000;
+
+interface Place {
+  readonly site: Site;
+  readonly objectKey: string;
+  readonly etag: string | undefined;
+}
+
+/** The remove job looks again whether anybody owns the object by then. */
+async function orderRemoval(parts: Parts, path: FilePath, { site, objectKey, etag }: Place): Promise<void> {
+  const nowMs = parts.clock.nowMs();
+  const id = parts.nextJobId();
+  const versionId = parts.nextVersionId();
+  await parts.kv.transact((tx) =>
+    enqueueJob(
+      tx,
+      {
+        kind: "remove",
+        path,
+        inode: ROOT_INODE,
+        versionId,
+        site: site.name,
+        key: objectKey,
+        sizeBytes: 0,
+        priority: 1,
+        ...(etag === undefined ? {} : { etag }),
+      },
+      { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
+    ),
+  );
+}
+
+async function orderRepair(
+  parts: Parts,
+  path: FilePath,
+  { file, copy, site }: { readonly file: FileRecord; readonly copy: Copy; readonly site: Site },
+): Promise<void> {
+  const version = file.version;
+  if (version === undefined) return;
+  const nowMs = parts.clock.nowMs();
+  const id = parts.nextJobId();
+  await parts.kv.transact((tx) =>
+    enqueueJob(
+      tx,
+      {
+        kind: "repair",
+        path,
+        inode: file.inode,
+        versionId: version.id,
+        site: site.name,
+        key: copy.key,
+        sizeBytes: version.sizeBytes,
+        priority: 1,
+      },
+      { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
+    ),
+  );
+}

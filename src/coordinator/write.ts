@@ -1,0 +1,279 @@
+import type { Ctx } from "../core/context.ts";
+import { GfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
+import { enqueueJob, markUnqueued } from "../mover/index.ts";
+import {
+  commitVersion,
+  type Committed,
+  type Copy,
+  type Expectation,
+  type FileRecord,
+  type FileVersion,
+  findFile,
+  findOwner,
+  makeDirectory,
+} from "../namespace/index.ts";
+import type { Site } from "../stores/index.ts";
+import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
+import { readCatalog } from "./catalog-view.ts";
+import { checkWriteConditions } from "./conditions.ts";
+import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { type Located, locate } from "./lookup.ts";
+import { checkUserMetadata, describeFile, etagOf, storedMetadata } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+import type { PutRequest, PutResult } from "./service.ts";
+import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
+
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+
+/**
+ * Streams the body to all required sites at once, then commits: under the path's lock every site shows the object, the catalog
+ * takes the version and the jobs for the other sites in one transaction. Until then the old version stands.
+ */
+export async function putObject(parts: Parts, ctx: Ctx, request: PutRequest): Promise<PutResult> {
+  const where = locate(request.key);
+  parts.assertCatalogSpace();
+  checkUserMetadata(request.metadata ?? {});
+  if (request.sizeBytes !== undefined && request.sizeBytes > parts.settings.maxObjectBytes) throw tooLarge(parts);
+  if (where.directory) return await putDirectory(parts, request, where);
+  return await putFile(parts, ctx, request, where.path);
+}
+
+function tooLarge(parts: Parts): GfsError {
+  return new GfsError("TooLarge", `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`);
+}
+
+async function putDirectory(parts: Parts, request: PutRequest, where: Located): Promise<PutResult> {
+  for await (const chunk of request.body) {
+    if (chunk.byteLength > 0) {
+      throw new GfsError("InvalidKey", `${where.key} names a directory, which holds no bytes; leave out the trailing slash to store an object.`);
+    }
+  }
+  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
+  const nowMs = parts.clock.nowMs();
+  const file = await parts.kv.transact((tx) =>
+    makeDirectory(tx, {
+      path: where.path,
+      mode: DIRECTORY_MODE,
+      uid: 0,
+      gid: 0,
+      parents: true,
+      existing: "keep",
+      nowMs,
+      nextInode: () => parts.inodes.next(),
+    }),
+  );
+  return { meta: describeFile(where.key, file), created: file.createdMs === nowMs, pendingSites: [] };
+}
+
+interface Target {
+  readonly site: Site;
+  readonly objectKey: string;
+}
+
+async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePath): Promise<PutResult> {
+  const plan = parts.router.planWrite(path);
+  if (plan.required.length === 0) {
+    throw new GfsError("Unavailable", `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`);
+  }
+  const before = await readCatalog(parts.kv, (tx) => findFile(tx, path));
+  // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
+  const known = before ?? (request.conditions === undefined ? undefined : await adoptFromSites(parts, ctx, path));
+  checkWriteConditions(request.conditions, currentOf(known));
+
+  const versionId = parts.nextVersionId();
+  const createdMs = parts.clock.nowMs();
+  const targets = await readCatalog(parts.kv, (tx) => chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }));
+  const writes = await stageAll(ctx, targets, {
+    metadata: storedMetadata(request.metadata ?? {}, { path, version: versionId, createdMs, mode: FILE_MODE }),
+    ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
+    ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
+  });
+  try {
+    const digest = createBodyDigest(request);
+    await streamBody(parts, request, writes, digest);
+    const { sha256, md5 } = digest.finish();
+    const final = { sha256, ...(md5 === undefined ? {} : { metadata: { "globalfs-etag": md5 } }) };
+    await eachSite(writes, async ({ staged }) => await staged.seal(final));
+    const version: Omit<FileVersion, "copies"> = {
+      id: versionId,
+      sizeBytes: digest.sizeBytes,
+      etag: md5 ?? etagOf(sha256),
+      sha256,
+      metadata: request.metadata ?? {},
+      createdMs,
+      ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
+    };
+    return await parts.locks.run(path, async () =>
+      await commitPut(parts, ctx, { request, path, writes, version, following: plan.following }),
+    );
+  } catch (error) {
+    await abortAll(writes);
+    throw toGfsError(error, "coordinator.put");
+  }
+}
+
+function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {
+  return file?.version === undefined ? undefined : { etag: file.version.etag, modifiedMs: file.version.createdMs };
+}
+
+interface KeyChoice {
+  readonly path: FilePath;
+  readonly sites: readonly Site[];
+  /** The file that the write replaces. */
+  readonly owner: FileRecord | undefined;
+  readonly versionId: VersionId;
+}
+
+/**
+ * The object's key is the file's path, unless a renamed file's object still sits there: then a key of its own, which a relocate job
+ * mends once the place is free.
+ */
+function* chooseKeys(tx: Reader, choice: KeyChoice): Program<Target[]> {
+  const targets: Target[] = [];
+  for (const site of choice.sites) {
+    const owner = yield* findOwner(tx, site.name, choice.path);
+    const taken = owner !== undefined && owner.inode !== choice.owner?.inode;
+    targets.push({ site, objectKey: taken ? displacedKey(choice.path, choice.versionId) : choice.path });
+  }
+  return targets;
+}
+
+/** Fits in 1,024 bytes and cannot be a path of the namespace, where `.globalfs` is reserved. */
+export function displacedKey(path: FilePath, versionId: VersionId): string {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return `.globalfs/displaced/${versionId}-${Buffer.byteLength(name) > 200 ? "object" : name}`;
+}
+
+async function eachSite(writes: readonly SiteWrite[], work: (write: SiteWrite) => Promise<void>): Promise<void> {
+  const only = writes[0];
+  if (writes.length === 1 && only !== undefined) {
+    await work(only).catch((error: unknown) => {
+      throw atSite(only.site, error);
+    });
+    return;
+  }
+  const outcomes = await Promise.allSettled(writes.map(async (write) => await work(write)));
+  outcomes.forEach((outcome, index) => {
+    if (outcome.status === "rejected") throw atSite((writes[index] as SiteWrite).site, outcome.reason);
+  });
+}
+
+async function streamBody(parts: Parts, request: PutRequest, writes: readonly SiteWrite[], digest: BodyDigest): Promise<void> {
+  const { maxObjectBytes } = parts.settings;
+  for await (const chunk of request.body) {
+    digest.update(chunk);
+    if (digest.sizeBytes > maxObjectBytes) throw tooLarge(parts);
+    if (request.sizeBytes !== undefined && digest.sizeBytes > request.sizeBytes) digest.finish();
+    await eachSite(writes, async ({ staged }) => await staged.write(chunk));
+  }
+}
+
+interface ReadyToCommit {
+  readonly request: PutRequest;
+  readonly path: FilePath;
+  readonly writes: readonly SiteWrite[];
+  readonly version: Omit<FileVersion, "copies">;
+  readonly following: readonly Site[];
+}
+
+async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
+  const { request, path, writes, version } = ready;
+  const current = await parts.kv.view((tx) => findFile(tx, path));
+  checkWriteConditions(request.conditions, currentOf(current));
+  await assertKeysFree(parts, ready, current);
+  parts.assertCatalogSpace();
+  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
+  const landed = await commitAll(parts, ctx, path, writes, current);
+  const nowMs = parts.clock.nowMs();
+  const expect: Expectation = current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };
+  try {
+    const { committed, pendingSites } = await parts.kv.transact((tx) => recordPut(tx, parts, { ready, landed, expect, nowMs }));
+    parts.mover.wake();
+    return { meta: describeFile(path, committed.file), created: committed.previous === undefined, pendingSites };
+  } catch (error) {
+    await undo(parts, path, { landed, doubtful: [], previous: current });
+    throw error;
+  }
+}
+
+/** Between the choice of keys and the lock somebody may have renamed a file away, leaving its object where this one should go. */
+async function assertKeysFree(parts: Parts, ready: ReadyToCommit, current: FileRecord | undefined): Promise<void> {
+  const taken = await parts.kv.view(function* (tx): Program<SiteName | undefined> {
+    for (const { site, objectKey } of ready.writes) {
+      const owner = yield* findOwner(tx, site.name, objectKey);
+      if (owner !== undefined && owner.inode !== current?.inode) return site.name;
+    }
+    return undefined;
+  });
+  if (taken === undefined) return;
+  throw new GfsError("Conflict", `Another file was renamed away from ${ready.path} meanwhile; send the write again.`, { op: "coordinator.put" });
+}
+
+interface Recording {
+  readonly ready: ReadyToCommit;
+  readonly landed: readonly Landed[];
+  readonly expect: Expectation;
+  readonly nowMs: number;
+}
+
+function* recordPut(
+  tx: Transaction,
+  parts: Parts,
+  { ready, landed, expect, nowMs }: Recording,
+): Program<{ committed: Committed; pendingSites: string[] }> {
+  const { path, following } = ready;
+  const present = landed.map(
+    ({ site, objectKey, info }): Copy => ({ site: site.name, key: objectKey, state: "present", etag: info.etag, changedMs: nowMs }),
+  );
+  const before = yield* findFile(tx, path);
+  const targets = yield* chooseKeys(tx, { path, sites: following, owner: before, versionId: ready.version.id });
+  const pending = targets.map(({ site, objectKey }): Copy => ({ site: site.name, key: objectKey, state: "pending", changedMs: nowMs }));
+  const version: FileVersion = { ...ready.version, copies: [...present, ...pending] };
+  const committed = yield* commitVersion(tx, { path, version, expect, nowMs, nextInode: () => parts.inodes.next() });
+  const { inode } = committed.file;
+  const base = { path, inode, versionId: version.id, sizeBytes: version.sizeBytes };
+  const limit = parts.settings.maxQueuedJobs;
+  const pendingSites: string[] = [];
+  for (const copy of pending) {
+    const spec = { ...base, kind: "replicate" as const, site: copy.site, key: copy.key, priority: 10 };
+    if (yield* enqueueJob(tx, spec, { id: parts.nextJobId(), nowMs, limit })) continue;
+    yield* markUnqueued(tx, { inode, versionId: version.id, site: copy.site });
+    pendingSites.push(copy.site);
+  }
+  for (const orphan of committed.orphans) {
+    yield* enqueueRemoval(tx, parts, { path, inode, versionId: (committed.previous as FileVersion).id, copy: orphan, nowMs });
+  }
+  return { committed, pendingSites };
+}
+
+export interface Removal {
+  readonly path: FilePath;
+  readonly inode: FileRecord["inode"];
+  readonly versionId: VersionId;
+  readonly copy: Copy;
+  readonly nowMs: number;
+}
+
+/** Deletes are never refused for a full queue: an object that nobody removes would come back. */
+export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<void> {
+  const { path, inode, versionId, copy, nowMs } = removal;
+  yield* enqueueJob(
+    tx,
+    {
+      kind: "remove",
+      path,
+      inode,
+      versionId,
+      site: copy.site,
+      key: copy.key,
+      sizeBytes: 0,
+      priority: 10,
+      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+    },
+    { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
+  );
+}
+
