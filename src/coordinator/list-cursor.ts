@@ -69,7 +69,10 @@ export class SiteCursor implements Cursor<Candidate> {
       ...(this.#continuation === undefined ? {} : { continuation: this.#continuation }),
     });
     const objects = page.objects.map((info): Candidate => ({ key: info.key, info }));
-    const prefixes = page.prefixes.map((key): Candidate => ({ key }));
+    // Keys below the prefix at which the page before ended would roll it up once more.
+    const { after } = this.#query;
+    const fresh = after === undefined ? page.prefixes : page.prefixes.filter((key) => compareKeys(key, after) > 0);
+    const prefixes = fresh.map((key): Candidate => ({ key }));
     this.#page = prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
     this.#index = 0;
     this.#continuation = page.continuation;

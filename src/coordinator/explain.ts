@@ -1,0 +1,92 @@
+import type { Ctx } from "../core/context.ts";
+import type { FilePath } from "../core/ids.ts";
+import { type FileRecord, findDirectory, findFile, findTombstone, type Tombstone } from "../namespace/index.ts";
+import type { Route } from "../placement/index.ts";
+import { readCatalog } from "./catalog-view.ts";
+import { adoptFromSites } from "./foreign.ts";
+import { locate } from "./lookup.ts";
+import { describeFile } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+import type { ExplainedRoute, Explanation } from "./service.ts";
+
+export async function explain(parts: Parts, ctx: Ctx, key: string): Promise<Explanation> {
+  const where = locate(key);
+  const { path } = where;
+  const notes: string[] = [];
+  if (!where.directory) {
+    await adoptFromSites(parts, ctx, path).catch((error: unknown) => notes.push((error as Error).message));
+  }
+  const file = await readCatalog(parts.kv, (tx) => (where.directory ? findDirectory(tx, path) : findFile(tx, path)));
+  const tombstone = file === undefined ? await readCatalog(parts.kv, (tx) => findTombstone(tx, path)) : undefined;
+  const plan = parts.router.planWrite(path);
+  const jobs = await parts.mover.jobsOf(path);
+  const copies = await describeCopies(parts, file);
+  return {
+    key: where.key,
+    exists: file !== undefined,
+    copies,
+    read: describeRoute(parts.router.routeRead(path)),
+    write: {
+      required: plan.required.map((site) => site.name),
+      following: plan.following.map((site) => site.name),
+      ...(plan.rule === undefined ? {} : { rule: plan.rule }),
+    },
+    delete: describeRoute(parts.router.routeDelete(path)),
+    jobs,
+    cachedBytes: file?.version === undefined ? 0 : (parts.cache?.bytesOf(file.version.id) ?? 0),
+    notes: [...notes, ...adviceFor(parts, { path, file, tombstone, copies })],
+    ...(file === undefined ? {} : { kind: file.kind, meta: describeFile(where.key, file) }),
+    ...(tombstone === undefined ? {} : { deleted: { atMs: tombstone.deletedMs, versionId: tombstone.versionId } }),
+  };
+}
+
+function describeRoute(route: Route): ExplainedRoute {
+  return {
+    order: route.sites.map((site) => site.name),
+    skipped: route.skipped,
+    ...(route.rule === undefined ? {} : { rule: route.rule }),
+  };
+}
+
+async function describeCopies(parts: Parts, file: FileRecord | undefined): Promise<Explanation["copies"]> {
+  const described: Explanation["copies"][number][] = [];
+  for (const copy of file?.version?.copies ?? []) {
+    const site = parts.sites.find(copy.site);
+    const healthy = site !== undefined && (await parts.health.healthOf(site)).healthy;
+    described.push({
+      site: copy.site,
+      key: copy.key,
+      state: copy.state,
+      changedMs: copy.changedMs,
+      healthy,
+      ...(copy.reason === undefined ? {} : { reason: copy.reason }),
+    });
+  }
+  return described;
+}
+
+interface Findings {
+  readonly path: FilePath;
+  readonly file: FileRecord | undefined;
+  readonly tombstone: Tombstone | undefined;
+  readonly copies: Explanation["copies"];
+}
+
+function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): string[] {
+  const notes: string[] = [];
+  if (file === undefined) {
+    if (tombstone !== undefined) notes.push(`It was deleted at ${new Date(tombstone.deletedMs).toISOString()}; older objects at the sites stay hidden.`);
+    else notes.push("Neither the catalog nor any site that answered has it.");
+    return notes;
+  }
+  for (const copy of copies) {
+    if (parts.sites.find(copy.site as never) === undefined) notes.push(`Site ${copy.site} is not registered any more; its copy counts for nothing.`);
+    else if (copy.state === "failed") notes.push(`Copying to ${copy.site} was given up: ${copy.reason ?? "no reason was kept"} \`globalfs replicate\` tries again.`);
+    else if (copy.state === "pending") notes.push(`The copy at ${copy.site} waits for its job.`);
+    else if (copy.state === "stale") notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
+    if (copy.key !== path) notes.push(`At ${copy.site} the object still has the key ${copy.key}; a relocate job moves it.`);
+  }
+  const readable = copies.filter((copy) => copy.state === "present" || copy.state === "foreign");
+  if (file.kind === "file" && !readable.some((copy) => copy.healthy)) notes.push("No healthy site holds it now: reads fail until one answers.");
+  return notes;
+}

@@ -1,0 +1,109 @@
+import { backgroundCtx, type Ctx } from "../core/context.ts";
+import { isGfsError } from "../core/errors.ts";
+import type { FilePath } from "../core/ids.ts";
+import { type ChangeCursor, dropTombstone, findOwner, pageTombstones, trimChanges } from "../namespace/index.ts";
+import type { Parts } from "./parts.ts";
+import { relocateSome } from "./relocation.ts";
+
+/** What the leader does now and then so that nothing grows without bound. Each turn is small; what is left waits for the next. */
+
+const TOMBSTONES_A_TURN = 500;
+const CHANGES_A_TURN = 5_000;
+const RELOCATION_TURNS = 50;
+
+export interface Housekeeping {
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export function createHousekeeping(parts: Parts): Housekeeping {
+  const { clock, log, settings } = parts;
+  let stopping = new AbortController();
+  let loop: Promise<void> | undefined;
+  let tombstoneCursor: FilePath | undefined;
+
+  const step = async (name: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!stopping.signal.aborted) log.warn("housekeeping_failed", { step: name, error: String(error) });
+    }
+  };
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    const ctx = backgroundCtx({ signal, log, requestId: "housekeeping" });
+    while (!signal.aborted) {
+      await step("relocate", async () => {
+        for (let turn = 0; turn < RELOCATION_TURNS && !signal.aborted; turn++) if (!(await relocateSome(parts))) return;
+      });
+      await step("tombstones", async () => {
+        tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
+      });
+      await step("changes", async () => await trim(parts));
+      await step("staging", async () => await sweepSites(parts, ctx));
+      try {
+        await clock.sleep(settings.housekeepingIntervalMs, signal);
+      } catch {
+        return;
+      }
+    }
+  };
+
+  return {
+    start() {
+      stopping = new AbortController();
+      loop = run(stopping.signal);
+    },
+    async stop() {
+      stopping.abort();
+      await loop;
+    },
+  };
+}
+
+/**
+ * A tombstone may go once it is old and every site that takes part has been asked and does not have the object: then nothing is
+ * left to hide. One site that does not answer keeps it.
+ */
+async function forgetTombstones(parts: Parts, ctx: Ctx, after: FilePath | undefined): Promise<FilePath | undefined> {
+  const page = await parts.kv.view((tx) =>
+    pageTombstones(tx, { limit: TOMBSTONES_A_TURN, ...(after === undefined ? {} : { after }) }),
+  );
+  const oldestKeptMs = parts.clock.nowMs() - parts.settings.tombstoneRetentionMs;
+  for (const tombstone of page.tombstones) {
+    if (tombstone.deletedMs > oldestKeptMs || ctx.signal.aborted) continue;
+    if (!(await goneEverywhere(parts, ctx, tombstone.path))) continue;
+    await parts.kv.transact((tx) => dropTombstone(tx, { path: tombstone.path, versionId: tombstone.versionId }));
+  }
+  return page.next;
+}
+
+async function goneEverywhere(parts: Parts, ctx: Ctx, path: FilePath): Promise<boolean> {
+  for (const site of parts.sites.list()) {
+    try {
+      await site.store.head(ctx, path);
+      const owner = await parts.kv.view((tx) => findOwner(tx, site.name, path));
+      if (owner === undefined) return false;
+    } catch (error) {
+      if (!isGfsError(error, "NotFound")) return false;
+    }
+  }
+  return true;
+}
+
+const CHANGE_RETENTION_MS = 7 * 86_400_000;
+
+async function trim(parts: Parts): Promise<void> {
+  const beforeMs = parts.clock.nowMs() - CHANGE_RETENTION_MS;
+  let cursor: ChangeCursor | undefined;
+  do {
+    cursor = await parts.kv.transact((tx) => trimChanges(tx, { beforeMs, limit: CHANGES_A_TURN }));
+  } while (cursor !== undefined);
+}
+
+async function sweepSites(parts: Parts, ctx: Ctx): Promise<void> {
+  for (const site of parts.sites.list()) {
+    const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs);
+    if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
+  }
+}

@@ -1,0 +1,78 @@
+import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
+import { decodeKey, encodeKey, prefixRange, type Program, type Transaction } from "../kv/index.ts";
+import { enqueueJob } from "../mover/index.ts";
+import { type FileRecord, listPage, pathOf } from "../namespace/index.ts";
+import type { Parts } from "./parts.ts";
+
+/**
+ * After a directory was renamed its files' objects still have their old keys. The row of the directory says how far the walk has come that gives
+ * each of them a relocate job; the walk goes on in small transactions while the queue has room, also after a restart.
+ */
+const SPACE = "coordinator-relocation";
+const FILES_A_TURN = 200;
+/** New work waits while this many jobs wait already: the walk is housekeeping. */
+const QUEUE_ROOM = 5_000;
+
+export function markForRelocation(tx: Transaction, directory: Inode): void {
+  tx.put(encodeKey(SPACE, directory), Buffer.from(""));
+}
+
+/** One turn of the walk; resolves with whether there is more to do. */
+export async function relocateSome(parts: Parts): Promise<boolean> {
+  if ((await parts.mover.depth()) > QUEUE_ROOM) return true;
+  const nowMs = parts.clock.nowMs();
+  const more = await parts.kv.transact(function* (tx): Program<boolean> {
+    const [row] = yield* tx.range({ ...prefixRange(encodeKey(SPACE)), limit: 1 });
+    if (row === undefined) return false;
+    const inode = decodeKey(row.key)[1] as Inode;
+    const directory = yield* pathOf(tx, inode);
+    if (directory === undefined || inode === ROOT_INODE) {
+      tx.delete(row.key);
+      return true;
+    }
+    // Keys are kept relative, so that a directory renamed once more in the middle of its walk is still walked to the end.
+    const done = Buffer.from(row.value).toString();
+    const prefix = `${directory}/`;
+    const page = yield* listPage(tx, { prefix, limit: FILES_A_TURN, ...(done === "" ? {} : { after: prefix + done }) });
+    for (const { key, file } of page.files) {
+      if (file.kind === "file") yield* enqueueRelocations(tx, parts, { path: key as FilePath, file, nowMs });
+    }
+    if (page.next === undefined) tx.delete(row.key);
+    else tx.put(row.key, Buffer.from(page.next.slice(prefix.length)));
+    return true;
+  });
+  if (more) parts.mover.wake();
+  return more;
+}
+
+export interface Relocatable {
+  readonly path: FilePath;
+  readonly file: FileRecord;
+  readonly nowMs: number;
+}
+
+/** One relocate job for each copy whose object is not at the file's path; resolves with how many. */
+export function* enqueueRelocations(tx: Transaction, parts: Parts, { path, file, nowMs }: Relocatable): Program<number> {
+  const version = file.version;
+  if (version === undefined) return 0;
+  let queued = 0;
+  for (const copy of version.copies) {
+    if (copy.key === path || (copy.state !== "present" && copy.state !== "foreign")) continue;
+    queued += 1;
+    yield* enqueueJob(
+      tx,
+      {
+        kind: "relocate",
+        path,
+        inode: file.inode,
+        versionId: version.id,
+        site: copy.site,
+        key: copy.key,
+        sizeBytes: version.sizeBytes,
+        priority: 20,
+      },
+      { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
+    );
+  }
+  return queued;
+}

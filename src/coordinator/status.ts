@@ -1,0 +1,37 @@
+import type { SiteRole } from "../stores/index.ts";
+import type { Parts } from "./parts.ts";
+import type { HealthReport, Info } from "./service.ts";
+
+export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
+  const sites = parts.sites.list();
+  const sitesByRole: Partial<Record<SiteRole, number>> = {};
+  let healthy = 0;
+  for (const site of sites) {
+    sitesByRole[site.role] = (sitesByRole[site.role] ?? 0) + 1;
+    if ((await parts.health.healthOf(site)).healthy) healthy += 1;
+  }
+  const lastCheckedAtMs = parts.health.lastCheckedAtMs;
+  return {
+    version: parts.settings.version,
+    clusterName: parts.settings.clusterName,
+    uptimeSeconds: (parts.clock.monotonicMs() - startedAtMs) / 1_000,
+    isLeader: parts.leadership.isLeader,
+    sites: sites.length,
+    sitesByRole,
+    replicationQueueDepth: await parts.mover.depth(),
+    health: { healthy, unhealthy: sites.length - healthy, ...(lastCheckedAtMs === undefined ? {} : { lastCheckedAtMs }) },
+    engine: parts.kv.engine,
+    entries: (await parts.kv.stats()).entries,
+  };
+}
+
+/** Healthy when every primary is; other roles may be away. */
+export async function health(parts: Parts): Promise<HealthReport> {
+  const problems: { site: string; error: string }[] = [];
+  for (const site of parts.sites.list()) {
+    if (site.role !== "primary") continue;
+    const state = await parts.health.healthOf(site);
+    if (!state.healthy) problems.push({ site: site.name, error: state.error ?? "not healthy" });
+  }
+  return { healthy: problems.length === 0, problems };
+}
