@@ -1,0 +1,201 @@
+import type { Ctx } from "../core/context.ts";
+import { GfsError } from "../core/errors.ts";
+import type { SiteName } from "../core/ids.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import { initialize } from "../namespace/index.ts";
+import { deleteObject } from "./delete.ts";
+import { explain } from "./explain.ts";
+import { createHousekeeping } from "./housekeeping.ts";
+import { importPrefix } from "./import.ts";
+import { createLeadership } from "./leadership.ts";
+import { listObjects } from "./list.ts";
+import { getRecord, locate } from "./lookup.ts";
+import { createOperationMeter, type OperationMeter } from "./observed.ts";
+import type { Parts } from "./parts.ts";
+import { headObject, readObject } from "./read.ts";
+import { renameObject } from "./rename.ts";
+import type { CoordinatorService, ObjectRead, OpenedRange } from "./service.ts";
+import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
+import { health, info } from "./status.ts";
+import { usage } from "./usage.ts";
+import { putObject } from "./write.ts";
+
+/** Everything but the seat of the leader, which the coordinator takes itself. */
+export interface CoordinatorDeps extends Omit<Parts, "leadership"> {
+  readonly metrics: Metrics;
+  /** Names this process in the leader's row. */
+  readonly identity: string;
+  readonly leaseMs: number;
+}
+
+export interface Coordinator extends CoordinatorService {
+  /** Prepares the catalog, opens what was added at run time, takes up background work. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Finishes what is under way as far as it goes tidily, then stops. The catalog and the sites stay open. */
+  stop(): Promise<void>;
+}
+
+export function createCoordinator(deps: CoordinatorDeps): Coordinator {
+  const { metrics, identity, leaseMs, ...rest } = deps;
+  const { kv, clock, log, mover } = rest;
+  const leadership = createLeadership({
+    kv,
+    clock,
+    log,
+    identity,
+    leaseMs,
+    onGained: async () => {
+      await mover.start();
+      housekeeping.start();
+    },
+    onLost: async () => {
+      await housekeeping.stop();
+      await mover.stop();
+    },
+  });
+  const parts: Parts = { ...rest, leadership };
+  const housekeeping = createHousekeeping(parts);
+  const meter = createOperationMeter(metrics, clock);
+  const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
+  const startedAtMs = clock.monotonicMs();
+  let ready = false;
+
+  const countSites = (): void => sitesCurrent.set(parts.sites.list().length);
+
+  return {
+    get ready() {
+      return ready;
+    },
+    async start(signal) {
+      await kv.transact((tx) => initialize(tx, clock.nowMs()));
+      await restoreSites(parts, signal);
+      countSites();
+      parts.health.start();
+      await leadership.start();
+      ready = true;
+    },
+    async stop() {
+      ready = false;
+      await housekeeping.stop();
+      await mover.drain();
+      await leadership.stop();
+      await parts.health.stop();
+    },
+
+    readObject: async (ctx, key, conditions) => await measuredRead(meter, async () => await readObject(parts, ctx, key, conditions)),
+    headObject: async (ctx, key, conditions) => await meter.measure("head", async () => await headObject(parts, ctx, key, conditions)),
+    putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),
+    deleteObject: async (ctx, key, conditions) =>
+      await meter.measure("delete", async () => await deleteObject(parts, ctx, key, conditions)),
+    listObjects: async (ctx, request) => await meter.measure("list", async () => await listObjects(parts, ctx, request)),
+    rename: async (ctx, request) => await meter.measure("rename", async () => await renameObject(parts, ctx, request)),
+    usage: async (ctx, prefix) => await usage(parts, ctx, prefix),
+    explain: async (ctx, key) => await explain(parts, ctx, key),
+
+    listSites: async () => await listSites(parts),
+    async addSite(ctx, request) {
+      const added = await addSite(parts, ctx, request);
+      countSites();
+      return added;
+    },
+    async removeSite(_ctx, name) {
+      await removeSite(parts, name);
+      countSites();
+    },
+    importSite: (ctx, request) => importPrefix(parts, ctx, request),
+
+    replicate: async (ctx, request) => await replicate(parts, ctx, request),
+    listJobs: async (_ctx, query) => await mover.list(query),
+    getJob: async (_ctx, id) => await mover.get(id),
+    pauseJob: async (_ctx, id) => await mover.pause(id),
+    resumeJob: async (_ctx, id) => await mover.resume(id),
+    cancelJob: async (_ctx, id) => await mover.cancel(id),
+    pauseAllJobs: async (_ctx, paused) => await mover.pauseAll(paused),
+
+    info: async () => await info(parts, startedAtMs),
+    health: async () => await health(parts),
+  };
+}
+
+/** A read is measured from the request to the last byte of its first range, or to the answer when no byte is asked for. */
+async function measuredRead(meter: OperationMeter, work: () => Promise<ObjectRead>): Promise<ObjectRead> {
+  const end = meter.begin("get");
+  try {
+    const read = await work();
+    if (read.notModified) end();
+    return {
+      ...read,
+      async open(range) {
+        try {
+          const opened = await read.open(range);
+          if (opened.bytes !== undefined) {
+            end();
+            return opened;
+          }
+          return measuredRange(opened, end);
+        } catch (error) {
+          end(error);
+          throw error;
+        }
+      },
+    };
+  } catch (error) {
+    end(error);
+    throw error;
+  }
+}
+
+function measuredRange(opened: OpenedRange, end: (error?: unknown) => void): OpenedRange {
+  return {
+    ...opened,
+    stream: measuredStream(opened.stream, end),
+    cancel() {
+      end(new GfsError("Canceled", "The reader went away."));
+      opened.cancel();
+    },
+  };
+}
+
+async function* measuredStream(stream: AsyncIterable<Uint8Array>, end: (error?: unknown) => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+    end();
+  } catch (error) {
+    end(error);
+    throw error;
+  } finally {
+    end(new GfsError("Canceled", "The reader went away."));
+  }
+}
+
+async function replicate(
+  parts: Parts,
+  ctx: Ctx,
+  request: { readonly key: string; readonly from: string; readonly to: string },
+): ReturnType<CoordinatorService["replicate"]> {
+  const where = locate(request.key);
+  for (const name of [request.from, request.to]) {
+    if (parts.sites.find(name as SiteName) === undefined) {
+      throw new GfsError("NotFound", `There is no site ${name}; \`globalfs site list\` names them.`);
+    }
+  }
+  if (request.from === request.to) throw new GfsError("InvalidArgument", "Name two different sites to replicate between.");
+  if (where.directory) throw new GfsError("InvalidArgument", "Name one object; a directory is replicated by a rule.");
+  const record = await getRecord(parts, ctx, where);
+  const version = record.version;
+  const source = version?.copies.find((copy) => copy.site === request.from);
+  if (version === undefined || source === undefined) {
+    throw new GfsError("NotFound", `Site ${request.from} holds no copy of ${where.path}; \`globalfs explain ${where.path}\` shows who does.`);
+  }
+  return await parts.mover.enqueue({
+    kind: "replicate",
+    path: where.path,
+    inode: record.inode,
+    versionId: version.id,
+    site: request.to as SiteName,
+    from: request.from as SiteName,
+    key: version.copies.find((copy) => copy.site === request.to)?.key ?? where.path,
+    sizeBytes: version.sizeBytes,
+    priority: 0,
+  });
+}
