@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { forEachBounded } from "./for-each.ts";
+
+describe("bounded work over a list", () => {
+  it("keeps as many under way as it may, and no more", async () => {
+    let running = 0;
+    let most = 0;
+    await forEachBounded(Array.from({ length: 20 }).keys(), 4, async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+    });
+    expect(most).toBe(4);
+  });
+
+  it("starts nothing after a failure and waits for what runs", async () => {
+    let started = 0;
+    let ended = 0;
+    const work = forEachBounded(Array.from({ length: 10 }).keys(), 2, async (index) => {
+      started += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      ended += 1;
+      if (index === 0) throw new Error("first");
+    });
+    await expect(work).rejects.toThrow("first");
+    expect(ended).toBe(started);
+    expect(started).toBeLessThan(10);
+  });
+});
