@@ -29,7 +29,10 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
     },
     finish() {
       if (request.sizeBytes !== undefined && request.sizeBytes !== sizeBytes) {
-        throw new GfsError("IncompleteBody", `The body has ${sizeBytes} bytes and its header promised ${request.sizeBytes}; send it again.`);
+        throw new GfsError(
+          "IncompleteBody",
+          `The body has ${sizeBytes} bytes and its header promised ${request.sizeBytes}; send it again.`,
+        );
       }
       const sha256Hex = sha256.digest("hex");
       const md5Hex = md5?.digest("hex");
@@ -43,5 +46,8 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
 
 function compare(what: string, promised: string | undefined, found: string | undefined): void {
   if (promised === undefined || promised.toLowerCase() === found) return;
-  throw new GfsError("ChecksumMismatch", `The body's ${what} is ${found ?? "unknown"} and the request promised ${promised}; send it again.`);
+  throw new GfsError(
+    "ChecksumMismatch",
+    `The body's ${what} is ${found ?? "unknown"} and the request promised ${promised}; send it again.`,
+  );
 }

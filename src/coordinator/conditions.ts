@@ -40,10 +40,20 @@ export function checkWriteConditions(conditions: Conditions | undefined, current
   if (conditions === undefined) return;
   const { ifMatch, ifNoneMatch, ifUnmodifiedSinceMs } = conditions;
   if (ifMatch !== undefined && !matches(ifMatch, current)) {
-    refuse(current === undefined ? "The object does not exist, so If-Match cannot hold" : "The object has another ETag than If-Match asks for");
+    refuse(
+      current === undefined
+        ? "The object does not exist, so If-Match cannot hold"
+        : "The object has another ETag than If-Match asks for",
+    );
   }
-  if (ifMatch === undefined && ifUnmodifiedSinceMs !== undefined && current !== undefined && newerThan(current.modifiedMs, ifUnmodifiedSinceMs)) {
+  if (
+    ifMatch === undefined &&
+    ifUnmodifiedSinceMs !== undefined &&
+    current !== undefined &&
+    newerThan(current.modifiedMs, ifUnmodifiedSinceMs)
+  ) {
     refuse("The object was modified after If-Unmodified-Since");
   }
-  if (ifNoneMatch !== undefined && matches(ifNoneMatch, current)) refuse("The object exists already, and If-None-Match forbids to replace it");
+  if (ifNoneMatch !== undefined && matches(ifNoneMatch, current))
+    refuse("The object exists already, and If-None-Match forbids to replace it");
 }

@@ -82,12 +82,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await parts.health.stop();
     },
 
-    readObject: async (ctx, key, conditions) => await measuredRead(meter, async () => await readObject(parts, ctx, key, conditions)),
-    headObject: async (ctx, key, conditions) => await meter.measure("head", async () => await headObject(parts, ctx, key, conditions)),
+    readObject: async (ctx, key, conditions) =>
+      await measuredRead(meter, async () => await readObject(parts, ctx, key, conditions)),
+    headObject: async (ctx, key, conditions) =>
+      await meter.measure("head", async () => await headObject(parts, ctx, key, conditions)),
     putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),
     deleteObject: async (ctx, key, conditions) =>
       await meter.measure("delete", async () => await deleteObject(parts, ctx, key, conditions)),
-    listObjects: async (ctx, request) => await meter.measure("list", async () => await listObjects(parts, ctx, request)),
+    listObjects: async (ctx, request) =>
+      await meter.measure("list", async () => await listObjects(parts, ctx, request)),
     rename: async (ctx, request) => await meter.measure("rename", async () => await renameObject(parts, ctx, request)),
     usage: async (ctx, prefix) => await usage(parts, ctx, prefix),
     explain: async (ctx, key) => await explain(parts, ctx, key),
@@ -156,7 +159,10 @@ function measuredRange(opened: OpenedRange, end: (error?: unknown) => void): Ope
   };
 }
 
-async function* measuredStream(stream: AsyncIterable<Uint8Array>, end: (error?: unknown) => void): AsyncGenerator<Uint8Array> {
+async function* measuredStream(
+  stream: AsyncIterable<Uint8Array>,
+  end: (error?: unknown) => void,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* stream;
     end();
@@ -179,13 +185,17 @@ async function replicate(
       throw new GfsError("NotFound", `There is no site ${name}; \`globalfs site list\` names them.`);
     }
   }
-  if (request.from === request.to) throw new GfsError("InvalidArgument", "Name two different sites to replicate between.");
+  if (request.from === request.to)
+    throw new GfsError("InvalidArgument", "Name two different sites to replicate between.");
   if (where.directory) throw new GfsError("InvalidArgument", "Name one object; a directory is replicated by a rule.");
   const record = await getRecord(parts, ctx, where);
   const version = record.version;
   const source = version?.copies.find((copy) => copy.site === request.from);
   if (version === undefined || source === undefined) {
-    throw new GfsError("NotFound", `Site ${request.from} holds no copy of ${where.path}; \`globalfs explain ${where.path}\` shows who does.`);
+    throw new GfsError(
+      "NotFound",
+      `Site ${request.from} holds no copy of ${where.path}; \`globalfs explain ${where.path}\` shows who does.`,
+    );
   }
   return await parts.mover.enqueue({
     kind: "replicate",

@@ -18,11 +18,18 @@ const PARALLEL_SITES = 8;
  * The tombstone is committed first, with a remove job for every place that may hold the object, so that from here on the delete
  * stays done whatever happens. Then the primaries are cleared while the caller waits.
  */
-export async function deleteObject(parts: Parts, ctx: Ctx, key: string, conditions?: Conditions): Promise<DeleteResult> {
+export async function deleteObject(
+  parts: Parts,
+  ctx: Ctx,
+  key: string,
+  conditions?: Conditions,
+): Promise<DeleteResult> {
   const where = locate(key);
   parts.assertCatalogSpace();
   if (where.directory) {
-    await parts.kv.transact((tx) => removeDirectory(tx, { path: where.path, missing: "ignore", nowMs: parts.clock.nowMs() }));
+    await parts.kv.transact((tx) =>
+      removeDirectory(tx, { path: where.path, missing: "ignore", nowMs: parts.clock.nowMs() }),
+    );
     return { pendingSites: [] };
   }
   const { path } = where;
@@ -43,12 +50,17 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
   const nowMs = parts.clock.nowMs();
   const tombstoneVersionId = parts.nextVersionId();
   const sites = parts.router.routeDelete(path);
-  const targets = [...sites.sites, ...sites.skipped.map(({ site }) => parts.sites.find(site)).filter((site) => site !== undefined)];
+  const targets = [
+    ...sites.sites,
+    ...sites.skipped.map(({ site }) => parts.sites.find(site)).filter((site) => site !== undefined),
+  ];
   return await parts.kv.transact(function* (tx): Program<Place[]> {
     const current = yield* findFile(tx, path);
     checkWriteConditions(
       conditions,
-      current?.version === undefined ? undefined : { etag: current.version.etag, modifiedMs: current.version.createdMs },
+      current?.version === undefined
+        ? undefined
+        : { etag: current.version.etag, modifiedMs: current.version.createdMs },
     );
     const removed = yield* removeFile(tx, { path, expect: { kind: "any" }, nowMs, tombstoneVersionId });
     const orphans = [...(removed?.orphans ?? [])];
@@ -77,7 +89,9 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
 /** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
 async function clearNow(parts: Parts, ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
   const primaries = places.filter(({ site }) => site.role === "primary");
-  const pendingSites = [...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string))];
+  const pendingSites = [
+    ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),
+  ];
   let failure: { readonly site: Site; readonly error: GfsError } | undefined;
   await forEachBounded(primaries, PARALLEL_SITES, async ({ site, copy }) => {
     try {

@@ -75,18 +75,28 @@ interface Findings {
 function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): string[] {
   const notes: string[] = [];
   if (file === undefined) {
-    if (tombstone !== undefined) notes.push(`It was deleted at ${new Date(tombstone.deletedMs).toISOString()}; older objects at the sites stay hidden.`);
+    if (tombstone !== undefined)
+      notes.push(
+        `It was deleted at ${new Date(tombstone.deletedMs).toISOString()}; older objects at the sites stay hidden.`,
+      );
     else notes.push("Neither the catalog nor any site that answered has it.");
     return notes;
   }
   for (const copy of copies) {
-    if (parts.sites.find(copy.site as never) === undefined) notes.push(`Site ${copy.site} is not registered any more; its copy counts for nothing.`);
-    else if (copy.state === "failed") notes.push(`Copying to ${copy.site} was given up: ${copy.reason ?? "no reason was kept"} \`globalfs replicate\` tries again.`);
+    if (parts.sites.find(copy.site as never) === undefined)
+      notes.push(`Site ${copy.site} is not registered any more; its copy counts for nothing.`);
+    else if (copy.state === "failed")
+      notes.push(
+        `Copying to ${copy.site} was given up: ${copy.reason ?? "no reason was kept"} \`globalfs replicate\` tries again.`,
+      );
     else if (copy.state === "pending") notes.push(`The copy at ${copy.site} waits for its job.`);
-    else if (copy.state === "stale") notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
-    if (copy.key !== path) notes.push(`At ${copy.site} the object still has the key ${copy.key}; a relocate job moves it.`);
+    else if (copy.state === "stale")
+      notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
+    if (copy.key !== path)
+      notes.push(`At ${copy.site} the object still has the key ${copy.key}; a relocate job moves it.`);
   }
   const readable = copies.filter((copy) => copy.state === "present" || copy.state === "foreign");
-  if (file.kind === "file" && !readable.some((copy) => copy.healthy)) notes.push("No healthy site holds it now: reads fail until one answers.");
+  if (file.kind === "file" && !readable.some((copy) => copy.healthy))
+    notes.push("No healthy site holds it now: reads fail until one answers.");
   return notes;
 }

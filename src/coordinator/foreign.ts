@@ -73,10 +73,14 @@ export async function adoptFromSites(parts: Parts, ctx: Ctx, path: FilePath): Pr
   }
   if (silent.size > 0) {
     const names = [...silent.keys()].join(", ");
-    throw new GfsError("Unavailable", `Nobody can tell whether ${path} exists: site ${names} does not answer; try again when it does.`, {
-      op: "coordinator.lookup",
-      context: { path, sites: [...silent.keys()] },
-    });
+    throw new GfsError(
+      "Unavailable",
+      `Nobody can tell whether ${path} exists: site ${names} does not answer; try again when it does.`,
+      {
+        op: "coordinator.lookup",
+        context: { path, sites: [...silent.keys()] },
+      },
+    );
   }
   return undefined;
 }
@@ -93,7 +97,8 @@ async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]
     if (free.length === 0) return undefined;
     return yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs });
   });
-  if (file !== undefined) parts.log.debug("foreign_object_adopted", { path, sites: found.map(({ site }) => site.name) });
+  if (file !== undefined)
+    parts.log.debug("foreign_object_adopted", { path, sites: found.map(({ site }) => site.name) });
   return file;
 }
 
@@ -111,7 +116,9 @@ export interface Adoption {
 export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption): Program<FileRecord> {
   const { path, found, versionId, nowMs } = adoption;
   const best = found[0] as FoundObject;
-  const copies = found.filter((candidate) => sameBytes(best.info, candidate.info)).map((each) => foreignCopy(each, nowMs));
+  const copies = found
+    .filter((candidate) => sameBytes(best.info, candidate.info))
+    .map((each) => foreignCopy(each, nowMs));
   const { file } = yield* commitVersion(tx, {
     path,
     version: adoptedVersion(best.info, copies, versionId),

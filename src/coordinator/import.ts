@@ -13,7 +13,8 @@ const OBJECTS_A_PAGE = 1_000;
 /** Takes a site's objects into the catalog, page by page; each page is kept when the import is stopped. */
 export async function* importPrefix(parts: Parts, ctx: Ctx, request: ImportRequest): AsyncGenerator<ImportProgress> {
   const site = parts.sites.find(request.site as SiteName);
-  if (site === undefined) throw new GfsError("NotFound", `There is no site ${request.site}; \`globalfs site list\` names them.`);
+  if (site === undefined)
+    throw new GfsError("NotFound", `There is no site ${request.site}; \`globalfs site list\` names them.`);
   const total = { scanned: 0, adopted: 0, skipped: 0, refused: 0 };
   let refusedExample: string | undefined;
   let position = request.after ?? "";

@@ -73,7 +73,8 @@ export class SiteCursor implements Cursor<Candidate> {
     const { after } = this.#query;
     const fresh = after === undefined ? page.prefixes : page.prefixes.filter((key) => compareKeys(key, after) > 0);
     const prefixes = fresh.map((key): Candidate => ({ key }));
-    this.#page = prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
+    this.#page =
+      prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
     this.#index = 0;
     this.#continuation = page.continuation;
     this.#ended = page.continuation === undefined;

@@ -35,7 +35,8 @@ export async function listObjects(parts: Parts, ctx: Ctx, request: ListRequest):
 function startOf(request: ListRequest): string | undefined {
   if (request.continuation === undefined) return request.after;
   const text = Buffer.from(request.continuation, "base64url").toString();
-  if (!text.startsWith("a:")) throw new GfsError("InvalidArgument", "The continuation is not one of ours; begin the listing anew without it.");
+  if (!text.startsWith("a:"))
+    throw new GfsError("InvalidArgument", "The continuation is not one of ours; begin the listing anew without it.");
   return text.slice(2);
 }
 
@@ -220,7 +221,8 @@ class CatalogCursor implements Cursor<CatalogEntry> {
     const page = await readCatalog(this.#parts.kv, (tx) => listPage(tx, query));
     const files = page.files.map(({ key, file }): CatalogEntry => ({ key, entry: describeFile(key, file) }));
     const prefixes = page.prefixes.map((key): CatalogEntry => ({ key, entry: "prefix" }));
-    this.#page = prefixes.length === 0 ? files : [...files, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
+    this.#page =
+      prefixes.length === 0 ? files : [...files, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
     this.#index = 0;
     this.#after = page.next;
     this.#ended = page.next === undefined;

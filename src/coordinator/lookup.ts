@@ -29,7 +29,10 @@ export async function findRecord(parts: Parts, ctx: Ctx, where: Located): Promis
 export async function getRecord(parts: Parts, ctx: Ctx, where: Located): Promise<FileRecord> {
   const record = await findRecord(parts, ctx, where);
   if (record === undefined) {
-    throw new GfsError("NotFound", `There is no object ${where.key}.`, { op: "coordinator.lookup", context: { key: where.key } });
+    throw new GfsError("NotFound", `There is no object ${where.key}.`, {
+      op: "coordinator.lookup",
+      context: { key: where.key },
+    });
   }
   return record;
 }

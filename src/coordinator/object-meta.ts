@@ -61,14 +61,19 @@ export function shownEtag(info: ObjectInfo): string {
 export function userMetadata(stored: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const names = Object.keys(stored);
   if (!names.some((name) => name.startsWith(RESERVED_PREFIX))) return stored;
-  return Object.fromEntries(names.filter((name) => !name.startsWith(RESERVED_PREFIX)).map((name) => [name, stored[name] as string]));
+  return Object.fromEntries(
+    names.filter((name) => !name.startsWith(RESERVED_PREFIX)).map((name) => [name, stored[name] as string]),
+  );
 }
 
 export function checkUserMetadata(metadata: Readonly<Record<string, string>>): void {
   let sizeBytes = 0;
   for (const [name, value] of Object.entries(metadata)) {
     if (name.startsWith(RESERVED_PREFIX)) {
-      throw new GfsError("InvalidArgument", `Metadata names that begin with ${RESERVED_PREFIX} are GlobalFS's own; choose another name than ${name}.`);
+      throw new GfsError(
+        "InvalidArgument",
+        `Metadata names that begin with ${RESERVED_PREFIX} are GlobalFS's own; choose another name than ${name}.`,
+      );
     }
     sizeBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
   }
@@ -84,7 +89,10 @@ export interface Provenance {
   readonly mode: number;
 }
 
-export function storedMetadata(user: Readonly<Record<string, string>>, from: Provenance): Readonly<Record<string, string>> {
+export function storedMetadata(
+  user: Readonly<Record<string, string>>,
+  from: Provenance,
+): Readonly<Record<string, string>> {
   const encodedPath = encodeURIComponent(from.path);
   return {
     ...user,

@@ -135,7 +135,9 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
       if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
         const outcome = await reconcile(parts, ctx, { path: wanted.path, version: wanted.version, copy, site });
         if (outcome === "changed") {
-          throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, { op: "coordinator.read" });
+          throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, {
+            op: "coordinator.read",
+          });
         }
       }
     }
@@ -143,24 +145,40 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
   throw noCopyAnswered(parts, wanted, failures);
 }
 
-function noCopyAnswered(parts: Parts, wanted: Wanted, failures: readonly { site: string; error: GfsError }[]): GfsError {
+function noCopyAnswered(
+  parts: Parts,
+  wanted: Wanted,
+  failures: readonly { site: string; error: GfsError }[],
+): GfsError {
   const context = { path: wanted.path, failures: failures.map(({ site, error }) => `${site}: ${error.message}`) };
-  const lost = failures.length > 0 && failures.every(({ error }) => isGfsError(error, "NotFound", "PreconditionFailed", "RangeNotSatisfiable"));
-  const unasked = wanted.version.copies.filter((copy) => isReadable(copy) && !failures.some(({ site }) => site === copy.site));
+  const lost =
+    failures.length > 0 &&
+    failures.every(({ error }) => isGfsError(error, "NotFound", "PreconditionFailed", "RangeNotSatisfiable"));
+  const unasked = wanted.version.copies.filter(
+    (copy) => isReadable(copy) && !failures.some(({ site }) => site === copy.site),
+  );
   if (lost && unasked.length === 0) {
-    return new GfsError("DataCorrupt", `No site holds the bytes of ${wanted.path} any more; \`globalfs explain ${wanted.path}\` shows each copy.`, {
-      op: "coordinator.read",
-      context,
-    });
+    return new GfsError(
+      "DataCorrupt",
+      `No site holds the bytes of ${wanted.path} any more; \`globalfs explain ${wanted.path}\` shows each copy.`,
+      {
+        op: "coordinator.read",
+        context,
+      },
+    );
   }
   const named = [...new Set([...failures.map(({ site }) => site), ...unasked.map((copy) => copy.site as string)])];
   const gone = named.filter((name) => parts.sites.list().every((site) => site.name !== name));
   const hint = gone.length > 0 ? ` Site ${gone.join(", ")} is not registered any more.` : "";
-  return new GfsError("Unavailable", `No site that holds ${wanted.path} answers now (${named.join(", ") || "none"}); try again later.${hint}`, {
-    op: "coordinator.read",
-    context,
-    cause: failures[0]?.error,
-  });
+  return new GfsError(
+    "Unavailable",
+    `No site that holds ${wanted.path} answers now (${named.join(", ") || "none"}); try again later.${hint}`,
+    {
+      op: "coordinator.read",
+      context,
+      cause: failures[0]?.error,
+    },
+  );
 }
 
 async function* resumingStream(

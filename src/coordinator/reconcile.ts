@@ -30,7 +30,8 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
     const copy = current.version.copies.find((each) => each.site === found.site.name);
     if (copy?.etag !== found.copy.etag) return "changed";
     const info = await headIfThere(ctx, found);
-    if (info === undefined) return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
+    if (info === undefined)
+      return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
     if (info.etag === found.copy.etag) return "changed";
     if (mayReplace(parts, current.version, found, info)) return await rollForward(parts, found, info);
     return await markCopy(parts, current, found, "The site holds other bytes under this key.");
@@ -67,13 +68,22 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
   const versionId = parts.nextVersionId();
   const following = parts.router.planWrite(found.path);
   await parts.kv.transact(function* (tx): Program<void> {
-    const file = yield* commitAdopted(tx, parts, { path: found.path, found: [{ site: found.site, info }], versionId, nowMs });
+    const file = yield* commitAdopted(tx, parts, {
+      path: found.path,
+      found: [{ site: found.site, info }],
+      versionId,
+      nowMs,
+    });
     for (const site of [...following.required, ...following.following]) {
       if (site.name === found.site.name) continue;
       yield* enqueueCopy(tx, parts, { file, path: found.path, site, nowMs });
     }
   });
-  parts.log.warn("site_object_taken_over", { path: found.path, site: found.site.name, version: info.metadata["globalfs-version"] });
+  parts.log.warn("site_object_taken_over", {
+    path: found.path,
+    site: found.site.name,
+    version: info.metadata["globalfs-version"],
+  });
   return "changed";
 }
 

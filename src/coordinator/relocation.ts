@@ -52,7 +52,11 @@ export interface Relocatable {
 }
 
 /** One relocate job for each copy whose object is not at the file's path; resolves with how many. */
-export function* enqueueRelocations(tx: Transaction, parts: Parts, { path, file, nowMs }: Relocatable): Program<number> {
+export function* enqueueRelocations(
+  tx: Transaction,
+  parts: Parts,
+  { path, file, nowMs }: Relocatable,
+): Program<number> {
   const version = file.version;
   if (version === undefined) return 0;
   let queued = 0;

@@ -30,7 +30,8 @@ export async function renameObject(parts: Parts, ctx: Ctx, request: RenameReques
   await bringIn(parts, ctx, from);
   await bringIn(parts, ctx, to);
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
-  const work = async (): Promise<void> => await commitRename(parts, { from, to, overwrite: request.overwrite ?? false });
+  const work = async (): Promise<void> =>
+    await commitRename(parts, { from, to, overwrite: request.overwrite ?? false });
   // Always the lower path first, so that two renames cannot wait for each other.
   const [first, second] = [from.path, to.path].sort() as [FilePath, FilePath];
   if (first === second) await parts.locks.run(first, work);
@@ -77,7 +78,13 @@ async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promis
     const replaced = renamed.replaced;
     for (const copy of replaced?.orphans ?? []) {
       const versionId = replaced?.file.version?.id ?? parts.nextVersionId();
-      yield* enqueueRemoval(tx, parts, { path: to.path, inode: (replaced as { file: FileRecord }).file.inode, versionId, copy, nowMs });
+      yield* enqueueRemoval(tx, parts, {
+        path: to.path,
+        inode: (replaced as { file: FileRecord }).file.inode,
+        versionId,
+        copy,
+        nowMs,
+      });
     }
     if (from.directory) markForRelocation(tx, renamed.moved.inode);
     else yield* enqueueRelocations(tx, parts, { path: to.path, file: renamed.moved, nowMs });

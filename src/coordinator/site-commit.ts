@@ -75,7 +75,8 @@ export async function commitAll(
   let failure: GfsError | undefined;
   outcomes.forEach((outcome, index) => {
     const write = writes[index] as SiteWrite;
-    if (outcome.status === "fulfilled") landed.push({ site: write.site, objectKey: write.objectKey, info: outcome.value });
+    if (outcome.status === "fulfilled")
+      landed.push({ site: write.site, objectKey: write.objectKey, info: outcome.value });
     else {
       failure ??= atSite(write.site, outcome.reason);
       doubtful.push(write);

@@ -19,7 +19,11 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
     sites: sites.length,
     sitesByRole,
     replicationQueueDepth: await parts.mover.depth(),
-    health: { healthy, unhealthy: sites.length - healthy, ...(lastCheckedAtMs === undefined ? {} : { lastCheckedAtMs }) },
+    health: {
+      healthy,
+      unhealthy: sites.length - healthy,
+      ...(lastCheckedAtMs === undefined ? {} : { lastCheckedAtMs }),
+    },
     engine: parts.kv.engine,
     entries: (await parts.kv.stats()).entries,
   };

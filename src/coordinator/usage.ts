@@ -26,7 +26,9 @@ export async function usage(parts: Parts, ctx: Ctx, prefix: string): Promise<Usa
   let after: FilePath | undefined;
   do {
     throwIfAborted(ctx, "coordinator.usage");
-    const page = await parts.kv.view((tx) => listPage(tx, { prefix, limit: FILES_A_PAGE, ...(after === undefined ? {} : { after }) }));
+    const page = await parts.kv.view((tx) =>
+      listPage(tx, { prefix, limit: FILES_A_PAGE, ...(after === undefined ? {} : { after }) }),
+    );
     for (const { file } of page.files) count(file);
     after = page.next as FilePath | undefined;
     await new Promise((resolve) => setImmediate(resolve));

@@ -42,13 +42,19 @@ export async function putObject(parts: Parts, ctx: Ctx, request: PutRequest): Pr
 }
 
 function tooLarge(parts: Parts): GfsError {
-  return new GfsError("TooLarge", `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`);
+  return new GfsError(
+    "TooLarge",
+    `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
+  );
 }
 
 async function putDirectory(parts: Parts, request: PutRequest, where: Located): Promise<PutResult> {
   for await (const chunk of request.body) {
     if (chunk.byteLength > 0) {
-      throw new GfsError("InvalidKey", `${where.key} names a directory, which holds no bytes; leave out the trailing slash to store an object.`);
+      throw new GfsError(
+        "InvalidKey",
+        `${where.key} names a directory, which holds no bytes; leave out the trailing slash to store an object.`,
+      );
     }
   }
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
@@ -76,7 +82,10 @@ interface Target {
 async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePath): Promise<PutResult> {
   const plan = parts.router.planWrite(path);
   if (plan.required.length === 0) {
-    throw new GfsError("Unavailable", `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`);
+    throw new GfsError(
+      "Unavailable",
+      `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
+    );
   }
   const before = await readCatalog(parts.kv, (tx) => findFile(tx, path));
   // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
@@ -85,7 +94,9 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
 
   const versionId = parts.nextVersionId();
   const createdMs = parts.clock.nowMs();
-  const targets = await readCatalog(parts.kv, (tx) => chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }));
+  const targets = await readCatalog(parts.kv, (tx) =>
+    chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }),
+  );
   const writes = await stageAll(ctx, targets, {
     metadata: storedMetadata(request.metadata ?? {}, { path, version: versionId, createdMs, mode: FILE_MODE }),
     ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
@@ -106,8 +117,9 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       createdMs,
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
     };
-    return await parts.locks.run(path, async () =>
-      await commitPut(parts, ctx, { request, path, writes, version, following: plan.following }),
+    return await parts.locks.run(
+      path,
+      async () => await commitPut(parts, ctx, { request, path, writes, version, following: plan.following }),
     );
   } catch (error) {
     await abortAll(writes);
@@ -161,7 +173,12 @@ async function eachSite(writes: readonly SiteWrite[], work: (write: SiteWrite) =
   });
 }
 
-async function streamBody(parts: Parts, request: PutRequest, writes: readonly SiteWrite[], digest: BodyDigest): Promise<void> {
+async function streamBody(
+  parts: Parts,
+  request: PutRequest,
+  writes: readonly SiteWrite[],
+  digest: BodyDigest,
+): Promise<void> {
   const { maxObjectBytes } = parts.settings;
   for await (const chunk of request.body) {
     digest.update(chunk);
@@ -188,9 +205,12 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const landed = await commitAll(parts, ctx, path, writes, current);
   const nowMs = parts.clock.nowMs();
-  const expect: Expectation = current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };
+  const expect: Expectation =
+    current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };
   try {
-    const { committed, pendingSites } = await parts.kv.transact((tx) => recordPut(tx, parts, { ready, landed, expect, nowMs }));
+    const { committed, pendingSites } = await parts.kv.transact((tx) =>
+      recordPut(tx, parts, { ready, landed, expect, nowMs }),
+    );
     parts.mover.wake();
     return { meta: describeFile(path, committed.file), created: committed.previous === undefined, pendingSites };
   } catch (error) {
@@ -209,7 +229,9 @@ async function assertKeysFree(parts: Parts, ready: ReadyToCommit, current: FileR
     return undefined;
   });
   if (taken === undefined) return;
-  throw new GfsError("Conflict", `Another file was renamed away from ${ready.path} meanwhile; send the write again.`, { op: "coordinator.put" });
+  throw new GfsError("Conflict", `Another file was renamed away from ${ready.path} meanwhile; send the write again.`, {
+    op: "coordinator.put",
+  });
 }
 
 interface Recording {
@@ -225,12 +247,21 @@ function* recordPut(
   { ready, landed, expect, nowMs }: Recording,
 ): Program<{ committed: Committed; pendingSites: string[] }> {
   const { path, following } = ready;
-  const present = landed.map(
-    ({ site, objectKey, info }): Copy => ({ site: site.name, key: objectKey, state: "present", etag: info.etag, changedMs: nowMs }),
-  );
+  const present = landed.map(({ site, objectKey, info }): Copy => ({
+    site: site.name,
+    key: objectKey,
+    state: "present",
+    etag: info.etag,
+    changedMs: nowMs,
+  }));
   const before = yield* findFile(tx, path);
   const targets = yield* chooseKeys(tx, { path, sites: following, owner: before, versionId: ready.version.id });
-  const pending = targets.map(({ site, objectKey }): Copy => ({ site: site.name, key: objectKey, state: "pending", changedMs: nowMs }));
+  const pending = targets.map(({ site, objectKey }): Copy => ({
+    site: site.name,
+    key: objectKey,
+    state: "pending",
+    changedMs: nowMs,
+  }));
   const version: FileVersion = { ...ready.version, copies: [...present, ...pending] };
   const committed = yield* commitVersion(tx, { path, version, expect, nowMs, nextInode: () => parts.inodes.next() });
   const { inode } = committed.file;
@@ -244,7 +275,13 @@ function* recordPut(
     pendingSites.push(copy.site);
   }
   for (const orphan of committed.orphans) {
-    yield* enqueueRemoval(tx, parts, { path, inode, versionId: (committed.previous as FileVersion).id, copy: orphan, nowMs });
+    yield* enqueueRemoval(tx, parts, {
+      path,
+      inode,
+      versionId: (committed.previous as FileVersion).id,
+      copy: orphan,
+      nowMs,
+    });
   }
   return { committed, pendingSites };
 }
@@ -276,4 +313,3 @@ export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal)
     { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
   );
 }
-

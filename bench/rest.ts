@@ -1,0 +1,127 @@
+/**
+ * The REST gateway beside a bare node:http server that does the same.
+ *
+ *   npm run bench -- rest [--rounds 5] [--seconds 3]
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { generateLoad } from "./lib/load.ts";
+import { freePort, type Server, startServer } from "./lib/process.ts";
+import { printComparison } from "./lib/report.ts";
+import { measureTransfers } from "./lib/transfer.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    megabytes: { type: "string", default: "1024" },
+  },
+});
+const rounds = Number(values.rounds);
+const durationMs = Number(values.seconds) * 1_000;
+const sizeBytes = Number(values.megabytes) * 1024 ** 2;
+const CONNECTIONS = 16;
+const SMALL = 4_096;
+
+const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
+const servers: Server[] = [];
+try {
+  await smallGets();
+  await streams();
+} finally {
+  for (const server of servers) await server.stop();
+  await rm(directory, { recursive: true, force: true });
+}
+
+async function startGlobalFs(name: string): Promise<Server> {
+  const port = await freePort();
+  const file = path.join(directory, `${name}.yaml`);
+  await writeFile(
+    file,
+    `global: { log_level: WARN, metrics_enabled: false }
+coordinator: { listen_addr: "127.0.0.1:${port}", data_dir: ${directory}/${name} }
+sites:
+  - { name: disk, role: primary, foreign: ignore, store: { driver: file, path: ${directory}/${name}-site } }
+cache: { enabled: true }
+`,
+  );
+  const server = await startServer(["bin/globalfs-coordinator.js", "--config", file], port);
+  servers.push(server);
+  return server;
+}
+
+async function startBare(mode: "bytes" | "files", argument: string): Promise<Server> {
+  const port = await freePort();
+  const server = await startServer(
+    [path.join(import.meta.dirname, "lib/bare-http-server.mjs"), String(port), mode, argument],
+    port,
+  );
+  servers.push(server);
+  return server;
+}
+
+function getRequest(target: string): () => Uint8Array {
+  const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: bench\r\n\r\n`);
+  return () => bytes;
+}
+
+async function smallGets(): Promise<void> {
+  const ours = await startGlobalFs("small");
+  const bare = await startBare("bytes", String(SMALL));
+  const put = await fetch(`http://127.0.0.1:${ours.port}/api/v1/objects/small`, {
+    method: "PUT",
+    body: Buffer.alloc(SMALL, 7),
+  });
+  if (put.status !== 201) throw new Error(`PUT answered ${put.status}: ${await put.text()}`);
+  const figures = { ours: [] as number[], theirs: [] as number[] };
+  for (let round = 0; round <= rounds; round++) {
+    const load = { connections: CONNECTIONS, durationMs, expectedStatus: 200 };
+    const mine = await generateLoad({ ...load, port: ours.port, request: getRequest("/api/v1/objects/small") });
+    const other = await generateLoad({ ...load, port: bare.port, request: getRequest("/") });
+    // The first round warms both up.
+    if (round === 0) continue;
+    figures.ours.push(mine.perSecond);
+    figures.theirs.push(other.perSecond);
+  }
+  printComparison({ what: "GET of a cached 4 KiB object", unit: "/s", peer: "bare node:http", goal: 0.5, ...figures });
+}
+
+async function streams(): Promise<void> {
+  const ours = await startGlobalFs("stream");
+  const bare = await startBare("files", directory);
+  const put = { ours: [] as number[], theirs: [] as number[] };
+  const get = { ours: [] as number[], theirs: [] as number[] };
+  for (let round = 0; round < Math.max(2, Math.min(rounds, 3)); round++) {
+    const mine = await measureTransfers({
+      url: `http://127.0.0.1:${ours.port}/api/v1/objects/large`,
+      sizeBytes,
+      parallel: 1,
+    });
+    const other = await measureTransfers({ url: `http://127.0.0.1:${bare.port}/large`, sizeBytes, parallel: 1 });
+    put.ours.push(mine.putMegabytesPerSecond);
+    put.theirs.push(other.putMegabytesPerSecond);
+    get.ours.push(mine.getMegabytesPerSecond);
+    get.theirs.push(other.getMegabytesPerSecond);
+  }
+  printComparison({ what: "PUT of 1 GiB, streamed", unit: "MB/s", peer: "bare node:http to disk", goal: 0.6, ...put });
+  printComparison({
+    what: "GET of 1 GiB, streamed",
+    unit: "MB/s",
+    peer: "bare node:http from disk",
+    goal: 0.6,
+    ...get,
+  });
+
+  const before = ours.memory().residentBytes;
+  await measureTransfers({
+    url: `http://127.0.0.1:${ours.port}/api/v1/objects/large`,
+    sizeBytes: Math.floor(sizeBytes / 4),
+    parallel: 8,
+  });
+  const grownMiB = (ours.memory().peakBytes - before) / 1024 ** 2;
+  console.log(
+    `resident memory with 8 transfers at once: grew by ${grownMiB.toFixed(0)} MiB at its peak  goal 128 MiB ${grownMiB < 128 ? "met" : "MISSED"}`,
+  );
+}
