@@ -1,0 +1,211 @@
+import { mkdir, stat, statfs } from "node:fs/promises";
+import path from "node:path";
+import type { Database, RootDatabase } from "lmdb";
+import { fromErrno, GfsError } from "../../core/errors.ts";
+import { systemClock } from "../../core/ports/clock.ts";
+import { type Counters, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import type { Key, Kv, KvEntry, RangeQuery, Value } from "../kv.ts";
+import type { Snapshot } from "../program.ts";
+import { lockDirectory } from "./directory-lock.ts";
+
+/** One process, one directory: LMDB maps the file, so reads cost no system call, and commits that arrive together share one flush. */
+export interface LmdbOptions {
+  readonly path: string;
+  /** The most the file may grow to; absent: as far as the disk has room. */
+  readonly mapSizeBytes?: number;
+}
+
+type Rows = Database<Buffer, Buffer>;
+
+const FORMAT = 1;
+const COUNTERS = Buffer.from("counters");
+const FORMAT_KEY = Buffer.from("format");
+const EPHEMERAL = Buffer.from("ephemeral\0");
+
+export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { clock: systemClock }): Promise<Kv> {
+  const directory = options.path;
+  await prepareDirectory(directory);
+  const unlock = await lockDirectory(directory);
+  try {
+    const table = await openTable(options, unlock);
+    await removeEphemeral(table);
+    return createEmbeddedKv(table, deps);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function prepareDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    if (!(await stat(directory)).isDirectory()) throw Object.assign(new Error(directory), { code: "ENOTDIR" });
+  } catch (error) {
+    const failure = fromErrno(error, "kv.open", { path: directory });
+    throw new GfsError("ConfigInvalid", `The catalog cannot live at ${directory}: ${failure.message} coordinator.data_dir sets the place.`, {
+      cause: error,
+    });
+  }
+}
+
+interface LmdbTable extends Table {
+  ephemeralKeys(): Key[];
+}
+
+async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Promise<LmdbTable> {
+  // Loaded here so that commands that open no catalog do not pay for the native library.
+  const { open } = await import("lmdb");
+  let root: RootDatabase;
+  try {
+    root = open({
+      path: path.join(options.path, "catalog.lmdb"),
+      noSubdir: true,
+      maxDbs: 4,
+      // Without a bound on the kept free list single commits become 20 times slower after large random transactions.
+      maxFreeSpaceToRetain: 2_000,
+      ...(options.mapSizeBytes === undefined ? {} : { mapSize: options.mapSizeBytes }),
+    } as Parameters<typeof open>[0]);
+  } catch (error) {
+    throw new GfsError("ConfigInvalid", `The catalog at ${options.path} cannot be opened: ${(error as Error).message}`, { cause: error });
+  }
+  const binary = { keyEncoding: "binary", encoding: "binary" } as const;
+  const rows = root.openDB({ name: "rows", ...binary }) as Rows;
+  const meta = root.openDB({ name: "meta", ...binary }) as Rows;
+  await checkFormat(root, meta, options.path);
+
+  const snapshot: Snapshot = { get: (key) => rows.getBinary(asBuffer(key)), range: (query) => readRange(rows, query) };
+  const counters = (): Counters => decodeCounters(meta.getBinary(COUNTERS));
+  const writer: TableWriter = {
+    ...snapshot,
+    put: (key, value) => put(rows, key, value),
+    delete: (key) => {
+      rows.removeSync(asBuffer(key));
+    },
+    counters,
+    setCounters: (next) => put(meta, COUNTERS, encodeCounters(next)),
+    setEphemeral(key, ephemeral) {
+      const row = Buffer.concat([EPHEMERAL, key]);
+      if (ephemeral) put(meta, row, Buffer.alloc(1));
+      else meta.removeSync(row);
+    },
+  };
+  return {
+    engine: "lmdb",
+    committed: snapshot,
+    async commit(work) {
+      try {
+        let changed = false;
+        await root.transaction(() => {
+          work({ ...writer, setCounters: (next) => ((changed = true), writer.setCounters(next)) });
+        });
+        if (changed) await root.flushed;
+      } catch (error) {
+        throw await translate(error, options.path);
+      }
+    },
+    counters,
+    stats: () => {
+      const stats = rows.getStats() as { entryCount: number };
+      const file = root.getStats() as { root?: unknown; mapSize?: number; lastPageNumber?: number; pageSize?: number };
+      return { entries: stats.entryCount, sizeBytes: (file.lastPageNumber ?? 0) * (file.pageSize ?? 4_096) };
+    },
+    ephemeralKeys: () => readRange(meta, { start: EPHEMERAL, end: afterEphemeral(), limit: 10_000 }).map(({ key }) => key),
+    async close() {
+      await root.flushed;
+      await root.close();
+      await unlock();
+    },
+  };
+}
+
+function afterEphemeral(): Buffer {
+  const end = Buffer.from(EPHEMERAL);
+  end[end.length - 1] = 1;
+  return end;
+}
+
+/** A catalog that a newer release wrote is left alone. */
+async function checkFormat(root: RootDatabase, meta: Rows, where: string): Promise<void> {
+  const found = meta.getBinary(FORMAT_KEY)?.readUInt32BE(0);
+  if (found === undefined) {
+    await root.transaction(() => put(meta, FORMAT_KEY, Buffer.from([0, 0, 0, FORMAT])));
+    await root.flushed;
+  } else if (found !== FORMAT) {
+    await root.close();
+    throw new GfsError("ConfigInvalid", `The catalog at ${where} has format ${found} and this release reads format ${FORMAT}; use the release that wrote it.`);
+  }
+}
+
+/** Leases do not outlive the process that held them. */
+async function removeEphemeral(table: LmdbTable): Promise<void> {
+  for (let keys = table.ephemeralKeys(); keys.length > 0; keys = table.ephemeralKeys()) {
+    const page = keys;
+    await table.commit((writer) => {
+      for (const row of page) {
+        const key = row.subarray(EPHEMERAL.length);
+        writer.delete(key);
+        writer.setEphemeral(key, false);
+      }
+      const { revision, appended } = writer.counters();
+      writer.setCounters({ revision: revision + 1, appended });
+    });
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Inside a transaction a synchronous put joins it. */
+function put(rows: Rows, key: Key, value: Value): void {
+  rows.putSync(asBuffer(key), asBuffer(value));
+}
+
+function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
+  const start = asBuffer(query.start);
+  const end = asBuffer(query.end);
+  if (Buffer.compare(start, end) >= 0) return [];
+  const found: KvEntry[] = [];
+  const range =
+    query.reverse === true
+      ? rows.getRange({ start: end, end: start, exclusiveStart: true, inclusiveEnd: true, reverse: true, limit: query.limit })
+      : rows.getRange({ start, end, limit: query.limit });
+  for (const { key, value } of range) found.push({ key, value });
+  return found;
+}
+
+function encodeCounters({ revision, appended }: Counters): Buffer {
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeBigUInt64BE(BigInt(revision), 0);
+  bytes.writeBigUInt64BE(BigInt(appended), 8);
+  return bytes;
+}
+
+function decodeCounters(bytes: Buffer | undefined): Counters {
+  if (bytes === undefined) return { revision: 0, appended: 0 };
+  return { revision: Number(bytes.readBigUInt64BE(0)), appended: Number(bytes.readBigUInt64BE(8)) };
+}
+
+const MAP_FULL = -30_792;
+const NEARLY_FULL_BYTES = 1024 ** 2;
+
+/**
+ * A commit that the disk refused says so only in a promise beside the error; and a write cut short by a full disk comes back as a bare
+ * input/output error, so the disk itself is asked.
+ */
+async function translate(error: unknown, directory: string): Promise<unknown> {
+  const beside = (error as { commitError?: unknown }).commitError;
+  const cause = beside instanceof Promise ? await beside.catch((reason: unknown) => reason) : error;
+  const { code, message } = cause as { code?: unknown; message?: string };
+  const full = code === MAP_FULL || /MDB_MAP_FULL|No space left/i.test(String(message)) || (await isFull(directory));
+  if (!full) return new GfsError("Unavailable", `The catalog could not be written: ${String(message)}.`, { op: "kv.transact", cause });
+  return new GfsError("NoSpace", "The disk that holds the catalog is full; free some space or move coordinator.data_dir.", {
+    op: "kv.transact",
+    cause,
+  });
+}
+
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize < NEARLY_FULL_BYTES;
+}

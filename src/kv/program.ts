@@ -1,0 +1,66 @@
+import { GfsError } from "../core/errors.ts";
+import type { Key, KvAnswer, KvEntry, KvRead, Program, RangeQuery, Reader, Value } from "./kv.ts";
+
+/** Drives programs: the one place that knows how a generator's reads are answered. */
+
+/** One consistent state of the data, whose answers are at hand. */
+export interface Snapshot {
+  get(key: Key): Value | undefined;
+  range(query: RangeQuery): KvEntry[];
+}
+
+/** What programs read through: each call yields one read to the driver. */
+export const reader: Reader = {
+  *get(key) {
+    return (yield { kind: "get", key }) as Value | undefined;
+  },
+  *range(query) {
+    return (yield { kind: "range", query }) as KvEntry[];
+  },
+};
+
+const MAX_RANGE_LIMIT = 10_000;
+
+export function answer(snapshot: Snapshot, read: KvRead): KvAnswer {
+  if (read.kind === "get") return snapshot.get(read.key);
+  checkRange(read.query);
+  return snapshot.range(read.query);
+}
+
+function checkRange(query: RangeQuery): void {
+  if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > MAX_RANGE_LIMIT) {
+    throw new GfsError("InvalidArgument", `A range returns 1 to ${MAX_RANGE_LIMIT} entries, not ${query.limit}; page for more.`);
+  }
+}
+
+/** Runs a program to its end without a promise. */
+export function runSync<T>(program: Program<T>, snapshot: Snapshot): T {
+  let step = program.next();
+  while (step.done !== true) {
+    let found: KvAnswer;
+    try {
+      found = answer(snapshot, step.value);
+    } catch (error) {
+      step = program.throw(error);
+      continue;
+    }
+    step = program.next(found);
+  }
+  return step.value;
+}
+
+/** Runs a program whose answers take a while, one read after the other. */
+export async function runAsync<T>(program: Program<T>, read: (request: KvRead) => Promise<KvAnswer>): Promise<T> {
+  let step = program.next();
+  while (step.done !== true) {
+    let found: KvAnswer;
+    try {
+      found = await read(step.value);
+    } catch (error) {
+      step = program.throw(error);
+      continue;
+    }
+    step = program.next(found);
+  }
+  return step.value;
+}

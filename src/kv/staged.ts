@@ -1,0 +1,171 @@
+import { GfsError } from "../core/errors.ts";
+import type { Key, KvEntry, LeaseId, RangeQuery, Transaction, Value } from "./kv.ts";
+import { reader, type Snapshot } from "./program.ts";
+
+/** The writes of one transaction, held back until it commits, and laid over what it reads. */
+
+const MAX_KEY_BYTES = 1_900;
+const MAX_VALUE_BYTES = 1024 ** 2;
+const MAX_STAGED_BYTES = 16 * 1024 ** 2;
+const MAX_STAGED_WRITES = 100_000;
+
+export interface StagedPut {
+  readonly key: Key;
+  /** Undefined: the key is deleted. */
+  readonly value: Value | undefined;
+  readonly lease: LeaseId | undefined;
+}
+
+export interface Append {
+  readonly prefix: Key;
+  readonly value: Value;
+}
+
+export class Staged implements Snapshot {
+  readonly #base: Snapshot;
+  readonly #writes = new Map<string, StagedPut>();
+  /** Staged keys in order; sorted again only when a range is read after new keys came. */
+  #ordered: StagedPut[] | undefined;
+  readonly appends: Append[] = [];
+  #stagedBytes = 0;
+  readonly transaction: Transaction;
+
+  constructor(base: Snapshot) {
+    this.#base = base;
+    this.transaction = {
+      get: reader.get,
+      range: reader.range,
+      put: (key, value, options) => this.#stage({ key, value, lease: options?.lease }),
+      delete: (key) => this.#stage({ key, value: undefined, lease: undefined }),
+      append: (prefix, value) => {
+        checkSizes(prefix, value);
+        this.#charge(prefix.byteLength + 8 + value.byteLength);
+        this.appends.push({ prefix, value });
+      },
+    };
+  }
+
+  get writes(): Iterable<StagedPut> {
+    return this.#writes.values();
+  }
+
+  get isEmpty(): boolean {
+    return this.#writes.size === 0 && this.appends.length === 0;
+  }
+
+  #stage(write: StagedPut): void {
+    checkSizes(write.key, write.value);
+    this.#charge(write.key.byteLength + (write.value?.byteLength ?? 0));
+    const name = nameOf(write.key);
+    const replaced = this.#writes.has(name);
+    this.#writes.set(name, write);
+    if (!replaced || this.#ordered !== undefined) this.#ordered = undefined;
+  }
+
+  #charge(sizeBytes: number): void {
+    this.#stagedBytes += sizeBytes;
+    if (this.#stagedBytes > MAX_STAGED_BYTES || this.#writes.size + this.appends.length >= MAX_STAGED_WRITES) {
+      throw new GfsError("TooLarge", `One transaction stages at most ${MAX_STAGED_BYTES} bytes and ${MAX_STAGED_WRITES} writes; split it.`);
+    }
+  }
+
+  get(key: Key): Value | undefined {
+    const staged = this.#writes.size === 0 ? undefined : this.#writes.get(nameOf(key));
+    return staged === undefined ? this.#base.get(key) : staged.value;
+  }
+
+  range(query: RangeQuery): KvEntry[] {
+    if (this.#writes.size === 0) return this.#base.range(query);
+    const staged = this.#stagedWithin(query);
+    if (staged.length === 0) return this.#base.range(query);
+    return this.#merge(query, query.reverse === true ? staged.toReversed() : staged);
+  }
+
+  #stagedWithin(query: RangeQuery): StagedPut[] {
+    this.#ordered ??= [...this.#writes.values()].sort((one, other) => Buffer.compare(one.key, other.key));
+    const from = lowerBound(this.#ordered, query.start);
+    const to = lowerBound(this.#ordered, query.end);
+    return this.#ordered.slice(from, to);
+  }
+
+  /** Staged deletes hide base entries, so the base is read in pages until enough are left. */
+  #merge(query: RangeQuery, staged: readonly StagedPut[]): KvEntry[] {
+    const direction = query.reverse === true ? -1 : 1;
+    const base = new BaseCursor(this.#base, query);
+    const merged: KvEntry[] = [];
+    let index = 0;
+    while (merged.length < query.limit) {
+      const own = staged[index];
+      const below = base.peek();
+      if (own === undefined && below === undefined) break;
+      const order = own === undefined ? 1 : below === undefined ? -1 : Buffer.compare(own.key, below.key) * direction;
+      if (order <= 0) {
+        index += 1;
+        if (order === 0) base.advance();
+        const write = own as StagedPut;
+        if (write.value !== undefined) merged.push({ key: write.key, value: write.value });
+      } else {
+        merged.push(below as KvEntry);
+        base.advance();
+      }
+    }
+    return merged;
+  }
+}
+
+class BaseCursor {
+  readonly #base: Snapshot;
+  #query: RangeQuery;
+  #page: KvEntry[];
+  #index = 0;
+
+  constructor(base: Snapshot, query: RangeQuery) {
+    this.#base = base;
+    this.#query = query;
+    this.#page = base.range(query);
+  }
+
+  peek(): KvEntry | undefined {
+    if (this.#index === this.#page.length && this.#page.length === this.#query.limit) {
+      const last = (this.#page.at(-1) as KvEntry).key;
+      this.#query = this.#query.reverse === true ? { ...this.#query, end: last } : { ...this.#query, start: successor(last) };
+      this.#page = this.#base.range(this.#query);
+      this.#index = 0;
+    }
+    return this.#page[this.#index];
+  }
+
+  advance(): void {
+    this.#index += 1;
+  }
+}
+
+function successor(key: Key): Key {
+  const next = Buffer.alloc(key.byteLength + 1);
+  next.set(key);
+  return next;
+}
+
+function lowerBound(ordered: readonly StagedPut[], key: Key): number {
+  let low = 0;
+  let high = ordered.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (Buffer.compare((ordered[middle] as StagedPut).key, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function nameOf(key: Key): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+}
+
+function checkSizes(key: Key, value: Value | undefined): void {
+  if (key.byteLength === 0 || key.byteLength > MAX_KEY_BYTES) {
+    throw new GfsError("TooLarge", `A key has 1 to ${MAX_KEY_BYTES} bytes, not ${key.byteLength}.`);
+  }
+  if (value !== undefined && value.byteLength > MAX_VALUE_BYTES) {
+    throw new GfsError("TooLarge", `A value has at most ${MAX_VALUE_BYTES} bytes, not ${value.byteLength}.`);
+  }
+}

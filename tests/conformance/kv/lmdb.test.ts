@@ -1,0 +1,113 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { expect, it } from "vitest";
+import { openLmdbKv, type Program } from "../../../src/kv/index.ts";
+import { describeEngine } from "./suite.ts";
+
+const temporary = async (): Promise<string> => await mkdtemp(path.join(os.tmpdir(), "globalfs-lmdb-"));
+
+describeEngine({
+  name: "lmdb",
+  async open() {
+    const directory = await temporary();
+    const kv = await openLmdbKv({ path: directory });
+    return {
+      kv,
+      async dispose() {
+        await kv.close();
+        await rm(directory, { recursive: true });
+      },
+    };
+  },
+});
+
+it("keeps rows, revision and append order when it is opened again, and drops what hung on a lease", async () => {
+  const directory = await temporary();
+  const first = await openLmdbKv({ path: directory });
+  const lease = await first.lease(60_000);
+  await first.transact(function* (tx): Program<void> {
+    tx.put(Buffer.from("row"), Buffer.from("1"));
+    tx.put(Buffer.from("seat"), Buffer.from("1"), { lease: lease.id });
+    tx.append(Buffer.from("log/"), Buffer.from("one"));
+  });
+  const revision = await first.revision();
+  await first.close();
+  const second = await openLmdbKv({ path: directory });
+  expect(await second.revision()).toBeGreaterThanOrEqual(revision);
+  await second.transact(function* (tx): Program<void> {
+    expect(yield* tx.get(Buffer.from("row"))).toEqual(Buffer.from("1"));
+    expect(yield* tx.get(Buffer.from("seat"))).toBeUndefined();
+    tx.append(Buffer.from("log/"), Buffer.from("two"));
+  });
+  const log = await second.view((tx) => tx.range({ start: Buffer.from("log/"), end: Buffer.from("log0"), limit: 10 }));
+  expect(log.map(({ value }) => Buffer.from(value).toString())).toEqual(["one", "two"]);
+  await second.close();
+  await rm(directory, { recursive: true });
+});
+
+it("refuses a directory that another process or another engine holds, and says who", async () => {
+  const directory = await temporary();
+  const first = await openLmdbKv({ path: directory });
+  await expect(openLmdbKv({ path: directory })).rejects.toThrow(new RegExp(`process ${process.pid}`));
+  await first.close();
+  await (await openLmdbKv({ path: directory })).close();
+  await rm(directory, { recursive: true });
+});
+
+it("says what to do when the directory cannot be used", async () => {
+  await expect(openLmdbKv({ path: "/dev/null/catalog" })).rejects.toThrow(/data_dir/);
+});
+
+/** A disk of 6 MiB that is really full when it is full. Mounting needs privileges that a developer's machine may not give. */
+async function smallDisk(): Promise<{ directory: string; dispose(): Promise<void> } | undefined> {
+  const directory = await temporary();
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", directory]).status === 0;
+  if (!mounted) {
+    await rm(directory, { recursive: true });
+    return undefined;
+  }
+  return {
+    directory,
+    async dispose() {
+      spawnSync("umount", [directory]);
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+it("refuses a commit for which there is no room, keeps what was there, and works on when there is room", async (test) => {
+  const disk = await smallDisk();
+  if (disk === undefined) return test.skip("mounting a small disk is not permitted here");
+  const ballast = path.join(disk.directory, "ballast");
+  await writeFile(ballast, Buffer.alloc(2 * 1024 ** 2));
+  const kv = await openLmdbKv({ path: disk.directory });
+  await kv.transact(function* (tx): Program<void> {
+    tx.put(Buffer.from("kept"), Buffer.from("1"));
+  });
+  const acknowledged: number[] = [];
+  const fill = async (): Promise<void> => {
+    for (let index = 0; index < 64; index++) {
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(Buffer.from(`fill${index}`), Buffer.alloc(128 * 1024, index));
+      });
+      acknowledged.push(index);
+    }
+  };
+  await expect(fill()).rejects.toMatchObject({ code: "NoSpace" });
+  expect(acknowledged.length).toBeGreaterThan(0);
+  expect(await kv.view((tx) => tx.get(Buffer.from("kept")))).toEqual(Buffer.from("1"));
+  await rm(ballast);
+  await kv.transact(function* (tx): Program<void> {
+    tx.put(Buffer.from("again"), Buffer.alloc(256 * 1024, 9));
+  });
+  await kv.close();
+  const reopened = await openLmdbKv({ path: disk.directory });
+  for (const index of acknowledged) {
+    expect(await reopened.view((tx) => tx.get(Buffer.from(`fill${index}`)))).toEqual(Buffer.alloc(128 * 1024, index));
+  }
+  expect((await reopened.view((tx) => tx.get(Buffer.from("again"))))?.byteLength).toBe(256 * 1024);
+  await reopened.close();
+  await disk.dispose();
+});

@@ -1,0 +1,298 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { encodeKey, type Key, type Kv, type Program, prefixRange, type RangeQuery } from "../../../src/kv/index.ts";
+
+/** What every engine must do. `open` gives an empty one. */
+export interface EngineUnderTest {
+  readonly name: string;
+  open(): Promise<{ kv: Kv; dispose(): Promise<void> }>;
+}
+
+const text = (value: string): Buffer => Buffer.from(value);
+const ALL = { start: Buffer.from([0x00]), end: Buffer.from([0xff]) };
+
+function put(key: Key, value: Uint8Array) {
+  return function* (tx: { put(key: Key, value: Uint8Array): void }): Program<void> {
+    tx.put(key, value);
+  };
+}
+
+export function describeEngine(engine: EngineUnderTest): void {
+  describe(`the ${engine.name} engine`, () => {
+    let kv: Kv;
+    let dispose: () => Promise<void>;
+
+    beforeAll(async () => {
+      ({ kv, dispose } = await engine.open());
+    });
+    afterAll(async () => {
+      await dispose();
+    });
+    beforeEach(async () => {
+      await kv.transact(function* (tx): Program<void> {
+        for (const { key } of yield* tx.range({ ...ALL, limit: 10_000 })) tx.delete(key);
+      });
+    });
+
+    const read = async (query: RangeQuery): Promise<string[]> =>
+      (await kv.view((tx) => tx.range(query))).map(({ key }) => Buffer.from(key).toString());
+
+    it("returns what was put, and nothing for what was deleted", async () => {
+      await kv.transact(put(text("a"), text("1")));
+      expect(await kv.view((tx) => tx.get(text("a")))).toEqual(text("1"));
+      await kv.transact(function* (tx): Program<void> {
+        tx.delete(text("a"));
+      });
+      expect(await kv.view((tx) => tx.get(text("a")))).toBeUndefined();
+    });
+
+    it("keeps empty values apart from absent ones", async () => {
+      await kv.transact(put(text("a"), text("")));
+      expect((await kv.view((tx) => tx.get(text("a"))))?.byteLength).toBe(0);
+    });
+
+    it("orders keys as unsigned bytes and reads ranges both ways, within bounds and limits", async () => {
+      const keys = [Buffer.from([1]), Buffer.from([1, 0]), Buffer.from([0x7f]), Buffer.from([0x80]), Buffer.from([0xfe, 0xff])];
+      await kv.transact(function* (tx): Program<void> {
+        for (const key of keys.toReversed()) tx.put(key, text("x"));
+      });
+      const found = async (query: RangeQuery): Promise<Buffer[]> => (await kv.view((tx) => tx.range(query))).map((entry) => Buffer.from(entry.key));
+      expect(await found({ ...ALL, limit: 10 })).toEqual(keys);
+      expect(await found({ ...ALL, limit: 10, reverse: true })).toEqual(keys.toReversed());
+      expect(await found({ start: Buffer.from([1]), end: Buffer.from([0x80]), limit: 10 })).toEqual(keys.slice(0, 3));
+      expect(await found({ start: Buffer.from([1]), end: Buffer.from([0x80]), limit: 2, reverse: true })).toEqual([keys[2], keys[1]]);
+      expect(await found({ start: Buffer.from([0x80]), end: Buffer.from([0x80]), limit: 2 })).toEqual([]);
+    });
+
+    it("shows a transaction its own writes, also in ranges of both directions", async () => {
+      await kv.transact(function* (tx): Program<void> {
+        for (const name of ["b", "d", "f"]) tx.put(text(name), text("old"));
+      });
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("a"), text("new"));
+        tx.put(text("e"), text("new"));
+        tx.delete(text("d"));
+        expect(yield* tx.get(text("d"))).toBeUndefined();
+        expect(yield* tx.get(text("e"))).toEqual(text("new"));
+        const forward = yield* tx.range({ ...ALL, limit: 3 });
+        expect(forward.map(({ key }) => Buffer.from(key).toString())).toEqual(["a", "b", "e"]);
+        const backward = yield* tx.range({ ...ALL, limit: 3, reverse: true });
+        expect(backward.map(({ key }) => Buffer.from(key).toString())).toEqual(["f", "e", "b"]);
+      });
+    });
+
+    it("behaves like a sorted map under any sequence of transactions", async () => {
+      const key = fc.uint8Array({ minLength: 1, maxLength: 3 }).map((bytes) => Buffer.from(bytes.map((byte) => byte % 4)));
+      const write = fc.tuple(key, fc.option(fc.uint8Array({ maxLength: 4 })));
+      const step = fc.record({ writes: fc.array(write, { maxLength: 6 }), fails: fc.boolean(), from: key, to: key, limit: fc.integer({ min: 1, max: 5 }), reverse: fc.boolean() });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+          await kv.transact(function* (tx): Program<void> {
+            for (const entry of yield* tx.range({ start: Buffer.alloc(1), end: Buffer.from([0xff]), limit: 10_000 })) tx.delete(entry.key);
+          });
+          const model = new Map<string, Buffer>();
+          for (const { writes, fails, from, to, limit, reverse } of steps) {
+            const next = new Map(model);
+            for (const [name, value] of writes) {
+              if (value === null) next.delete(name.toString("hex"));
+              else next.set(name.toString("hex"), Buffer.from(value));
+            }
+            const expected = [...next.keys()]
+              .map((name) => Buffer.from(name, "hex"))
+              .sort(Buffer.compare)
+              .filter((name) => Buffer.compare(name, from) >= 0 && Buffer.compare(name, to) < 0);
+            if (reverse) expected.reverse();
+            const work = kv.transact(function* (tx): Program<Buffer[]> {
+              for (const [name, value] of writes) {
+                if (value === null) tx.delete(name);
+                else tx.put(name, value);
+              }
+              const inside = (yield* tx.range({ start: from, end: to, limit, reverse })).map((entry) => Buffer.from(entry.key));
+              if (fails) throw new Error("undo");
+              return inside;
+            });
+            if (fails) {
+              await expect(work).rejects.toThrow("undo");
+              continue;
+            }
+            expect(await work).toEqual(expected.slice(0, limit));
+            model.clear();
+            for (const [name, value] of next) model.set(name, value);
+            const after = await kv.view((tx) => tx.range({ start: from, end: to, limit, reverse }));
+            expect(after.map((entry) => Buffer.from(entry.key))).toEqual(expected.slice(0, limit));
+            for (const entry of after) expect(Buffer.from(entry.value)).toEqual(model.get(Buffer.from(entry.key).toString("hex")));
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it("loses no update when many transactions change one key at once", async () => {
+      const counter = text("counter");
+      const increment = function* (tx: Parameters<Parameters<Kv["transact"]>[0]>[0]): Program<void> {
+        const before = yield* tx.get(counter);
+        tx.put(counter, text(String(Number(before === undefined ? 0 : Buffer.from(before).toString()) + 1)));
+      };
+      await Promise.all(Array.from({ length: 200 }, async () => await kv.transact(increment)));
+      expect(Buffer.from((await kv.view((tx) => tx.get(counter))) as Uint8Array).toString()).toBe("200");
+    });
+
+    it("lets no two transactions each act on what the other changes", async () => {
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("on-call/one"), text("yes"));
+        tx.put(text("on-call/two"), text("yes"));
+      });
+      const leave = (name: string) => async (): Promise<boolean> =>
+        await kv.transact(function* (tx): Program<boolean> {
+          const present = yield* tx.range({ ...prefixRange(text("on-call/")), limit: 10 });
+          if (present.length < 2) return false;
+          tx.delete(text(`on-call/${name}`));
+          return true;
+        });
+      const left = await Promise.all([leave("one")(), leave("two")()]);
+      expect(left.filter(Boolean)).toHaveLength(1);
+    });
+
+    it("leaves nothing of a program that throws, and passes its error on as it was", async () => {
+      const failure = new Error("on purpose");
+      await expect(
+        kv.transact(function* (tx): Program<void> {
+          tx.put(text("a"), text("1"));
+          yield* tx.get(text("a"));
+          throw failure;
+        }),
+      ).rejects.toBe(failure);
+      expect(await read({ ...ALL, limit: 10 })).toEqual([]);
+    });
+
+    it("refuses keys, values, ranges and transactions beyond its limits and changes nothing", async () => {
+      const attempts: [string, Parameters<Kv["transact"]>[0]][] = [
+        ["empty key", put(Buffer.alloc(0), text("x"))],
+        ["long key", put(Buffer.alloc(1_901, 1), text("x"))],
+        ["large value", put(text("a"), Buffer.alloc(1024 ** 2 + 1))],
+        [
+          "large transaction",
+          function* (tx): Program<void> {
+            for (let index = 0; index < 20; index++) tx.put(text(`k${index}`), Buffer.alloc(1024 ** 2));
+          },
+        ],
+        ["range without bound", (tx) => tx.range({ ...ALL, limit: 10_001 })],
+      ];
+      for (const [what, program] of attempts) {
+        await expect(kv.transact(program), what).rejects.toMatchObject({ code: expect.stringMatching(/TooLarge|InvalidArgument/) as string });
+      }
+      expect(await read({ ...ALL, limit: 10 })).toEqual([]);
+      await kv.transact(put(Buffer.alloc(1_900, 1), Buffer.alloc(1024 ** 2, 7)));
+      expect((await kv.view((tx) => tx.get(Buffer.alloc(1_900, 1))))?.byteLength).toBe(1024 ** 2);
+    });
+
+    it("numbers appends in commit order", async () => {
+      const prefix = encodeKey("log");
+      await Promise.all(
+        Array.from({ length: 50 }, async (_, index) =>
+          await kv.transact(function* (tx): Program<void> {
+            tx.append(prefix, text(`${index}a`));
+            tx.append(prefix, text(`${index}b`));
+          }),
+        ),
+      );
+      const values = (await kv.view((tx) => tx.range({ ...prefixRange(prefix), limit: 1_000 }))).map(({ value }) => Buffer.from(value).toString());
+      expect(values).toHaveLength(100);
+      for (let index = 0; index < 100; index += 2) expect(values[index + 1]).toBe(values[index]?.replace("a", "b"));
+    });
+
+    it("tells watchers of every commit in their range, once, in order", async () => {
+      const stop = new AbortController();
+      const seen: string[] = [];
+      const range = prefixRange(text("w/"));
+      const watching = (async () => {
+        for await (const batch of kv.watch(range, { signal: stop.signal })) {
+          for (const { key, value } of batch.events) seen.push(`${Buffer.from(key).toString()}=${value === undefined ? "-" : Buffer.from(value).toString()}`);
+          if (seen.length === 4) stop.abort();
+        }
+      })();
+      await Promise.resolve();
+      await kv.transact(put(text("w/1"), text("a")));
+      await kv.transact(put(text("other"), text("x")));
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("w/2"), text("b"));
+        tx.put(text("w/3"), text("c"));
+      });
+      await kv.transact(function* (tx): Program<void> {
+        tx.delete(text("w/1"));
+      });
+      await watching;
+      expect(seen).toEqual(["w/1=a", "w/2=b", "w/3=c", "w/1=-"]);
+    });
+
+    it("replays commits after a revision, and refuses one that it has forgotten", async () => {
+      const before = await kv.revision();
+      await kv.transact(put(text("w/1"), text("a")));
+      expect(await kv.revision()).toBeGreaterThan(before);
+      const stop = new AbortController();
+      for await (const batch of kv.watch(ALL, { afterRevision: before, signal: stop.signal })) {
+        expect(batch.revision).toBeGreaterThan(before);
+        expect(batch.events).toHaveLength(1);
+        stop.abort();
+      }
+      for (let index = 0; index < 21; index++) {
+        await kv.transact(function* (tx): Program<void> {
+          for (let inner = 0; inner < 1_000; inner++) tx.put(encodeKey("many", inner), text("x"));
+        });
+      }
+      const watch = kv.watch(ALL, { afterRevision: before, signal: new AbortController().signal });
+      await expect(watch[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "StaleEpoch" });
+    });
+
+    it("cuts off a watcher that does not keep up, instead of remembering without bound", async () => {
+      const watch = kv.watch(ALL, { signal: new AbortController().signal })[Symbol.asyncIterator]();
+      const first = watch.next();
+      await kv.transact(put(text("first"), text("x")));
+      await first;
+      for (let index = 0; index < 25; index++) {
+        await kv.transact(function* (tx): Program<void> {
+          for (let inner = 0; inner < 1_000; inner++) tx.put(encodeKey("many", inner), text("x"));
+        });
+      }
+      await expect(watch.next()).rejects.toMatchObject({ code: "Overloaded" });
+    });
+
+    it("removes the keys of a lease that is released, and of no other", async () => {
+      const lease = await kv.lease(60_000);
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("seat/1"), text("x"), { lease: lease.id });
+        tx.put(text("seat/2"), text("x"), { lease: lease.id });
+        tx.put(text("seat/3"), text("x"));
+      });
+      await kv.transact(put(text("seat/2"), text("kept")));
+      await lease.keepAlive();
+      await lease.release();
+      expect(lease.lost.aborted).toBe(true);
+      expect(await read({ ...prefixRange(text("seat/")), limit: 10 })).toEqual(["seat/2", "seat/3"]);
+      await expect(lease.keepAlive()).rejects.toMatchObject({ code: "StaleEpoch" });
+      await expect(
+        kv.transact(function* (tx): Program<void> {
+          tx.put(text("seat/4"), text("x"), { lease: lease.id });
+        }),
+      ).rejects.toMatchObject({ code: "StaleEpoch" });
+    });
+
+    it("removes the keys of a lease whose time is over", async () => {
+      const lease = await kv.lease(30);
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("seat/1"), text("x"), { lease: lease.id });
+      });
+      const gone = kv.watch(prefixRange(text("seat/")), { signal: AbortSignal.timeout(5_000) })[Symbol.asyncIterator]().next();
+      const { value: batch } = (await gone) as { value: { events: { value: unknown }[] } };
+      expect(batch.events[0]?.value).toBeUndefined();
+      expect(lease.lost.aborted).toBe(true);
+    });
+
+    it("refuses work once it is closed", async () => {
+      const other = await engine.open();
+      await other.kv.close();
+      await expect(other.kv.transact(put(text("a"), text("1")))).rejects.toMatchObject({ code: "Unavailable" });
+      await other.dispose();
+    });
+  });
+}
