@@ -28,7 +28,7 @@ export async function deleteObject(
   parts.assertCatalogSpace();
   if (where.directory) {
     await parts.kv.transact((tx) =>
-      removeDirectory(tx, { path: where.path, missing: "ignore", nowMs: parts.clock.nowMs() }),
+      removeDirectory(tx, { path: where.path, semantics: "key", nowMs: parts.clock.nowMs() }),
     );
     return { pendingSites: [] };
   }

@@ -3,7 +3,7 @@ import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Copy, FileVersion } from "../namespace/index.ts";
 import type { ObjectBody, Site } from "../stores/index.ts";
-import { type Span, spanOf } from "./byte-range.ts";
+import { type Span, spanOf } from "../stores/index.ts";
 import { readIsNotModified } from "./conditions.ts";
 import { getRecord, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";

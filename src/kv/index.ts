@@ -3,4 +3,5 @@ export type * from "./kv.ts";
 export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";
 export { answer, reader, runAsync, runSync, type Snapshot } from "./program.ts";
+export { Staged } from "./staged.ts";
 export { afterPrefix, compareBytes, decodeKey, encodeKey, keyAfter, type KeyPart, type PartShape, prefixRange, type Tail, tail } from "./tuple.ts";

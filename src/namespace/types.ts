@@ -107,6 +107,23 @@ export interface ListQuery {
   readonly limit: number;
 }
 
+/** What a site says of an object that the catalog does not know. */
+export interface ForeignObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly modifiedMs: number;
+  readonly contentType?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly sha256?: string;
+}
+
+/** An object at a site that a version's copy owns. */
+export interface Owner {
+  readonly inode: Inode;
+  readonly versionId: VersionId;
+}
+
 /** Files and explicit directories (whose key ends in `/`) in exact S3 key order. Symlinks are files to a listing. */
 export interface ListedFile {
   readonly key: string;
@@ -120,7 +137,7 @@ export interface ListPage {
   readonly next?: string;
 }
 
-export type ChangeKind = "created" | "updated" | "removed" | "renamed" | "copy";
+export type ChangeKind = "created" | "updated" | "removed" | "renamed";
 
 /** One line of the change feed. */
 export interface Change {

@@ -16,7 +16,15 @@ export interface Disk {
   removeDirectory(path: string): Promise<void>;
   /** Names in no particular order. */
   readDirectory(path: string): Promise<DirectoryName[]>;
+  /** Does not follow a symbolic link. */
   stat(path: string): Promise<DiskStat>;
+  /** `stat` and one extended attribute at once, for listings; undefined where there is none. */
+  inspect(
+    path: string,
+    attribute: string,
+  ): Promise<{ readonly stat: DiskStat; readonly attribute: Uint8Array | undefined }>;
+  /** The bytes alone, shared with the source where the file system can; `to` must not exist. Durable once `to` was synced. */
+  copy(from: string, to: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
   /** Bytes free for this process and bytes in all. */
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
@@ -38,6 +46,8 @@ export interface DiskStat {
   readonly kind: DiskKind;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
+  /** Nanoseconds since 1970, in decimal: as exact as the file system keeps it. */
+  readonly modifiedNs: string;
   /** Changes whenever the content may have changed: device, inode, size and modification time in nanoseconds. */
   readonly identity: string;
 }

@@ -1,5 +1,5 @@
 import { GfsError } from "../core/errors.ts";
-import type { ByteRange } from "../stores/index.ts";
+import type { ByteRange } from "./store.ts";
 
 export interface Span {
   readonly start: number;

@@ -1,0 +1,104 @@
+import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { recordChange } from "./changes.ts";
+import { makeDirectory } from "./directories.ts";
+import { versionOf } from "./foreign.ts";
+import { isNameable, parseKey, splitPath } from "./path.ts";
+import { encodeOwner, ownerKey } from "./rows.ts";
+import { findTombstone, isBuried } from "./tombstones.ts";
+import { ensureDirectory, findDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
+import type { Copy, FileRecord, ForeignObject } from "./types.ts";
+
+export interface AdoptForeign {
+  readonly site: SiteName;
+  readonly objects: readonly ForeignObject[];
+  readonly nowMs: number;
+  readonly nextInode: () => Inode;
+  readonly nextVersionId: () => VersionId;
+}
+
+export interface Adopted {
+  readonly adopted: number;
+  /** Known already, or deleted here. */
+  readonly skipped: number;
+  /** Keys that no path can name. */
+  readonly refused: readonly string[];
+}
+
+/** Takes a page of a site's listing into the catalog. Sorted keys share their directories' lookups. */
+export function* adoptForeign(tx: Transaction, request: AdoptForeign): Program<Adopted> {
+  const directories = new Map<string, Inode>();
+  const refused: string[] = [];
+  let adopted = 0;
+  for (const object of request.objects) {
+    if (!isNameable(object.key)) refused.push(object.key);
+    else if (yield* adoptOne(tx, request, object, directories)) adopted += 1;
+  }
+  return { adopted, skipped: request.objects.length - adopted - refused.length, refused };
+}
+
+function* adoptOne(
+  tx: Transaction,
+  request: AdoptForeign,
+  object: ForeignObject,
+  directories: Map<string, Inode>,
+): Program<boolean> {
+  const { site, nowMs } = request;
+  const { path, directory } = parseKey(object.key);
+  if (directory) return yield* adoptMarker(tx, request, path);
+  if ((yield* tx.get(ownerKey(site, path))) !== undefined) return false;
+  if (isBuried(yield* findTombstone(tx, path), object)) return false;
+  const { parent, name } = splitPath(path);
+  let parentInode = directories.get(parent);
+  if (parentInode === undefined) {
+    parentInode = yield* ensureDirectory(tx, parent, request);
+    directories.set(parent, parentInode);
+  }
+  const known = yield* readEntry(tx, parentInode, name);
+  if (known !== undefined) return yield* addCopy(tx, request, object, yield* getInode(tx, known));
+  const copy: Copy = { site, key: path, state: "foreign", etag: object.etag, changedMs: nowMs };
+  const version = versionOf(object, [copy], request.nextVersionId());
+  const file: FileRecord = {
+    inode: request.nextInode(),
+    kind: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    linkCount: 1,
+    createdMs: nowMs,
+    modifiedMs: object.modifiedMs,
+    changedMs: nowMs,
+    version,
+  };
+  tx.put(ownerKey(site, path), encodeOwner({ inode: file.inode, versionId: version.id }));
+  writeInode(tx, file);
+  writeEntry(tx, parentInode, name, file.inode);
+  recordChange(tx, { kind: "created", path, inode: file.inode, versionId: version.id, atMs: nowMs });
+  return true;
+}
+
+function* adoptMarker(tx: Transaction, request: AdoptForeign, path: FilePath): Program<boolean> {
+  const { nowMs, nextInode } = request;
+  const before = yield* findDirectory(tx, path);
+  if (before !== undefined && before.implicit !== true) return false;
+  yield* makeDirectory(tx, { path, mode: 0o755, uid: 0, gid: 0, parents: true, existing: "keep", nowMs, nextInode });
+  return true;
+}
+
+/** The same content at one more site is one more copy. */
+function* addCopy(
+  tx: Transaction,
+  { site, nowMs }: AdoptForeign,
+  object: ForeignObject,
+  file: FileRecord,
+): Program<boolean> {
+  const version = file.version;
+  if (version === undefined || version.sizeBytes !== object.sizeBytes) return false;
+  const sameSha256 = object.sha256 !== undefined && object.sha256 === version.sha256;
+  const sameEtag = version.copies.some((copy) => copy.etag === object.etag && copy.state !== "stale");
+  if ((!sameSha256 && !sameEtag) || version.copies.some((copy) => copy.site === site)) return false;
+  const copy: Copy = { site, key: object.key, state: "foreign", etag: object.etag, changedMs: nowMs };
+  tx.put(ownerKey(site, object.key), encodeOwner({ inode: file.inode, versionId: version.id }));
+  writeInode(tx, { ...file, version: { ...version, copies: [...version.copies, copy] } });
+  return true;
+}

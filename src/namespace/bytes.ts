@@ -1,0 +1,125 @@
+import { GfsError } from "../core/errors.ts";
+
+/** Rows as bytes: varints and length-prefixed strings. Readers never look past the end, whatever the bytes say. */
+
+const HIGH = 2 ** 32;
+
+export class RowWriter {
+  #bytes = Buffer.allocUnsafe(512);
+  #length = 0;
+
+  #room(sizeBytes: number): void {
+    if (this.#length + sizeBytes <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + sizeBytes));
+    this.#bytes.copy(grown, 0, 0, this.#length);
+    this.#bytes = grown;
+  }
+
+  byte(value: number): void {
+    this.#room(1);
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** Integers from 0 to 2^53 - 1. */
+  count(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new GfsError("Internal", `A row holds integers from 0 to 2^53 - 1, not ${value}.`);
+    }
+    this.#room(8);
+    let rest = value;
+    while (rest >= HIGH) {
+      this.#bytes[this.#length++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest > 0x7f) {
+      this.#bytes[this.#length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#bytes[this.#length++] = rest;
+  }
+
+  /** Times may lie before 1970. */
+  time(valueMs: number): void {
+    const whole = Math.round(valueMs);
+    this.count(whole < 0 ? -whole * 2 - 1 : whole * 2);
+  }
+
+  text(value: string): void {
+    const sizeBytes = Buffer.byteLength(value);
+    this.count(sizeBytes);
+    this.#room(sizeBytes);
+    this.#length += this.#bytes.write(value, this.#length, "utf8");
+  }
+
+  hex(value: string): void {
+    const sizeBytes = value.length / 2;
+    this.#room(sizeBytes);
+    this.#length += this.#bytes.write(value, this.#length, "hex");
+  }
+
+  finish(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.#length));
+  }
+}
+
+export class RowReader {
+  readonly #bytes: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  byte(): number {
+    const value = this.#bytes[this.#offset];
+    if (value === undefined) throw corrupt();
+    this.#offset += 1;
+    return value;
+  }
+
+  count(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const next = this.byte();
+      value += (next & 0x7f) * scale;
+      if (next < 0x80) break;
+      scale *= 128;
+      if (scale > 2 ** 49) throw corrupt();
+    }
+    if (value > Number.MAX_SAFE_INTEGER) throw corrupt();
+    return value;
+  }
+
+  time(): number {
+    const folded = this.count();
+    return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
+  }
+
+  text(): string {
+    const start = this.#skip(this.count());
+    return this.#bytes.toString("utf8", start, this.#offset);
+  }
+
+  hex(sizeBytes: number): string {
+    const start = this.#skip(sizeBytes);
+    return this.#bytes.toString("hex", start, this.#offset);
+  }
+
+  #skip(sizeBytes: number): number {
+    const start = this.#offset;
+    if (sizeBytes > this.#bytes.length - start) throw corrupt();
+    this.#offset = start + sizeBytes;
+    return start;
+  }
+
+  end(): void {
+    if (this.#offset !== this.#bytes.length) throw corrupt();
+  }
+}
+
+export function corrupt(): GfsError {
+  return new GfsError("DataCorrupt", "A row of the catalog cannot be read; `globalfs meta check` tells more.", {
+    op: "namespace.decode",
+  });
+}

@@ -1,0 +1,47 @@
+import type { Inode, SiteName, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { claim, release, samePlace } from "./owners.ts";
+import { readInode, writeInode } from "./tree.ts";
+import type { Copy, FileVersion } from "./types.ts";
+
+export interface SetCopy {
+  readonly inode: Inode;
+  readonly versionId: VersionId;
+  readonly copy: Copy;
+  readonly nowMs: number;
+}
+
+/** Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more. */
+export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: SetCopy): Program<boolean> {
+  const file = yield* readInode(tx, inode);
+  const version = file?.version;
+  if (file === undefined || version?.id !== versionId) return false;
+  const before = version.copies.find((each) => each.site === copy.site);
+  yield* claim(tx, { inode, versionId, copy });
+  const copies =
+    before === undefined ? [...version.copies, copy] : version.copies.map((each) => (each === before ? copy : each));
+  const changed: FileVersion = { ...version, copies };
+  if (before !== undefined && !samePlace(before, copy))
+    yield* release(tx, { inode, version: changed, copy: before, nowMs });
+  writeInode(tx, { ...file, version: changed });
+  return true;
+}
+
+export interface RemoveCopy {
+  readonly inode: Inode;
+  readonly versionId: VersionId;
+  readonly site: SiteName;
+  readonly nowMs: number;
+}
+
+/** Forgets a copy, such as that of a site that was removed. Resolves with the copy that went. */
+export function* removeCopy(tx: Transaction, { inode, versionId, site, nowMs }: RemoveCopy): Program<Copy | undefined> {
+  const file = yield* readInode(tx, inode);
+  const version = file?.version;
+  if (file === undefined || version?.id !== versionId) return undefined;
+  const gone = version.copies.find((each) => each.site === site);
+  if (gone === undefined) return undefined;
+  yield* release(tx, { inode, version, copy: gone, nowMs });
+  writeInode(tx, { ...file, version: { ...version, copies: version.copies.filter((each) => each !== gone) } });
+  return gone;
+}

@@ -1,0 +1,89 @@
+import { GfsError } from "../core/errors.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { recordChange } from "./changes.ts";
+import { splitPath } from "./path.ts";
+import { inodeKey } from "./rows.ts";
+import {
+  addDirectory,
+  ensureDirectory,
+  findDirectoryInode,
+  findPlace,
+  getInode,
+  isEmpty,
+  pruneUpwards,
+  readEntry,
+  removeEntry,
+  writeInode,
+} from "./tree.ts";
+import type { FileRecord } from "./types.ts";
+
+export interface MakeDirectory {
+  readonly path: FilePath;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Makes missing directories above, as object keys need; a file system does not. */
+  readonly parents: boolean;
+  /** What to do when the directory is there: `keep` it (an implicit one becomes explicit), or `refuse`. */
+  readonly existing: "keep" | "refuse";
+  readonly nowMs: number;
+  readonly nextInode: () => Inode;
+}
+
+export function* makeDirectory(tx: Transaction, request: MakeDirectory): Program<FileRecord> {
+  const { path, mode, uid, gid, nowMs } = request;
+  const { parent, name } = splitPath(path);
+  const directory = request.parents
+    ? yield* ensureDirectory(tx, parent, request)
+    : yield* findDirectoryInode(tx, parent);
+  if (directory === undefined) throw new GfsError("NotFound", `There is no directory ${parent}; make it first.`);
+  const place = { parent: directory, name: `${name}/` };
+  const found = yield* readEntry(tx, place.parent, place.name);
+  if (found === undefined) {
+    const made = addDirectory(tx, place, request, { implicit: false, mode, uid, gid });
+    recordChange(tx, { kind: "created", path, inode: made.inode, atMs: nowMs });
+    return made;
+  }
+  const existing = yield* getInode(tx, found);
+  if (request.existing === "refuse") throw new GfsError("AlreadyExists", `${path} exists already.`);
+  if (existing.implicit !== true) return existing;
+  const { implicit: _, ...kept } = existing;
+  const explicit: FileRecord = { ...kept, mode, uid, gid, changedMs: nowMs };
+  writeInode(tx, explicit);
+  recordChange(tx, { kind: "created", path, inode: explicit.inode, atMs: nowMs });
+  return explicit;
+}
+
+export interface RemoveDirectory {
+  readonly path: FilePath;
+  /**
+   * `key`: as an object store sees it: deleting what is not there succeeds, and deleting a marker leaves what lies below.
+   * `directory`: as rmdir(2) has it.
+   */
+  readonly semantics: "key" | "directory";
+  readonly nowMs: number;
+}
+
+/** Resolves with whether there was something to remove. */
+export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: RemoveDirectory): Program<boolean> {
+  const place = yield* findPlace(tx, path, true);
+  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  if (place === undefined || inode === undefined) {
+    if (semantics === "key") return false;
+    throw new GfsError("NotFound", `There is no directory ${path}.`);
+  }
+  if (!(yield* isEmpty(tx, inode))) {
+    if (semantics === "directory") throw new GfsError("NotEmpty", `${path} is not empty; remove what is in it first.`);
+    const directory = yield* getInode(tx, inode);
+    if (directory.implicit === true) return false;
+    writeInode(tx, { ...directory, implicit: true, changedMs: nowMs });
+    recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
+    return true;
+  }
+  removeEntry(tx, place.parent, place.name);
+  tx.delete(inodeKey(inode));
+  recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
+  yield* pruneUpwards(tx, place.parent);
+  return true;
+}

@@ -1,0 +1,27 @@
+/** The catalog: a tree of files with versions and copies, as programs over the KV. */
+export type * from "./types.ts";
+export { type AdoptForeign, type Adopted, adoptForeign } from "./adopt.ts";
+export { type ChangeCursor, type ChangePage, readChanges, trimChanges } from "./changes.ts";
+export { type CatalogReport, checkCatalog } from "./check.ts";
+export { commitVersion } from "./commit.ts";
+export { type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
+export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirectory } from "./directories.ts";
+export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
+export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
+export {
+  type Followed,
+  findFollowing,
+  type Link,
+  link,
+  type MakeSymlink,
+  makeSymlink,
+  type SetAttributes,
+  setAttributes,
+} from "./links.ts";
+export { listPage } from "./list.ts";
+export { findOwner } from "./owners.ts";
+export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
+export { type RemoveFile, removeFile } from "./remove.ts";
+export { type Rename, type Renamed, rename } from "./rename.ts";
+export { dropTombstone, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
+export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";

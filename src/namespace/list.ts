@@ -1,0 +1,166 @@
+import type { Inode } from "../core/ids.ts";
+import { afterPrefix, keyAfter, type Key, type KvEntry, type Program, type Reader } from "../kv/index.ts";
+import { decodeEntry, entryKey, nameOfEntryKey } from "./rows.ts";
+import { findDirectoryInode, getInode } from "./tree.ts";
+import type { ListedFile, ListPage, ListQuery } from "./types.ts";
+
+/**
+ * Lists in exact S3 key order by walking entries depth first. Costs what the page holds: it begins at the first directory that can hold a
+ * key, and with a delimiter never enters what it rolls up.
+ */
+export function* listPage(tx: Reader, query: ListQuery): Program<ListPage> {
+  const walk = new Walk(query);
+  yield* walk.run(tx);
+  return walk.page();
+}
+
+const MAX_RANGE = 1_000;
+
+interface Frame {
+  readonly inode: Inode;
+  /** The key that all entries of this directory begin with: empty, or ending in a slash. */
+  readonly path: string;
+  /** Where the next entries are read from; undefined when the directory is read to its end. */
+  next: Key | undefined;
+  readonly end: Key;
+  entries: KvEntry[];
+  index: number;
+  /** What of `after` lies below the first subdirectory that is met. */
+  afterBelow: { readonly name: string; readonly rest: string } | undefined;
+}
+
+class Walk {
+  readonly #prefix: string;
+  readonly #rollUp: boolean;
+  readonly #limit: number;
+  readonly #after: string | undefined;
+  readonly #files: ListedFile[] = [];
+  readonly #prefixes: string[] = [];
+  #last: string | undefined;
+  #more = false;
+  readonly #stack: Frame[] = [];
+
+  constructor({ prefix, delimiter, after, limit }: ListQuery) {
+    this.#prefix = prefix;
+    this.#rollUp = delimiter === "/";
+    this.#limit = limit;
+    this.#after = after;
+  }
+
+  page(): ListPage {
+    return {
+      files: this.#files,
+      prefixes: this.#prefixes,
+      ...(this.#more && this.#last !== undefined ? { next: this.#last } : {}),
+    };
+  }
+
+  /** False when the page is full: there is more, and that is all the caller needs to know. */
+  #room(): boolean {
+    if (this.#files.length + this.#prefixes.length < this.#limit) return true;
+    this.#more = true;
+    return false;
+  }
+
+  *run(tx: Reader): Program<void> {
+    const slash = this.#prefix.lastIndexOf("/");
+    const basePath = this.#prefix.slice(0, slash + 1);
+    const base = yield* findDirectoryInode(tx, basePath.slice(0, -1));
+    if (base === undefined) return;
+    const after = this.#after;
+    if (after !== undefined && !after.startsWith(this.#prefix) && isBehind(after, this.#prefix)) return;
+    const inside = after?.startsWith(basePath) === true ? after.slice(basePath.length) : undefined;
+    if (basePath !== "" && basePath === this.#prefix && (after === undefined || isBehind(basePath, after))) {
+      const own = yield* getInode(tx, base);
+      if (own.implicit !== true) this.#addFile({ key: basePath, file: own });
+    }
+    this.#enter(base, basePath, this.#prefix.slice(slash + 1), inside);
+    while (this.#stack.length > 0) {
+      const frame = this.#stack.at(-1) as Frame;
+      const entry = yield* this.#nextEntry(tx, frame);
+      if (entry === undefined) this.#stack.pop();
+      else if (!(yield* this.#visit(tx, frame, entry))) return;
+    }
+  }
+
+  #enter(inode: Inode, path: string, namePrefix: string, after: string | undefined): void {
+    const range = { start: entryKey(inode, namePrefix), end: afterPrefix(entryKey(inode, namePrefix)) };
+    const frame: Frame = {
+      inode,
+      path,
+      next: range.start,
+      end: range.end,
+      entries: [],
+      index: 0,
+      afterBelow: undefined,
+    };
+    if (after !== undefined && after !== "") {
+      const slash = after.indexOf("/");
+      const name = slash === -1 ? after : after.slice(0, slash + 1);
+      // A file of that name is behind; a directory of that name may hold keys that are not.
+      const start = slash === -1 ? keyAfter(entryKey(inode, name)) : entryKey(inode, name);
+      if (Buffer.compare(start, range.start) > 0) frame.next = start;
+      if (slash !== -1) frame.afterBelow = { name, rest: after.slice(slash + 1) };
+    }
+    this.#stack.push(frame);
+  }
+
+  *#nextEntry(tx: Reader, frame: Frame): Program<KvEntry | undefined> {
+    if (frame.index === frame.entries.length) {
+      if (frame.next === undefined || Buffer.compare(frame.next, frame.end) >= 0) return undefined;
+      const limit = Math.min(MAX_RANGE, this.#limit - this.#files.length - this.#prefixes.length + 1);
+      frame.entries = yield* tx.range({ start: frame.next, end: frame.end, limit });
+      frame.index = 0;
+      const last = frame.entries.at(-1);
+      frame.next = frame.entries.length === limit && last !== undefined ? keyAfter(last.key) : undefined;
+      if (last === undefined) return undefined;
+    }
+    return frame.entries[frame.index++];
+  }
+
+  *#visit(tx: Reader, frame: Frame, entry: KvEntry): Program<boolean> {
+    const name = nameOfEntryKey(entry.key);
+    const key = frame.path + name;
+    const inode = decodeEntry(entry.value);
+    if (!name.endsWith("/")) {
+      if (!this.#room()) return false;
+      this.#addFile({ key, file: yield* getInode(tx, inode) });
+      return true;
+    }
+    const below = frame.afterBelow?.name === name ? frame.afterBelow : undefined;
+    frame.afterBelow = undefined;
+    if (this.#rollUp) return yield* this.#rollUpDirectory(tx, key, below?.rest);
+    if (below === undefined) {
+      const directory = yield* getInode(tx, inode);
+      if (directory.implicit !== true) {
+        if (!this.#room()) return false;
+        this.#addFile({ key, file: directory });
+      }
+    }
+    this.#enter(inode, key, "", below?.rest);
+    return true;
+  }
+
+  /** When `after` lies below, the directory still counts if anything follows it there; when `after` is the prefix itself, it was given already. */
+  *#rollUpDirectory(tx: Reader, key: string, rest: string | undefined): Program<boolean> {
+    if (rest === "") return true;
+    if (rest !== undefined) {
+      const follows = yield* listPage(tx, { prefix: key, after: key + rest, limit: 1 });
+      if (follows.files.length === 0) return true;
+    }
+    if (!this.#room()) return false;
+    this.#prefixes.push(key);
+    this.#last = key;
+    return true;
+  }
+
+  #addFile(listed: ListedFile): void {
+    this.#files.push(listed);
+    this.#last = listed.key;
+  }
+}
+
+/** Whether `one` sorts after `other` in the order of their bytes. */
+function isBehind(one: string, other: string): boolean {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other)) > 0;
+}

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isGfsError } from "../core/errors.ts";
+import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import { decodeRecord, encodeRecord } from "./record-codec.ts";
+import {
+  decodeChange,
+  decodeEntry,
+  decodeOwner,
+  decodeTombstone,
+  encodeChange,
+  encodeEntry,
+  encodeOwner,
+  encodeTombstone,
+} from "./rows.ts";
+import type { Copy, FileRecord } from "./types.ts";
+
+const text = fc.string({ unit: "grapheme", maxLength: 40 });
+const time = fc.integer({ min: -1e12, max: 4e12 });
+const count = fc.maxSafeNat();
+
+function optional<K extends string, T>(name: K, value: fc.Arbitrary<T>): fc.Arbitrary<Partial<Record<K, T>>> {
+  return fc
+    .option(value, { nil: undefined })
+    .map((found) => (found === undefined ? {} : { [name]: found }) as Partial<Record<K, T>>);
+}
+
+const copyArbitrary: fc.Arbitrary<Copy> = fc
+  .tuple(
+    fc.record({
+      site: text as fc.Arbitrary<SiteName>,
+      key: text,
+      state: fc.constantFrom(
+        "present" as const,
+        "foreign" as const,
+        "pending" as const,
+        "stale" as const,
+        "failed" as const,
+      ),
+      changedMs: time,
+    }),
+    optional("etag", text),
+    optional("reason", text),
+  )
+  .map(([base, etag, reason]) => ({ ...base, ...etag, ...reason }));
+
+const versionArbitrary = fc
+  .tuple(
+    fc.record({
+      id: text as fc.Arbitrary<VersionId>,
+      sizeBytes: count,
+      etag: text,
+      metadata: fc.dictionary(
+        text.filter((name) => name !== "__proto__"),
+        text,
+        { maxKeys: 3, noNullPrototype: true },
+      ),
+      createdMs: time,
+      copies: fc.array(copyArbitrary, { maxLength: 4 }),
+    }),
+    optional("sha256", fc.stringMatching(/^[0-9a-f]{64}$/)),
+    optional("contentType", text),
+  )
+  .map(([base, sha256, contentType]) => ({ ...base, ...sha256, ...contentType }));
+
+const recordArbitrary: fc.Arbitrary<FileRecord> = fc
+  .tuple(
+    fc.record({
+      inode: fc.constant(7 as Inode),
+      kind: fc.constantFrom("file" as const, "directory" as const, "symlink" as const),
+      mode: fc.nat(0o7777),
+      uid: count,
+      gid: count,
+      linkCount: count,
+      createdMs: time,
+      modifiedMs: time,
+      changedMs: time,
+    }),
+    optional("implicit", fc.constant(true)),
+    optional("parent", fc.record({ inode: count as fc.Arbitrary<Inode>, name: text })),
+    optional("target", text),
+    optional("version", versionArbitrary),
+  )
+  .map(([base, ...rest]) => Object.assign({}, base, ...rest) as FileRecord);
+
+describe("rows of the catalog", () => {
+  it("read back as they were written", () => {
+    fc.assert(
+      fc.property(recordArbitrary, (record) => {
+        expect(decodeRecord(record.inode, encodeRecord(record))).toEqual(record);
+      }),
+    );
+    const change = {
+      kind: "renamed" as const,
+      path: "b" as FilePath,
+      from: "a" as FilePath,
+      inode: 3 as Inode,
+      atMs: 5,
+    };
+    expect(decodeChange(encodeChange(change))).toEqual(change);
+    const tombstone = { path: "a" as FilePath, deletedMs: 9, versionId: "v" as VersionId, etags: ["x", "y"] };
+    expect(decodeTombstone(tombstone.path, encodeTombstone(tombstone))).toEqual(tombstone);
+  });
+
+  it("say that they are damaged, whatever the bytes are", () => {
+    const decoders = [
+      (bytes: Uint8Array) => decodeRecord(7 as Inode, bytes),
+      decodeEntry,
+      decodeOwner,
+      decodeChange,
+      (bytes: Uint8Array) => decodeTombstone("a" as FilePath, bytes),
+    ];
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 120 }), fc.nat(decoders.length - 1), (bytes, index) => {
+        try {
+          decoders[index]?.(bytes);
+        } catch (error) {
+          expect(isGfsError(error, "DataCorrupt")).toBe(true);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("cut short anywhere are damaged", () => {
+    fc.assert(
+      fc.property(recordArbitrary, fc.nat(), (record, cut) => {
+        const bytes = encodeRecord(record);
+        expect(() => decodeRecord(record.inode, bytes.subarray(0, cut % bytes.length))).toThrow(/cannot be read/);
+      }),
+    );
+    expect(() => decodeEntry(encodeEntry(300 as Inode).subarray(0, 1))).toThrow(/cannot be read/);
+    expect(() => decodeOwner(encodeOwner({ inode: 1 as Inode, versionId: "v" as VersionId }).subarray(0, 2))).toThrow(
+      /cannot be read/,
+    );
+  });
+});

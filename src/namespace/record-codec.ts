@@ -1,0 +1,149 @@
+import type { Inode, SiteName, VersionId } from "../core/ids.ts";
+import { corrupt, RowReader, RowWriter } from "./bytes.ts";
+import type { Copy, CopyState, FileKind, FileRecord, FileVersion } from "./types.ts";
+
+/** An inode row: the file, its current version and that version's copies, in one value. `docs/formats.md` draws it. */
+
+const FORMAT = 1;
+const KINDS: readonly FileKind[] = ["file", "directory", "symlink"];
+const STATES: readonly CopyState[] = ["present", "foreign", "pending", "stale", "failed"];
+const KIND_MASK = 0b11;
+const IMPLICIT = 1 << 2;
+const HAS_PARENT = 1 << 3;
+const HAS_TARGET = 1 << 4;
+const HAS_VERSION = 1 << 5;
+const HAS_SHA256 = 1;
+const HAS_CONTENT_TYPE = 1 << 1;
+const STATE_MASK = 0b111;
+const HAS_ETAG = 1 << 3;
+const HAS_REASON = 1 << 4;
+const SHA256_HEX = /^[0-9a-f]{64}$/;
+
+export function encodeRecord(file: FileRecord): Buffer {
+  const row = new RowWriter();
+  row.byte(FORMAT);
+  row.byte(
+    KINDS.indexOf(file.kind) |
+      (file.implicit === true ? IMPLICIT : 0) |
+      (file.parent === undefined ? 0 : HAS_PARENT) |
+      (file.target === undefined ? 0 : HAS_TARGET) |
+      (file.version === undefined ? 0 : HAS_VERSION),
+  );
+  row.count(file.mode);
+  row.count(file.uid);
+  row.count(file.gid);
+  row.count(file.linkCount);
+  row.time(file.createdMs);
+  row.time(file.modifiedMs);
+  row.time(file.changedMs);
+  if (file.parent !== undefined) {
+    row.count(file.parent.inode);
+    row.text(file.parent.name);
+  }
+  if (file.target !== undefined) row.text(file.target);
+  if (file.version !== undefined) writeVersion(row, file.version);
+  return row.finish();
+}
+
+function writeVersion(row: RowWriter, version: FileVersion): void {
+  const { sha256, contentType } = version;
+  const kept = sha256 !== undefined && SHA256_HEX.test(sha256);
+  row.byte((kept ? HAS_SHA256 : 0) | (contentType === undefined ? 0 : HAS_CONTENT_TYPE));
+  row.text(version.id);
+  row.count(version.sizeBytes);
+  row.text(version.etag);
+  if (kept) row.hex(sha256);
+  if (contentType !== undefined) row.text(contentType);
+  const metadata = Object.entries(version.metadata);
+  row.count(metadata.length);
+  for (const [name, value] of metadata) {
+    row.text(name);
+    row.text(value);
+  }
+  row.time(version.createdMs);
+  row.count(version.copies.length);
+  for (const copy of version.copies) writeCopy(row, copy);
+}
+
+function writeCopy(row: RowWriter, copy: Copy): void {
+  row.byte(
+    STATES.indexOf(copy.state) |
+      (copy.etag === undefined ? 0 : HAS_ETAG) |
+      (copy.reason === undefined ? 0 : HAS_REASON),
+  );
+  row.text(copy.site);
+  row.text(copy.key);
+  row.time(copy.changedMs);
+  if (copy.etag !== undefined) row.text(copy.etag);
+  if (copy.reason !== undefined) row.text(copy.reason);
+}
+
+export function decodeRecord(inode: Inode, bytes: Uint8Array): FileRecord {
+  const row = new RowReader(bytes);
+  if (row.byte() !== FORMAT) throw corrupt();
+  const flags = row.byte();
+  const kind = KINDS[flags & KIND_MASK];
+  if (kind === undefined) throw corrupt();
+  const file = {
+    inode,
+    kind,
+    mode: row.count(),
+    uid: row.count(),
+    gid: row.count(),
+    linkCount: row.count(),
+    createdMs: row.time(),
+    modifiedMs: row.time(),
+    changedMs: row.time(),
+  } as { -readonly [Field in keyof FileRecord]: FileRecord[Field] };
+  if (flags & IMPLICIT) file.implicit = true;
+  if (flags & HAS_PARENT) file.parent = { inode: row.count() as Inode, name: row.text() };
+  if (flags & HAS_TARGET) file.target = row.text();
+  if (flags & HAS_VERSION) file.version = readVersion(row);
+  row.end();
+  return file;
+}
+
+function readVersion(row: RowReader): FileVersion {
+  const flags = row.byte();
+  const id = row.text() as VersionId;
+  const sizeBytes = row.count();
+  const etag = row.text();
+  const sha256 = flags & HAS_SHA256 ? row.hex(32) : undefined;
+  const contentType = flags & HAS_CONTENT_TYPE ? row.text() : undefined;
+  const metadata = readMetadata(row);
+  const createdMs = row.time();
+  const copies: Copy[] = [];
+  for (let left = row.count(); left > 0; left--) copies.push(readCopy(row));
+  return {
+    id,
+    sizeBytes,
+    etag,
+    metadata,
+    createdMs,
+    copies,
+    ...(sha256 === undefined ? undefined : { sha256 }),
+    ...(contentType === undefined ? undefined : { contentType }),
+  };
+}
+
+const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
+
+function readMetadata(row: RowReader): Readonly<Record<string, string>> {
+  let left = row.count();
+  if (left === 0) return NO_METADATA;
+  const entries: [string, string][] = [];
+  for (; left > 0; left--) entries.push([row.text(), row.text()]);
+  return Object.fromEntries(entries);
+}
+
+function readCopy(row: RowReader): Copy {
+  const flags = row.byte();
+  const state = STATES[flags & STATE_MASK];
+  if (state === undefined) throw corrupt();
+  const copy = { site: row.text() as SiteName, key: row.text(), state, changedMs: row.time() } as {
+    -readonly [Field in keyof Copy]: Copy[Field];
+  };
+  if (flags & HAS_ETAG) copy.etag = row.text();
+  if (flags & HAS_REASON) copy.reason = row.text();
+  return copy;
+}

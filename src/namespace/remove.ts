@@ -1,0 +1,65 @@
+import type { FilePath, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { recordChange } from "./changes.ts";
+import { checkExpectation } from "./commit.ts";
+import { etagsOf, releaseAll } from "./owners.ts";
+import { inodeKey } from "./rows.ts";
+import { entombKey } from "./tombstones.ts";
+import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry, writeInode } from "./tree.ts";
+import type { Copy, Expectation, FileRecord, Removed } from "./types.ts";
+
+export interface RemoveFile {
+  readonly path: FilePath;
+  readonly expect: Expectation;
+  readonly nowMs: number;
+  /** For the tombstone when the catalog knows no file: what the sites may hold is deleted all the same. */
+  readonly tombstoneVersionId: VersionId;
+}
+
+/** Takes the name away, and the file with its last name. The tombstone is written in every case. */
+export function* removeFile(tx: Transaction, request: RemoveFile): Program<Removed | undefined> {
+  const { path, nowMs, tombstoneVersionId } = request;
+  const place = yield* findPlace(tx, path, false);
+  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  const file = inode === undefined ? undefined : yield* getInode(tx, inode);
+  checkExpectation(request.expect, file?.version);
+  if (place === undefined || file === undefined) {
+    yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
+    return undefined;
+  }
+  const orphans = yield* unlink(tx, { place, file, path, nowMs });
+  // The new id sorts after every version that was written until now, so that none of them can come back.
+  yield* entombKey(tx, {
+    path,
+    deletedMs: nowMs,
+    versionId: tombstoneVersionId,
+    etags: file.version === undefined ? [] : etagsOf(file.version),
+  });
+  yield* pruneUpwards(tx, place.parent);
+  return { file, orphans };
+}
+
+export interface Unlink {
+  readonly place: Place;
+  readonly file: FileRecord;
+  readonly path: FilePath;
+  readonly nowMs: number;
+}
+
+/** Resolves with the copies that nobody needs any more: none while another hard link names the file. */
+export function* unlink(tx: Transaction, { place, file, path, nowMs }: Unlink): Program<readonly Copy[]> {
+  removeEntry(tx, place.parent, place.name);
+  recordChange(tx, {
+    kind: "removed",
+    path,
+    inode: file.inode,
+    atMs: nowMs,
+    ...(file.version === undefined ? {} : { versionId: file.version.id }),
+  });
+  if (file.linkCount > 1) {
+    writeInode(tx, { ...file, linkCount: file.linkCount - 1, changedMs: nowMs });
+    return [];
+  }
+  tx.delete(inodeKey(file.inode));
+  return yield* releaseAll(tx, file, nowMs);
+}

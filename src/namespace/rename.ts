@@ -1,0 +1,106 @@
+import { GfsError } from "../core/errors.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { recordChange } from "./changes.ts";
+import { etagsOf } from "./owners.ts";
+import { splitPath } from "./path.ts";
+import { unlink } from "./remove.ts";
+import { inodeKey } from "./rows.ts";
+import { entombKey } from "./tombstones.ts";
+import {
+  ensureDirectory,
+  findPlace,
+  getInode,
+  isEmpty,
+  type Place,
+  pruneUpwards,
+  readEntry,
+  removeEntry,
+  writeEntry,
+  writeInode,
+} from "./tree.ts";
+import type { FileRecord, Removed } from "./types.ts";
+
+export interface Rename {
+  readonly from: FilePath;
+  readonly to: FilePath;
+  /** Both name directories. */
+  readonly directory: boolean;
+  /** A file may be replaced, a directory only when it is empty. */
+  readonly overwrite: boolean;
+  readonly nowMs: number;
+  readonly nextInode: () => Inode;
+}
+
+export interface Renamed {
+  readonly moved: FileRecord;
+  /** The file that had the name before. */
+  readonly replaced?: Removed;
+}
+
+/** Moves one entry, however much lies below it. Objects keep their keys: their copies say where they are. */
+export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
+  const { from, to, directory, nowMs } = request;
+  const source = yield* findPlace(tx, from, directory);
+  const inode = source === undefined ? undefined : yield* readEntry(tx, source.parent, source.name);
+  if (source === undefined || inode === undefined) {
+    throw new GfsError("NotFound", `There is no ${directory ? "directory" : "object"} ${from}.`, {
+      op: "namespace.rename",
+    });
+  }
+  const moved = yield* getInode(tx, inode);
+  if (from === to) return { moved };
+  if (directory && `${to}/`.startsWith(`${from}/`)) {
+    throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
+  }
+  const { parent, name } = splitPath(to);
+  const target: Place = { parent: yield* ensureDirectory(tx, parent, request), name: directory ? `${name}/` : name };
+  const cleared = yield* clearTarget(tx, target, request, inode);
+  if (cleared === "same file") return { moved };
+
+  removeEntry(tx, source.parent, source.name);
+  writeEntry(tx, target.parent, target.name, inode);
+  const renamed: FileRecord = {
+    ...moved,
+    changedMs: nowMs,
+    ...(directory ? { parent: { inode: target.parent, name } } : {}),
+  };
+  writeInode(tx, renamed);
+  recordChange(tx, {
+    kind: "renamed",
+    path: to,
+    from,
+    inode,
+    atMs: nowMs,
+    ...(moved.version === undefined ? {} : { versionId: moved.version.id }),
+  });
+  if (moved.version !== undefined) {
+    // What other sites may hold under the old name was hidden by the file, and stays hidden.
+    yield* entombKey(tx, { path: from, deletedMs: nowMs, versionId: moved.version.id, etags: etagsOf(moved.version) });
+  }
+  yield* pruneUpwards(tx, source.parent);
+  return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
+}
+
+function* clearTarget(
+  tx: Transaction,
+  target: Place,
+  { to, directory, overwrite, nowMs }: Rename,
+  moving: Inode,
+): Program<Removed | "same file" | undefined> {
+  const inode = yield* readEntry(tx, target.parent, target.name);
+  if (inode === undefined) return undefined;
+  if (!overwrite)
+    throw new GfsError("AlreadyExists", `${to} exists already; allow overwriting to replace it.`, {
+      op: "namespace.rename",
+    });
+  // rename(2): two names of one file stay as they are.
+  if (inode === moving) return "same file";
+  const file = yield* getInode(tx, inode);
+  if (!directory) return { file, orphans: yield* unlink(tx, { place: target, file, path: to, nowMs }) };
+  if (!(yield* isEmpty(tx, inode)))
+    throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
+  removeEntry(tx, target.parent, target.name);
+  tx.delete(inodeKey(inode));
+  return undefined;
+}

@@ -1,0 +1,155 @@
+import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import { decodeKey, encodeKey, type Key, tail } from "../kv/index.ts";
+import { corrupt, RowReader, RowWriter } from "./bytes.ts";
+import type { Change, ChangeKind, Owner, Tombstone } from "./types.ts";
+
+/** The keys of every row the namespace keeps, and the codecs of the small ones. `docs/formats.md` lists them for readers of a catalog. */
+
+const INODE = "i";
+const ENTRY = "d";
+const OWNER = "o";
+const TOMBSTONE = "t";
+const CHANGE = "c";
+const ALLOCATION = "n";
+
+export const inodeSpace = encodeKey(INODE);
+export const entrySpace = encodeKey(ENTRY);
+export const ownerSpace = encodeKey(OWNER);
+export const tombstoneSpace = encodeKey(TOMBSTONE);
+export const changeSpace = encodeKey(CHANGE);
+export const inodeCounterKey = encodeKey(ALLOCATION, "inodes");
+
+export function inodeKey(inode: Inode): Key {
+  return encodeKey(INODE, inode);
+}
+
+export function inodeOfKey(key: Key): Inode {
+  return decodeKey(key, ["number"])[0] as Inode;
+}
+
+/** A directory's name ends in a slash, so that a scan of the entries comes out in the order S3 lists keys. */
+export function entryKey(parent: Inode, name: string): Key {
+  return encodeKey(ENTRY, parent, tail(name));
+}
+
+const NAME_OFFSET = entrySpace.byteLength + 8;
+
+export function nameOfEntryKey(key: Key): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("utf8", NAME_OFFSET);
+}
+
+export function parentOfEntryKey(key: Key): Inode {
+  return decodeKey(key, ["number", "tail"])[0] as Inode;
+}
+
+export function encodeEntry(inode: Inode): Buffer {
+  const row = new RowWriter();
+  row.count(inode);
+  return row.finish();
+}
+
+export function decodeEntry(bytes: Uint8Array): Inode {
+  const row = new RowReader(bytes);
+  const inode = row.count() as Inode;
+  row.end();
+  return inode;
+}
+
+export function ownerKey(site: SiteName, objectKey: string): Key {
+  return encodeKey(OWNER, site, tail(objectKey));
+}
+
+export function placeOfOwnerKey(key: Key): { readonly site: SiteName; readonly objectKey: string } {
+  const [site, objectKey] = decodeKey(key, ["string", "tail"]);
+  return { site: site as SiteName, objectKey: objectKey as string };
+}
+
+export function encodeOwner({ inode, versionId }: Owner): Buffer {
+  const row = new RowWriter();
+  row.count(inode);
+  row.text(versionId);
+  return row.finish();
+}
+
+export function decodeOwner(bytes: Uint8Array): Owner {
+  const row = new RowReader(bytes);
+  const owner = { inode: row.count() as Inode, versionId: row.text() as VersionId };
+  row.end();
+  return owner;
+}
+
+export function tombstoneKey(path: string): Key {
+  return encodeKey(TOMBSTONE, tail(path));
+}
+
+export function pathOfTombstoneKey(key: Key): FilePath {
+  return decodeKey(key, ["tail"])[0] as FilePath;
+}
+
+export function encodeTombstone(tombstone: Tombstone): Buffer {
+  const row = new RowWriter();
+  row.time(tombstone.deletedMs);
+  row.text(tombstone.versionId);
+  row.count(tombstone.etags.length);
+  for (const etag of tombstone.etags) row.text(etag);
+  return row.finish();
+}
+
+export function decodeTombstone(path: FilePath, bytes: Uint8Array): Tombstone {
+  const row = new RowReader(bytes);
+  const deletedMs = row.time();
+  const versionId = row.text() as VersionId;
+  const etags: string[] = [];
+  for (let left = row.count(); left > 0; left--) etags.push(row.text());
+  row.end();
+  return { path, deletedMs, versionId, etags };
+}
+
+const CHANGE_KINDS: readonly ChangeKind[] = ["created", "updated", "removed", "renamed"];
+const HAS_FROM = 1 << 3;
+const HAS_VERSION = 1 << 4;
+
+export function encodeChange(change: Change): Buffer {
+  const row = new RowWriter();
+  row.byte(
+    CHANGE_KINDS.indexOf(change.kind) |
+      (change.from === undefined ? 0 : HAS_FROM) |
+      (change.versionId === undefined ? 0 : HAS_VERSION),
+  );
+  row.time(change.atMs);
+  row.count(change.inode);
+  row.text(change.path);
+  if (change.from !== undefined) row.text(change.from);
+  if (change.versionId !== undefined) row.text(change.versionId);
+  return row.finish();
+}
+
+export function decodeChange(bytes: Uint8Array): Change {
+  const row = new RowReader(bytes);
+  const flags = row.byte();
+  const kind = CHANGE_KINDS[flags & 0b111];
+  if (kind === undefined) throw corrupt();
+  const atMs = row.time();
+  const inode = row.count() as Inode;
+  const path = row.text() as FilePath;
+  const from = flags & HAS_FROM ? (row.text() as FilePath) : undefined;
+  const versionId = flags & HAS_VERSION ? (row.text() as VersionId) : undefined;
+  row.end();
+  return {
+    kind,
+    atMs,
+    inode,
+    path,
+    ...(from === undefined ? {} : { from }),
+    ...(versionId === undefined ? {} : { versionId }),
+  };
+}
+
+/** The position of a change in the feed. */
+export function sequenceOfChangeKey(key: Key): number {
+  return decodeKey(key, ["number"])[0] as number;
+}
+
+export function changeKey(sequence: number): Key {
+  return encodeKey(CHANGE, sequence);
+}

@@ -1,0 +1,1 @@
+export { type FileStoreConfig, type FileStoreDeps, openFileStore } from "./store.ts";

@@ -1,0 +1,126 @@
+import path from "node:path";
+import type { Disk } from "../../../core/ports/disk.ts";
+import { GfsError, fromErrno } from "../../../core/errors.ts";
+import { type DiskPlace, placeOf, RESERVED } from "./disk-names.ts";
+
+/** Paths below one root, and the directories on the way: made when an object needs them, removed with their last object. */
+
+export interface ObjectPaths {
+  readonly directory: string;
+  readonly plain: string;
+  /** Where the object lies while a directory has its name. */
+  readonly beside: string | undefined;
+  readonly place: DiskPlace;
+}
+
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+export class Layout {
+  readonly root: string;
+  readonly staging: string;
+  readonly #disk: Disk;
+
+  constructor(root: string, disk: Disk) {
+    this.root = root;
+    this.staging = path.join(root, RESERVED, "staging");
+    this.#disk = disk;
+  }
+
+  pathsOf(key: string): ObjectPaths {
+    const place = placeOf(key);
+    const directory = place.directories.length === 0 ? this.root : `${this.root}/${place.directories.join("/")}`;
+    return {
+      directory,
+      plain: `${directory}/${place.name}`,
+      beside: place.beside === undefined ? undefined : `${directory}/${place.beside}`,
+      place,
+    };
+  }
+
+  async prepare(): Promise<void> {
+    await this.#makeIfAbsent(this.root, path.dirname(this.root));
+    await this.#makeIfAbsent(path.join(this.root, RESERVED), this.root);
+    await this.#makeIfAbsent(this.staging, path.join(this.root, RESERVED));
+  }
+
+  async #makeIfAbsent(directory: string, parent: string): Promise<void> {
+    try {
+      await this.#disk.makeDirectory(directory);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+      if ((await this.#disk.stat(directory)).kind === "file")
+        throw Object.assign(new Error(directory), { code: "ENOTDIR" });
+      return;
+    }
+    await this.#disk.syncDirectory(parent);
+  }
+
+  /** An unmounted disk looks like an empty directory: without our own directory in it nothing is believed. */
+  async assertMounted(op: string): Promise<void> {
+    try {
+      await this.#disk.stat(this.staging);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw fromErrno(error, op);
+      throw new GfsError("Unavailable", `${this.root} has lost its directory ${RESERVED}; is its disk mounted?`, {
+        op,
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Makes the directories of a place. Where an object has the name of one, it steps aside first: one rename, so that at no moment it is
+   * missing. `moveAside` holds the lock of that object's key.
+   */
+  async makeDirectories(place: DiskPlace, moveAside: (plain: string, index: number) => Promise<void>): Promise<void> {
+    let directory = this.root;
+    for (const [index, name] of place.directories.entries()) {
+      const parent = directory;
+      directory = `${parent}/${name}`;
+      await this.#makeOne(directory, parent, async () => await moveAside(directory, index));
+    }
+  }
+
+  async #makeOne(directory: string, parent: string, moveAside: () => Promise<void>): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#disk.makeDirectory(directory);
+        await this.#disk.syncDirectory(parent);
+        return;
+      } catch (error) {
+        if (errnoOf(error) !== "EEXIST" || attempt === MAX_ATTEMPTS) throw error;
+      }
+      const kind = await this.#kindOf(directory);
+      if (kind === "directory") return;
+      if (kind === "file") await moveAside();
+      else if (kind === "other")
+        throw Object.assign(new Error(`${directory} is neither a file nor a directory.`), { code: "ENOTDIR" });
+    }
+  }
+
+  async #kindOf(where: string): Promise<"file" | "directory" | "other" | "gone"> {
+    try {
+      return (await this.#disk.stat(where)).kind;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return "gone";
+      throw error;
+    }
+  }
+
+  /** Upwards from a directory that may have become empty. A write that needs it again makes it again. */
+  async pruneDirectories(place: DiskPlace): Promise<void> {
+    for (let count = place.directories.length; count > 0; count--) {
+      try {
+        await this.#disk.removeDirectory(`${this.root}/${place.directories.slice(0, count).join("/")}`);
+      } catch {
+        // Not empty, gone already, or not ours to remove: an empty directory is no object and harms nobody.
+        return;
+      }
+    }
+  }
+}
+
+const MAX_ATTEMPTS = 5;

@@ -1,0 +1,165 @@
+import { randomBytes } from "node:crypto";
+import type { Ctx } from "../../../core/context.ts";
+import { throwIfAborted } from "../../../core/context.ts";
+import { fromErrno, GfsError } from "../../../core/errors.ts";
+import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
+import type { ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
+import { errnoOf, type Layout } from "./layout.ts";
+import { ATTRIBUTE, type Attributes, encodeRecord, makeRecord } from "./object-record.ts";
+
+/** Chunks are gathered into pieces of this size; one is on its way to the disk while the other fills. */
+const PIECE_BYTES = 1024 * 1024;
+const FIRST_PIECE_BYTES = 64 * 1024;
+
+export interface StagingPlace {
+  readonly disk: Disk;
+  readonly layout: Layout;
+  /** Puts a finished file in the key's place, durably; the file is gone from `path` afterwards. */
+  readonly publish: (ctx: Ctx, key: string, path: string, conditions?: WriteConditions) => Promise<ObjectInfo>;
+  readonly keepsAttributes: () => boolean;
+}
+
+type Phase = "open" | "sealed" | "committed" | "aborted";
+
+export class StagedFile implements StagedWrite {
+  readonly #place: StagingPlace;
+  readonly #key: string;
+  readonly #options: StageOptions;
+  readonly #path: string;
+  #file: DiskFile | undefined;
+  #phase: Phase = "open";
+  #piece: Buffer;
+  #filled = 0;
+  #position = 0;
+  #writing: Promise<void> | undefined;
+
+  private constructor(place: StagingPlace, key: string, options: StageOptions, path: string, file: DiskFile) {
+    this.#place = place;
+    this.#key = key;
+    this.#options = options;
+    this.#path = path;
+    this.#file = file;
+    this.#piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, Math.max(options.sizeBytes ?? FIRST_PIECE_BYTES, 1)));
+  }
+
+  static async open(place: StagingPlace, key: string, options: StageOptions): Promise<StagedFile> {
+    const path = `${place.layout.staging}/${randomBytes(12).toString("hex")}`;
+    try {
+      return new StagedFile(place, key, options, path, await place.disk.open(path, "create"));
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") await place.layout.assertMounted("store.stage");
+      throw fromErrno(error, "store.stage", { key });
+    }
+  }
+
+  get #writtenBytes(): number {
+    return this.#position + this.#filled;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    const file = this.#openFile();
+    const { sizeBytes } = this.#options;
+    if (sizeBytes !== undefined && this.#writtenBytes + chunk.byteLength > sizeBytes) throw this.#wrongLength();
+    let taken = 0;
+    while (taken < chunk.byteLength) {
+      const count = Math.min(chunk.byteLength - taken, this.#piece.length - this.#filled);
+      this.#piece.set(
+        taken === 0 && count === chunk.byteLength ? chunk : chunk.subarray(taken, taken + count),
+        this.#filled,
+      );
+      this.#filled += count;
+      taken += count;
+      if (this.#filled === this.#piece.length) await this.#flush(file, true);
+    }
+  }
+
+  /** Hands the piece to the disk and takes a new one; waits for the one before, so that two at most are in memory. */
+  async #flush(file: DiskFile, more: boolean): Promise<void> {
+    await this.#settle();
+    const piece = this.#piece.subarray(0, this.#filled);
+    const position = this.#position;
+    this.#position += this.#filled;
+    this.#filled = 0;
+    if (more) this.#piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    if (piece.length === 0) return;
+    this.#writing = file.write([piece], position);
+    // Whoever waits next sees the failure; until then it must not count as unhandled.
+    this.#writing.catch(() => undefined);
+  }
+
+  async #settle(): Promise<void> {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    try {
+      await writing;
+    } catch (error) {
+      throw fromErrno(error, "store.stage", { key: this.#key });
+    }
+  }
+
+  #openFile(): DiskFile {
+    if (this.#phase !== "open" || this.#file === undefined)
+      throw new GfsError("Internal", `A write to ${this.#key} is ${this.#phase} already.`);
+    return this.#file;
+  }
+
+  #wrongLength(): GfsError {
+    return new GfsError("IncompleteBody", `The body of ${this.#key} has another length than was announced.`, {
+      op: "store.stage",
+    });
+  }
+
+  async seal(final?: {
+    readonly sha256?: string;
+    readonly metadata?: Readonly<Record<string, string>>;
+  }): Promise<void> {
+    const file = this.#openFile();
+    const { sizeBytes, contentType, metadata } = this.#options;
+    if (sizeBytes !== undefined && this.#writtenBytes !== sizeBytes) throw this.#wrongLength();
+    await this.#flush(file, false);
+    await this.#settle();
+    try {
+      await sealFile(this.#place, file, {
+        metadata: { ...metadata, ...final?.metadata },
+        sha256: final?.sha256,
+        contentType,
+      });
+      this.#file = undefined;
+      await file.close();
+      this.#phase = "sealed";
+    } catch (error) {
+      throw fromErrno(error, "store.seal", { key: this.#key });
+    }
+  }
+
+  async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
+    if (this.#phase !== "sealed")
+      throw new GfsError("Internal", `A write to ${this.#key} is ${this.#phase} and cannot be committed.`);
+    throwIfAborted(ctx, "store.commit");
+    const info = await this.#place.publish(ctx, this.#key, this.#path, conditions);
+    this.#phase = "committed";
+    return info;
+  }
+
+  async abort(): Promise<void> {
+    if (this.#phase === "committed" || this.#phase === "aborted") return;
+    this.#phase = "aborted";
+    await this.#writing?.catch(() => undefined);
+    await this.#file?.close().catch(() => undefined);
+    await this.#place.disk.unlink(this.#path).catch((error: unknown) => {
+      // What stays for another reason is swept later.
+      if (errnoOf(error) !== "ENOENT") return;
+    });
+  }
+}
+
+/** The record goes in last, when the file's time does not change any more; then all of it is made durable at once. */
+export async function sealFile(
+  place: Pick<StagingPlace, "keepsAttributes">,
+  file: DiskFile,
+  attributes: Attributes,
+): Promise<void> {
+  if (place.keepsAttributes())
+    await file.setAttribute(ATTRIBUTE, encodeRecord(makeRecord(attributes, await file.stat())));
+  await file.sync();
+}

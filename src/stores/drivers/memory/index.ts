@@ -1,0 +1,1 @@
+export { createMemoryStore, type MemoryStoreConfig } from "./store.ts";

@@ -1,0 +1,108 @@
+import type { Random } from "../../../src/core/ports/random.ts";
+import {
+  answer,
+  type Key,
+  type KvAnswer,
+  type KvRead,
+  type Program,
+  type Snapshot,
+  Staged,
+  type Transaction,
+  type Value,
+} from "../../../src/kv/index.ts";
+
+/**
+ * Runs programs at the same time, one read of one of them after the other, as an optimistic engine does: a program that ends is checked by
+ * asking all its reads again; when an answer has changed it runs anew. The order comes from a seed.
+ */
+export interface SharedTable extends Snapshot {
+  set(key: Key, value: Value): void;
+  delete(key: Key): void;
+}
+
+interface Run<T> {
+  readonly make: (tx: Transaction) => Program<T>;
+  staged: Staged;
+  program: Program<T>;
+  step: IteratorResult<KvRead, T> | undefined;
+  reads: { readonly read: KvRead; readonly seen: KvAnswer }[];
+  attempts: number;
+}
+
+export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+export function runInterleaved<T>(
+  table: SharedTable,
+  programs: readonly ((tx: Transaction) => Program<T>)[],
+  random: Random,
+): { readonly outcomes: Outcome<T>[]; readonly reruns: number; readonly commitOrder: number[] } {
+  const outcomes: Outcome<T>[] = [];
+  const commitOrder: number[] = [];
+  let reruns = 0;
+  let appended = 0;
+  const begin = (make: (tx: Transaction) => Program<T>, attempts: number): Run<T> => {
+    const staged = new Staged({
+      get: (key) => table.get(key),
+      range: (query) => table.range(query),
+    });
+    return { make, staged, program: make(staged.transaction), step: undefined, reads: [], attempts };
+  };
+  const running = new Map(programs.map((make, index) => [index, begin(make, 0)]));
+
+  const unchanged = (run: Run<T>): boolean =>
+    run.reads.every(({ read, seen }) => sameAnswer(answer(table, read), seen));
+  const finish = (index: number, run: Run<T>, outcome: Outcome<T>): void => {
+    if (!unchanged(run)) {
+      reruns += 1;
+      running.set(index, begin(run.make, run.attempts + 1));
+      return;
+    }
+    running.delete(index);
+    outcomes[index] = outcome;
+    if ("error" in outcome) return;
+    commitOrder.push(index);
+    for (const { key, value } of run.staged.writes) {
+      if (value === undefined) table.delete(key);
+      else table.set(key, value);
+    }
+    for (const { prefix, value } of run.staged.appends) {
+      appended += 1;
+      const suffix = Buffer.alloc(8);
+      suffix.writeUInt32BE(appended, 4);
+      table.set(Buffer.concat([prefix, suffix]), value);
+    }
+  };
+
+  while (running.size > 0) {
+    const candidates = [...running.keys()];
+    const index = candidates[Math.floor(random.fraction() * candidates.length)] as number;
+    const run = running.get(index) as Run<T>;
+    try {
+      if (run.step === undefined) run.step = run.program.next();
+      else if (run.step.done !== true) {
+        const read = run.step.value;
+        // What the program wrote itself is laid over the table; only the table's part can change under it.
+        run.reads.push({ read, seen: answer(table, read) });
+        run.step = run.program.next(answer(run.staged, read));
+      }
+      if (run.step.done === true) finish(index, run, { value: run.step.value });
+    } catch (error) {
+      finish(index, run, { error });
+    }
+  }
+  return { outcomes, reruns, commitOrder };
+}
+
+function sameAnswer(one: KvAnswer, other: KvAnswer): boolean {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return (
+      one.length === other.length &&
+      one.every(({ key, value }, index) => {
+        const match = other[index];
+        return match !== undefined && Buffer.compare(key, match.key) === 0 && Buffer.compare(value, match.value) === 0;
+      })
+    );
+  }
+  if (one === undefined || other === undefined) return one === other;
+  return Buffer.compare(one as Uint8Array, other as Uint8Array) === 0;
+}
