@@ -1,0 +1,144 @@
+import { dirname, isAbsolute, resolve } from "node:path";
+import type { z } from "zod";
+import { parseListenAddress } from "../../core/config/address.ts";
+import { defined } from "../../core/config/defined.ts";
+import type { SiteName } from "../../core/ids.ts";
+import type { Operation } from "../../placement/types.ts";
+import type { SiteRole } from "../../stores/site.ts";
+import type { Config, SiteConfig, StoreConfig } from "./config.ts";
+import type { configSchema } from "./schema.ts";
+
+export type Written = z.output<typeof configSchema>;
+type WrittenSite = Written["sites"][number];
+
+/** From the names of the file to the names of the program. Relative paths start from the file's own directory. */
+export function assembleConfig(written: Written, file: string | undefined, apiKey: string | undefined): Config {
+  const { global, coordinator, resilience, cache, performance, security, limits } = written;
+  const base = file === undefined ? process.cwd() : dirname(resolve(file));
+  const place = (path: string): string => (isAbsolute(path) ? path : resolve(base, path));
+  return {
+    global: {
+      clusterName: global.cluster_name,
+      logLevel: global.log_level.toLowerCase() as Config["global"]["logLevel"],
+      ...(global.log_file === "" ? {} : { logFile: place(global.log_file) }),
+      logFormat: global.log_format,
+      metricsEnabled: global.metrics_enabled,
+      metricsPort: global.metrics_port,
+    },
+    coordinator: {
+      listen: parseListenAddress(coordinator.listen_addr),
+      dataDirectory: place(coordinator.data_dir),
+      kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
+      leaseMs: coordinator.lease_timeout,
+    },
+    sites: written.sites.map((site) => assembleSite(site, place)),
+    rules: written.policy.rules.map((rule) => ({
+      name: rule.name,
+      keyPattern: rule.key_pattern,
+      operations: rule.operations as Operation[],
+      targetRoles: rule.target_roles as SiteRole[],
+      priority: rule.priority,
+    })),
+    resilience: {
+      healthPollIntervalMs: resilience.health_poll_interval ?? coordinator.health_check_interval,
+      circuitBreaker: {
+        enabled: resilience.circuit_breaker.enabled,
+        threshold: resilience.circuit_breaker.threshold,
+        cooldownMs: resilience.circuit_breaker.cooldown,
+      },
+      retry: {
+        enabled: resilience.retry.enabled,
+        maxAttempts: resilience.retry.max_attempts,
+        initialDelayMs: resilience.retry.initial_delay,
+        maxDelayMs: resilience.retry.max_delay,
+        multiplier: resilience.retry.multiplier,
+      },
+      timeout: {
+        connectMs: resilience.timeout.connect,
+        requestMs: resilience.timeout.request,
+        idleMs: resilience.timeout.idle,
+      },
+    },
+    cache: { enabled: cache.enabled, maxBytes: cache.max_bytes, ttlMs: cache.ttl },
+    performance: {
+      maxConcurrentTransfers: performance.max_concurrent_transfers,
+      transferChunkBytes: performance.transfer_chunk_size,
+      verify: performance.verify,
+      bandwidth: performance.bandwidth.map(({ from, to, limit }) => ({ from, to, bytesPerSecond: limit })),
+    },
+    security: {
+      apiKeys: security.api_keys,
+      ...(apiKey === undefined ? {} : { environmentApiKey: apiKey }),
+      allowedEndpoints: security.allowed_endpoints,
+      allowedPaths: security.allowed_paths.map(place),
+    },
+    limits: {
+      maxObjectBytes: limits.max_object_bytes,
+      maxConcurrentRequests: limits.max_concurrent_requests,
+      maxQueuedJobs: limits.max_queued_jobs,
+      bodyIdleTimeoutMs: limits.body_idle_timeout,
+    },
+  };
+}
+
+function assembleSite(site: WrittenSite, place: (path: string) => string): SiteConfig {
+  const { network } = site;
+  return {
+    name: site.name as SiteName,
+    role: site.role,
+    store: assembleStore(site, place),
+    foreign: site.foreign,
+    ...(network === undefined
+      ? {}
+      : { network: defined({ bandwidthBytesPerSecond: network.bandwidth, latencyMs: network.latency }) }),
+  };
+}
+
+function assembleStore({ store, objectfs }: WrittenSite, place: (path: string) => string): StoreConfig {
+  if (store === undefined) {
+    if (objectfs === undefined) throw new Error("A site without a store passed validation.");
+    const { s3_bucket: bucket, s3_region: region, s3_endpoint: endpoint } = objectfs;
+    return defined({ driver: "s3" as const, bucket, region, endpoint, anonymous: false });
+  }
+  switch (store.driver) {
+    case "file":
+      return defined({ driver: store.driver, path: place(store.path), maxBytes: store.max_bytes });
+    case "memory":
+      return defined({ driver: store.driver, maxBytes: store.max_bytes });
+    case "s3":
+      return defined({
+        driver: store.driver,
+        bucket: store.bucket,
+        region: store.region,
+        endpoint: store.endpoint,
+        prefix: store.prefix,
+        pathStyle: store.path_style,
+        accessKeyId: store.access_key_id,
+        secretAccessKey: store.secret_access_key,
+        sessionToken: store.session_token,
+        profile: store.profile,
+        anonymous: store.anonymous,
+      });
+    case "gcs":
+      return defined({
+        driver: store.driver,
+        bucket: store.bucket,
+        endpoint: store.endpoint,
+        prefix: store.prefix,
+        accessKeyId: store.access_key_id,
+        secretAccessKey: store.secret_access_key,
+        anonymous: store.anonymous,
+      });
+    case "azure":
+      return defined({
+        driver: store.driver,
+        container: store.container,
+        account: store.account,
+        accountKey: store.account_key,
+        sas: store.sas,
+        connectionString: store.connection_string,
+        endpoint: store.endpoint,
+        prefix: store.prefix,
+      });
+  }
+}

@@ -1,0 +1,121 @@
+import type { SiteName } from "../../core/ids.ts";
+import type { ListenAddress } from "../../core/config/address.ts";
+import type { Rule } from "../../placement/types.ts";
+import type { SiteRole } from "../../stores/site.ts";
+
+/** The configuration as the program uses it: every value present, parsed and in the unit its name says. */
+export interface Config {
+  readonly global: {
+    readonly clusterName: string;
+    readonly logLevel: "debug" | "info" | "warn" | "error";
+    /** Absent: stderr. */
+    readonly logFile?: string;
+    readonly logFormat: "auto" | "json" | "pretty";
+    readonly metricsEnabled: boolean;
+    /** 0: no listener of its own. */
+    readonly metricsPort: number;
+  };
+  readonly coordinator: {
+    readonly listen: ListenAddress;
+    readonly dataDirectory: string;
+    readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
+    readonly leaseMs: number;
+  };
+  readonly sites: readonly SiteConfig[];
+  readonly rules: readonly Rule[];
+  readonly resilience: {
+    readonly healthPollIntervalMs: number;
+    readonly circuitBreaker: { readonly enabled: boolean; readonly threshold: number; readonly cooldownMs: number };
+    readonly retry: {
+      readonly enabled: boolean;
+      readonly maxAttempts: number;
+      readonly initialDelayMs: number;
+      readonly maxDelayMs: number;
+      readonly multiplier: number;
+    };
+    readonly timeout: { readonly connectMs: number; readonly requestMs: number; readonly idleMs: number };
+  };
+  readonly cache: { readonly enabled: boolean; readonly maxBytes: number; readonly ttlMs: number };
+  readonly performance: {
+    readonly maxConcurrentTransfers: number;
+    readonly transferChunkBytes: number;
+    readonly verify: "metadata" | "read";
+    readonly bandwidth: readonly BandwidthLimit[];
+  };
+  readonly security: {
+    readonly apiKeys: readonly { readonly name: string; readonly hash: string; readonly role: "admin" }[];
+    /** From `GLOBALFS_API_KEY`. */
+    readonly environmentApiKey?: string;
+    readonly allowedEndpoints: readonly string[];
+    readonly allowedPaths: readonly string[];
+  };
+  readonly limits: {
+    readonly maxObjectBytes: number;
+    readonly maxConcurrentRequests: number;
+    readonly maxQueuedJobs: number;
+    readonly bodyIdleTimeoutMs: number;
+  };
+}
+
+export interface BandwidthLimit {
+  /** A site's name or `*`. */
+  readonly from: string;
+  readonly to: string;
+  readonly bytesPerSecond: number;
+}
+
+export interface SiteConfig {
+  readonly name: SiteName;
+  readonly role: SiteRole;
+  readonly store: StoreConfig;
+  readonly foreign: "merge" | "ignore";
+  readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
+}
+
+export type StoreConfig = FileStoreConfig | MemoryStoreConfig | S3StoreConfig | GcsStoreConfig | AzureStoreConfig;
+
+export interface FileStoreConfig {
+  readonly driver: "file";
+  readonly path: string;
+  readonly maxBytes?: number;
+}
+
+export interface MemoryStoreConfig {
+  readonly driver: "memory";
+  readonly maxBytes?: number;
+}
+
+export interface S3StoreConfig {
+  readonly driver: "s3";
+  readonly bucket: string;
+  readonly region: string;
+  readonly endpoint?: string;
+  readonly prefix?: string;
+  readonly pathStyle?: boolean;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  readonly sessionToken?: string;
+  readonly profile?: string;
+  readonly anonymous: boolean;
+}
+
+export interface GcsStoreConfig {
+  readonly driver: "gcs";
+  readonly bucket: string;
+  readonly endpoint: string;
+  readonly prefix?: string;
+  readonly accessKeyId?: string;
+  readonly secretAccessKey?: string;
+  readonly anonymous: boolean;
+}
+
+export interface AzureStoreConfig {
+  readonly driver: "azure";
+  readonly container: string;
+  readonly account?: string;
+  readonly accountKey?: string;
+  readonly sas?: string;
+  readonly connectionString?: string;
+  readonly endpoint?: string;
+  readonly prefix?: string;
+}

@@ -1,0 +1,103 @@
+import { parseListenAddress } from "../../core/config/address.ts";
+import { type ConfigOrigin, type ConfigProblem, problemAt } from "../../core/config/problems.ts";
+import { isRecord, type Path, valueAt } from "../../core/config/walk.ts";
+
+/** What no field can say alone. Looks at the tree as written, so that it can speak even where fields are wrong. */
+export function problemsAcross(root: unknown, origin: ConfigOrigin): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const add = (path: Path, message: string): void => {
+    problems.push(problemAt(origin, path, message));
+  };
+  const sites = listAt(root, ["sites"]);
+  if (sites.length === 0) {
+    add(["sites"], "no sites are configured; add at least one entry under `sites`, with `name`, `role` and `store`");
+  }
+  uniqueNames(sites, ["sites"], "site", add);
+  uniqueNames(listAt(root, ["policy", "rules"]), ["policy", "rules"], "rule", add);
+  uniqueNames(listAt(root, ["security", "api_keys"]), ["security", "api_keys"], "API key", add);
+  sites.forEach((site, index) => checkSite(site, ["sites", index], add));
+  checkListen(root, add);
+  checkBandwidth(root, sites, add);
+  return problems;
+}
+
+type Add = (path: Path, message: string) => void;
+
+function listAt(root: unknown, path: Path): readonly unknown[] {
+  const value = valueAt(root, path);
+  return Array.isArray(value) ? (value as unknown[]) : [];
+}
+
+function uniqueNames(list: readonly unknown[], path: Path, what: string, add: Add): void {
+  const seen = new Set<string>();
+  list.forEach((item, index) => {
+    const name = isRecord(item) ? item["name"] : undefined;
+    if (typeof name !== "string") return;
+    if (seen.has(name))
+      add([...path, index, "name"], `there are two ${what}s with the name \`${name}\`; give each its own`);
+    seen.add(name);
+  });
+}
+
+function checkSite(site: unknown, path: Path, add: Add): void {
+  if (!isRecord(site)) return;
+  const { objectfs, store } = site;
+  const name = typeof site["name"] === "string" ? `site \`${site["name"]}\`` : "the site";
+  if (objectfs === undefined && store === undefined) {
+    add(
+      path,
+      `${name} says nothing of where its objects are; add \`store\` with a \`driver\`, or \`objectfs\` with \`s3_bucket\` and \`s3_region\``,
+    );
+  }
+  if (objectfs !== undefined && store !== undefined) {
+    add([...path, "objectfs"], `${name} has both \`store\` and \`objectfs\`; keep one`);
+  }
+  if (!isRecord(store)) return;
+  const both = (one: string, other: string): void => {
+    if ((store[one] === undefined) !== (store[other] === undefined)) {
+      const missing = store[one] === undefined ? one : other;
+      add([...path, "store"], `${name} needs \`${one}\` and \`${other}\` together; \`${missing}\` is missing`);
+    }
+  };
+  if (store["driver"] === "s3" || store["driver"] === "gcs") both("access_key_id", "secret_access_key");
+  if (store["driver"] === "s3" && store["session_token"] !== undefined && store["access_key_id"] === undefined) {
+    add([...path, "store", "session_token"], `${name} has a \`session_token\` without \`access_key_id\``);
+  }
+  if (store["anonymous"] === true && store["access_key_id"] !== undefined) {
+    add([...path, "store", "anonymous"], `${name} is \`anonymous\` and has an access key; keep one`);
+  }
+  if (store["driver"] === "azure" && store["account"] === undefined && store["connection_string"] === undefined) {
+    add([...path, "store"], `${name} needs an \`account\` or a \`connection_string\``);
+  }
+  if (store["driver"] === "azure" && store["connection_string"] !== undefined) {
+    for (const other of ["account_key", "sas"]) {
+      if (store[other] !== undefined)
+        add([...path, "store", other], `${name} has \`connection_string\` and \`${other}\`; keep one`);
+    }
+  }
+}
+
+function checkListen(root: unknown, add: Add): void {
+  const listen = valueAt(root, ["coordinator", "listen_addr"]);
+  if (typeof listen !== "string" || listen === "") return;
+  try {
+    parseListenAddress(listen);
+  } catch (error) {
+    add(["coordinator", "listen_addr"], `\`coordinator.listen_addr\`: ${(error as Error).message}`);
+  }
+}
+
+function checkBandwidth(root: unknown, sites: readonly unknown[], add: Add): void {
+  const known = new Set(sites.map((site) => (isRecord(site) ? site["name"] : undefined)));
+  listAt(root, ["performance", "bandwidth"]).forEach((limit, index) => {
+    for (const side of ["from", "to"]) {
+      const name = isRecord(limit) ? limit[side] : undefined;
+      if (typeof name === "string" && name !== "*" && !known.has(name)) {
+        add(
+          ["performance", "bandwidth", index, side],
+          `there is no site \`${name}\`; write a site's name, or \`*\` for any`,
+        );
+      }
+    }
+  });
+}

@@ -1,0 +1,161 @@
+import {
+  anyText,
+  choice,
+  count,
+  decimal,
+  duration,
+  flag,
+  items,
+  optional,
+  presentSection,
+  section,
+  size,
+  text,
+  texts,
+  withDefault,
+} from "../../core/config/fields.ts";
+import { bandwidth, rules, sites } from "./sites-schema.ts";
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** The whole configuration file: names, types, defaults and help. Everything else about it is derived from this. */
+export const configSchema = section("The configuration file", {
+  global: presentSection("", {
+    cluster_name: withDefault(text("Human-readable cluster identifier"), "globalfs-cluster"),
+    log_level: withDefault(choice(["DEBUG", "INFO", "WARN", "ERROR"], "Log verbosity"), "INFO"),
+    log_file: withDefault(anyText("Path to log file; empty = stderr"), "", "(stderr)"),
+    log_format: withDefault(
+      choice(["auto", "json", "pretty"], "`auto`: pretty on a terminal, JSON lines otherwise"),
+      "auto",
+    ),
+    metrics_enabled: withDefault(flag("Enable Prometheus metrics on `/metrics`"), true),
+    metrics_port: withDefault(
+      count("Port of a second listener with nothing but `/metrics`; 0 = none", { min: 0, max: 65_535 }),
+      9090,
+    ),
+  }),
+  coordinator: presentSection("", {
+    listen_addr: withDefault(
+      text("HTTP server bind address. Without a host it is loopback, or every interface once API keys are configured"),
+      ":8090",
+    ),
+    data_dir: withDefault(text("Directory of the catalog; created when it is absent"), ".globalfs"),
+    kv: presentSection("The store of the catalog.", {
+      engine: withDefault(
+        choice(["lmdb", "memory"], "`lmdb` is durable; `memory` forgets everything at exit, for trials"),
+        "lmdb",
+      ),
+      map_size: withDefault(
+        size("The catalog can grow to this size; address space, not memory", {
+          minBytes: 16 * MIB,
+          maxBytes: 1024 * GIB * 16,
+        }),
+        64 * GIB,
+      ),
+    }),
+    etcd_endpoints: withDefault(texts("etcd cluster endpoints (reserved for future use)", { reserved: true }), [
+      "localhost:2379",
+    ]),
+    lease_timeout: withDefault(
+      duration("Distributed lease TTL: how long a leader that died keeps its seat", { minMs: 1_000 }),
+      60_000,
+    ),
+    health_check_interval: withDefault(
+      duration("Per-site health check interval, where `resilience.health_poll_interval` is not set", {
+        minMs: 100,
+      }),
+      30_000,
+    ),
+  }),
+  sites,
+  policy: presentSection("Which sites serve which keys.", { rules }),
+  resilience: presentSection("", {
+    health_poll_interval: optional(
+      duration("Background health check cadence; default: `coordinator.health_check_interval`, which is 30s", {
+        minMs: 100,
+      }),
+    ),
+    circuit_breaker: presentSection("Stops asking a site that keeps failing.", {
+      enabled: withDefault(flag("Activate circuit breaking"), false),
+      threshold: withDefault(count("Consecutive failures before circuit opens", { min: 1, max: 1_000_000 }), 5),
+      cooldown: withDefault(duration("Time before a probe is allowed after opening", { minMs: 1 }), 30_000),
+    }),
+    retry: presentSection("Applies only to reads (Get, Head). Writes are fail-fast.", {
+      enabled: withDefault(flag("Activate per-site retry"), false),
+      max_attempts: withDefault(count("Total attempts per site (1 = no retry)", { min: 1, max: 100 }), 3),
+      initial_delay: withDefault(duration("Pause before first retry"), 100),
+      max_delay: withDefault(duration("Cap on inter-retry pause"), 2_000),
+      multiplier: withDefault(decimal("Exponential back-off scale factor", { min: 1, max: 100 }), 2),
+    }),
+    timeout: presentSection("How long a site may take before the next one is tried.", {
+      connect: withDefault(duration("To open a connection", { minMs: 1 }), 5_000),
+      request: withDefault(duration("To answer a request, without its body", { minMs: 1 }), 30_000),
+      idle: withDefault(duration("Between two pieces of a body", { minMs: 1 }), 60_000),
+    }),
+  }),
+  cache: presentSection("Objects in memory, read-through.", {
+    enabled: withDefault(flag("Activate in-memory LRU object cache"), false),
+    max_bytes: withDefault(size("Maximum cache size in bytes", { minBytes: 1 }), 64 * MIB, "67108864 (64 MiB)"),
+    ttl: withDefault(duration("Entry TTL; `0` = entries never expire"), 0),
+  }),
+  performance: presentSection("", {
+    max_concurrent_transfers: withDefault(count("Maximum parallel replication jobs", { min: 1, max: 1_024 }), 8),
+    transfer_chunk_size: withDefault(
+      size("Transfer chunk size in bytes", { minBytes: 5 * MIB, maxBytes: GIB }),
+      16 * MIB,
+      "16777216 (16 MiB)",
+    ),
+    verify: withDefault(
+      choice(
+        ["metadata", "read"],
+        "How a finished copy is checked: by what the site says of it, or by reading it back",
+      ),
+      "metadata",
+    ),
+    bandwidth,
+    cache_size: withDefault(size("Passed to ObjectFS (informational)", { reserved: true }), 1e9, "1GB"),
+  }),
+  security: presentSection("", {
+    api_keys: items(
+      "Who may use the API. `GLOBALFS_API_KEY` in the daemon's environment adds one more key.",
+      section("A key", {
+        name: text("Who holds the key; shown in the log"),
+        hash: text("`sha256:` and the hex SHA-256 of the key", {
+          secret: true,
+          pattern: /^sha256:[0-9a-f]{64}$/,
+          expected: "`sha256:` and 64 lower-case hex digits; make it with: printf %s KEY | sha256sum",
+        }),
+        role: withDefault(choice(["admin"], "What the key allows: `admin` is everything"), "admin"),
+      }),
+    ),
+    allowed_endpoints: withDefault(
+      texts(
+        "Hosts that sites added at run time may name in `endpoint`, such as `minio.lab:9000` or `*.example.org`; the public clouds are always allowed, private addresses only when listed",
+      ),
+      [],
+    ),
+    allowed_paths: withDefault(
+      texts("Directories under which sites added at run time may lie (`file:///...`); none by default"),
+      [],
+    ),
+  }),
+  limits: presentSection("", {
+    max_object_bytes: withDefault(size("Largest object that can be stored", { minBytes: 1 }), 5 * 1024 * GIB, "5TiB"),
+    max_concurrent_requests: withDefault(
+      count("Requests served at once; further ones get 503 and Retry-After", { min: 1, max: 1_000_000 }),
+      1_024,
+    ),
+    max_queued_jobs: withDefault(
+      count("Jobs that may wait; past it writes answer 202 with the sites that are pending", {
+        min: 1,
+        max: 100_000_000,
+      }),
+      1_000_000,
+    ),
+    body_idle_timeout: withDefault(
+      duration("A request body that brings nothing for this long is cut", { minMs: 100 }),
+      60_000,
+    ),
+  }),
+});

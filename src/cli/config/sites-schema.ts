@@ -1,0 +1,145 @@
+import { z } from "zod";
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  items,
+  optional,
+  section,
+  size,
+  text,
+  texts,
+  variants,
+  withDefault,
+} from "../../core/config/fields.ts";
+
+const maxBytes = optional(
+  size("The site takes no more than this; further writes fail as if the disk were full", { minBytes: 1 }),
+);
+const httpUrl = { pattern: /^https?:\/\/[^\s]+$/, expected: "an http:// or https:// address" };
+const prefix = optional(text("Put before every key, such as `team-a/`"));
+
+const driver = <const D extends string>(name: D) => choice([name], "Which driver talks to the store");
+
+const file = {
+  driver: driver("file"),
+  path: text("Directory that holds the objects; created when it is absent"),
+  max_bytes: maxBytes,
+};
+
+const memory = { driver: driver("memory"), max_bytes: maxBytes };
+
+const s3 = {
+  driver: driver("s3"),
+  bucket: text("Bucket"),
+  region: withDefault(text("AWS region"), "us-east-1"),
+  endpoint: optional(text("Other S3 services (MinIO, Ceph, GCS, LocalStack): their address", httpUrl)),
+  prefix,
+  path_style: optional(flag("Put the bucket in the path, not in the host name; default: only with `endpoint`")),
+  access_key_id: optional(text("Absent: environment, profile or instance role, as the AWS tools find them")),
+  secret_access_key: optional(text("Belongs to `access_key_id`", { secret: true })),
+  session_token: optional(text("Belongs to temporary credentials", { secret: true })),
+  profile: optional(text("Profile in ~/.aws/config and ~/.aws/credentials")),
+  anonymous: withDefault(flag("Send unsigned requests, for public buckets"), false),
+};
+
+const gcs = {
+  driver: driver("gcs"),
+  bucket: text("Bucket"),
+  endpoint: withDefault(text("Address of the interoperability API", httpUrl), "https://storage.googleapis.com"),
+  prefix,
+  access_key_id: optional(text("HMAC key of a service account")),
+  secret_access_key: optional(text("Secret of the HMAC key", { secret: true })),
+  anonymous: withDefault(flag("Send unsigned requests, for public buckets"), false),
+};
+
+const azure = {
+  driver: driver("azure"),
+  container: text("Container"),
+  account: optional(text("Storage account; may come from `connection_string`")),
+  account_key: optional(text("Key of the account", { secret: true })),
+  sas: optional(text("Shared access signature, instead of a key", { secret: true })),
+  connection_string: optional(text("As the Azure portal shows it", { secret: true })),
+  endpoint: optional(text("Address of the blob service, when it is not Azure's own", httpUrl)),
+  prefix,
+};
+
+export const STORE_FIELDS = { file, memory, s3, gcs, azure };
+
+const store = variants(
+  "Where the objects are, instead of `objectfs`",
+  z.discriminatedUnion("driver", [
+    z.strictObject(file),
+    z.strictObject(memory),
+    z.strictObject(s3),
+    z.strictObject(gcs),
+    z.strictObject(azure),
+  ]),
+  "driver",
+  STORE_FIELDS,
+);
+
+const objectfs = section("S3 behind the site", {
+  s3_bucket: text("S3 bucket backing this site"),
+  s3_region: text("AWS region"),
+  s3_endpoint: optional(text("Custom endpoint (MinIO, LocalStack, etc.)", httpUrl)),
+  mount_point: optional(text("Local filesystem path (informational)", { reserved: true })),
+});
+
+const cargoship = section("CargoShip", {
+  endpoint: optional(text("CargoShip service endpoint", { reserved: true })),
+  enabled: optional(flag("Enable CargoShip for this site", { reserved: true })),
+});
+
+const network = section("What is known of the line to the site", {
+  bandwidth: optional(size("Available bandwidth in bytes per second", { minBytes: 1 })),
+  latency: optional(duration("Expected round-trip latency; used until it has been measured")),
+});
+
+export const sites = items(
+  "Each entry is one place that stores data.",
+  section("A site", {
+    name: text("Unique site identifier", {
+      pattern: /^[a-z0-9][a-z0-9-]{0,62}$/,
+      expected: "1 to 63 lower-case letters, digits and dashes, not beginning with a dash",
+    }),
+    role: choice(
+      ["primary", "burst", "backup"],
+      "`primary`: authoritative, written synchronously; `burst`: cloud overflow, replicated to; `backup`: read-only fallback, replicated to",
+    ),
+    objectfs: optional(objectfs),
+    store: optional(store),
+    foreign: withDefault(
+      choice(["merge", "ignore"], "Objects that GlobalFS did not write: show and adopt them, or take no notice"),
+      "merge",
+    ),
+    cargoship: optional(cargoship),
+    network: optional(network),
+  }),
+  { nameField: "name" },
+);
+
+export const bandwidth = items(
+  "Limits for replication between two sites. The first entry that fits holds.",
+  section("A limit", {
+    from: text("Site read from; `*` is any"),
+    to: text("Site written to; `*` is any"),
+    limit: size("Bytes per second", { minBytes: 1024 }),
+  }),
+);
+
+export const rules = items(
+  "Evaluated in the order of `priority`. When none matches, sites are ordered primary, backup, burst.",
+  section("A rule", {
+    name: text("Rule identifier"),
+    key_pattern: text("Glob (`*`, `**`), prefix ending in `/`, or exact key"),
+    operations: withDefault(texts("Which operations it is for", { of: ["read", "write", "delete"] }), [], "[] (all)"),
+    target_roles: withDefault(
+      texts("Sites of which roles it chooses", { of: ["primary", "backup", "burst"] }),
+      [],
+      "[] (all)",
+    ),
+    priority: withDefault(count("Evaluation order (lower = first)", { min: -1_000_000, max: 1_000_000 }), 0),
+  }),
+);
