@@ -40,5 +40,3 @@ export interface SiteHealth {
   readonly error?: string;
   readonly checkedAtMs: number;
 }
-
-export type BreakerState = "closed" | "open" | "half-open";

@@ -6,6 +6,8 @@ export type SiteRole = "primary" | "backup" | "burst";
 
 export const SITE_ROLES: readonly SiteRole[] = ["primary", "backup", "burst"];
 
+export type BreakerState = "closed" | "open" | "half-open";
+
 /** A named place that stores data, as the rooms above see it. */
 export interface Site {
   readonly name: SiteName;
@@ -16,6 +18,8 @@ export interface Site {
   readonly foreign: "merge" | "ignore";
   /** What the operator said of the line to this site; used until latency has been measured. */
   readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
+  /** The state of the site's breaker; absent when none is configured. */
+  readonly circuit?: () => BreakerState;
   /** A label a person recognises, such as `s3://bucket` or `file:///data`; no secrets. */
   readonly label: string;
 }

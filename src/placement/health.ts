@@ -1,0 +1,128 @@
+import { forEachBounded } from "../core/async/for-each.ts";
+import { backgroundCtx } from "../core/context.ts";
+import { GfsError, toGfsError } from "../core/errors.ts";
+import type { SiteName } from "../core/ids.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/log.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import type { Site, SiteDirectory } from "../stores/index.ts";
+import type { SiteHealth } from "./types.ts";
+
+/** Asks every site now and then whether it is well, and remembers the answers. */
+export interface HealthMonitor {
+  start(): void;
+  stop(): Promise<void>;
+  /** The remembered answer; when there is none yet, asks. */
+  healthOf(site: Site): Promise<SiteHealth>;
+  /** Without asking. */
+  lastOf(site: SiteName): SiteHealth | undefined;
+  checkNow(site: Site): Promise<SiteHealth>;
+  readonly lastCheckedAtMs: number | undefined;
+}
+
+export interface HealthDeps {
+  readonly sites: SiteDirectory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface HealthConfig {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+const PARALLEL_CHECKS = 8;
+
+export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, config: HealthConfig): HealthMonitor {
+  const known = new Map<SiteName, SiteHealth>();
+  const asking = new Map<SiteName, Promise<SiteHealth>>();
+  const gauge = metrics.gauge({ name: "globalfs_site_healthy", help: "1 when the last health check of the site passed.", labels: ["site"] });
+  let stopping = new AbortController();
+  let loop: Promise<void> | undefined;
+  let lastCheckedAtMs: number | undefined;
+
+  const ask = async (site: Site): Promise<SiteHealth> => {
+    const error = await outcomeOf(site);
+    const health: SiteHealth =
+      error === undefined
+        ? { healthy: true, checkedAtMs: clock.nowMs() }
+        : { healthy: false, error: error.message, checkedAtMs: clock.nowMs() };
+    const before = known.get(site.name);
+    if (before?.healthy !== health.healthy && (before !== undefined || !health.healthy)) {
+      if (health.healthy) log.info("site_recovered", { site: site.name });
+      else log.warn("site_unhealthy", { site: site.name, error: health.error });
+    }
+    lastCheckedAtMs = health.checkedAtMs;
+    if (sites.find(site.name) === site) {
+      known.set(site.name, health);
+      gauge.set(health.healthy ? 1 : 0, { site: site.name });
+    }
+    return health;
+  };
+
+  /** The site's own timeouts are for its users' requests; a check that hangs is an answer, too. */
+  const outcomeOf = async (site: Site): Promise<GfsError | undefined> => {
+    const controller = new AbortController();
+    let cancel: (() => void) | undefined;
+    const tooLong = new Promise<GfsError>((resolve) => {
+      cancel = clock.timer(config.timeoutMs, () => {
+        resolve(new GfsError("Timeout", `The health check took longer than ${config.timeoutMs} ms.`));
+        controller.abort();
+      });
+    });
+    const ctx = backgroundCtx({ signal: controller.signal, requestId: "health", log });
+    const checking = site.store.check(ctx).then(
+      () => undefined,
+      (error: unknown) => toGfsError(error),
+    );
+    try {
+      return await Promise.race([checking, tooLong]);
+    } finally {
+      cancel?.();
+    }
+  };
+
+  /** One question a site at a time, however many ask. */
+  const checkNow = async (site: Site): Promise<SiteHealth> => {
+    const running = asking.get(site.name);
+    if (running !== undefined) return await running;
+    const work = ask(site).finally(() => asking.delete(site.name));
+    asking.set(site.name, work);
+    return await work;
+  };
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      const round = [...sites.list()];
+      for (const name of known.keys()) {
+        if (round.some((site) => site.name === name)) continue;
+        known.delete(name);
+        gauge.remove({ site: name });
+      }
+      await forEachBounded(round, PARALLEL_CHECKS, async (site) => void (await checkNow(site)));
+      try {
+        await clock.sleep(config.intervalMs, signal);
+      } catch {
+        return;
+      }
+    }
+  };
+
+  return {
+    start() {
+      stopping = new AbortController();
+      loop = run(stopping.signal);
+    },
+    async stop() {
+      stopping.abort();
+      await loop;
+    },
+    healthOf: async (site) => known.get(site.name) ?? (await checkNow(site)),
+    lastOf: (site) => known.get(site),
+    checkNow,
+    get lastCheckedAtMs() {
+      return lastCheckedAtMs;
+    },
+  };
+}

@@ -1,0 +1,132 @@
+import type { Ctx } from "../../core/context.ts";
+import { GfsError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { ObjectBody, PartBody, StoreLayer } from "../store.ts";
+import { aroundCalls, CALLS, delegateStaged, delegateStore } from "./delegate.ts";
+
+export interface TimeoutPolicy {
+  /** For one call and its answer; for the headers of a read. */
+  readonly requestMs: number;
+  /** Without a byte moving. A transfer as a whole may take as long as it takes. */
+  readonly idleMs: number;
+}
+
+/** Completing an upload or copying at the site takes as long as the object is large. */
+const LONG_CALL_FACTOR = 10;
+
+/** Each attempt is given up when its time is over, also when the driver does not notice; the caller's deadline counts, too. */
+export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
+  const limited = async <T>(ctx: Ctx, limitMs: number, work: (ctx: Ctx) => Promise<T>, discard?: (late: T) => void): Promise<T> => {
+    const leftMs = ctx.deadlineMs === undefined ? limitMs : Math.min(limitMs, ctx.deadlineMs - clock.monotonicMs());
+    if (leftMs <= 0) throw timedOut("The time for this request is over.");
+    const controller = new AbortController();
+    const signal = AbortSignal.any([ctx.signal, controller.signal]);
+    let over = false;
+    let cancelTimer: (() => void) | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      cancelTimer = clock.timer(leftMs, () => {
+        over = true;
+        const error = timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`);
+        controller.abort(error);
+        reject(error);
+      });
+    });
+    const working = work({ ...ctx, signal });
+    working.then(
+      (late) => (over ? discard?.(late) : undefined),
+      () => undefined,
+    );
+    try {
+      return await Promise.race([working, timeout]);
+    } catch (error) {
+      throw over && !ctx.signal.aborted ? timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`, error) : error;
+    } finally {
+      cancelTimer?.();
+    }
+  };
+  const idle = async <T>(work: () => Promise<T>): Promise<T> => {
+    let cancelTimer: (() => void) | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      cancelTimer = clock.timer(policy.idleMs, () => reject(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)));
+    });
+    try {
+      return await Promise.race([work(), timeout]);
+    } finally {
+      cancelTimer?.();
+    }
+  };
+
+  async function* watched(body: ObjectBody): AsyncGenerator<Uint8Array> {
+    const iterator = body.stream[Symbol.asyncIterator]();
+    let finished = false;
+    try {
+      for (;;) {
+        const next = await idle(() => iterator.next());
+        if (next.done === true) {
+          finished = true;
+          return;
+        }
+        yield next.value;
+      }
+    } finally {
+      if (!finished) {
+        body.cancel();
+        // A stream that hangs does not end when it is told to.
+        iterator.return?.().catch(() => undefined);
+      }
+    }
+  }
+
+  return (inner) =>
+    delegateStore(inner, {
+      ...aroundCalls(inner, CALLS, (_operation, [ctx, ...rest], call) =>
+        limited(ctx as Ctx, policy.requestMs, (bounded) => call([bounded, ...rest])),
+      ),
+      check: (ctx) => limited(ctx, policy.requestMs, (bounded) => inner.check(bounded)),
+      copy: (ctx, from, to, options) => limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.copy(bounded, from, to, options)),
+      completeMultipart: (ctx, upload, parts, conditions) =>
+        limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.completeMultipart(bounded, upload, parts, conditions)),
+      async get(ctx, key, options) {
+        // The signal of the attempt must not end the body, which outlives it.
+        const body = await limited(ctx, policy.requestMs, () => inner.get(ctx, key, options), (late) => late.cancel());
+        return { ...body, stream: watched(body) };
+      },
+      async uploadPart(ctx, upload, partNumber, body) {
+        const controller = new AbortController();
+        let cancelTimer = (): void => undefined;
+        const restart = (): void => {
+          cancelTimer();
+          cancelTimer = clock.timer(policy.idleMs, () => controller.abort(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)));
+        };
+        const ticking: PartBody = {
+          sizeBytes: body.sizeBytes,
+          async *open() {
+            for await (const chunk of body.open()) {
+              restart();
+              yield chunk;
+            }
+            restart();
+          },
+        };
+        restart();
+        try {
+          return await inner.uploadPart({ ...ctx, signal: AbortSignal.any([ctx.signal, controller.signal]) }, upload, partNumber, ticking);
+        } catch (error) {
+          throw controller.signal.aborted && !ctx.signal.aborted ? controller.signal.reason : error;
+        } finally {
+          cancelTimer();
+        }
+      },
+      async stage(ctx, key, options) {
+        const staged = await limited(ctx, policy.requestMs, () => inner.stage(ctx, key, options), (late) => void late.abort());
+        return delegateStaged(staged, {
+          write: (chunk) => idle(() => staged.write(chunk)),
+          commit: (commitCtx, conditions) => limited(commitCtx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => staged.commit(bounded, conditions)),
+        });
+      },
+    });
+}
+
+function timedOut(message: string, cause?: unknown): GfsError {
+  return new GfsError("Timeout", message, { op: "store.timeout", cause });
+}
