@@ -1,0 +1,153 @@
+/** Copies within the bucket, made by the endpoint. */
+import { forEachBounded } from "../../../core/async/for-each.ts";
+import { backgroundCtx, type Ctx } from "../../../core/context.ts";
+import { GfsError } from "../../../core/errors.ts";
+import type { ETag, ObjectInfo, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import type { S3Client } from "./client.ts";
+import { MAX_PARTS, MIB } from "./config.ts";
+import { failureInside, toError } from "./failures.ts";
+import { abortUpload, attributeHeaders, completeUpload, createUpload, type FullUpload } from "./multipart.ts";
+import { bareEtag, headObject, quoteEtag } from "./objects.ts";
+import { putWhole } from "./putting.ts";
+import { EMPTY_SHA256, uriEncodePath } from "./sigv4.ts";
+import { childText, parseXml, type XmlElement } from "./xml.ts";
+
+export interface CopyPlan {
+  readonly fromFullKey: string;
+  readonly key: string;
+  readonly fullKey: string;
+  readonly attributes: WriteAttributes;
+  readonly conditions: WriteConditions;
+  readonly sourceIfMatch?: ETag | undefined;
+}
+
+/** The most that one copy request may move. */
+const MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB;
+const COPY_PART_BYTES = 512 * MIB;
+const PARALLEL_COPIES = 8;
+
+/**
+ * Plain copies take one request. Conditions on the target are known to hold only when a write or an upload in parts is
+ * finished, so a copy with conditions is made as such an upload, whose parts the endpoint copies.
+ */
+export async function copyObject(client: S3Client, ctx: Ctx, plan: CopyPlan): Promise<ObjectInfo> {
+  const source = await headObject(client, ctx, plan.fromFullKey, plan.fromFullKey);
+  if (plan.sourceIfMatch !== undefined && plan.sourceIfMatch !== source.etag) {
+    throw new GfsError("PreconditionFailed", "The source is another object by now.", { op: "s3.copy" });
+  }
+  const conditional = plan.conditions.ifMatch !== undefined || plan.conditions.ifNoneMatch !== undefined;
+  // A part has a byte at least, so an empty object is written anew.
+  if (conditional && source.sizeBytes === 0) {
+    return putWhole(client, ctx, {
+      ...plan,
+      attributes: attributesOf(plan, source),
+      bytes: new Uint8Array(0),
+      sha256: EMPTY_SHA256,
+    });
+  }
+  if (conditional || source.sizeBytes > MAX_SINGLE_COPY_BYTES) return copyInParts(client, ctx, plan, source);
+  return copyAtOnce(client, ctx, plan, source);
+}
+
+async function copyAtOnce(client: S3Client, ctx: Ctx, plan: CopyPlan, source: ObjectInfo): Promise<ObjectInfo> {
+  const op = "s3.copy";
+  const replaces =
+    plan.attributes.contentType !== undefined ||
+    plan.attributes.metadata !== undefined ||
+    plan.fromFullKey === plan.fullKey;
+  const attributes = attributesOf(plan, source);
+  const { text } = await client.sendForText(ctx, {
+    op,
+    method: "PUT",
+    key: plan.fullKey,
+    headers: {
+      ...sourceHeaders(client, plan, source),
+      ...(replaces ? { "x-amz-metadata-directive": "REPLACE", ...attributeHeaders(attributes, source.sha256) } : {}),
+    },
+    slow: true,
+  });
+  copied(op, text);
+  return headObject(client, ctx, plan.key, plan.fullKey);
+}
+
+async function copyInParts(client: S3Client, ctx: Ctx, plan: CopyPlan, source: ObjectInfo): Promise<ObjectInfo> {
+  const upload = await createUpload(client, ctx, plan, {
+    ...attributesOf(plan, source),
+    ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
+  });
+  try {
+    const partBytes = Math.max(COPY_PART_BYTES, Math.ceil(source.sizeBytes / MAX_PARTS / MIB) * MIB);
+    const starts = Array.from({ length: Math.ceil(source.sizeBytes / partBytes) }, (_, index) => index * partBytes);
+    const parts: PartInfo[] = [];
+    await forEachBounded(starts, PARALLEL_COPIES, async (start, index) => {
+      const end = Math.min(start + partBytes, source.sizeBytes);
+      parts[index] = await copyPart(client, ctx, { plan, source, upload, partNumber: index + 1, start, end });
+    });
+    return await completeUpload(client, ctx, upload, { parts, conditions: plan.conditions });
+  } catch (error) {
+    await abandonUpload(client, ctx, upload);
+    throw error;
+  }
+}
+
+interface PartCopy {
+  readonly plan: CopyPlan;
+  readonly source: ObjectInfo;
+  readonly upload: FullUpload;
+  readonly partNumber: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+async function copyPart(client: S3Client, ctx: Ctx, part: PartCopy): Promise<PartInfo> {
+  const op = "s3.copyPart";
+  const { text } = await client.sendForText(ctx, {
+    op,
+    method: "PUT",
+    key: part.upload.fullKey,
+    query: { partNumber: String(part.partNumber), uploadId: part.upload.uploadId },
+    headers: {
+      ...sourceHeaders(client, part.plan, part.source),
+      "x-amz-copy-source-range": `bytes=${part.start}-${part.end - 1}`,
+    },
+    slow: true,
+  });
+  const root = copied(op, text);
+  return {
+    partNumber: part.partNumber,
+    sizeBytes: part.end - part.start,
+    etag: bareEtag(childText(root, "ETag") ?? ""),
+  };
+}
+
+function attributesOf(plan: CopyPlan, source: ObjectInfo): WriteAttributes {
+  const contentType = plan.attributes.contentType ?? source.contentType;
+  return {
+    ...(contentType === undefined ? {} : { contentType }),
+    metadata: plan.attributes.metadata ?? source.metadata,
+  };
+}
+
+/** The source must still be the one that was looked at: attributes and size were taken from it. */
+function sourceHeaders(client: S3Client, plan: CopyPlan, source: ObjectInfo): Record<string, string> {
+  return {
+    "x-amz-copy-source": `/${client.bucket}/${uriEncodePath(plan.fromFullKey)}`,
+    "x-amz-copy-source-if-match": quoteEtag(source.etag),
+  };
+}
+
+function copied(op: string, text: string): XmlElement {
+  const root = parseXml(text);
+  const failure = failureInside(op, root);
+  if (failure !== undefined) throw toError(failure);
+  return root;
+}
+
+/** What can not be removed now, the sweep removes later; the error that led here matters more. */
+async function abandonUpload(client: S3Client, ctx: Ctx, upload: FullUpload): Promise<void> {
+  try {
+    await abortUpload(client, backgroundCtx({ requestId: ctx.requestId, log: ctx.log }), upload);
+  } catch (error) {
+    ctx.log.warn("s3.abandoned-upload", { key: upload.key, error: String(error) });
+  }
+}

@@ -1,0 +1,21 @@
+/** Any S3-compatible endpoint: AWS, on-prem, and GCS by its HMAC keys. */
+import { type Clock, systemClock } from "../../../core/ports/clock.ts";
+import type { Random } from "../../../core/ports/random.ts";
+import type { Store } from "../../store.ts";
+import { S3Client } from "./client.ts";
+import { checkSizes, type S3StoreConfig } from "./config.ts";
+import { S3Store } from "./store.ts";
+
+export type { S3Credentials, S3StoreConfig } from "./config.ts";
+
+export interface S3StoreDeps {
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Connects to nothing yet: `check` finds out whether the bucket can be reached. */
+export function createS3Store(config: S3StoreConfig, deps: S3StoreDeps = {}): Store {
+  checkSizes(config);
+  const clock = deps.clock ?? systemClock;
+  return new S3Store(new S3Client(config, { clock }), config, clock);
+}

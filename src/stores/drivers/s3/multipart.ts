@@ -1,0 +1,265 @@
+/** Uploads in parts, as S3 has them. */
+import { createHash } from "node:crypto";
+import type { Ctx } from "../../../core/context.ts";
+import { GfsError, isGfsError } from "../../../core/errors.ts";
+import type { MultipartUpload, ObjectInfo, PartBody, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import { discardBody, type S3Client } from "./client.ts";
+import { MAX_PARTS } from "./config.ts";
+import { failureInside, toError } from "./failures.ts";
+import { metadataHeaders } from "./metadata.ts";
+import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./objects.ts";
+import { sha256Hex } from "./payload-hash.ts";
+import { childrenNamed, childText, escapeXml, parseXml } from "./xml.ts";
+
+export interface FullUpload extends MultipartUpload {
+  /** With the site's prefix. */
+  readonly fullKey: string;
+}
+
+/** Parts up to this size are held in memory and signed; larger ones are streamed and checked by their MD5. */
+const BUFFERED_PART_BYTES = 8 * 1024 * 1024;
+const LISTED_PARTS = 1_000;
+const MD5 = /^[0-9a-f]{32}$/;
+
+export async function createUpload(
+  client: S3Client,
+  ctx: Ctx,
+  keys: { readonly key: string; readonly fullKey: string },
+  attributes: WriteAttributes & { readonly sha256?: string },
+): Promise<FullUpload> {
+  const headers = attributeHeaders(attributes, attributes.sha256);
+  const { text } = await client.sendForText(ctx, {
+    op: "s3.createMultipart",
+    method: "POST",
+    key: keys.fullKey,
+    query: { uploads: "" },
+    headers,
+  });
+  const uploadId = childText(parseXml(text), "UploadId");
+  if (uploadId === undefined || uploadId === "") {
+    throw new GfsError("Unavailable", "The S3 endpoint named no upload.", { op: "s3.createMultipart" });
+  }
+  return { ...keys, uploadId };
+}
+
+export function attributeHeaders(attributes: WriteAttributes, sha256: string | undefined): Record<string, string> {
+  const headers = metadataHeaders(attributes.metadata, sha256);
+  if (attributes.contentType !== undefined) headers["content-type"] = attributes.contentType;
+  return headers;
+}
+
+/** Sends a part that is in memory; the endpoint checks its SHA-256. */
+export async function sendPart(
+  client: S3Client,
+  ctx: Ctx,
+  upload: FullUpload,
+  part: { readonly partNumber: number; readonly bytes: Uint8Array },
+): Promise<PartInfo> {
+  const { partNumber, bytes } = part;
+  const payloadHash = await sha256Hex(bytes);
+  const response = await client.send(ctx, { ...partRequest(upload, partNumber), body: bytes, payloadHash });
+  await discardBody(ctx, response, "s3.uploadPart");
+  return { partNumber, sizeBytes: bytes.byteLength, etag: bareEtag(header(response.headers, "etag") ?? "") };
+}
+
+export async function uploadPart(
+  client: S3Client,
+  ctx: Ctx,
+  upload: FullUpload,
+  part: { readonly partNumber: number; readonly body: PartBody },
+): Promise<PartInfo> {
+  const { partNumber, body } = part;
+  if (!(Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= MAX_PARTS)) {
+    throw new GfsError("InvalidArgument", `Parts are numbered from 1 to ${MAX_PARTS}, not ${partNumber}.`, {
+      op: "s3.uploadPart",
+    });
+  }
+  if (body.sizeBytes <= BUFFERED_PART_BYTES)
+    return sendPart(client, ctx, upload, { partNumber, bytes: await collect(body) });
+  // What was read last: a correction of the request opens the body again.
+  let md5 = createHash("md5");
+  const observed: PartBody = {
+    sizeBytes: body.sizeBytes,
+    async *open() {
+      md5 = createHash("md5");
+      for await (const chunk of body.open()) {
+        md5.update(chunk);
+        yield chunk;
+      }
+    },
+  };
+  const response = await client.send(ctx, { ...partRequest(upload, partNumber), body: observed });
+  await discardBody(ctx, response, "s3.uploadPart");
+  const etag = bareEtag(header(response.headers, "etag") ?? "");
+  const encrypted = header(response.headers, "x-amz-server-side-encryption");
+  const etagIsMd5 = MD5.test(etag) && (encrypted === undefined || encrypted === "AES256");
+  if (etagIsMd5 && etag !== md5.digest("hex")) {
+    throw new GfsError("ChecksumMismatch", "The bytes of a part changed on their way; send it again.", {
+      op: "s3.uploadPart",
+      retry: "safe",
+    });
+  }
+  return { partNumber, sizeBytes: body.sizeBytes, etag };
+}
+
+export async function listParts(client: S3Client, ctx: Ctx, upload: FullUpload): Promise<PartInfo[]> {
+  const parts: PartInfo[] = [];
+  let marker = "";
+  for (let page = 0; page <= MAX_PARTS / LISTED_PARTS; page++) {
+    const query = {
+      uploadId: upload.uploadId,
+      "max-parts": String(LISTED_PARTS),
+      ...(marker === "" ? {} : { "part-number-marker": marker }),
+    };
+    const { text } = await client.sendForText(ctx, { op: "s3.listParts", method: "GET", key: upload.fullKey, query });
+    const root = parseXml(text);
+    for (const part of childrenNamed(root, "Part")) {
+      parts.push({
+        partNumber: Number(childText(part, "PartNumber")),
+        sizeBytes: Number(childText(part, "Size")),
+        etag: bareEtag(childText(part, "ETag") ?? ""),
+      });
+    }
+    const next = childText(root, "NextPartNumberMarker") ?? "";
+    if (childText(root, "IsTruncated") !== "true" || next === "" || next === marker) break;
+    marker = next;
+  }
+  return parts.sort((one, other) => one.partNumber - other.partNumber);
+}
+
+export async function completeUpload(
+  client: S3Client,
+  ctx: Ctx,
+  upload: FullUpload,
+  ending: { readonly parts: readonly PartInfo[]; readonly conditions?: WriteConditions | undefined },
+): Promise<ObjectInfo> {
+  const op = "s3.completeMultipart";
+  try {
+    const { text } = await client.sendForText(ctx, completeRequest(upload, ending.parts, ending.conditions));
+    const failure = failureInside(op, parseXml(text));
+    if (failure !== undefined) throw toError(failure);
+  } catch (error) {
+    if (await uploadIsGone(client, ctx, upload, error)) {
+      const landed = await findLanded(client, ctx, upload, ending.parts);
+      if (landed !== undefined) return landed;
+      // S3 answers 404 both for an upload that is gone and for an If-Match on an object that is gone.
+      if (ending.conditions?.ifMatch !== undefined && isGfsError(error) && error.context["s3Code"] === "NoSuchKey") {
+        throw new GfsError("PreconditionFailed", "The object is not there any more.", { op, cause: error });
+      }
+      throw new GfsError("NotFound", "The upload was completed or aborted.", { op, cause: error });
+    }
+    if (isGfsError(error, "Conflict")) {
+      throw new GfsError("Conflict", "Another write to the same key won; send all parts again.", {
+        op,
+        retry: "never",
+        cause: error,
+      });
+    }
+    throw error;
+  }
+  // The answer tells neither the size nor the time.
+  return headObject(client, ctx, upload.key, upload.fullKey);
+}
+
+/** Nothing left is success: another call, or a lifecycle rule, was first. */
+export async function abortUpload(client: S3Client, ctx: Ctx, upload: FullUpload): Promise<void> {
+  try {
+    await client.sendForText(ctx, {
+      op: "s3.abortMultipart",
+      method: "DELETE",
+      key: upload.fullKey,
+      query: { uploadId: upload.uploadId },
+    });
+  } catch (error) {
+    if (!isGfsError(error, "NotFound")) throw error;
+  }
+}
+
+function partRequest(upload: FullUpload, partNumber: number) {
+  return {
+    op: "s3.uploadPart",
+    method: "PUT",
+    key: upload.fullKey,
+    query: { partNumber: String(partNumber), uploadId: upload.uploadId },
+  } as const;
+}
+
+function completeRequest(upload: FullUpload, parts: readonly PartInfo[], conditions: WriteConditions | undefined) {
+  const listed = parts
+    .map(
+      ({ partNumber, etag }) =>
+        `<Part><PartNumber>${partNumber}</PartNumber><ETag>${escapeXml(quoteEtag(etag))}</ETag></Part>`,
+    )
+    .join("");
+  const body = Buffer.from(
+    `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${listed}</CompleteMultipartUpload>`,
+  );
+  return {
+    op: "s3.completeMultipart",
+    method: "POST",
+    key: upload.fullKey,
+    query: { uploadId: upload.uploadId },
+    headers: { ...conditionHeaders(conditions), "content-type": "application/xml" },
+    body,
+    payloadHash: createHash("sha256").update(body).digest("hex"),
+    slow: true,
+  } as const;
+}
+
+/** Some endpoints fail with an internal error over an upload that is gone; what they say of its parts tells. */
+async function uploadIsGone(client: S3Client, ctx: Ctx, upload: FullUpload, error: unknown): Promise<boolean> {
+  if (isGfsError(error, "NotFound")) return true;
+  if (!isGfsError(error, "Unavailable") || error.context["s3Code"] !== "InternalError") return false;
+  try {
+    await listParts(client, ctx, upload);
+    return false;
+  } catch (other) {
+    return isGfsError(other, "NotFound");
+  }
+}
+
+/**
+ * An upload that is gone may be so because completing it worked and only the answer was lost. The object then has the
+ * entity tag that these parts make: the MD5 of their MD5s and their count.
+ */
+async function findLanded(
+  client: S3Client,
+  ctx: Ctx,
+  upload: FullUpload,
+  parts: readonly PartInfo[],
+): Promise<ObjectInfo | undefined> {
+  if (!parts.every((part) => MD5.test(part.etag))) return undefined;
+  const whole = createHash("md5");
+  for (const part of parts) whole.update(part.etag, "hex");
+  const expected = `${whole.digest("hex")}-${parts.length}`;
+  try {
+    const info = await headObject(client, ctx, upload.key, upload.fullKey);
+    return info.etag === expected ? info : undefined;
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+async function collect(body: PartBody): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafe(body.sizeBytes);
+  let filled = 0;
+  for await (const chunk of body.open()) {
+    if (filled + chunk.byteLength > bytes.byteLength) {
+      filled += chunk.byteLength;
+      break;
+    }
+    bytes.set(chunk, filled);
+    filled += chunk.byteLength;
+  }
+  if (filled !== body.sizeBytes) {
+    throw new GfsError(
+      "IncompleteBody",
+      `The part was announced with ${body.sizeBytes} bytes and had another length.`,
+      {
+        op: "s3.uploadPart",
+      },
+    );
+  }
+  return bytes;
+}

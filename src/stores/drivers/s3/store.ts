@@ -1,0 +1,201 @@
+/** The Store port over one S3 bucket, or the part of it below a prefix. */
+import { Semaphore } from "../../../core/async/semaphore.ts";
+import type { Ctx } from "../../../core/context.ts";
+import { GfsError } from "../../../core/errors.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import { checkObjectKey } from "../../object-key.ts";
+import type {
+  DeleteOutcome,
+  ETag,
+  GetOptions,
+  ListPage,
+  ListQuery,
+  MultipartOptions,
+  MultipartUpload,
+  ObjectBody,
+  ObjectInfo,
+  PartBody,
+  PartInfo,
+  PresignQuery,
+  StagedWrite,
+  StageOptions,
+  Store,
+  StoreCapabilities,
+  WriteAttributes,
+  WriteConditions,
+} from "../../store.ts";
+import type { S3Client } from "./client.ts";
+import {
+  MAX_OBJECT_BYTES,
+  MAX_PART_BYTES,
+  MAX_PARTS,
+  MIB,
+  MIN_PART_BYTES,
+  normalisePrefix,
+  type S3StoreConfig,
+} from "./config.ts";
+import { copyObject } from "./copying.ts";
+import { BulkDelete, deleteObject } from "./deleting.ts";
+import { listObjects, openUploads } from "./listing.ts";
+import { abortUpload, completeUpload, createUpload, listParts, uploadPart } from "./multipart.ts";
+import { getObject, headObject } from "./objects.ts";
+import { S3StagedWrite } from "./staged.ts";
+
+const CAPABILITIES: StoreCapabilities = {
+  conditionalWrites: true,
+  conditionalReads: true,
+  ranges: true,
+  userMetadata: true,
+  multipart: { minPartBytes: MIN_PART_BYTES, maxPartBytes: MAX_PART_BYTES, maxParts: MAX_PARTS },
+  serverSideCopy: true,
+  presign: true,
+  maxObjectBytes: MAX_OBJECT_BYTES,
+  listAfter: "seek",
+};
+
+const DEFAULT_PART_BYTES = 8 * MIB;
+const DEFAULT_UPLOAD_BUFFER_BYTES = 128 * MIB;
+
+export class S3Store implements Store {
+  readonly driver = "s3";
+  readonly capabilities = CAPABILITIES;
+  readonly #client: S3Client;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+  readonly #config: S3StoreConfig;
+  readonly #budget: Semaphore;
+  readonly #bulkDelete: BulkDelete;
+
+  constructor(client: S3Client, config: S3StoreConfig, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#config = config;
+    this.#prefix = normalisePrefix(config.prefix);
+    this.#budget = new Semaphore(config.uploadBufferBytes ?? DEFAULT_UPLOAD_BUFFER_BYTES);
+    this.#bulkDelete = new BulkDelete(client, this.#prefix);
+  }
+
+  async head(ctx: Ctx, key: string): Promise<ObjectInfo> {
+    return headObject(this.#client, ctx, key, this.#fullKey(key));
+  }
+
+  async get(ctx: Ctx, key: string, options: GetOptions = {}): Promise<ObjectBody> {
+    return getObject(this.#client, ctx, this.#keys(key), options);
+  }
+
+  async stage(ctx: Ctx, key: string, options: StageOptions = {}): Promise<StagedWrite> {
+    const parts = {
+      client: this.#client,
+      budget: this.#budget,
+      partSizeBytes: this.#config.partSizeBytes ?? DEFAULT_PART_BYTES,
+      parallelParts: this.#config.parallelParts ?? 4,
+    };
+    if ((options.sizeBytes ?? 0) > MAX_OBJECT_BYTES)
+      throw new GfsError("TooLarge", "S3 keeps objects of up to 5 TiB.", { op: "s3.stage" });
+    return new S3StagedWrite(ctx, this.#keys(key), parts, options);
+  }
+
+  async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
+    const { uploadId } = await createUpload(this.#client, ctx, this.#keys(key), options);
+    return { key, uploadId };
+  }
+
+  async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
+    return uploadPart(this.#client, ctx, this.#upload(upload), { partNumber, body });
+  }
+
+  async listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]> {
+    return listParts(this.#client, ctx, this.#upload(upload));
+  }
+
+  async completeMultipart(
+    ctx: Ctx,
+    upload: MultipartUpload,
+    parts: readonly PartInfo[],
+    conditions?: WriteConditions,
+  ): Promise<ObjectInfo> {
+    return completeUpload(this.#client, ctx, this.#upload(upload), { parts, conditions });
+  }
+
+  async abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void> {
+    await abortUpload(this.#client, ctx, this.#upload(upload));
+  }
+
+  async copy(
+    ctx: Ctx,
+    from: string,
+    to: string,
+    options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag } = {},
+  ): Promise<ObjectInfo> {
+    const { ifMatch, ifNoneMatch, sourceIfMatch, ...attributes } = options;
+    const conditions = {
+      ...(ifMatch === undefined ? {} : { ifMatch }),
+      ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+    };
+    return copyObject(this.#client, ctx, {
+      fromFullKey: this.#fullKey(from),
+      ...this.#keys(to),
+      attributes,
+      conditions,
+      sourceIfMatch,
+    });
+  }
+
+  async delete(ctx: Ctx, key: string, options: { readonly ifMatch?: ETag } = {}): Promise<void> {
+    await deleteObject(this.#client, ctx, this.#fullKey(key), options.ifMatch);
+  }
+
+  async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
+    for (const key of keys) checkObjectKey(key);
+    return this.#bulkDelete.delete(ctx, keys);
+  }
+
+  async list(ctx: Ctx, query: ListQuery): Promise<ListPage> {
+    return listObjects(this.#client, ctx, this.#prefix, query);
+  }
+
+  async presign(_ctx: Ctx, key: string, query: PresignQuery): Promise<string> {
+    const { expiresSeconds, method } = query;
+    if (!(Number.isInteger(expiresSeconds) && expiresSeconds >= 1 && expiresSeconds <= 604_800)) {
+      throw new GfsError("InvalidArgument", "A presigned address lives between 1 second and 7 days.", {
+        op: "s3.presign",
+      });
+    }
+    return this.#client.presign(method, this.#fullKey(key), expiresSeconds);
+  }
+
+  /** Lists one key: unlike a HEAD of the bucket, a refusal comes with the reason. */
+  async check(ctx: Ctx): Promise<void> {
+    await listObjects(this.#client, ctx, this.#prefix, { limit: 1 });
+  }
+
+  /** S3 does not tell whose an upload is: below the prefix, all that are old enough go. */
+  async sweep(ctx: Ctx, olderThanMs: number): Promise<number> {
+    const before = this.#clock.nowMs() - olderThanMs;
+    let removed = 0;
+    for await (const upload of openUploads(this.#client, ctx, this.#prefix)) {
+      if (!(upload.initiatedMs < before)) continue;
+      await abortUpload(this.#client, ctx, { key: upload.fullKey, ...upload });
+      removed += 1;
+    }
+    return removed;
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  #fullKey(key: string): string {
+    checkObjectKey(key);
+    if (this.#prefix !== "") checkObjectKey(this.#prefix + key);
+    return this.#prefix + key;
+  }
+
+  #keys(key: string): { readonly key: string; readonly fullKey: string } {
+    return { key, fullKey: this.#fullKey(key) };
+  }
+
+  #upload(upload: MultipartUpload) {
+    return { ...upload, fullKey: this.#fullKey(upload.key) };
+  }
+}
