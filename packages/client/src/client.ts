@@ -1,0 +1,189 @@
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { asRecord, camelFields, explanationOf, infoOf, jobOf, jobsOf, parseJson, siteOf } from "./decode.ts";
+import { errorOfTransport, GlobalFsError } from "./errors.ts";
+import { callOptions, createObjectCalls, keyPath } from "./objects.ts";
+import { type ClientOptions, createTransport, discard } from "./transport.ts";
+import type {
+  AddSite,
+  CallOptions,
+  Explanation,
+  Health,
+  ImportProgress,
+  Info,
+  Job,
+  JobPage,
+  JobState,
+  SiteStatus,
+  Usage,
+} from "./types.ts";
+
+const API = "/api/v1";
+
+export type Client = ReturnType<typeof createClient>;
+
+/** One client serves any number of calls at once; `close` it when you are done. */
+export function createClient(options: ClientOptions = {}) {
+  const transport = createTransport(options);
+
+  const getJson = async (path: string, call: CallOptions, query: Record<string, string | number | undefined> = {}) =>
+    parseJson((await transport.text({ method: "GET", path, query, expect: [200], ...callOptions(call) })).text);
+
+  const send = async (method: "POST" | "DELETE", path: string, body: unknown, call: CallOptions): Promise<unknown> => {
+    const { text } = await transport.text({
+      method,
+      path,
+      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      expect: [200, 201, 202, 204],
+      ...callOptions(call),
+    });
+    return text === "" ? undefined : parseJson(text);
+  };
+
+  const sites = {
+    async list(call: CallOptions = {}): Promise<SiteStatus[]> {
+      return ((await getJson(`${API}/sites`, call)) as unknown[]).map(siteOf);
+    },
+    async add(site: AddSite, call: CallOptions = {}): Promise<SiteStatus> {
+      const { name, role } = site;
+      const place =
+        "uri" in site
+          ? { uri: site.uri }
+          : { s3_bucket: site.s3Bucket, s3_region: site.s3Region, s3_endpoint: site.s3Endpoint };
+      return siteOf(await send("POST", `${API}/sites`, { name, role, ...place }, call));
+    },
+    async remove(name: string, call: CallOptions = {}): Promise<void> {
+      await send("DELETE", keyPath(`${API}/sites`, name), undefined, call);
+    },
+    /** Adopts what the site holds already; yields progress until done. Stop iterating to stop. */
+    async *import(
+      name: string,
+      request: { readonly prefix?: string; readonly after?: string } = {},
+      call: CallOptions = {},
+    ): AsyncGenerator<ImportProgress> {
+      const { body } = await transport.open({
+        method: "POST",
+        path: `${keyPath(`${API}/sites`, name)}/import`,
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(request),
+        expect: [200],
+        ...callOptions(call),
+      });
+      try {
+        for await (const line of createInterface({ input: body, crlfDelay: Infinity })) {
+          if (line.trim() === "") continue;
+          const progress = asRecord(parseJson(line));
+          if (typeof progress["error"] === "string") {
+            const { code, error } = progress;
+            throw new GlobalFsError(typeof code === "string" ? code : "Internal", error);
+          }
+          yield camelFields(progress) as object as ImportProgress;
+        }
+      } catch (error) {
+        throw errorOfTransport(error, transport.endpoint, call.signal);
+      } finally {
+        discard(body);
+      }
+    },
+  };
+
+  const actOnJob =
+    (action: "pause" | "resume" | "cancel") =>
+    async (id: string, call: CallOptions = {}): Promise<Job> =>
+      jobOf(await send("POST", `${keyPath(`${API}/jobs`, id)}/${action}`, undefined, call));
+
+  const jobs = {
+    async list(
+      query: CallOptions & { readonly state?: JobState; readonly limit?: number; readonly continuation?: string } = {},
+    ): Promise<JobPage> {
+      const { state, limit, continuation } = query;
+      const page = asRecord(await getJson(`${API}/jobs`, query, { state, limit, continuation }));
+      const next = page["continuation"];
+      return {
+        jobs: jobsOf(page["jobs"]),
+        ...(typeof next === "string" && next !== "" ? { continuation: next } : {}),
+      };
+    },
+    async get(id: string, call: CallOptions = {}): Promise<Job> {
+      return jobOf(await getJson(keyPath(`${API}/jobs`, id), call));
+    },
+    pause: actOnJob("pause"),
+    resume: actOnJob("resume"),
+    cancel: actOnJob("cancel"),
+    async pauseAll(call: CallOptions = {}): Promise<void> {
+      await send("POST", `${API}/jobs/pause`, undefined, call);
+    },
+    async resumeAll(call: CallOptions = {}): Promise<void> {
+      await send("POST", `${API}/jobs/resume`, undefined, call);
+    },
+    /** Yields the job each time it was looked at, last when it is done, failed or canceled. */
+    async *watch(id: string, call: CallOptions & { readonly intervalMs?: number } = {}): AsyncGenerator<Job> {
+      for (;;) {
+        const job = await jobs.get(id, call);
+        yield job;
+        if (job.state === "done" || job.state === "failed" || job.state === "canceled") return;
+        await sleep(call.intervalMs ?? 500, undefined, call.signal === undefined ? {} : { signal: call.signal });
+      }
+    },
+  };
+
+  return {
+    endpoint: transport.endpoint,
+    ...createObjectCalls(transport),
+    sites,
+    jobs,
+
+    async rename(
+      request: { readonly from: string; readonly to: string; readonly overwrite?: boolean },
+      call: CallOptions = {},
+    ): Promise<void> {
+      await send("POST", `${API}/rename`, request, call);
+    },
+    async replicate(
+      request: { readonly key: string; readonly from: string; readonly to: string },
+      call: CallOptions = {},
+    ): Promise<Job> {
+      return jobOf(await send("POST", `${API}/replicate`, request, call));
+    },
+    async explain(key: string, call: CallOptions = {}): Promise<Explanation> {
+      return explanationOf(await getJson(keyPath(`${API}/explain`, key), call));
+    },
+    async usage(prefix = "", call: CallOptions = {}): Promise<Usage> {
+      return camelFields(await getJson(`${API}/usage`, call, { prefix })) as object as Usage;
+    },
+    async info(call: CallOptions = {}): Promise<Info> {
+      return infoOf(await getJson(`${API}/info`, call));
+    },
+    async health(call: CallOptions = {}): Promise<Health> {
+      const answer = await transport.text({
+        method: "GET",
+        path: "/healthz",
+        expect: [200, 503],
+        ...callOptions(call),
+      });
+      const [, ...lines] = answer.text.split("\n").filter((line) => line.trim() !== "");
+      if (answer.status === 503 && !answer.text.startsWith("DEGRADED")) {
+        throw new GlobalFsError("Unavailable", "The coordinator cannot serve this now.", { status: 503 });
+      }
+      const problems = lines.map((line) => {
+        const [site = "", ...error] = line.split(": ");
+        return { site, error: error.join(": ") };
+      });
+      return { healthy: answer.status === 200, problems };
+    },
+    /** False until the coordinator has started. */
+    async ready(call: CallOptions = {}): Promise<boolean> {
+      const answer = await transport.text({ method: "GET", path: "/readyz", expect: [200, 503], ...callOptions(call) });
+      return answer.status === 200;
+    },
+    /** In the Prometheus text format. */
+    async metrics(call: CallOptions = {}): Promise<string> {
+      return (await transport.text({ method: "GET", path: "/metrics", expect: [200], ...callOptions(call) })).text;
+    },
+    async openapi(call: CallOptions = {}): Promise<Record<string, unknown>> {
+      return asRecord(await getJson(`${API}/openapi.json`, call));
+    },
+    /** Waits for what is under way. */
+    close: () => transport.close(),
+  };
+}

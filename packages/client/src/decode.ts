@@ -1,0 +1,131 @@
+/** From the JSON of the API (snake_case, ISO times) to the types of this package. */
+import { type Answer, GlobalFsError, header } from "./errors.ts";
+import type { Explanation, FailedSite, Info, Job, ListPage, ObjectInfo, SiteStatus } from "./types.ts";
+
+export type Json = Record<string, unknown>;
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new GlobalFsError("Internal", "The coordinator's answer is not JSON; is this the address of GlobalFS?", {
+      cause: error,
+    });
+  }
+}
+
+export function asRecord(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+function asList(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function camel(name: string): string {
+  return name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Field names only: values, among them maps whose keys are names of sites, stay as they are. */
+export function camelFields(value: unknown): Json {
+  return Object.fromEntries(Object.entries(asRecord(value)).map(([name, inner]) => [camel(name), inner]));
+}
+
+function timeOf(value: unknown): Date | undefined {
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  const time = new Date(value);
+  return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
+function withTime<K extends string>(name: K, value: unknown): { [P in K]?: Date } {
+  const time = timeOf(value);
+  return (time === undefined ? {} : { [name]: time }) as { [P in K]?: Date };
+}
+
+export function objectOf(value: unknown): ObjectInfo {
+  const { size, last_modified: lastModified, metadata, ...rest } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as { key: string; etag: string }),
+    size: Number(size ?? 0),
+    lastModified: timeOf(lastModified) ?? new Date(0),
+    metadata: (metadata ?? {}) as Record<string, string>,
+  };
+}
+
+const META = "x-globalfs-meta-";
+
+export function objectOfHeaders(key: string, answer: Answer, size: number): ObjectInfo {
+  const contentType = header(answer, "content-type");
+  const checksum = header(answer, "x-globalfs-checksum");
+  const versionId = header(answer, "x-globalfs-version");
+  const metadata: Record<string, string> = {};
+  for (const name of Object.keys(answer.headers)) {
+    if (name.startsWith(META)) metadata[name.slice(META.length)] = header(answer, name) ?? "";
+  }
+  return {
+    key,
+    size,
+    etag: (header(answer, "etag") ?? "").replace(/^W\//, "").replaceAll('"', ""),
+    lastModified: timeOf(header(answer, "last-modified")) ?? new Date(0),
+    ...(contentType === undefined ? {} : { contentType }),
+    metadata,
+    ...(checksum?.startsWith("sha256:") === true ? { sha256: checksum.slice(7) } : {}),
+    ...(versionId === undefined ? {} : { versionId }),
+  };
+}
+
+export function pageOf(value: unknown): ListPage {
+  const page = asRecord(value);
+  const { continuation } = page;
+  return {
+    objects: asList(page["objects"]).map(objectOf),
+    prefixes: asList(page["prefixes"]) as string[],
+    ...(typeof continuation === "string" && continuation !== "" ? { continuation } : {}),
+    failedSites: asList(page["failed_sites"]) as FailedSite[],
+  };
+}
+
+export function siteOf(value: unknown): SiteStatus {
+  return camelFields(value) as object as SiteStatus;
+}
+
+export function jobOf(value: unknown): Job {
+  const { created_at: createdAt, changed_at: changedAt, ...rest } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as Job),
+    ...withTime("createdAt", createdAt),
+    ...withTime("changedAt", changedAt),
+  };
+}
+
+export function jobsOf(value: unknown): Job[] {
+  return asList(value).map(jobOf);
+}
+
+export function infoOf(value: unknown): Info {
+  const { health, ...rest } = asRecord(value);
+  const { last_checked_at: lastCheckedAt, ...counts } = asRecord(health);
+  const healthOf = camelFields(counts) as object as { healthy: number; unhealthy: number };
+  return {
+    ...(camelFields(rest) as object as Info),
+    health: { ...healthOf, ...withTime("lastCheckedAt", lastCheckedAt) },
+  };
+}
+
+export function explanationOf(value: unknown): Explanation {
+  const { object, copies, jobs, deleted, ...rest } = asRecord(value);
+  const { at, ...tombstone } = asRecord(deleted);
+  return {
+    ...(camelFields(rest) as object as Explanation),
+    ...(object === undefined ? {} : { object: objectOf(object) }),
+    copies: asList(copies).map((copy) => {
+      const { changed_at: changedAt, ...fields } = asRecord(copy);
+      return {
+        ...(camelFields(fields) as object as Explanation["copies"][number]),
+        ...withTime("changedAt", changedAt),
+      };
+    }),
+    jobs: jobsOf(jobs),
+    ...(deleted === undefined ? {} : { deleted: { ...(camelFields(tombstone) as object), ...withTime("at", at) } }),
+  };
+}

@@ -1,0 +1,190 @@
+export type SiteRole = "primary" | "burst" | "backup";
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly size: number;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly lastModified: Date;
+  readonly contentType?: string;
+  /** Lower-case names. Listings may leave it empty. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Hex. */
+  readonly sha256?: string;
+  readonly versionId?: string;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Until the answer's headers are there, and between two pieces of a body. */
+  readonly timeoutMs?: number;
+}
+
+/** Etags without quotes; `*` is any. */
+export interface Conditions {
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: string;
+  readonly ifModifiedSince?: Date;
+  readonly ifUnmodifiedSince?: Date;
+}
+
+export interface GetOptions extends CallOptions, Conditions {
+  /** `start` inclusive, `end` exclusive; a `suffix` is the last so many bytes. */
+  readonly range?: { readonly start: number; readonly end?: number } | { readonly suffix: number };
+  /** Compare whole objects with the checksum that the server states; default true. */
+  readonly verify?: boolean;
+}
+
+export interface PutOptions extends CallOptions, Conditions {
+  readonly contentType?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Length of a streamed body; without it the body is sent in chunks. */
+  readonly size?: number;
+  /** Hex; the server refuses the body when it differs. */
+  readonly sha256?: string;
+}
+
+export interface PutResult {
+  readonly etag: string | undefined;
+  readonly versionId: string | undefined;
+  /** Sites that will get the object once their queue has room. */
+  readonly pendingSites: readonly string[];
+}
+
+export interface DeleteOptions extends CallOptions {
+  readonly ifMatch?: string;
+}
+
+export interface ListOptions extends CallOptions {
+  readonly prefix?: string;
+  readonly delimiter?: "/";
+  /** Only keys after this one. */
+  readonly after?: string;
+  readonly continuation?: string;
+  /** Of one page: 1 to 1,000. */
+  readonly limit?: number;
+}
+
+export interface ListPage {
+  readonly objects: readonly ObjectInfo[];
+  readonly prefixes: readonly string[];
+  readonly continuation?: string;
+  /** Sites that could not be listed: keys that only they know may be missing. */
+  readonly failedSites: readonly FailedSite[];
+}
+
+export interface FailedSite {
+  readonly site: string;
+  readonly error: string;
+}
+
+export interface SiteStatus {
+  readonly name: string;
+  readonly role: SiteRole;
+  readonly healthy: boolean;
+  readonly error?: string;
+  /** Absent when no circuit breaker is configured. */
+  readonly circuitState?: string;
+  readonly driver?: string;
+  readonly label?: string;
+  readonly latencyMs?: number;
+}
+
+/** By `uri`, such as `s3://bucket?region=eu-west-1`, or by the fields of an S3 bucket. */
+export type AddSite = { readonly name: string; readonly role: SiteRole } & (
+  | { readonly uri: string }
+  | { readonly s3Bucket: string; readonly s3Region: string; readonly s3Endpoint?: string }
+);
+
+export type JobState = "waiting" | "running" | "paused" | "done" | "failed" | "canceled";
+
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: JobState;
+  readonly path: string;
+  readonly site: string;
+  readonly from?: string;
+  readonly size: number;
+  readonly bytesDone: number;
+  readonly attempts: number;
+  readonly reason?: string;
+  readonly createdAt?: Date;
+  readonly changedAt?: Date;
+  readonly bytesPerSecond?: number;
+  readonly etaSeconds?: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly Job[];
+  readonly continuation?: string;
+}
+
+export interface Info {
+  readonly version: string;
+  readonly clusterName?: string;
+  readonly uptimeSeconds: number;
+  readonly isLeader: boolean;
+  readonly sites: number;
+  readonly sitesByRole: Readonly<Partial<Record<SiteRole, number>>>;
+  readonly replicationQueueDepth: number;
+  readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAt?: Date };
+  readonly engine?: string;
+  readonly entries?: number;
+}
+
+export interface Health {
+  readonly healthy: boolean;
+  /** Primary sites that are not well. */
+  readonly problems: readonly FailedSite[];
+}
+
+export interface Usage {
+  readonly prefix: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly bySite: Readonly<Record<string, { readonly objects: number; readonly bytes: number }>>;
+}
+
+export interface ImportProgress {
+  readonly scanned: number;
+  readonly adopted: number;
+  readonly skipped: number;
+  readonly refused: number;
+  readonly refusedExample?: string;
+  /** Pass as `after` to go on. */
+  readonly position: string;
+  readonly done: boolean;
+}
+
+export interface ExplainedRoute {
+  readonly rule?: string;
+  readonly order: readonly string[];
+  readonly skipped: readonly { readonly site: string; readonly reason: string }[];
+}
+
+export interface Explanation {
+  readonly key: string;
+  readonly exists: boolean;
+  readonly kind?: string;
+  readonly object?: ObjectInfo;
+  readonly copies: readonly {
+    readonly site: string;
+    readonly key: string;
+    readonly state: string;
+    readonly reason?: string;
+    readonly changedAt?: Date;
+    readonly healthy: boolean;
+  }[];
+  readonly read: ExplainedRoute;
+  readonly write: {
+    readonly rule?: string;
+    readonly required: readonly string[];
+    readonly following: readonly string[];
+  };
+  readonly delete: ExplainedRoute;
+  readonly jobs: readonly Job[];
+  readonly cachedBytes: number;
+  readonly deleted?: { readonly at?: Date; readonly versionId?: string };
+  readonly notes: readonly string[];
+}
