@@ -37,7 +37,7 @@ export async function deleteObject(
   return await parts.locks.run(path, async () => {
     const places = await commitDelete(parts, path, conditions);
     parts.mover.wake();
-    return await clearNow(parts, ctx, path, places);
+    return await clearNow(ctx, path, places);
   });
 }
 
@@ -87,7 +87,7 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
 }
 
 /** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
-async function clearNow(parts: Parts, ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
+async function clearNow(ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
   const primaries = places.filter(({ site }) => site.role === "primary");
   const pendingSites = [
     ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),

@@ -7,14 +7,14 @@ import {
   commitVersion,
   type Copy,
   type FileRecord,
-  type FileVersion,
   findFile,
   findOwner,
   findTombstone,
-  type Tombstone,
+  isBuried,
+  sameContent,
+  versionOf,
 } from "../namespace/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
-import { shownEtag, userMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 
 /** Objects that are at a site but not in the catalog: from before, from other tools, or from a write that lost its process. */
@@ -25,14 +25,6 @@ export interface FoundObject {
 }
 
 const PARALLEL_SITES = 8;
-const VERSION_ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-
-/** Tombstones beat foreign objects that are not newer, and late copies of the very content that was deleted. */
-export function isBuried(tombstone: Tombstone | undefined, info: ObjectInfo): boolean {
-  if (tombstone === undefined) return false;
-  const deletedVersion = info.metadata["globalfs-version"] === tombstone.versionId;
-  return deletedVersion || info.modifiedMs <= tombstone.deletedMs || tombstone.etags.includes(info.etag);
-}
 
 /** Whether an object at a site is nobody's yet and may show under its key. */
 export function* isAdoptable(tx: Reader, found: FoundObject): Program<boolean> {
@@ -117,22 +109,16 @@ export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption
   const { path, found, versionId, nowMs } = adoption;
   const best = found[0] as FoundObject;
   const copies = found
-    .filter((candidate) => sameBytes(best.info, candidate.info))
+    .filter((candidate) => sameContent(best.info, candidate.info))
     .map((each) => foreignCopy(each, nowMs));
   const { file } = yield* commitVersion(tx, {
     path,
-    version: adoptedVersion(best.info, copies, versionId),
+    version: versionOf(best.info, copies, versionId),
     expect: { kind: "any" },
     nowMs,
     nextInode: () => parts.inodes.next(),
   });
   return file;
-}
-
-function sameBytes(one: ObjectInfo, other: ObjectInfo): boolean {
-  if (one === other) return true;
-  if (one.sizeBytes !== other.sizeBytes) return false;
-  return one.sha256 !== undefined ? one.sha256 === other.sha256 : one.etag === other.etag;
 }
 
 function foreignCopy(found: FoundObject, nowMs: number): Copy {
@@ -146,16 +132,3 @@ function foreignCopy(found: FoundObject, nowMs: number): Copy {
   };
 }
 
-function adoptedVersion(info: ObjectInfo, copies: readonly Copy[], freshId: VersionId): FileVersion {
-  const writtenId = info.metadata["globalfs-version"];
-  return {
-    id: writtenId !== undefined && VERSION_ID.test(writtenId) ? (writtenId as VersionId) : freshId,
-    sizeBytes: info.sizeBytes,
-    etag: shownEtag(info),
-    metadata: userMetadata(info.metadata),
-    createdMs: info.modifiedMs,
-    copies,
-    ...(info.sha256 === undefined ? {} : { sha256: info.sha256 }),
-    ...(info.contentType === undefined ? {} : { contentType: info.contentType }),
-  };
-}

@@ -1,4 +1,5 @@
 /** The coordinator: puts the rooms below together behind one service interface. */
-export { type Coordinator, type CoordinatorDeps, createCoordinator } from "./coordinator.ts";
+export { type Assembled, type Assembly, assembleCoordinator } from "./assemble.ts";
+export type { Coordinator } from "./coordinator.ts";
 export type { Settings } from "./parts.ts";
 export type * from "./service.ts";

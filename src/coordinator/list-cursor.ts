@@ -1,27 +1,11 @@
 import type { Ctx } from "../core/context.ts";
-import type { ListPage, ListQuery, ObjectInfo, Site } from "../stores/index.ts";
+import { compareKeys, type ListPage, type ListQuery, type ObjectInfo, type Site } from "../stores/index.ts";
 
 /** Sources of a merged listing: each gives its keys in order, one page in memory at a time. */
 export interface Cursor<T extends { readonly key: string }> {
   /** The next entry, or undefined at the end. */
   peek(): Promise<T | undefined>;
   advance(): void;
-}
-
-/** Order of the UTF-8 bytes. JavaScript compares UTF-16 units, which differ above U+FFFF. */
-export function compareKeys(one: string, other: string): number {
-  if (one === other) return 0;
-  const length = Math.min(one.length, other.length);
-  for (let index = 0; index < length; index++) {
-    let left = one.charCodeAt(index);
-    let right = other.charCodeAt(index);
-    if (left === right) continue;
-    // Surrogates stand for code points above all others.
-    if (left >= 0xd800 && left <= 0xdfff) left += 0x10000;
-    if (right >= 0xd800 && right <= 0xdfff) right += 0x10000;
-    return left - right;
-  }
-  return one.length - other.length;
 }
 
 export interface Candidate {

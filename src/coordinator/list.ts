@@ -3,10 +3,10 @@ import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { checkPath, findFile, listPage } from "../namespace/index.ts";
-import type { Site } from "../stores/index.ts";
+import { compareKeys, type Site, SITE_ROLES } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { isAdoptable } from "./foreign.ts";
-import { type Candidate, type Cursor, compareKeys, SiteCursor } from "./list-cursor.ts";
+import { type Candidate, type Cursor, SiteCursor } from "./list-cursor.ts";
 import { describeFile, describeForeign } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { ListRequest, ListResult, ObjectMeta } from "./service.ts";
@@ -66,12 +66,13 @@ class Merge {
     this.#scope = scope;
     this.#after = after;
     this.#limit = limit;
-    const route = parts.router.routeRead(scope.prefix);
-    this.#sites = route.sites
-      .filter((site) => site.foreign === "merge")
-      .map((site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }));
-    for (const { site, reason } of route.skipped) {
-      if (parts.sites.find(site)?.foreign === "merge") this.#failed.push({ site, error: reason });
+    // Rules place single keys; a listing asks everybody, the best role first.
+    const merged = parts.sites.list().filter((site) => site.foreign === "merge");
+    const ordered = [...merged].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
+    const answering = ordered.filter((site) => parts.router.circuitOf(site) !== "open");
+    this.#sites = answering.map((site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }));
+    for (const { name } of ordered.filter((site) => !answering.includes(site))) {
+      this.#failed.push({ site: name, error: "The site failed too often just now; its breaker is open." });
     }
   }
 

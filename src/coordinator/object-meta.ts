@@ -1,7 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
-import type { FileRecord, FileVersion } from "../namespace/index.ts";
-import type { ObjectInfo } from "../stores/index.ts";
+import { etagOf, type FileRecord, type FileVersion, shownEtag, userMetadata } from "../namespace/index.ts";
+import type { ObjectInfo, WriteAttributes } from "../stores/index.ts";
 import type { ObjectMeta } from "./service.ts";
 
 /** How an object looks from outside, and what GlobalFS writes beside the user's metadata so that a catalog can be made again from the sites. */
@@ -49,23 +49,6 @@ export function getVersion(file: FileRecord, path: FilePath): FileVersion {
   return file.version;
 }
 
-/** 32 hex digits would be taken for an MD5, so a checksum of another kind carries `-1`, as a multipart ETag does. */
-export function etagOf(sha256Hex: string): string {
-  return `${sha256Hex.slice(0, 32)}-1`;
-}
-
-export function shownEtag(info: ObjectInfo): string {
-  return info.metadata["globalfs-etag"] ?? (info.sha256 === undefined ? info.etag : etagOf(info.sha256));
-}
-
-export function userMetadata(stored: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const names = Object.keys(stored);
-  if (!names.some((name) => name.startsWith(RESERVED_PREFIX))) return stored;
-  return Object.fromEntries(
-    names.filter((name) => !name.startsWith(RESERVED_PREFIX)).map((name) => [name, stored[name] as string]),
-  );
-}
-
 export function checkUserMetadata(metadata: Readonly<Record<string, string>>): void {
   let sizeBytes = 0;
   for (const [name, value] of Object.entries(metadata)) {
@@ -102,3 +85,15 @@ export function storedMetadata(
     ...(encodedPath.length > MAX_PATH_METADATA ? {} : { "globalfs-path": encodedPath }),
   };
 }
+
+/** What a copy that is made later carries: the same as if it had been written with the first. */
+export function describeWrite(path: FilePath, version: FileVersion): WriteAttributes {
+  const ownEtag = version.sha256 === undefined || version.etag !== etagOf(version.sha256);
+  const metadata = storedMetadata(version.metadata, { path, version: version.id, createdMs: version.createdMs, mode: DEFAULT_MODE });
+  return {
+    metadata: ownEtag ? { ...metadata, "globalfs-etag": version.etag } : metadata,
+    ...(version.contentType === undefined ? {} : { contentType: version.contentType }),
+  };
+}
+
+const DEFAULT_MODE = 0o644;

@@ -33,6 +33,9 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
     if (info === undefined)
       return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
     if (info.etag === found.copy.etag) return "changed";
+    // A write that failed left its bytes here, and a job brings the old ones back: until then other copies are read.
+    const mending = (await parts.mover.jobsOf(found.path)).some((job) => job.kind === "repair" && job.site === found.site.name);
+    if (mending) return "next";
     if (mayReplace(parts, current.version, found, info)) return await rollForward(parts, found, info);
     return await markCopy(parts, current, found, "The site holds other bytes under this key.");
   });
@@ -79,6 +82,7 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
       yield* enqueueCopy(tx, parts, { file, path: found.path, site, nowMs });
     }
   });
+  parts.mover.wake();
   parts.log.warn("site_object_taken_over", {
     path: found.path,
     site: found.site.name,

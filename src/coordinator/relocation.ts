@@ -24,7 +24,7 @@ export async function relocateSome(parts: Parts): Promise<boolean> {
   const more = await parts.kv.transact(function* (tx): Program<boolean> {
     const [row] = yield* tx.range({ ...prefixRange(encodeKey(SPACE)), limit: 1 });
     if (row === undefined) return false;
-    const inode = decodeKey(row.key)[1] as Inode;
+    const inode = decodeKey(row.key, ["number"])[0] as Inode;
     const directory = yield* pathOf(tx, inode);
     if (directory === undefined || inode === ROOT_INODE) {
       tx.delete(row.key);

@@ -5,8 +5,8 @@
 import type { Ctx } from "../core/context.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobProgress, JobState } from "../mover/types.ts";
-import type { BreakerState } from "../placement/types.ts";
-import type { SiteRole } from "../stores/site.ts";
+
+import type { BreakerState, SiteRole } from "../stores/site.ts";
 import type { ByteRange } from "../stores/store.ts";
 
 export interface ObjectMeta {

@@ -2,6 +2,7 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
 import type { SiteName } from "../core/ids.ts";
 import { encodeKey, prefixRange, type Program } from "../kv/index.ts";
+import { checkSiteName } from "../placement/index.ts";
 import type { Site } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 import type { AddSite, SiteStatus } from "./service.ts";
@@ -12,8 +13,8 @@ const MAX_ADDED_SITES = 1_000;
 
 export async function siteStatus(parts: Parts, site: Site): Promise<SiteStatus> {
   const health = await parts.health.healthOf(site);
-  const circuitState = parts.router.circuitOf(site.name);
-  const latencyMs = parts.router.latencyOf(site.name);
+  const circuitState = parts.router.circuitOf(site);
+  const latencyMs = parts.router.latencyOf(site);
   return {
     name: site.name,
     role: site.role,
@@ -34,7 +35,8 @@ export async function listSites(parts: Parts): Promise<SiteStatus[]> {
 }
 
 export async function addSite(parts: Parts, ctx: Ctx, request: AddSite): Promise<SiteStatus> {
-  const name = request.name as SiteName;
+  const { name } = request;
+  checkSiteName(name);
   if (parts.sites.find(name) !== undefined) {
     throw new GfsError("AlreadyExists", `There is a site ${name} already; remove it first or choose another name.`);
   }

@@ -1,6 +1,6 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import { type FilePath, ROOT_INODE } from "../core/ids.ts";
+import { type FilePath, ROOT_INODE, type VersionId } from "../core/ids.ts";
 import { enqueueJob } from "../mover/index.ts";
 import type { Copy, FileRecord } from "../namespace/index.ts";
 import type { ObjectInfo, Site, StagedWrite } from "../stores/index.ts";
@@ -12,6 +12,7 @@ export interface SiteWrite {
   readonly site: Site;
   readonly objectKey: string;
   readonly staged: StagedWrite;
+  readonly versionId: VersionId;
 }
 
 export interface Landed {
@@ -28,6 +29,7 @@ export async function abortAll(writes: readonly SiteWrite[]): Promise<void> {
 export async function stageAll(
   ctx: Ctx,
   targets: readonly { readonly site: Site; readonly objectKey: string }[],
+  versionId: VersionId,
   options: Parameters<Site["store"]["stage"]>[2],
 ): Promise<SiteWrite[]> {
   const opened: SiteWrite[] = [];
@@ -36,7 +38,7 @@ export async function stageAll(
       const staged = await site.store.stage(ctx, objectKey, options).catch((error: unknown) => {
         throw atSite(site, error);
       });
-      opened.push({ site, objectKey, staged });
+      opened.push({ site, objectKey, staged, versionId });
     }
     return opened;
   } catch (error) {
@@ -69,7 +71,7 @@ export async function commitAll(
   writes: readonly SiteWrite[],
   previous: FileRecord | undefined,
 ): Promise<Landed[]> {
-  const outcomes = await Promise.allSettled(writes.map(async ({ staged }) => await staged.commit(ctx)));
+  const outcomes = await Promise.allSettled(writes.map(async (write) => await commitOne(parts, ctx, write)));
   const landed: Landed[] = [];
   const doubtful: SiteWrite[] = [];
   let failure: GfsError | undefined;
@@ -86,6 +88,19 @@ export async function commitAll(
   await undo(parts, path, { landed, doubtful, previous });
   await abortAll(writes);
   throw failure;
+}
+
+/** When the answer is lost the site is asked what it has: a write that has happened is no failure. */
+async function commitOne(parts: Parts, ctx: Ctx, { site, objectKey, staged, versionId }: SiteWrite): Promise<ObjectInfo> {
+  try {
+    return await staged.commit(ctx);
+  } catch (error) {
+    if (!isGfsError(error, "Unavailable", "Timeout", "Internal") || !site.store.capabilities.userMetadata) throw error;
+    const info = await site.store.head(backgroundOf(parts), objectKey).catch(() => undefined);
+    if (info?.metadata["globalfs-version"] !== versionId) throw error;
+    parts.log.info("commit_answer_lost", { site: site.name, key: objectKey, version: versionId });
+    return info;
+  }
 }
 
 interface HalfDone {

@@ -7,6 +7,7 @@ import {
   commitVersion,
   type Committed,
   type Copy,
+  etagOf,
   type Expectation,
   type FileRecord,
   type FileVersion,
@@ -20,7 +21,7 @@ import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
-import { checkUserMetadata, describeFile, etagOf, storedMetadata } from "./object-meta.ts";
+import { checkUserMetadata, describeFile, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { PutRequest, PutResult } from "./service.ts";
 import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
@@ -97,7 +98,7 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
   const targets = await readCatalog(parts.kv, (tx) =>
     chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }),
   );
-  const writes = await stageAll(ctx, targets, {
+  const writes = await stageAll(ctx, targets, versionId, {
     metadata: storedMetadata(request.metadata ?? {}, { path, version: versionId, createdMs, mode: FILE_MODE }),
     ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
     ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
@@ -197,7 +198,7 @@ interface ReadyToCommit {
 }
 
 async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
-  const { request, path, writes, version } = ready;
+  const { request, path, writes } = ready;
   const current = await parts.kv.view((tx) => findFile(tx, path));
   checkWriteConditions(request.conditions, currentOf(current));
   await assertKeysFree(parts, ready, current);
@@ -271,7 +272,7 @@ function* recordPut(
   for (const copy of pending) {
     const spec = { ...base, kind: "replicate" as const, site: copy.site, key: copy.key, priority: 10 };
     if (yield* enqueueJob(tx, spec, { id: parts.nextJobId(), nowMs, limit })) continue;
-    yield* markUnqueued(tx, { inode, versionId: version.id, site: copy.site });
+    yield* markUnqueued(tx, { path, inode, versionId: version.id, site: copy.site });
     pendingSites.push(copy.site);
   }
   for (const orphan of committed.orphans) {

@@ -8,7 +8,10 @@ import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts
  */
 export type JobKind = "replicate" | "remove" | "relocate" | "repair" | "verify";
 
-/** waiting: ready or waiting for `notBeforeMs`. paused: by a person. done and canceled rows are kept for a while, to be looked at. */
+/**
+ * waiting: ready, or until `notBeforeMs`. running: a process works on it now, which only that process knows. paused: by a person.
+ * done, failed and canceled rows are kept for a while, to be looked at.
+ */
 export type JobState = "waiting" | "running" | "paused" | "done" | "failed" | "canceled";
 
 export interface JobSpec {

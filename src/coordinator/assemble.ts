@@ -1,0 +1,94 @@
+import { createBlockCache, type BlockCacheConfig } from "../cache/index.ts";
+import { KeyedLock } from "../core/async/keyed-lock.ts";
+import type { JobId, VersionId } from "../core/ids.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/log.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import type { Random } from "../core/ports/random.ts";
+import type { Kv } from "../kv/index.ts";
+import { createMover, type MoverConfig } from "../mover/index.ts";
+import { createInodeAllocator } from "../namespace/index.ts";
+import { createHealthMonitor, createLatencyTracker, createRouter, createSiteRegistry, type HealthConfig, type LatencyTracker, type Rule, type SiteRegistry } from "../placement/index.ts";
+import type { Site } from "../stores/index.ts";
+import { type Coordinator, createCoordinator } from "./coordinator.ts";
+import { describeWrite } from "./object-meta.ts";
+import type { Settings } from "./parts.ts";
+import type { AddSite } from "./service.ts";
+
+/** Puts the rooms below together. Which engine and which drivers they are is the caller's business. */
+export interface Assembly {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Ids that sort in the order they were made. */
+  readonly nextId: () => string;
+  readonly rules: readonly Rule[];
+  readonly health: HealthConfig;
+  readonly cache?: BlockCacheConfig;
+  readonly mover: MoverConfig;
+  readonly settings: Settings;
+  readonly identity: string;
+  readonly leaseMs: number;
+  readonly latency?: LatencyTracker;
+  readonly openSite: (request: AddSite, signal: AbortSignal) => Promise<Site>;
+  readonly assertCatalogSpace: () => void;
+}
+
+export interface Assembled {
+  readonly coordinator: Coordinator;
+  readonly sites: SiteRegistry;
+}
+
+export function assembleCoordinator(assembly: Assembly, initialSites: readonly Site[]): Assembled {
+  const { kv, clock, random, log, metrics, nextId, settings } = assembly;
+  const sites = createSiteRegistry(initialSites);
+  const latency = assembly.latency ?? createLatencyTracker();
+  const health = createHealthMonitor({ sites, clock, log, metrics }, assembly.health);
+  const router = createRouter({ sites, latency, health }, assembly.rules);
+  const locks = new KeyedLock();
+  const nextJobId = (): JobId => nextId() as JobId;
+  const nextVersionId = (): VersionId => nextId() as VersionId;
+  const mover = createMover(
+    {
+      kv,
+      sites,
+      rankSources: (path) => [...router.routeRead(path).sites, ...others(router.routeRead(path).sites, sites.list())],
+      describeWrite,
+      locks,
+      nextJobId,
+      clock,
+      random,
+      log,
+      metrics,
+    },
+    assembly.mover,
+  );
+  const coordinator = createCoordinator({
+    kv,
+    sites,
+    router,
+    health,
+    mover,
+    inodes: createInodeAllocator(kv),
+    locks,
+    clock,
+    log,
+    metrics,
+    nextVersionId,
+    nextJobId,
+    openSite: assembly.openSite,
+    assertCatalogSpace: assembly.assertCatalogSpace,
+    settings,
+    identity: assembly.identity,
+    leaseMs: assembly.leaseMs,
+    ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),
+  });
+  return { coordinator, sites };
+}
+
+/** A rule about reads says where users read; a copy may come from anywhere that has the bytes. */
+function others(routed: readonly Site[], all: readonly Site[]): readonly Site[] {
+  return all.filter((site) => !routed.includes(site) && site.circuit?.() !== "open");
+}

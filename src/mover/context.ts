@@ -1,0 +1,41 @@
+import type { KeyedLock } from "../core/async/keyed-lock.ts";
+import type { FilePath, JobId } from "../core/ids.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/log.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import type { Random } from "../core/ports/random.ts";
+import type { Kv } from "../kv/index.ts";
+import type { FileVersion } from "../namespace/index.ts";
+import type { Site, SiteDirectory, WriteAttributes } from "../stores/index.ts";
+
+export interface MoverDeps {
+  readonly kv: Kv;
+  readonly sites: SiteDirectory;
+  /** Sites to read a path from, best first. */
+  readonly rankSources: (path: string) => readonly Site[];
+  /** What is written beside the bytes, so that a catalog can be made again from the sites. */
+  readonly describeWrite: (path: FilePath, version: FileVersion) => WriteAttributes;
+  /** By object key; shared with whoever writes objects. Held for the last look and the commit, not for the transfer. */
+  readonly locks: KeyedLock;
+  readonly nextJobId: () => JobId;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface MoverConfig {
+  readonly maxConcurrentTransfers: number;
+  readonly transferChunkBytes: number;
+  readonly maxQueuedJobs: number;
+  /** `metadata`: the target's own word for what it stored. `read`: every byte is read back. */
+  readonly verify: "metadata" | "read";
+  readonly bandwidth: readonly BandwidthLimit[];
+}
+
+/** `*` is any site. */
+export interface BandwidthLimit {
+  readonly from: string;
+  readonly to: string;
+  readonly bytesPerSecond: number;
+}

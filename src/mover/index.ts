@@ -1,0 +1,5 @@
+/** Durable background work on bytes: replicate, remove, relocate, repair, verify. */
+export type * from "./types.ts";
+export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
+export { enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
+export { createMover, type Mover } from "./mover.ts";

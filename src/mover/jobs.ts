@@ -1,0 +1,236 @@
+import { GfsError } from "../core/errors.ts";
+import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
+import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import {
+  countKey,
+  decodeCount,
+  decodeJob,
+  delayedKey,
+  delayedSpace,
+  encodeCount,
+  encodeJob,
+  encodeUnqueued,
+  finishedKey,
+  finishedSpace,
+  idOfFinishedKey,
+  idOfLaneKey,
+  jobKey,
+  jobSpace,
+  laneKey,
+  laneRange,
+  partsOfDelayedKey,
+  pathRange,
+  readyKey,
+  unqueuedKey,
+} from "./job-rows.ts";
+import type { Job, JobSpec, JobState } from "./types.ts";
+
+/** Jobs as rows: programs, so that a job is queued in the transaction that made it necessary. */
+
+export interface Enqueue {
+  readonly id: JobId;
+  readonly nowMs: number;
+  /** The queue takes no more than this; 202 tells the caller. */
+  readonly limit: number;
+}
+
+/** False when the queue is full; nothing is written then. */
+export function* enqueueJob(tx: Transaction, spec: JobSpec, { id, nowMs, limit }: Enqueue): Program<boolean> {
+  const count = decodeCount(yield* tx.get(countKey));
+  let superseded = 0;
+  if (spec.kind === "replicate") superseded = yield* dropSuperseded(tx, spec);
+  if (count - superseded >= limit) {
+    if (superseded > 0) tx.put(countKey, encodeCount(count - superseded));
+    return false;
+  }
+  const job: Job = { ...spec, id, state: "waiting", createdMs: nowMs, changedMs: nowMs, attempts: 0, notBeforeMs: 0, bytesDone: 0 };
+  tx.put(jobKey(id), encodeJob(job));
+  tx.put(readyKey(job), Buffer.alloc(0));
+  tx.put(laneKey(job), Buffer.alloc(0));
+  tx.put(countKey, encodeCount(count + 1 - superseded));
+  return true;
+}
+
+const MAX_LANE = 1_000;
+
+/** A file that is overwritten while its site is away needs one copy of the newest version, not one of each. */
+function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
+  let dropped = 0;
+  for (const { key } of yield* tx.range({ ...prefixRange(laneRange(spec)), limit: MAX_LANE })) {
+    const job = yield* findJob(tx, idOfLaneKey(key));
+    if (job?.kind !== "replicate" || job.versionId === spec.versionId || job.upload !== undefined) continue;
+    removeIndexes(tx, job);
+    tx.delete(jobKey(job.id));
+    dropped += 1;
+  }
+  return dropped;
+}
+
+export function* findJob(tx: Reader, id: JobId): Program<Job | undefined> {
+  const row = yield* tx.get(jobKey(id));
+  return row === undefined ? undefined : decodeJob(row);
+}
+
+export function* getJob(tx: Reader, id: JobId): Program<Job> {
+  const job = yield* findJob(tx, id);
+  if (job === undefined) throw new GfsError("NotFound", `There is no job ${id}; \`globalfs jobs list\` names them.`);
+  return job;
+}
+
+export function isFinished(state: JobState): boolean {
+  return state === "done" || state === "failed" || state === "canceled";
+}
+
+function removeIndexes(tx: Transaction, job: Job): void {
+  tx.delete(readyKey(job));
+  tx.delete(delayedKey(job));
+  tx.delete(laneKey(job));
+}
+
+/** Writes the job's new state and the indexes that follow from it. */
+export function* writeJob(tx: Transaction, before: Job, after: Job): Program<void> {
+  tx.delete(readyKey(before));
+  tx.delete(delayedKey(before));
+  tx.put(jobKey(after.id), encodeJob(after));
+  if (after.state === "waiting") tx.put(after.notBeforeMs > 0 ? delayedKey(after) : readyKey(after), Buffer.alloc(0));
+  if (isFinished(before.state) === isFinished(after.state)) return;
+  const count = decodeCount(yield* tx.get(countKey));
+  if (isFinished(after.state)) {
+    tx.delete(laneKey(after));
+    tx.put(finishedKey(after.changedMs, after.id), Buffer.alloc(0));
+    tx.put(countKey, encodeCount(Math.max(0, count - 1)));
+  } else {
+    tx.delete(finishedKey(before.changedMs, before.id));
+    tx.put(laneKey(after), Buffer.alloc(0));
+    tx.put(countKey, encodeCount(count + 1));
+  }
+}
+
+export interface JobChange {
+  readonly state: JobState;
+  readonly nowMs: number;
+  readonly reason?: string;
+  readonly attempts?: number;
+  readonly notBeforeMs?: number;
+  readonly bytesDone?: number;
+}
+
+/** False when the job is gone, or somebody finished or paused it meanwhile: the worker's word counts only for a job that waits. */
+export function* settleJob(tx: Transaction, id: JobId, change: JobChange): Program<boolean> {
+  const job = yield* findJob(tx, id);
+  if (job === undefined || job.state !== "waiting") return false;
+  const { reason, upload: _, ...kept } = job;
+  const { nowMs, ...fields } = change;
+  const keepUpload = change.state === "waiting" && job.upload !== undefined ? { upload: job.upload } : {};
+  const lastReason = change.state === "done" ? {} : reason === undefined ? {} : { reason };
+  yield* writeJob(tx, job, { ...kept, ...keepUpload, ...lastReason, ...fields, changedMs: nowMs });
+  return true;
+}
+
+/** By a person. A finished job stays what it is. */
+export function* setJobState(tx: Transaction, id: JobId, state: "paused" | "waiting" | "canceled", nowMs: number): Program<Job> {
+  const job = yield* getJob(tx, id);
+  if (job.state === state || (state === "waiting" && job.state !== "paused" && job.state !== "failed")) return job;
+  if (job.state === "done" || job.state === "canceled" || (job.state === "failed" && state !== "waiting")) {
+    throw new GfsError("Conflict", `Job ${id} is ${job.state} already.`, { retry: "never" });
+  }
+  const { reason: _, ...kept } = job;
+  const after: Job = { ...kept, state, changedMs: nowMs, notBeforeMs: 0, attempts: state === "waiting" ? 0 : job.attempts };
+  yield* writeJob(tx, job, after);
+  return after;
+}
+
+/** The oldest job of a lane is the only one that may run. */
+export function* isFirstOfLane(tx: Reader, job: Job): Program<boolean> {
+  const [first] = yield* tx.range({ ...prefixRange(laneRange(job)), limit: 1 });
+  return first !== undefined && idOfLaneKey(first.key) === job.id;
+}
+
+export function* jobsOfPath(tx: Reader, path: string, limit: number): Program<Job[]> {
+  const jobs: Job[] = [];
+  for (const { key } of yield* tx.range({ ...prefixRange(pathRange(path)), limit })) {
+    const job = yield* findJob(tx, idOfLaneKey(key));
+    if (job !== undefined) jobs.push(job);
+  }
+  return jobs;
+}
+
+export interface JobRowsPage {
+  readonly jobs: readonly Job[];
+  /** Absent on the last page. */
+  readonly next?: JobId;
+}
+
+const SCANNED_A_PAGE = 5_000;
+
+/** Oldest first. A page that was filtered may be short, and still have a next. */
+export function* pageJobs(
+  tx: Reader,
+  { states, after, limit }: { readonly states?: readonly JobState[]; readonly after?: JobId; readonly limit: number },
+): Program<JobRowsPage> {
+  const range = prefixRange(jobSpace);
+  const start = after === undefined ? range.start : keyAfter(jobKey(after));
+  const rows = yield* tx.range({ start, end: range.end, limit: Math.min(SCANNED_A_PAGE, states === undefined ? limit : SCANNED_A_PAGE) });
+  const jobs: Job[] = [];
+  let last: JobId | undefined;
+  for (const { value } of rows) {
+    const job = decodeJob(value);
+    last = job.id;
+    if (states === undefined || states.includes(job.state)) jobs.push(job);
+    if (jobs.length === limit) break;
+  }
+  const whole = rows.length < (states === undefined ? limit : SCANNED_A_PAGE) && (jobs.length < limit || last === lastIdOf(rows));
+  return { jobs, ...(whole || last === undefined ? {} : { next: last }) };
+}
+
+function lastIdOf(rows: readonly { readonly value: Uint8Array }[]): JobId | undefined {
+  const row = rows.at(-1);
+  return row === undefined ? undefined : decodeJob(row.value).id;
+}
+
+export function* findNextDue(tx: Reader): Program<number | undefined> {
+  const [first] = yield* tx.range({ ...prefixRange(delayedSpace), limit: 1 });
+  return first === undefined ? undefined : partsOfDelayedKey(first.key).dueMs;
+}
+
+/** Makes jobs ready whose time has come; says when the next one's comes. */
+export function* promoteDue(tx: Transaction, nowMs: number): Program<{ readonly promoted: number; readonly nextDueMs: number | undefined }> {
+  let promoted = 0;
+  for (const { key } of yield* tx.range({ ...prefixRange(delayedSpace), limit: 500 })) {
+    const { dueMs, id } = partsOfDelayedKey(key);
+    if (dueMs > nowMs) return { promoted, nextDueMs: dueMs };
+    const job = yield* findJob(tx, id);
+    if (job !== undefined) yield* writeJob(tx, job, { ...job, notBeforeMs: 0 });
+    else tx.delete(key);
+    promoted += 1;
+  }
+  return { promoted, nextDueMs: promoted === 500 ? nowMs : undefined };
+}
+
+/** Keeps the newest finished jobs, to be looked at. Resolves with how many went. */
+export function* trimFinished(tx: Transaction, { keep, beforeMs, limit }: { readonly keep: number; readonly beforeMs: number; readonly limit: number }): Program<number> {
+  const newest = yield* tx.range({ ...prefixRange(finishedSpace), limit: Math.min(10_000, keep), reverse: true });
+  const border = newest.length < keep ? undefined : newest.at(-1)?.key;
+  let removed = 0;
+  for (const { key } of yield* tx.range({ ...prefixRange(finishedSpace), limit })) {
+    const id = idOfFinishedKey(key);
+    const old = Buffer.compare(key, finishedKey(beforeMs, "" as JobId)) < 0;
+    if (!old && (border === undefined || Buffer.compare(key, border) >= 0)) break;
+    tx.delete(key);
+    tx.delete(jobKey(id));
+    removed += 1;
+  }
+  return removed;
+}
+
+export interface MarkUnqueued {
+  readonly path: FilePath;
+  readonly inode: Inode;
+  readonly versionId: VersionId;
+  readonly site: SiteName;
+}
+
+/** Remembers a copy that the full queue did not take, so that it is queued once there is room. */
+export function* markUnqueued(tx: Transaction, { path, inode, versionId, site }: MarkUnqueued): Program<void> {
+  tx.put(unqueuedKey(inode, site), encodeUnqueued({ path, versionId }));
+}

@@ -1,0 +1,43 @@
+import type { Ctx } from "../../core/context.ts";
+import { isGfsError } from "../../core/errors.ts";
+import type { FilePath } from "../../core/ids.ts";
+import { findOwner, findTombstone, isBuried } from "../../namespace/index.ts";
+import type { Site } from "../../stores/index.ts";
+import type { MoverDeps } from "../context.ts";
+import { done, type Outcome } from "../outcome.ts";
+import type { Job } from "../types.ts";
+
+/** Our own corner of a site; what lies there and has no owner is rubbish. */
+const OWN_PREFIX = ".globalfs/";
+
+/** Deletes an object that no file owns. What somebody else has put under the key since then stays. */
+export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise<Outcome> {
+  const site = deps.sites.find(job.site);
+  if (site === undefined) return done(undefined, `Site ${job.site} is not registered any more.`);
+  return await deps.locks.run(job.key, async () => {
+    const owner = await deps.kv.view((tx) => findOwner(tx, site.name, job.key));
+    if (owner !== undefined) return done(undefined, "The key is in use again.");
+    const etag = job.etag ?? (await deletableEtag(ctx, site, job.key, deps));
+    if (etag === undefined) return done(undefined, "Nothing of what was deleted is left there.");
+    try {
+      await site.store.delete(ctx, job.key, { ifMatch: etag });
+    } catch (error) {
+      if (!isGfsError(error, "PreconditionFailed", "NotFound")) throw error;
+      return done(undefined, "Another object lies under the key by now.");
+    }
+    return done();
+  });
+}
+
+/** Without a known content, only what the tombstone covers may go. */
+async function deletableEtag(ctx: Ctx, site: Site, key: string, deps: MoverDeps): Promise<string | undefined> {
+  try {
+    const info = await site.store.head(ctx, key);
+    if (key.startsWith(OWN_PREFIX)) return info.etag;
+    const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
+    return isBuried(tombstone, info) ? info.etag : undefined;
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}

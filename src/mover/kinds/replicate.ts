@@ -1,0 +1,209 @@
+import { createHash } from "node:crypto";
+import type { Semaphore } from "../../core/async/semaphore.ts";
+import type { TokenBucket } from "../../core/async/token-bucket.ts";
+import type { Ctx } from "../../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
+import type { Program, Transaction } from "../../kv/index.ts";
+import { type Copy, type FileVersion, findByInode, findOwner, setCopy } from "../../namespace/index.ts";
+import type { ObjectInfo, Site } from "../../stores/index.ts";
+import type { MoverConfig, MoverDeps } from "../context.ts";
+import { enqueueJob } from "../jobs.ts";
+import { done, type Outcome } from "../outcome.ts";
+import { type Ready, type Source, transfer } from "../transfer.ts";
+import type { Job } from "../types.ts";
+
+/** What a running job may use of the mover. */
+export interface Attempt {
+  readonly deps: MoverDeps;
+  readonly config: MoverConfig;
+  readonly budget: Semaphore;
+  readonly bucketOf: (from: string, to: string) => TokenBucket | undefined;
+  readonly onBytes: (from: string, to: string, sizeBytes: number) => void;
+  readonly onUpload: (upload: { readonly uploadId: string; readonly partSizeBytes: number }) => Promise<void>;
+}
+
+/** Brings a version's bytes to a site, or back to it (`repair`), and says so in the catalog. */
+export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
+  const { deps } = attempt;
+  const version = await currentVersion(deps, job);
+  if (version === undefined) return done(undefined, "The file has another version by now, or is gone.");
+  const target = deps.sites.find(job.site);
+  if (target === undefined) return giveUp(job, version, `Site ${job.site} is not registered any more.`, deps);
+  const known = version.copies.find((copy) => copy.site === job.site);
+  if (job.kind === "replicate" && known?.state === "present" && known.key === job.key) return done(undefined, "The copy was there already.");
+  if (job.kind === "repair") {
+    const intact = await isIntact(ctx, target, job.key, known);
+    if (intact !== undefined) return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }));
+  }
+  const sources = sourcesOf(job, version, deps);
+  if (sources.length === 0) {
+    const held = version.copies.some((copy) => copy.site !== job.site && isReadable(copy));
+    if (held) throw new GfsError("Unavailable", "No site that holds the bytes can be read now.");
+    return giveUp(job, version, "No other site holds the bytes.", deps);
+  }
+  const ready = await transferFromAny(ctx, job, version, { sources, target, attempt });
+  return await deps.locks.run(job.key, async () => await commit(ctx, job, version, { ready, target, attempt }));
+}
+
+async function currentVersion(deps: MoverDeps, job: Job): Promise<FileVersion | undefined> {
+  const file = await deps.kv.view((tx) => findByInode(tx, job.inode));
+  return file?.version?.id === job.versionId ? file.version : undefined;
+}
+
+function isReadable(copy: Copy): boolean {
+  return copy.state === "present" || copy.state === "foreign";
+}
+
+/** The site still (or again) holds exactly what the catalog says: another try is not needed. */
+async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefined): Promise<Copy | undefined> {
+  if (copy?.etag === undefined || copy.key !== key) return undefined;
+  try {
+    const info = await target.store.head(ctx, key);
+    if (info.etag !== copy.etag) return undefined;
+    const { reason: _, ...rest } = copy;
+    return { ...rest, state: copy.state === "foreign" ? "foreign" : "present" };
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function sourcesOf(job: Job, version: FileVersion, deps: MoverDeps): Source[] {
+  const sites = deps.rankSources(job.path);
+  const ordered = job.from === undefined ? sites : [...sites].sort((one, other) => Number(other.name === job.from) - Number(one.name === job.from));
+  const sources: Source[] = [];
+  for (const site of ordered) {
+    const copy = version.copies.find((each) => each.site === site.name);
+    if (site.name === job.site || copy === undefined || !isReadable(copy)) continue;
+    sources.push({ site, key: copy.key, ...(copy.etag === undefined ? {} : { etag: copy.etag }) });
+  }
+  return sources;
+}
+
+interface Way {
+  readonly sources: readonly Source[];
+  readonly target: Site;
+  readonly attempt: Attempt;
+}
+
+/** A source that fails is followed by the next; a target that fails ends the attempt. */
+async function transferFromAny(ctx: Ctx, job: Job, version: FileVersion, { sources, target, attempt }: Way): Promise<Ready> {
+  let failure: unknown;
+  for (const source of sources) {
+    const names = [source.site.name, target.name] as const;
+    try {
+      return await transfer(ctx, {
+        version,
+        source,
+        target,
+        key: job.key,
+        attributes: attempt.deps.describeWrite(job.path, version),
+        chunkBytes: attempt.config.transferChunkBytes,
+        budget: attempt.budget,
+        limit: attempt.bucketOf(...names),
+        onBytes: (sizeBytes) => attempt.onBytes(...names, sizeBytes),
+        upload: job.upload,
+        onUpload: attempt.onUpload,
+      });
+    } catch (error) {
+      if (ctx.signal.aborted) throw error;
+      failure ??= error;
+      attempt.deps.log.debug("transfer_failed", { job: job.id, from: source.site.name, to: target.name, error: toGfsError(error).message });
+    }
+  }
+  throw failure;
+}
+
+interface ReadyCopy {
+  readonly ready: Ready;
+  readonly target: Site;
+  readonly attempt: Attempt;
+}
+
+/**
+ * Under the lock the world is looked at once more: a delete or a newer version that came during the transfer wins, and these bytes are
+ * thrown away before anybody sees them.
+ */
+async function commit(ctx: Ctx, job: Job, version: FileVersion, { ready, target, attempt }: ReadyCopy): Promise<Outcome> {
+  const { deps, config } = attempt;
+  const verdict = await deps.kv.view(function* (tx): Program<"go" | "gone" | "taken"> {
+    const file = yield* findByInode(tx, job.inode);
+    if (file?.version?.id !== version.id) return "gone";
+    const owner = yield* findOwner(tx, target.name, job.key);
+    return owner === undefined || owner.inode === job.inode ? "go" : "taken";
+  });
+  if (verdict !== "go") {
+    await ready.abort();
+    if (verdict === "taken") return { kind: "later", reason: `At ${target.name} the key ${job.key} still belongs to another file.`, delayMs: 5_000 };
+    return done(undefined, "The file has another version by now, or is gone.");
+  }
+  let info: ObjectInfo;
+  try {
+    info = await ready.commit(ctx);
+  } catch (error) {
+    await ready.abort().catch(() => undefined);
+    throw error;
+  }
+  await verify(ctx, version, { target, key: job.key, info, mode: config.verify });
+  const copy: Copy = { site: target.name, key: job.key, state: "present", etag: info.etag, changedMs: deps.clock.nowMs() };
+  return done((tx) => recordCopy(tx, job, copy, deps));
+}
+
+/** When the version went while the commit was under way, the object has no owner: a job removes it. */
+function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps?: MoverDeps): Program<void> {
+  const { inode, versionId, path } = job;
+  if (yield* setCopy(tx, { inode, versionId, copy, nowMs: copy.changedMs })) return;
+  if (deps === undefined || (yield* findOwner(tx, copy.site, copy.key)) !== undefined) return;
+  yield* enqueueJob(
+    tx,
+    {
+      kind: "remove",
+      path,
+      inode,
+      versionId,
+      site: copy.site,
+      key: copy.key,
+      sizeBytes: 0,
+      priority: 1,
+      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+    },
+    { id: deps.nextJobId(), nowMs: copy.changedMs, limit: Number.MAX_SAFE_INTEGER },
+  );
+}
+
+interface Verification {
+  readonly target: Site;
+  readonly key: string;
+  readonly info: ObjectInfo;
+  readonly mode: "metadata" | "read";
+}
+
+/** Asks the target for what it has, after the fact: a success it did not mean is found here. */
+async function verify(ctx: Ctx, version: FileVersion, { target, key, info, mode }: Verification): Promise<void> {
+  if (mode === "read" && version.sha256 !== undefined) {
+    const body = await target.store.get(ctx, key, { ifMatch: info.etag });
+    const hash = createHash("sha256");
+    for await (const chunk of body.stream) hash.update(chunk);
+    if (hash.digest("hex") !== version.sha256) throw new GfsError("DataCorrupt", `Site ${target.name} stored other bytes than were sent.`);
+    return;
+  }
+  const found = await target.store.head(ctx, key);
+  const differs = found.etag !== info.etag || found.sizeBytes !== version.sizeBytes;
+  if (differs || (found.sha256 !== undefined && version.sha256 !== undefined && found.sha256 !== version.sha256)) {
+    throw new GfsError("DataCorrupt", `Site ${target.name} says it has another object than was sent.`);
+  }
+}
+
+/** The copy stays in the catalog, with the reason, so that `explain` can tell. */
+export function giveUp(job: Job, version: FileVersion | undefined, reason: string, deps: MoverDeps): Outcome {
+  const copy = version?.copies.find((each) => each.site === job.site);
+  if (copy === undefined || isReadable(copy)) return { kind: "failed", reason };
+  const failed: Copy = { ...copy, state: "failed", reason, changedMs: deps.clock.nowMs() };
+  return {
+    kind: "failed",
+    reason,
+    record: function* (tx) {
+      yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: failed, nowMs: failed.changedMs });
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import { throwIfAborted, type Ctx } from "../../core/context.ts";
+import { isGfsError } from "../../core/errors.ts";
+import { type Copy, findByInode, setCopy } from "../../namespace/index.ts";
+import type { Site } from "../../stores/index.ts";
+import { enqueueJob } from "../jobs.ts";
+import { done, type Outcome } from "../outcome.ts";
+import type { Job } from "../types.ts";
+import type { Attempt } from "./replicate.ts";
+
+/** Reads a copy back to the last byte. One that is not what it should be is taken out of use, and a repair is ordered. */
+export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
+  const { deps } = attempt;
+  const site = deps.sites.find(job.site);
+  const version = (await deps.kv.view((tx) => findByInode(tx, job.inode)))?.version;
+  const copy = version?.copies.find((each) => each.site === job.site);
+  if (site === undefined || version?.id !== job.versionId || copy === undefined) return done(undefined, "There is no such copy any more.");
+  const found = await checksumAt(ctx, site, copy, (sizeBytes) => attempt.onBytes(site.name, site.name, sizeBytes));
+  if (found === "absent" || (version.sha256 !== undefined && found !== version.sha256)) {
+    const reason = found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
+    const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
+    return done(function* (tx) {
+      if (!(yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: stale, nowMs: stale.changedMs }))) return;
+      yield* enqueueJob(
+        tx,
+        { ...job, kind: "repair", key: copy.key, priority: 5 },
+        { id: deps.nextJobId(), nowMs: stale.changedMs, limit: Number.MAX_SAFE_INTEGER },
+      );
+    }, reason);
+  }
+  return done();
+}
+
+async function checksumAt(ctx: Ctx, site: Site, copy: Copy, onBytes: (sizeBytes: number) => void): Promise<string> {
+  try {
+    const body = await site.store.get(ctx, copy.key);
+    const hash = createHash("sha256");
+    for await (const chunk of body.stream) {
+      throwIfAborted(ctx, "mover.verify");
+      hash.update(chunk);
+      onBytes(chunk.byteLength);
+    }
+    return hash.digest("hex");
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return "absent";
+    if (isGfsError(error, "DataCorrupt")) return "corrupt";
+    throw error;
+  }
+}

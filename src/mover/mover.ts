@@ -1,0 +1,394 @@
+import { Semaphore } from "../core/async/semaphore.ts";
+import { TokenBucket } from "../core/async/token-bucket.ts";
+import { backgroundCtx, type Ctx } from "../core/context.ts";
+import { type ErrorCode, GfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath, JobId } from "../core/ids.ts";
+import { prefixRange, type Program } from "../kv/index.ts";
+import { findByInode } from "../namespace/index.ts";
+import type { MoverConfig, MoverDeps } from "./context.ts";
+import { countKey, decodeCount, decodeUnqueued, idOfReadyKey, pausedKey, placeOfUnqueuedKey, readySpace, unqueuedSpace } from "./job-rows.ts";
+import { enqueueJob, findJob, findNextDue, getJob, isFirstOfLane, jobsOfPath, pageJobs, promoteDue, setJobState, settleJob, trimFinished, writeJob } from "./jobs.ts";
+import { relocate } from "./kinds/relocate.ts";
+import { removeObject } from "./kinds/remove.ts";
+import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
+import { verifyCopy } from "./kinds/verify.ts";
+import type { Outcome } from "./outcome.ts";
+import { ProgressBoard } from "./progress.ts";
+import type { Job, JobProgress, JobSpec, JobState } from "./types.ts";
+
+/** Runs durable jobs, many at once, those of one file at one site one after the other. */
+export interface Mover {
+  start(): Promise<void>;
+  /** Takes up no more jobs and waits for those under way, for a while; then stops. */
+  drain(): Promise<void>;
+  /** Stops now. What was under way is taken up again at the next start. */
+  stop(): Promise<void>;
+  /** There may be new work. */
+  wake(): void;
+  /** Jobs that are not finished. */
+  depth(): Promise<number>;
+  jobsOf(path: string): Promise<JobProgress[]>;
+  list(query: { readonly state?: JobState; readonly after?: string; readonly limit: number }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
+  get(id: JobId): Promise<JobProgress>;
+  pause(id: JobId): Promise<JobProgress>;
+  resume(id: JobId): Promise<JobProgress>;
+  cancel(id: JobId): Promise<JobProgress>;
+  pauseAll(paused: boolean): Promise<void>;
+  /** By a person: in front of all others, and never refused. */
+  enqueue(spec: JobSpec): Promise<JobProgress>;
+}
+
+const WINDOW = 512;
+const INITIAL_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 60_000;
+/** For failures that waiting does not mend. A site that is away is waited for without end. */
+const MAX_ATTEMPTS = 8;
+const WAITED_FOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Unavailable", "Timeout", "Overloaded", "NoSpace", "Conflict"]);
+const DRAIN_MS = 10_000;
+const FINISHED_KEPT = 1_000;
+const FINISHED_KEPT_MS = 7 * 86_400_000;
+const TRIM_EVERY = 500;
+const BUDGET_CHUNKS = 8;
+const MIN_BUDGET_BYTES = 64 * 1024 ** 2;
+
+interface Running {
+  readonly job: Job;
+  readonly controller: AbortController;
+  readonly work: Promise<void>;
+}
+
+export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
+  const { kv, clock, random, log, metrics } = deps;
+  const board = new ProgressBoard(clock);
+  const budget = new Semaphore(Math.max(MIN_BUDGET_BYTES, config.transferChunkBytes * Math.min(BUDGET_CHUNKS, config.maxConcurrentTransfers)));
+  const buckets = config.bandwidth.map((limit) => ({ ...limit, bucket: new TokenBucket(limit.bytesPerSecond, clock) }));
+  const finishedTotal = metrics.counter({ name: "globalfs_replication_jobs_total", help: "Replication jobs by status.", labels: ["status"] });
+  const depthGauge = metrics.gauge({ name: "globalfs_replication_queue_depth", help: "Jobs waiting in queue." });
+  const activeGauge = metrics.gauge({ name: "globalfs_replication_jobs_active", help: "Jobs that run now." });
+  const ageGauge = metrics.gauge({ name: "globalfs_replication_oldest_job_age_seconds", help: "Age of the oldest job that is not finished." });
+  const moved = metrics.counter({
+    name: "globalfs_replication_bytes_transferred_total",
+    help: "Bytes moved between sites.",
+    labels: ["source", "target"],
+  });
+
+  const running = new Map<JobId, Running>();
+  const busyLanes = new Set<string>();
+  let window: Job[] = [];
+  let stopping = new AbortController();
+  let draining = false;
+  let loop: Promise<void> | undefined;
+  let wakeUp: (() => void) | undefined;
+  let woken = false;
+  let sinceTrim = 0;
+
+  const laneOf = (job: Job): string => `${job.path}\0${job.site}`;
+  const wake = (): void => {
+    woken = true;
+    wakeUp?.();
+  };
+
+  const bucketOf = (from: string, to: string): TokenBucket | undefined =>
+    buckets.find((limit) => (limit.from === "*" || limit.from === from) && (limit.to === "*" || limit.to === to))?.bucket;
+
+  /** Ready jobs that are not under way already, best first. */
+  const loadWindow = async (): Promise<void> => {
+    window = await kv.view(function* (tx): Program<Job[]> {
+      if ((yield* tx.get(pausedKey)) !== undefined) return [];
+      const found: Job[] = [];
+      for (const { key } of yield* tx.range({ ...prefixRange(readySpace), limit: WINDOW + running.size })) {
+        const job = yield* findJob(tx, idOfReadyKey(key));
+        if (job === undefined || running.has(job.id) || busyLanes.has(laneOf(job))) continue;
+        if (yield* isFirstOfLane(tx, job)) found.push(job);
+      }
+      return found;
+    });
+  };
+
+  /** The window may be old: the row decides. */
+  const isStillReady = (job: Job): Promise<Job | undefined> =>
+    kv.view(function* (tx): Program<Job | undefined> {
+      if ((yield* tx.get(pausedKey)) !== undefined) return undefined;
+      const now = yield* findJob(tx, job.id);
+      return now?.state === "waiting" && now.notBeforeMs === 0 && (yield* isFirstOfLane(tx, now)) ? now : undefined;
+    });
+
+  const launch = async (candidate: Job): Promise<void> => {
+    const lane = laneOf(candidate);
+    if (running.has(candidate.id) || busyLanes.has(lane)) return;
+    busyLanes.add(lane);
+    const job = await isStillReady(candidate).catch(() => undefined);
+    if (job === undefined || stopping.signal.aborted) {
+      busyLanes.delete(lane);
+      return;
+    }
+    const controller = new AbortController();
+    const onStop = (): void => controller.abort(stopping.signal.reason);
+    stopping.signal.addEventListener("abort", onStop, { once: true });
+    board.begin(job.id);
+    const work = runJob(job, controller.signal).finally(() => {
+      stopping.signal.removeEventListener("abort", onStop);
+      board.end(job.id);
+      busyLanes.delete(lane);
+      running.delete(job.id);
+      activeGauge.set(running.size);
+      wake();
+    });
+    running.set(job.id, { job, controller, work });
+    activeGauge.set(running.size);
+  };
+
+  const runJob = async (job: Job, signal: AbortSignal): Promise<void> => {
+    const ctx = backgroundCtx({ signal, log, requestId: `job-${job.id}` });
+    let outcome: Outcome;
+    try {
+      outcome = await attemptJob(ctx, job);
+    } catch (error) {
+      if (signal.aborted) return;
+      outcome = await afterFailure(job, toGfsError(error, "mover.job"));
+    }
+    try {
+      await settle(job, outcome);
+    } catch (error) {
+      // The row is as it was: the job is tried again, which every kind bears.
+      log.warn("job_not_settled", { job: job.id, error: toGfsError(error).message });
+      await clock.sleep(INITIAL_DELAY_MS, stopping.signal).catch(() => undefined);
+    }
+  };
+
+  const attemptJob = async (ctx: Ctx, job: Job): Promise<Outcome> => {
+    const attempt: Attempt = {
+      deps,
+      config,
+      budget,
+      bucketOf,
+      onBytes(source, target, sizeBytes) {
+        board.add(job.id, sizeBytes);
+        moved.add(sizeBytes, { source, target });
+      },
+      onUpload: async (upload) => await rememberUpload(job.id, upload),
+    };
+    switch (job.kind) {
+      case "replicate":
+      case "repair":
+        return await replicate(ctx, job, attempt);
+      case "remove":
+        return await removeObject(ctx, job, deps);
+      case "relocate":
+        return await relocate(ctx, job, deps);
+      case "verify":
+        return await verifyCopy(ctx, job, attempt);
+    }
+  };
+
+  const rememberUpload = async (id: JobId, upload: NonNullable<Job["upload"]>): Promise<void> => {
+    await kv.transact(function* (tx): Program<void> {
+      const job = yield* findJob(tx, id);
+      if (job !== undefined) yield* writeJob(tx, job, { ...job, upload });
+    });
+  };
+
+  const afterFailure = async (job: Job, failure: GfsError): Promise<Outcome> => {
+    const waits = WAITED_FOR.has(failure.code);
+    if (!waits && job.kind !== "remove" && job.attempts + 1 >= MAX_ATTEMPTS) {
+      const version = (await kv.view((tx) => findByInode(tx, job.inode)))?.version;
+      return giveUp(job, version?.id === job.versionId ? version : undefined, failure.message, deps);
+    }
+    const grown = Math.min(LONGEST_DELAY_MS, INITIAL_DELAY_MS * 2 ** Math.min(job.attempts, 10));
+    return { kind: "later", reason: failure.message, delayMs: Math.max(failure.retryAfterMs ?? 0, grown * (0.5 + random.fraction() / 2)) };
+  };
+
+  const settle = async (job: Job, outcome: Outcome): Promise<void> => {
+    const nowMs = clock.nowMs();
+    const bytesDone = board.bytesOf(job.id);
+    await kv.transact(function* (tx): Program<void> {
+      if (outcome.kind === "later") {
+        const change = { state: "waiting" as const, nowMs, reason: outcome.reason, attempts: job.attempts + 1, notBeforeMs: nowMs + outcome.delayMs, bytesDone };
+        yield* settleJob(tx, job.id, change);
+        return;
+      }
+      // What the sites hold is a fact, whatever became of the job's row meanwhile.
+      if (outcome.record !== undefined) yield* outcome.record(tx);
+      const reason = outcome.kind === "failed" ? outcome.reason : outcome.note;
+      yield* settleJob(tx, job.id, { state: outcome.kind, nowMs, attempts: job.attempts + 1, bytesDone, ...(reason === undefined ? {} : { reason }) });
+    });
+    if (outcome.kind === "later") {
+      finishedTotal.add(1, { status: "retried" });
+      log.info("job_delayed", { job: job.id, kind: job.kind, path: job.path, site: job.site, reason: outcome.reason, attempts: job.attempts + 1 });
+      return;
+    }
+    finishedTotal.add(1, { status: outcome.kind === "done" ? "success" : "failed" });
+    if (outcome.kind === "failed") log.warn("job_failed", { job: job.id, kind: job.kind, path: job.path, site: job.site, reason: outcome.reason });
+    sinceTrim += 1;
+  };
+
+  /** Copies that found the queue full get their jobs once there is room. */
+  const takeUnqueued = async (): Promise<void> => {
+    const nowMs = clock.nowMs();
+    await kv.transact(function* (tx): Program<void> {
+      const room = config.maxQueuedJobs - decodeCount(yield* tx.get(countKey));
+      if (room <= config.maxQueuedJobs / 10) return;
+      for (const { key, value } of yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(500, Math.floor(room)) })) {
+        const { inode, site } = placeOfUnqueuedKey(key);
+        const { path, versionId } = decodeUnqueued(value);
+        tx.delete(key);
+        const version = (yield* findByInode(tx, inode))?.version;
+        const copy = version?.copies.find((each) => each.site === site);
+        if (version?.id !== versionId || copy?.state !== "pending") continue;
+        const spec: JobSpec = { kind: "replicate", path: path as FilePath, inode, versionId, site, key: copy.key, sizeBytes: version.sizeBytes, priority: 10 };
+        yield* enqueueJob(tx, spec, { id: deps.nextJobId(), nowMs, limit: config.maxQueuedJobs });
+      }
+    });
+  };
+
+  const hasUnqueued = async (): Promise<boolean> =>
+    (await kv.view((tx) => tx.range({ ...prefixRange(unqueuedSpace), limit: 1 }))).length > 0;
+
+  const refreshGauges = async (): Promise<void> => {
+    depthGauge.set(await depth());
+    const [oldest] = (await kv.view((tx) => pageJobs(tx, { states: ["waiting", "paused"], limit: 1 }))).jobs;
+    ageGauge.set(oldest === undefined ? 0 : Math.max(0, (clock.nowMs() - oldest.createdMs) / 1_000));
+  };
+
+  /** Due jobs become ready; resolves with when to look again. */
+  const turn = async (): Promise<number> => {
+    const { nextDueMs } = await promote();
+    if (sinceTrim >= TRIM_EVERY) {
+      sinceTrim = 0;
+      await kv.transact((tx) => trimFinished(tx, { keep: FINISHED_KEPT, beforeMs: clock.nowMs() - FINISHED_KEPT_MS, limit: 2 * TRIM_EVERY }));
+    }
+    if (await hasUnqueued()) await takeUnqueued();
+    if (window.length === 0) await loadWindow();
+    while (window.length > 0 && running.size < config.maxConcurrentTransfers) await launch(window.shift() as Job);
+    return nextDueMs === undefined ? IDLE_LOOK_MS : Math.max(1, Math.min(IDLE_LOOK_MS, nextDueMs - clock.nowMs()));
+  };
+
+  const promote = async (): Promise<{ readonly nextDueMs: number | undefined }> => {
+    const nowMs = clock.nowMs();
+    const nextDueMs = await kv.view(findNextDue);
+    return nextDueMs === undefined || nextDueMs > nowMs ? { nextDueMs } : await kv.transact((tx) => promoteDue(tx, nowMs));
+  };
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    let gaugesAtMs = 0;
+    while (!signal.aborted && !draining) {
+      woken = false;
+      let waitMs = IDLE_LOOK_MS;
+      try {
+        waitMs = await turn();
+        if (clock.monotonicMs() - gaugesAtMs > GAUGES_EVERY_MS) {
+          gaugesAtMs = clock.monotonicMs();
+          await refreshGauges();
+        }
+      } catch (error) {
+        if (!signal.aborted) log.warn("mover_turn_failed", { error: toGfsError(error).message });
+        waitMs = INITIAL_DELAY_MS;
+      }
+      if (woken && running.size < config.maxConcurrentTransfers) continue;
+      await pauseUntilWoken(waitMs, signal);
+    }
+  };
+
+  const pauseUntilWoken = async (waitMs: number, signal: AbortSignal): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      const cancel = clock.timer(waitMs, resolve);
+      const finish = (): void => {
+        cancel();
+        resolve();
+      };
+      wakeUp = finish;
+      if (signal.aborted || (woken && running.size < config.maxConcurrentTransfers)) finish();
+    });
+    wakeUp = undefined;
+  };
+
+  const depth = async (): Promise<number> => decodeCount(await kv.view((tx) => tx.get(countKey)));
+
+  const change = async (id: JobId, state: "paused" | "waiting" | "canceled"): Promise<JobProgress> => {
+    const job = await kv.transact((tx) => setJobState(tx, id, state, clock.nowMs()));
+    const under = running.get(id);
+    if (under !== undefined && state !== "waiting") {
+      under.controller.abort(new GfsError("Canceled", `The job was ${state}.`));
+      await under.work;
+    }
+    if (state === "canceled") await forgetUpload(job);
+    wake();
+    return board.describe(job);
+  };
+
+  const forgetUpload = async (job: Job): Promise<void> => {
+    const site = deps.sites.find(job.site);
+    if (job.upload === undefined || site === undefined) return;
+    const ctx = backgroundCtx({ log, requestId: `job-${job.id}` });
+    await site.store.abortMultipart(ctx, { key: job.key, uploadId: job.upload.uploadId }).catch((error: unknown) => {
+      log.info("upload_left_to_the_sweep", { job: job.id, site: job.site, error: toGfsError(error).message });
+    });
+  };
+
+  const stop = async (): Promise<void> => {
+    stopping.abort(new GfsError("Canceled", "The mover stops."));
+    wake();
+    await loop;
+    await Promise.allSettled([...running.values()].map(({ work }) => work));
+    window = [];
+  };
+
+  return {
+    async start() {
+      stopping = new AbortController();
+      draining = false;
+      loop = run(stopping.signal);
+    },
+    async drain() {
+      draining = true;
+      wake();
+      await loop;
+      const all = Promise.allSettled([...running.values()].map(({ work }) => work));
+      const timeout = new AbortController();
+      await Promise.race([all, clock.sleep(DRAIN_MS, timeout.signal).catch(() => undefined)]);
+      timeout.abort();
+      await stop();
+    },
+    stop,
+    wake,
+    depth,
+    async jobsOf(path) {
+      return (await kv.view((tx) => jobsOfPath(tx, path, 100))).map((job) => board.describe(job));
+    },
+    async list({ state, after, limit }) {
+      const states = state === undefined ? undefined : state === "running" ? (["waiting"] as const) : ([state] as const);
+      const page = await kv.view((tx) =>
+        pageJobs(tx, { limit, ...(states === undefined ? {} : { states }), ...(after === undefined ? {} : { after: after as JobId }) }),
+      );
+      const described = page.jobs.map((job) => board.describe(job));
+      const jobs = state === undefined ? described : described.filter((job) => job.state === state);
+      return { jobs, ...(page.next === undefined ? {} : { continuation: page.next }) };
+    },
+    get: async (id) => board.describe(await kv.view((tx) => getJob(tx, id))),
+    pause: async (id) => await change(id, "paused"),
+    resume: async (id) => await change(id, "waiting"),
+    cancel: async (id) => await change(id, "canceled"),
+    async pauseAll(paused) {
+      await kv.transact(function* (tx): Program<void> {
+        if (paused) tx.put(pausedKey, Buffer.from("1"));
+        else tx.delete(pausedKey);
+      });
+      if (paused) {
+        window = [];
+        const under = [...running.values()];
+        for (const { controller } of under) controller.abort(new GfsError("Canceled", "All jobs were paused."));
+        await Promise.allSettled(under.map(({ work }) => work));
+      }
+      wake();
+    },
+    async enqueue(spec) {
+      const id = deps.nextJobId();
+      await kv.transact((tx) => enqueueJob(tx, spec, { id, nowMs: clock.nowMs(), limit: Number.MAX_SAFE_INTEGER }));
+      wake();
+      return board.describe(await kv.view((tx) => getJob(tx, id)));
+    },
+  };
+}
+
+const IDLE_LOOK_MS = 5_000;
+const GAUGES_EVERY_MS = 1_000;
