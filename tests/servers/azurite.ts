@@ -26,7 +26,7 @@ export async function startAzurite(): Promise<AzureServer | undefined> {
       account: `test${randomBytes(4).toString("hex")}`,
       accountKey: randomBytes(64).toString("base64"),
     }),
-    command: (address, directory) => ({
+    command: (address) => ({
       command: "/usr/bin/env",
       args: [
         `AZURITE_ACCOUNTS=${address.account}:${address.accountKey}`,
@@ -36,8 +36,6 @@ export async function startAzurite(): Promise<AzureServer | undefined> {
         "127.0.0.1",
         "--blobPort",
         String(address.port),
-        "--location",
-        directory,
         "--inMemoryPersistence",
         "--skipApiVersionCheck",
         "--silent",

@@ -5,6 +5,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { PartBody } from "../../store.ts";
+import { allowManyListeners } from "../shared-signal.ts";
 import { resolveEndpoint, type S3Endpoint, type S3StoreConfig } from "./config.ts";
 import { type CredentialSource, credentialSource } from "./credentials.ts";
 import { failureFrom, fromTransport, type S3Failure, toError } from "./failures.ts";
@@ -158,7 +159,7 @@ export class S3Client {
         path: query === "" ? path : `${path}?${query}`,
         headers,
         body: body === undefined ? null : streamed ? Readable.from(body.open(), { objectMode: false }) : body,
-        signal: ctx.signal,
+        signal: allowManyListeners(ctx.signal),
         headersTimeout: answerTimeoutMs + sizeBytes / SLOWEST_BYTES_PER_MS,
         bodyTimeout: request.slow === true ? SLOW_ANSWER_TIMEOUT_MS : IDLE_BODY_TIMEOUT_MS,
       });

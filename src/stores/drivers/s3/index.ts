@@ -1,6 +1,6 @@
 /** Any S3-compatible endpoint: AWS, on-prem, and GCS by its HMAC keys. */
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
-import type { Random } from "../../../core/ports/random.ts";
+import { type Random, systemRandom } from "../../../core/ports/random.ts";
 import type { Store } from "../../store.ts";
 import { S3Client } from "./client.ts";
 import { checkSizes, type S3StoreConfig } from "./config.ts";
@@ -17,5 +17,5 @@ export interface S3StoreDeps {
 export function createS3Store(config: S3StoreConfig, deps: S3StoreDeps = {}): Store {
   checkSizes(config);
   const clock = deps.clock ?? systemClock;
-  return new S3Store(new S3Client(config, { clock }), config, clock);
+  return new S3Store(new S3Client(config, { clock }), config, { clock, random: deps.random ?? systemRandom });
 }

@@ -8,7 +8,7 @@ import { MAX_PARTS } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
 import { metadataHeaders } from "./metadata.ts";
 import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./objects.ts";
-import { sha256Hex } from "./payload-hash.ts";
+import { sha256Hex } from "../payload-hash.ts";
 import { childrenNamed, childText, escapeXml, parseXml } from "./xml.ts";
 
 export interface FullUpload extends MultipartUpload {

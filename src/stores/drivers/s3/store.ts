@@ -3,6 +3,7 @@ import { Semaphore } from "../../../core/async/semaphore.ts";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
+import type { Random } from "../../../core/ports/random.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
   DeleteOutcome,
@@ -24,6 +25,7 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
+import { type PartLimits, PartedWrite } from "../parted-write.ts";
 import type { S3Client } from "./client.ts";
 import {
   MAX_OBJECT_BYTES,
@@ -39,7 +41,7 @@ import { BulkDelete, deleteObject } from "./deleting.ts";
 import { listObjects, openUploads } from "./listing.ts";
 import { abortUpload, completeUpload, createUpload, listParts, uploadPart } from "./multipart.ts";
 import { getObject, headObject } from "./objects.ts";
-import { S3StagedWrite } from "./staged.ts";
+import { S3StageTarget } from "./staged.ts";
 
 const CAPABILITIES: StoreCapabilities = {
   conditionalWrites: true,
@@ -54,6 +56,7 @@ const CAPABILITIES: StoreCapabilities = {
 };
 
 const DEFAULT_PART_BYTES = 8 * MIB;
+const DEFAULT_PARALLEL_PARTS = 4;
 const DEFAULT_UPLOAD_BUFFER_BYTES = 128 * MIB;
 
 export class S3Store implements Store {
@@ -62,16 +65,22 @@ export class S3Store implements Store {
   readonly #client: S3Client;
   readonly #clock: Clock;
   readonly #prefix: string;
-  readonly #config: S3StoreConfig;
-  readonly #budget: Semaphore;
+  readonly #limits: PartLimits;
   readonly #bulkDelete: BulkDelete;
 
-  constructor(client: S3Client, config: S3StoreConfig, clock: Clock) {
+  constructor(client: S3Client, config: S3StoreConfig, deps: { readonly clock: Clock; readonly random: Random }) {
     this.#client = client;
-    this.#clock = clock;
-    this.#config = config;
+    this.#clock = deps.clock;
     this.#prefix = normalisePrefix(config.prefix);
-    this.#budget = new Semaphore(config.uploadBufferBytes ?? DEFAULT_UPLOAD_BUFFER_BYTES);
+    this.#limits = {
+      budget: new Semaphore(config.uploadBufferBytes ?? DEFAULT_UPLOAD_BUFFER_BYTES),
+      partSizeBytes: config.partSizeBytes ?? DEFAULT_PART_BYTES,
+      parallelParts: config.parallelParts ?? DEFAULT_PARALLEL_PARTS,
+      maxPartBytes: MAX_PART_BYTES,
+      maxParts: MAX_PARTS,
+      maxObjectBytes: MAX_OBJECT_BYTES,
+      ...deps,
+    };
     this.#bulkDelete = new BulkDelete(client, this.#prefix);
   }
 
@@ -84,15 +93,7 @@ export class S3Store implements Store {
   }
 
   async stage(ctx: Ctx, key: string, options: StageOptions = {}): Promise<StagedWrite> {
-    const parts = {
-      client: this.#client,
-      budget: this.#budget,
-      partSizeBytes: this.#config.partSizeBytes ?? DEFAULT_PART_BYTES,
-      parallelParts: this.#config.parallelParts ?? 4,
-    };
-    if ((options.sizeBytes ?? 0) > MAX_OBJECT_BYTES)
-      throw new GfsError("TooLarge", "S3 keeps objects of up to 5 TiB.", { op: "s3.stage" });
-    return new S3StagedWrite(ctx, this.#keys(key), parts, options);
+    return new PartedWrite(ctx, new S3StageTarget(this.#client, this.#keys(key)), this.#limits, options);
   }
 
   async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
