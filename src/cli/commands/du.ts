@@ -1,0 +1,32 @@
+import { formatSize } from "../../core/units.ts";
+import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { keyOf } from "../location.ts";
+import { renderTable } from "../table.ts";
+
+export async function du(context: CliContext, path: string, options: { readonly bytes?: boolean }): Outcome {
+  return withClient(context, async (client) => {
+    const usage = await client.usage(keyOf(path), { signal: context.signal });
+    if (context.json) {
+      await printJson(context, usage);
+      return undefined;
+    }
+    const shown = (bytes: number): string => (options.bytes === true ? String(bytes) : formatSize(bytes));
+    const rows = [
+      ...Object.entries(usage.bySite).map(([site, used]) => ({ site, ...used })),
+      { site: "(files)", objects: usage.objects, bytes: usage.bytes },
+    ];
+    await print(
+      context,
+      renderTable<(typeof rows)[number]>(
+        context.terminal,
+        [
+          { title: "SITE", value: ({ site }) => site },
+          { title: "OBJECTS", value: ({ objects }) => String(objects), align: "right" },
+          { title: "SIZE", value: ({ bytes }) => shown(bytes), align: "right" },
+        ],
+        rows,
+      ),
+    );
+    return undefined;
+  });
+}

@@ -1,0 +1,31 @@
+import { formatDuration } from "../../core/units.ts";
+import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { renderFacts } from "../table.ts";
+
+export async function info(context: CliContext): Outcome {
+  return withClient(context, async (client) => {
+    const info = await client.info({ signal: context.signal });
+    if (context.json) {
+      await printJson(context, info);
+      return undefined;
+    }
+    const roles = Object.entries(info.sitesByRole).map(([role, count]) => `${count} ${role}`);
+    const { healthy, unhealthy, lastCheckedAt } = info.health;
+    const checked = lastCheckedAt === undefined ? "" : `, checked at ${lastCheckedAt.toISOString()}`;
+    await print(
+      context,
+      renderFacts([
+        ["Version", info.version],
+        ["Cluster", info.clusterName],
+        ["Uptime", formatDuration(Math.round(info.uptimeSeconds) * 1_000)],
+        ["Sites", roles.length === 0 ? String(info.sites) : `${info.sites} (${roles.join(", ")})`],
+        ["Health", `${healthy} healthy, ${unhealthy} unhealthy${checked}`],
+        ["Queue depth", String(info.replicationQueueDepth)],
+        ["Leader", info.isLeader ? "yes" : "no"],
+        ["Catalog", info.engine],
+        ["Entries", info.entries === undefined ? undefined : String(info.entries)],
+      ]),
+    );
+    return undefined;
+  });
+}

@@ -1,0 +1,44 @@
+import { forEachBounded } from "../../core/async/for-each.ts";
+import { EXIT } from "../../core/errors.ts";
+import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
+import { keyOf } from "../location.ts";
+import { createProgress } from "../progress.ts";
+
+const CONCURRENCY = 8;
+
+export async function rm(
+  context: CliContext,
+  keys: readonly string[],
+  options: { readonly recursive?: boolean },
+): Outcome {
+  return withClient(context, async (client) => {
+    const { signal } = context;
+    const pending = new Set<string>();
+    let deleted = 0;
+    const progress = createProgress(context, { label: "Deleting", unit: "items" });
+    const remove = async (key: string): Promise<void> => {
+      const { pendingSites } = await client.delete(key, { signal });
+      for (const site of pendingSites) pending.add(site);
+      deleted += 1;
+      progress.advance(1);
+    };
+    try {
+      for (const key of keys.map(keyOf)) {
+        if (options.recursive !== true) {
+          await remove(key);
+          continue;
+        }
+        const prefix = key === "" || key.endsWith("/") ? key : `${key}/`;
+        await forEachBounded(client.list({ prefix, signal }), CONCURRENCY, ({ key }) => remove(key));
+        if (!key.endsWith("/") && key !== "") await remove(key);
+      }
+    } finally {
+      progress.end();
+    }
+    if (context.json) await printJson(context, { deleted, pendingSites: [...pending] });
+    else note(context, `Deleted ${deleted} ${deleted === 1 ? "object" : "objects"}.`);
+    if (pending.size === 0) return undefined;
+    if (!context.json) note(context, `Copies will be deleted later at: ${[...pending].join(", ")}.`);
+    return EXIT.partial;
+  });
+}

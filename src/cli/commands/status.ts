@@ -1,0 +1,20 @@
+import { EXIT } from "../../core/errors.ts";
+import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { renderTable } from "../table.ts";
+import { paint } from "../terminal.ts";
+import { siteColumns } from "./site-list.ts";
+
+export async function status(context: CliContext): Outcome {
+  const { signal, terminal } = context;
+  return withClient(context, async (client) => {
+    const health = await client.health({ signal });
+    const sites = await client.sites.list({ signal });
+    if (context.json) await printJson(context, { ...health, sites });
+    else {
+      const title = health.healthy ? paint(terminal, "green", "HEALTHY") : paint(terminal, "red", "DEGRADED");
+      const problems = health.problems.map(({ site, error }) => `  ${site}: ${error}\n`).join("");
+      await print(context, `${title}\n${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`);
+    }
+    return health.healthy ? undefined : EXIT.failure;
+  });
+}

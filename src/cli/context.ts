@@ -1,0 +1,91 @@
+import type { Client } from "@globalfs/client";
+import type { Terminal } from "./terminal.ts";
+import { writeTo } from "./terminal.ts";
+
+export interface GlobalOptions {
+  readonly coordinatorAddr?: string;
+  readonly apiKey?: string;
+  readonly json?: boolean;
+}
+
+/** What every command is given. */
+export interface CliContext {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  /** Aborts when the person presses Ctrl-C or the process is told to end. */
+  readonly signal: AbortSignal;
+  readonly endpoint: string;
+  readonly apiKey: string | undefined;
+}
+
+/** Exit code; undefined is success. */
+export type Outcome = Promise<number | undefined>;
+
+export function createContext(terminal: Terminal, options: GlobalOptions, signal: AbortSignal): CliContext {
+  const { GLOBALFS_COORDINATOR: fromEnvironment, GLOBALFS_API_KEY: keyFromEnvironment } = terminal.env;
+  return {
+    terminal,
+    json: options.json === true,
+    signal,
+    endpoint: endpointOf(options.coordinatorAddr ?? nonEmpty(fromEnvironment) ?? "http://localhost:8090"),
+    apiKey: options.apiKey ?? nonEmpty(keyFromEnvironment),
+  };
+}
+
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === "" ? undefined : value;
+}
+
+/** `localhost:8090` and `:8090` are as good as `http://localhost:8090`. */
+function endpointOf(address: string): string {
+  if (address.includes("://")) return address;
+  return `http://${address.startsWith(":") ? `localhost${address}` : address}`;
+}
+
+/** Talks to the coordinator. The client is loaded only now, so that help and completion stay quick. */
+export async function withClient<T>(context: CliContext, work: (client: Client) => Promise<T>): Promise<T> {
+  const { createClient } = await import("@globalfs/client");
+  const { endpoint, apiKey } = context;
+  const client = createClient({ endpoint, userAgent: "globalfs-cli", ...(apiKey === undefined ? {} : { apiKey }) });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+export async function print(context: CliContext, text: string): Promise<void> {
+  await writeTo(context.terminal.stdout, text);
+}
+
+/** For people, beside the output. */
+export function note(context: CliContext, text: string): void {
+  context.terminal.stderr.write(`${text}\n`);
+}
+
+export async function printJson(context: CliContext, value: unknown): Promise<void> {
+  await print(context, `${JSON.stringify(jsonForm(value), undefined, 2)}\n`);
+}
+
+/** The names of the REST API: snake_case, times as ISO text. */
+export function jsonForm(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return value.map(jsonForm);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [
+      name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      jsonForm(inner),
+    ]),
+  );
+}
+
+/** A JSON array, written item by item, so that a listing of any length fits. */
+export async function printJsonItems(context: CliContext, items: AsyncIterable<unknown>): Promise<void> {
+  let first = true;
+  for await (const item of items) {
+    await print(context, `${first ? "[\n  " : ",\n  "}${JSON.stringify(jsonForm(item))}`);
+    first = false;
+  }
+  await print(context, first ? "[]\n" : "\n]\n");
+}

@@ -1,0 +1,81 @@
+import { ERROR_CODES, EXIT, isAbort, isGfsError } from "../core/errors.ts";
+import { BrokenPipe } from "./terminal.ts";
+
+/** What is said of an error, and the exit code. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** What to do about it, when the message does not say. */
+  readonly hint?: string;
+  readonly requestId?: string;
+  readonly exit: number;
+}
+
+/** A command line that makes no sense. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
+
+/** As shells report a process that SIGPIPE ended. */
+const EXIT_BROKEN_PIPE = 141;
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof BrokenPipe) return { code: "BrokenPipe", message: "", exit: EXIT_BROKEN_PIPE };
+  if (error instanceof UsageError) return { code: "Usage", message: error.message, exit: EXIT.usage };
+  if (isGfsError(error)) return { code: error.code, message: error.message, exit: error.meaning.exit };
+  if (isClientError(error)) return failureOfClient(error);
+  if (isAbort(error)) return { code: "Canceled", message: "Stopped.", exit: EXIT.interrupted };
+  const { code, path, message } = error as { code?: unknown; path?: unknown; message?: unknown };
+  if (typeof code === "string" && typeof path === "string") return failureOfFile(code, path);
+  return { code: "Internal", message: `Unexpected failure: ${String(message ?? error)}`, exit: EXIT.failure };
+}
+
+interface ClientError {
+  readonly code: string;
+  readonly message: string;
+  readonly requestId?: string;
+}
+
+/** By name and not by class: the client is loaded only by commands that need it. */
+function isClientError(error: unknown): error is ClientError {
+  return error instanceof Error && error.name === "GlobalFsError";
+}
+
+function failureOfClient({ code, message, requestId }: ClientError): Failure {
+  const known = Object.hasOwn(ERROR_CODES, code) ? ERROR_CODES[code as keyof typeof ERROR_CODES].exit : undefined;
+  const other = code === "Unreachable" || code === "BrokenStream" ? EXIT.unavailable : EXIT.failure;
+  const hint = hintOf(code);
+  return {
+    code,
+    message,
+    exit: known ?? (code === "Partial" ? EXIT.partial : other),
+    ...(hint === undefined ? {} : { hint }),
+    ...(requestId === undefined ? {} : { requestId }),
+  };
+}
+
+function hintOf(code: string): string | undefined {
+  if (code === "Unreachable") {
+    return "Is it running? Start it with `globalfs up`, or name another one with --coordinator-addr or GLOBALFS_COORDINATOR.";
+  }
+  if (code === "Unauthenticated") return "Give the API key with --api-key or GLOBALFS_API_KEY.";
+  return undefined;
+}
+
+const FILE_SENTENCES: Readonly<Record<string, readonly [string, number]>> = {
+  ENOENT: ["there is no such file or directory", EXIT.notFound],
+  EACCES: ["you may not touch it", EXIT.denied],
+  EPERM: ["you may not touch it", EXIT.denied],
+  EEXIST: ["it exists already", EXIT.conflict],
+  EISDIR: ["it is a directory", EXIT.usage],
+  ENOTDIR: ["a part of the path is no directory", EXIT.usage],
+  ENOSPC: ["the disk is full", EXIT.failure],
+};
+
+function failureOfFile(code: string, path: string): Failure {
+  const [sentence, exit] = FILE_SENTENCES[code] ?? [`the disk answered ${code}`, EXIT.failure];
+  return { code, message: `${path}: ${sentence}.`, exit };
+}

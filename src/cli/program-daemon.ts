@@ -1,0 +1,93 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { type Action, examples } from "./action.ts";
+import type { GlobalOptions } from "./context.ts";
+
+export function addDaemonCommands(program: Command, action: Action): void {
+  program
+    .command("up")
+    .description("start everything on this machine: a coordinator with two local-disk sites")
+    .option("--data-dir <directory>", "where the catalog and both sites are kept", ".globalfs")
+    .option("--listen <addr>", "address to listen on", ":8090")
+    .addHelpText("after", examples("globalfs up", "globalfs up --data-dir /tmp/try --listen 127.0.0.1:9000"))
+    .action(
+      action(async (context, options: GlobalOptions & { readonly dataDir: string; readonly listen: string }) =>
+        (await import("./commands/up.ts")).up(context, options),
+      ),
+    );
+
+  const coordinator = program.command("coordinator").description("the daemon");
+  coordinator
+    .command("start")
+    .description("run a coordinator in the foreground, until SIGTERM or Ctrl-C")
+    .requiredOption("--config <file>", "configuration file")
+    .addHelpText(
+      "after",
+      examples("globalfs coordinator start --config config.yaml", "globalfs-coordinator --config config.yaml"),
+    )
+    .action(
+      action(async (context, options: GlobalOptions & { readonly config: string }) =>
+        (await import("./commands/coordinator-start.ts")).coordinatorStart(context, options),
+      ),
+    );
+
+  const config = program.command("config").description("configuration files");
+  config
+    .command("init")
+    .description("write a starter configuration to a file or stdout")
+    .option("--output <file>", "file to write; stdout when absent")
+    .option("--force", "replace the file when it exists")
+    .addHelpText("after", examples("globalfs config init --output config.yaml"))
+    .action(
+      action(async (context, options: GlobalOptions & { readonly output?: string; readonly force?: boolean }) =>
+        (await import("./commands/config-init.ts")).configInit(context, options),
+      ),
+    );
+  config
+    .command("validate")
+    .description("check a configuration file and say all that is wrong with it")
+    .argument("<file>", "configuration file")
+    .addHelpText("after", examples("globalfs config validate config.yaml"))
+    .action(
+      action(async (context, _options, [file]) =>
+        (await import("./commands/config-validate.ts")).configValidate(context, file as string),
+      ),
+    );
+  config
+    .command("show")
+    .description("print the configuration that holds: file, environment and defaults; secrets are left out")
+    .argument("<file>", "configuration file")
+    .addHelpText("after", examples("globalfs config show config.yaml", "globalfs config show config.yaml --json"))
+    .action(
+      action(async (context, _options, [file]) =>
+        (await import("./commands/config-show.ts")).configShow(context, file as string),
+      ),
+    );
+
+  program
+    .command("version")
+    .description("print the version")
+    .addHelpText("after", examples("globalfs version"))
+    .action(action(async (context) => (await import("./commands/version.ts")).version(context)));
+
+  program
+    .command("completion")
+    .description("print a completion script for a shell")
+    .argument("<shell>", "bash, zsh, fish or powershell", shellName)
+    .addHelpText(
+      "after",
+      examples(
+        "source <(globalfs completion bash)",
+        "globalfs completion fish > ~/.config/fish/completions/globalfs.fish",
+      ),
+    )
+    .action(
+      action(async (context, _options, [shell]) =>
+        (await import("./commands/completion.ts")).completion(context, shell as string),
+      ),
+    );
+}
+
+function shellName(text: string): string {
+  if (["bash", "zsh", "fish", "powershell"].includes(text)) return text;
+  throw new InvalidArgumentError("Known shells are bash, zsh, fish and powershell.");
+}
