@@ -1,0 +1,157 @@
+import { posix } from "node:path";
+import { describe, expect, test } from "vitest";
+import { filesBelow, importsOf } from "./tree.ts";
+
+/** The house plan: a room imports from lower levels and from itself. */
+const LEVELS: Readonly<Record<string, number>> = {
+  core: 0,
+  kv: 1,
+  stores: 1,
+  telemetry: 1,
+  security: 1,
+  namespace: 2,
+  cache: 2,
+  chunks: 2,
+  placement: 3,
+  mover: 3,
+  coordinator: 4,
+  "gateways/rest": 5,
+  "gateways/s3": 5,
+  "gateways/grpc": 5,
+  mount: 5,
+  node: 5,
+  nearcache: 5,
+  burst: 5,
+  cli: 6,
+};
+
+/** Contracts that other rooms may name as types without going through the door, which would load code. */
+const CONTRACTS: ReadonlySet<string> = new Set([
+  "src/kv/kv.ts",
+  "src/stores/store.ts",
+  "src/stores/site.ts",
+  "src/namespace/types.ts",
+  "src/mover/types.ts",
+  "src/placement/types.ts",
+  "src/coordinator/service.ts",
+]);
+
+function roomOf(path: string): string {
+  const [, first = "", second = ""] = path.split("/");
+  return first === "gateways" ? `gateways/${second}` : first;
+}
+
+interface Edge {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+const sources = filesBelow(["src"], [".ts"]);
+const production = sources.filter(({ path }) => !path.endsWith(".test.ts") && !path.includes("/testing/"));
+const edges: Edge[] = production.flatMap(({ path, text }) =>
+  importsOf(text)
+    .filter(({ specifier }) => specifier.startsWith("."))
+    .map(({ specifier, typeOnly }) => ({
+      from: path,
+      to: posix.normalize(posix.join(posix.dirname(path), specifier)),
+      typeOnly,
+    })),
+);
+const crossing = edges.filter(({ from, to }) => roomOf(from) !== roomOf(to));
+
+describe("the rooms of src", () => {
+  test("are all in the level table", () => {
+    expect(sources.length).toBeGreaterThan(50);
+    expect(edges.length).toBeGreaterThan(100);
+    const strangers = sources.map(({ path }) => roomOf(path)).filter((room) => !Object.hasOwn(LEVELS, room));
+    expect([...new Set(strangers)]).toEqual([]);
+  });
+
+  test("import only from lower levels", () => {
+    const wrong = crossing.filter(
+      ({ from, to }) => (LEVELS[roomOf(to)] ?? Number.POSITIVE_INFINITY) >= (LEVELS[roomOf(from)] as number),
+    );
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+  });
+
+  test("are entered through their doors", () => {
+    const wrong = crossing.filter(({ from, to, typeOnly }) => {
+      if (roomOf(to) === "core" || to === `src/${roomOf(to)}/index.ts`) return false;
+      if (typeOnly && CONTRACTS.has(to)) return false;
+      // Compositions name the concrete parts, and load them one by one.
+      return !(from.startsWith("src/cli/daemons/") && /^src\/(stores\/drivers|kv\/engines)\//.test(to));
+    });
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+  });
+
+  test("name concrete drivers and engines only in their own room and in compositions", () => {
+    const concrete = /^src\/(stores\/drivers|kv\/engines)\//;
+    const wrong = crossing.filter(({ from, to }) => concrete.test(to) && !from.startsWith("src/cli/"));
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+  });
+
+  test("do not import themselves in circles at run time", () => {
+    const next = new Map<string, string[]>();
+    for (const { from, to, typeOnly } of edges) if (!typeOnly) next.set(from, [...(next.get(from) ?? []), to]);
+    const settled = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(" > "));
+      if (trail.includes(path) || settled.has(path)) return;
+      for (const to of next.get(path) ?? []) visit(to, [...trail, path]);
+      settled.add(path);
+    };
+    for (const path of next.keys()) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+});
+
+describe("the packages", () => {
+  test("stand alone: they import nothing of src", () => {
+    const files = filesBelow(["packages"], [".ts"]);
+    expect(files.length).toBeGreaterThan(5);
+    const wrong = files.flatMap(({ path, text }) =>
+      importsOf(text)
+        .filter(({ specifier }) => specifier.startsWith("."))
+        .map(({ specifier }) => posix.normalize(posix.join(posix.dirname(path), specifier)))
+        .filter((to) => !to.startsWith(path.split("/").slice(0, 2).join("/")))
+        .map((to) => `${path} imports ${to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("are used by the command line only", () => {
+    const wrong = production.filter(
+      ({ path, text }) =>
+        !path.startsWith("src/cli/") &&
+        importsOf(text).some(({ specifier }) => specifier.startsWith("@globalfs/client")),
+    );
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+test("the scanner sees every kind of import", () => {
+  const text = `
+import a from "./a.ts";
+import {
+  b,
+} from './b.ts';
+import type { C } from "./c.ts";
+export * from "./d.ts";
+export type { E } from "./e.ts";
+import "./f.ts";
+const g = await import("./g.ts");
+// import h from "./h.ts";
+/* import i from "./i.ts"; */
+`;
+  expect(importsOf(text).map(({ specifier, typeOnly }) => `${specifier}${typeOnly ? " type" : ""}`)).toEqual([
+    "./a.ts",
+    "./b.ts",
+    "./c.ts type",
+    "./d.ts",
+    "./e.ts type",
+    "./f.ts",
+    "./g.ts",
+  ]);
+});
