@@ -1,0 +1,158 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { GfsError } from "../../core/errors.ts";
+import type { CoordinatorService } from "../../coordinator/index.ts";
+import { describeError, errorHeaders, sendError } from "./errors.ts";
+import { keyFromUrl } from "./object-key.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Door, RequestScope } from "./request-scope.ts";
+import { type Call, type Route, ROUTES } from "./routes.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    scope: RequestScope;
+  }
+}
+
+export interface JsonRoutesDeps {
+  readonly service: CoordinatorService;
+  readonly door: Door;
+  readonly version: string;
+  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+const OPEN = new Set(["/healthz", "/readyz"]);
+
+export function addJsonRoutes(app: FastifyInstance, { service, door, version, renderMetrics }: JsonRoutesDeps): void {
+  const methodsOf = new Map<string, Set<string>>();
+  app.addHook("onRequest", async (request, reply) => {
+    const url = request.routeOptions.url ?? "unknown";
+    request.scope = door.begin(request.raw, reply.raw, routeName(url));
+    reply.header("X-Request-ID", request.scope.ctx.requestId);
+    door.admit(request.scope, { open: OPEN.has(url) });
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    const { failure, body } = describeError(translate(error), request.scope.ctx.requestId, request.scope.ctx.log);
+    return await reply.code(failure.meaning.http).headers(errorHeaders(failure)).send(body);
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const path = request.url.split("?")[0] as string;
+    const allowed = allowedMethods(methodsOf, path);
+    if (allowed.length > 0) {
+      reply.header("Allow", allowed.join(", "));
+      throw new GfsError("MethodNotAllowed", `${path.slice(0, 200)} knows ${allowed.join(", ")}.`);
+    }
+    throw new GfsError("NotFound", `There is nothing at ${path.slice(0, 200)}; /api/v1/openapi.json describes what there is.`);
+  });
+
+  for (const route of ROUTES) {
+    const pattern = route.path.replace("{key...}", "*").replaceAll(/\{(\w+)\}/g, ":$1");
+    methodsOf.set(pattern, (methodsOf.get(pattern) ?? new Set()).add(route.method));
+    app.route({ method: route.method, url: pattern, handler: async (request, reply) => await serve(route, request, reply) });
+  }
+  const get = (url: string, handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>): void => {
+    methodsOf.set(url, new Set(["GET"]));
+    app.get(url, handler);
+  };
+  get("/healthz", async (request, reply) => {
+    const { healthy, problems } = await service.health(request.scope.ctx);
+    reply.type("text/plain");
+    if (healthy) return "OK";
+    return await reply.code(503).send(`DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`);
+  });
+  get("/readyz", async (_request, reply) => await reply.code(service.ready ? 200 : 503).type("text/plain").send(service.ready ? "OK" : "STARTING"));
+  get("/metrics", async (_request, reply) => {
+    const { contentType, body } = await renderMetrics();
+    return await reply.type(contentType).send(body);
+  });
+  get("/api/v1/openapi.json", async () => openApiDocument(version));
+
+  async function serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const call: Call = {
+      ctx: request.scope.ctx,
+      params: paramsOf(route, request),
+      query: check(route.query, request.query, "The query"),
+      body: check(route.body, request.body ?? (route.stream === undefined ? request.body : {}), "The body"),
+    };
+    if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
+    const answer = await (route.run as NonNullable<Route["run"]>)(service, call);
+    reply.code(answer.status).headers({ ...answer.headers });
+    return answer.body === undefined ? await reply.send() : await reply.type("application/json").send(JSON.stringify(answer.body));
+  }
+}
+
+function allowedMethods(methodsOf: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {
+  for (const [pattern, methods] of methodsOf) {
+    const expression = `^${pattern.replaceAll(/[.]/g, "\\.").replaceAll(/:\w+/g, "[^/]+").replace("*", ".*")}$`;
+    if (new RegExp(expression).test(path)) return [...methods];
+  }
+  return [];
+}
+
+function routeName(url: string): string {
+  if (url === "/healthz" || url === "/readyz") return "health";
+  return url.replace("/api/v1/", "").split("/")[0]?.replace("/", "") || "unknown";
+}
+
+/** A key comes from the raw address, as on the object path; other parameters are names that the router has decoded. */
+function paramsOf(route: Route, request: FastifyRequest): Record<string, string> {
+  const mark = route.path.indexOf("{key...}");
+  if (mark === -1) return { ...(request.params as Record<string, string>) };
+  return { key: keyFromUrl(request.raw.url ?? "", route.path.slice(0, mark)).key };
+}
+
+function check(schema: z.ZodType | undefined, value: unknown, what: string): unknown {
+  if (schema === undefined) return undefined;
+  const result = schema.safeParse(value ?? {});
+  if (result.success) return result.data;
+  throw new GfsError("InvalidArgument", `${what} does not fit: ${describeIssue(result.error.issues[0] as z.core.$ZodIssue)}.`);
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const at = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") return `unknown field ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(", ")}`;
+  if (issue.code === "invalid_union") {
+    const inner = issue.errors.map((issues) => issues[0]).find((each) => each !== undefined);
+    return inner === undefined ? "it has none of the shapes it may have" : describeIssue(inner);
+  }
+  return `${at === "" ? "it" : at}: ${issue.message}`;
+}
+
+function translate(error: unknown): unknown {
+  const { code, statusCode, message } = error as { code?: string; statusCode?: number; message?: string };
+  if (typeof code !== "string" || !code.startsWith("FST_")) return error;
+  switch (code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new GfsError("TooLarge", "The body is larger than this route takes.");
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new GfsError("InvalidArgument", "Send JSON, with Content-Type: application/json.");
+    case "FST_ERR_BAD_URL":
+      return new GfsError("InvalidArgument", "The address is not percent-encoded UTF-8.");
+    default:
+      return statusCode !== undefined && statusCode < 500 ? new GfsError("InvalidArgument", `The request cannot be read: ${message ?? code}.`) : error;
+  }
+}
+
+async function streamLines(lines: AsyncIterable<unknown>, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { ctx } = request.scope;
+  const iterator = lines[Symbol.asyncIterator]();
+  // The first line comes before the status, so that a request that cannot begin gets an error of its own.
+  let next = await iterator.next();
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { "Content-Type": "application/x-ndjson", "X-Request-ID": ctx.requestId, "Cache-Control": "no-store" });
+  try {
+    for (; next.done !== true; next = await iterator.next()) {
+      if (ctx.signal.aborted) break;
+      raw.write(`${JSON.stringify(next.value)}\n`);
+    }
+    raw.end();
+  } catch (error) {
+    const { failure, body } = describeError(error, ctx.requestId, ctx.log);
+    if (raw.headersSent) raw.end(`${JSON.stringify(body)}\n`);
+    else sendError(raw, failure, body, { head: false });
+  } finally {
+    await iterator.return?.();
+  }
+  return reply;
+}

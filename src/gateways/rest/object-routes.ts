@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { GfsError, toGfsError } from "../../core/errors.ts";
+import type { CoordinatorService } from "../../coordinator/index.ts";
+import { describeError, sendError } from "./errors.ts";
+import { objectHeaders, parseConditions } from "./http-headers.ts";
+import { keyFromUrl } from "./object-key.ts";
+import { drainRest, receiveObject } from "./receive-object.ts";
+import type { Door, RequestScope } from "./request-scope.ts";
+import { sendObject } from "./send-object.ts";
+
+/** The object path: raw streams, no framework in between. */
+export const OBJECTS_PREFIX = "/api/v1/objects/";
+
+export interface ObjectRoutesDeps {
+  readonly service: CoordinatorService;
+  readonly door: Door;
+  readonly bodyIdleMs: number;
+}
+
+const METHODS = "GET, HEAD, PUT, DELETE";
+
+export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesDeps) {
+  return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    const scope = door.begin(request, response, "objects");
+    void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
+  };
+
+  async function handle(scope: RequestScope, expectsContinue: boolean): Promise<void> {
+    const { request, ctx } = scope;
+    door.admit(scope, { open: false });
+    const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
+    switch (request.method) {
+      case "GET":
+        await sendObject(service, scope, key, parseConditions(request.headers));
+        return;
+      case "HEAD":
+        await sendHead(scope, key);
+        return;
+      case "PUT":
+        await receiveObject(service, scope, { key, conditions: parseConditions(request.headers), idleMs: bodyIdleMs, expectsContinue });
+        return;
+      case "DELETE":
+        await remove(scope, key);
+        return;
+      default:
+        throw new GfsError("MethodNotAllowed", `Objects know ${METHODS}.`, { context: { requestId: ctx.requestId } });
+    }
+  }
+
+  async function sendHead({ request, response, ctx }: RequestScope, key: string): Promise<void> {
+    const { meta, notModified } = await service.headObject(ctx, key, parseConditions(request.headers));
+    const headers = objectHeaders(meta);
+    headers.push(["X-Request-ID", ctx.requestId]);
+    if (!notModified) headers.push(["Content-Length", String(meta.sizeBytes)]);
+    response.writeHead(notModified ? 304 : 200, headers.flat());
+    response.end();
+  }
+
+  async function remove({ request, response, ctx }: RequestScope, key: string): Promise<void> {
+    const { pendingSites } = await service.deleteObject(ctx, key, parseConditions(request.headers));
+    response.writeHead(204, {
+      "X-Request-ID": ctx.requestId,
+      ...(pendingSites.length === 0 ? {} : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
+    });
+    response.end();
+  }
+
+  function fail(scope: RequestScope, error: unknown): void {
+    const { request, response, ctx } = scope;
+    const { failure, body } = describeError(error, ctx.requestId, ctx.log);
+    const extra: Record<string, string> = {};
+    if (failure.code === "MethodNotAllowed") extra["Allow"] = METHODS;
+    const { sizeBytes } = toGfsError(error).context;
+    if (failure.code === "RangeNotSatisfiable" && typeof sizeBytes === "number") extra["Content-Range"] = `bytes */${sizeBytes}`;
+    sendError(response, failure, body, { head: request.method === "HEAD", extra });
+    drainRest(request);
+  }
+}

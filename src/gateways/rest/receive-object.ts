@@ -1,0 +1,105 @@
+import type { IncomingMessage } from "node:http";
+import { GfsError } from "../../core/errors.ts";
+import type { Conditions, CoordinatorService, PutRequest } from "../../coordinator/index.ts";
+import { parseChecksums, parseMetadata } from "./http-headers.ts";
+import type { RequestScope } from "./request-scope.ts";
+
+export interface Upload {
+  readonly key: string;
+  readonly conditions: Conditions | undefined;
+  readonly idleMs: number;
+  /** The client waits for a word before it sends the body. */
+  readonly expectsContinue: boolean;
+}
+
+export async function receiveObject(service: CoordinatorService, scope: RequestScope, upload: Upload): Promise<void> {
+  const { request, response, ctx } = scope;
+  const put = putRequestOf(request, upload, () => {
+    if (upload.expectsContinue) response.writeContinue();
+  });
+  const { meta, pendingSites } = await service.putObject(ctx, put);
+  const body = JSON.stringify({
+    key: meta.key,
+    size: meta.sizeBytes,
+    etag: meta.etag,
+    last_modified: new Date(meta.modifiedMs).toISOString(),
+    version_id: meta.versionId,
+    ...(meta.sha256 === undefined ? {} : { checksum: `sha256:${meta.sha256}` }),
+    ...(pendingSites.length === 0 ? {} : { pending_sites: pendingSites }),
+  });
+  response.writeHead(pendingSites.length === 0 ? 201 : 202, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(body),
+    ETag: `"${meta.etag}"`,
+    "X-Request-ID": ctx.requestId,
+    ...(meta.sha256 === undefined ? {} : { "X-GlobalFS-Checksum": `sha256:${meta.sha256}` }),
+    ...(meta.versionId === "" ? {} : { "X-GlobalFS-Version": meta.versionId }),
+    ...(pendingSites.length === 0 ? {} : { "X-GlobalFS-Replication": "pending" }),
+  });
+  response.end(body);
+}
+
+function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () => void): PutRequest {
+  const { headers } = request;
+  const encoding = headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") {
+    throw new GfsError("Unsupported", "Content-Encoding is not kept; send the bytes as they are to be stored, without the header.");
+  }
+  if (headers["content-range"] !== undefined) throw new GfsError("Unsupported", "An object is written as a whole; leave out Content-Range.");
+  const length = headers["content-length"];
+  const sizeBytes = length === undefined ? undefined : Number(length);
+  const expected = parseChecksums(headers);
+  const contentType = headers["content-type"];
+  return {
+    key: upload.key,
+    body: bodyOf(request, upload.idleMs, onFirstRead),
+    metadata: parseMetadata(headers),
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(upload.conditions === undefined ? {} : { conditions: upload.conditions }),
+  };
+}
+
+/** Ends with an error when the client goes away or sends nothing for too long; what has arrived is thrown away then. */
+async function* bodyOf(request: IncomingMessage, idleMs: number, onFirstRead: () => void): AsyncGenerator<Uint8Array> {
+  onFirstRead();
+  let idle = false;
+  const timer = setTimeout(() => {
+    idle = true;
+    request.destroy();
+  }, idleMs);
+  try {
+    // A body that was refused halfway is drained by whoever answers, on the same connection.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      timer.refresh();
+      yield chunk;
+      timer.refresh();
+    }
+  } catch (error) {
+    throw new GfsError("IncompleteBody", idle ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.` : "The connection ended before the body did.", {
+      cause: error,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!request.complete) throw new GfsError("IncompleteBody", "The connection ended before the body did.");
+}
+
+const DRAINED_BYTES = 8 * 1024 ** 2;
+
+/** After an early answer: the client may still be sending, and would not read the answer if the connection broke under it. */
+export function drainRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  let left = DRAINED_BYTES;
+  const giveUp = setTimeout(() => request.socket.destroySoon(), DRAIN_MS);
+  giveUp.unref();
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.socket.destroySoon();
+  });
+  request.once("close", () => clearTimeout(giveUp));
+  request.resume();
+}
+
+const DRAIN_MS = 5_000;

@@ -1,0 +1,147 @@
+import { z } from "zod";
+
+/** What goes in and out as JSON. The same schemas check requests and make the OpenAPI document. */
+
+const siteName = z.string().min(1).max(63);
+const key = z.string().min(1).max(4_096);
+const time = z.string().describe("ISO 8601");
+
+export const errorSchema = z.object({ error: z.string(), code: z.string(), request_id: z.string() });
+
+export const objectSchema = z.object({
+  key: z.string(),
+  size: z.number(),
+  etag: z.string(),
+  last_modified: time,
+  content_type: z.string().optional(),
+  checksum: z.string().optional(),
+  version_id: z.string().optional(),
+});
+export const putSchema = objectSchema.extend({ pending_sites: z.array(z.string()).optional() });
+export const failedSitesSchema = z.array(z.object({ site: z.string(), error: z.string() }));
+export const listEnvelopeSchema = z.object({
+  objects: z.array(objectSchema),
+  prefixes: z.array(z.string()),
+  continuation: z.string().optional(),
+  failed_sites: failedSitesSchema,
+});
+export const listSchema = z.union([z.array(objectSchema), listEnvelopeSchema]);
+
+const limit = (most: number) => z.coerce.number().int().min(1).max(most);
+const flag = z.enum(["true", "false", "1", "0"]).transform((text) => text === "true" || text === "1");
+
+export const listQuery = z.strictObject({
+  prefix: z.string().optional(),
+  limit: limit(1_000).optional(),
+  delimiter: z.literal("/").optional(),
+  after: z.string().optional(),
+  continuation: z.string().optional(),
+  envelope: flag.optional().describe("Answer an object with prefixes and the continuation instead of an array."),
+});
+
+export const siteSchema = z.object({
+  name: z.string(),
+  role: z.enum(["primary", "backup", "burst"]),
+  driver: z.string(),
+  location: z.string(),
+  healthy: z.boolean(),
+  error: z.string().optional(),
+  circuit_state: z.enum(["closed", "open", "half-open"]).optional(),
+  latency_ms: z.number().optional(),
+  last_checked_at: time.optional(),
+});
+
+export const addSiteBody = z.union([
+  z.strictObject({ name: siteName, role: z.enum(["primary", "backup", "burst"]), uri: z.string().min(1).max(2_048) }),
+  z.strictObject({
+    name: siteName,
+    role: z.enum(["primary", "backup", "burst"]),
+    s3_bucket: z.string().min(1).max(255),
+    s3_region: z.string().max(64).optional(),
+    s3_endpoint: z.string().max(2_048).optional(),
+  }),
+]);
+
+export const renameBody = z.strictObject({ from: key, to: key, overwrite: z.boolean().optional() });
+export const replicateBody = z.strictObject({ key, from: siteName, to: siteName });
+
+export const jobSchema = z.object({
+  id: z.string(),
+  kind: z.enum(["replicate", "remove", "relocate", "repair", "verify"]),
+  state: z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]),
+  key: z.string(),
+  site: z.string(),
+  from: z.string().optional(),
+  size: z.number(),
+  bytes_done: z.number(),
+  bytes_per_second: z.number().optional(),
+  eta_seconds: z.number().optional(),
+  attempts: z.number(),
+  reason: z.string().optional(),
+  created_at: time,
+  changed_at: time,
+  not_before: time.optional(),
+});
+export const jobStates = z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]);
+export const jobsQuery = z.strictObject({ state: jobStates.optional(), limit: limit(1_000).optional(), continuation: z.string().optional() });
+export const jobsSchema = z.object({ jobs: z.array(jobSchema), continuation: z.string().optional() });
+
+export const usageQuery = z.strictObject({ prefix: z.string().optional() });
+export const usageSchema = z.object({
+  prefix: z.string(),
+  objects: z.number(),
+  bytes: z.number(),
+  by_site: z.record(z.string(), z.object({ objects: z.number(), bytes: z.number() })),
+});
+
+export const importBody = z.strictObject({ prefix: z.string().optional(), after: z.string().optional() });
+export const importProgressSchema = z.object({
+  scanned: z.number(),
+  adopted: z.number(),
+  skipped: z.number(),
+  refused: z.number(),
+  refused_example: z.string().optional(),
+  position: z.string(),
+  done: z.boolean(),
+});
+
+export const infoSchema = z.object({
+  version: z.string(),
+  cluster_name: z.string(),
+  uptime_seconds: z.number(),
+  sites: z.number(),
+  is_leader: z.boolean(),
+  replication_queue_depth: z.number(),
+  sites_by_role: z.record(z.string(), z.number()),
+  health: z.object({ healthy: z.number(), unhealthy: z.number(), last_checked_at: time.optional() }),
+  catalog: z.object({ engine: z.string(), entries: z.number() }),
+});
+
+const explainedRoute = z.object({
+  rule: z.string().optional(),
+  order: z.array(z.string()),
+  skipped: z.array(z.object({ site: z.string(), reason: z.string() })),
+});
+export const explainSchema = z.object({
+  key: z.string(),
+  exists: z.boolean(),
+  kind: z.enum(["file", "directory", "symlink"]).optional(),
+  object: objectSchema.optional(),
+  copies: z.array(
+    z.object({
+      site: z.string(),
+      key: z.string(),
+      state: z.string(),
+      reason: z.string().optional(),
+      changed_at: time,
+      healthy: z.boolean(),
+    }),
+  ),
+  read: explainedRoute,
+  write: z.object({ rule: z.string().optional(), required: z.array(z.string()), following: z.array(z.string()) }),
+  delete: explainedRoute,
+  jobs: z.array(jobSchema),
+  cached_bytes: z.number(),
+  deleted: z.object({ at: time, version_id: z.string() }).optional(),
+  notes: z.array(z.string()),
+});

@@ -1,0 +1,116 @@
+import type { z } from "zod";
+import type { Explanation, ImportProgress, Info, ListResult, ObjectMeta, SiteStatus, Usage } from "../../coordinator/index.ts";
+import type { CoordinatorService } from "../../coordinator/index.ts";
+import type * as schemas from "./schemas.ts";
+
+/** The service's answers in the words of the API: snake case, ISO times. */
+
+type Job = Awaited<ReturnType<CoordinatorService["getJob"]>>;
+const iso = (timeMs: number): string => new Date(timeMs).toISOString();
+
+function defined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
+  for (const name of Object.keys(fields) as (keyof T)[]) if (fields[name] === undefined) delete fields[name];
+  return fields as { [Name in keyof T]: Exclude<T[Name], undefined> };
+}
+
+export function objectView(meta: ObjectMeta): z.infer<typeof schemas.objectSchema> {
+  return defined({
+    key: meta.key,
+    size: meta.sizeBytes,
+    etag: meta.etag,
+    last_modified: iso(meta.modifiedMs),
+    content_type: meta.contentType,
+    checksum: meta.sha256 === undefined ? undefined : `sha256:${meta.sha256}`,
+    version_id: meta.versionId === "" ? undefined : meta.versionId,
+  });
+}
+
+export function listView(result: ListResult): z.infer<typeof schemas.listEnvelopeSchema> {
+  return defined({
+    objects: result.objects.map(objectView),
+    prefixes: [...result.prefixes],
+    continuation: result.continuation,
+    failed_sites: result.failedSites.map((failed) => ({ ...failed })),
+  });
+}
+
+export function siteView(site: SiteStatus): z.infer<typeof schemas.siteSchema> {
+  return defined({
+    name: site.name,
+    role: site.role,
+    driver: site.driver,
+    location: site.label,
+    healthy: site.healthy,
+    error: site.error,
+    circuit_state: site.circuitState,
+    latency_ms: site.latencyMs === undefined ? undefined : Math.round(site.latencyMs * 100) / 100,
+    last_checked_at: site.checkedAtMs === undefined ? undefined : iso(site.checkedAtMs),
+  });
+}
+
+export function jobView(job: Job): z.infer<typeof schemas.jobSchema> {
+  return defined({
+    id: job.id as string,
+    kind: job.kind,
+    state: job.state,
+    key: job.path as string,
+    site: job.site as string,
+    from: job.from as string | undefined,
+    size: job.sizeBytes,
+    bytes_done: job.bytesDone,
+    bytes_per_second: job.bytesPerSecond,
+    eta_seconds: job.etaSeconds,
+    attempts: job.attempts,
+    reason: job.reason,
+    created_at: iso(job.createdMs),
+    changed_at: iso(job.changedMs),
+    not_before: job.notBeforeMs > 0 ? iso(job.notBeforeMs) : undefined,
+  });
+}
+
+export function usageView(usage: Usage): z.infer<typeof schemas.usageSchema> {
+  return { prefix: usage.prefix, objects: usage.objects, bytes: usage.bytes, by_site: { ...usage.bySite } };
+}
+
+export function importView(progress: ImportProgress): z.infer<typeof schemas.importProgressSchema> {
+  const { refusedExample, ...rest } = progress;
+  return defined({ ...rest, refused_example: refusedExample });
+}
+
+export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
+  return {
+    version: info.version,
+    cluster_name: info.clusterName,
+    uptime_seconds: Math.round(info.uptimeSeconds * 10) / 10,
+    sites: info.sites,
+    is_leader: info.isLeader,
+    replication_queue_depth: info.replicationQueueDepth,
+    sites_by_role: { ...info.sitesByRole } as Record<string, number>,
+    health: defined({
+      healthy: info.health.healthy,
+      unhealthy: info.health.unhealthy,
+      last_checked_at: info.health.lastCheckedAtMs === undefined ? undefined : iso(info.health.lastCheckedAtMs),
+    }),
+    catalog: { engine: info.engine, entries: info.entries },
+  };
+}
+
+export function explainView(explained: Explanation): z.infer<typeof schemas.explainSchema> {
+  const route = (found: Explanation["read"]) => defined({ rule: found.rule, order: [...found.order], skipped: found.skipped.map((each) => ({ ...each })) });
+  return defined({
+    key: explained.key,
+    exists: explained.exists,
+    kind: explained.kind,
+    object: explained.meta === undefined ? undefined : objectView(explained.meta),
+    copies: explained.copies.map((copy) =>
+      defined({ site: copy.site, key: copy.key, state: copy.state, reason: copy.reason, changed_at: iso(copy.changedMs), healthy: copy.healthy }),
+    ),
+    read: route(explained.read),
+    write: defined({ rule: explained.write.rule, required: [...explained.write.required], following: [...explained.write.following] }),
+    delete: route(explained.delete),
+    jobs: explained.jobs.map(jobView),
+    cached_bytes: explained.cachedBytes,
+    deleted: explained.deleted === undefined ? undefined : { at: iso(explained.deleted.atMs), version_id: explained.deleted.versionId },
+    notes: [...explained.notes],
+  });
+}

@@ -1,0 +1,72 @@
+import path from "node:path";
+import { GfsError } from "../core/errors.ts";
+
+/**
+ * Sites that are added at run time may only point where the operator allowed: else whoever holds a key could make the
+ * coordinator talk to any address it can reach.
+ */
+export interface EndpointGuard {
+  /** Throws `PermissionDenied` with the setting that would allow it. */
+  checkUrl(endpoint: string): void;
+  checkDirectory(directory: string): void;
+}
+
+export interface EndpointGuardConfig {
+  /** Hosts, `*.host` for all below one, each with an optional `:port` (`:*` is any). */
+  readonly allowedEndpoints: readonly string[];
+  /** Directories below which sites may lie. */
+  readonly allowedPaths: readonly string[];
+}
+
+/** The object stores of the large clouds, over TLS. */
+const ALWAYS = ["*.amazonaws.com", "*.amazonaws.com.cn", "storage.googleapis.com", "*.storage.googleapis.com", "*.blob.core.windows.net"];
+
+interface HostPattern {
+  readonly host: string;
+  readonly below: boolean;
+  /** Undefined: any. */
+  readonly port: string | undefined;
+}
+
+function parsePattern(text: string): HostPattern {
+  const match = /^(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}|\*))?$/i.exec(text.trim());
+  if (match === null) {
+    throw new GfsError("ConfigInvalid", `"${text}" in security.allowed_endpoints is no host; write minio.example.org:9000 or *.example.org.`);
+  }
+  return { host: (match[2] as string).toLowerCase(), below: match[1] !== undefined, port: match[3] === "*" ? undefined : (match[3] ?? "default") };
+}
+
+export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard {
+  const configured = config.allowedEndpoints.map(parsePattern);
+  const clouds = ALWAYS.map(parsePattern);
+  const roots = config.allowedPaths.map((root) => path.resolve(root));
+  return {
+    checkUrl(endpoint) {
+      let url: URL;
+      try {
+        // The parser writes addresses such as 0x7f.1 or 2130706433 the usual way, so that a pattern sees what is connected to.
+        url = new URL(endpoint);
+      } catch {
+        throw new GfsError("InvalidArgument", "The endpoint is no address; write https://host[:port].");
+      }
+      if (url.protocol !== "https:" && url.protocol !== "http:") throw new GfsError("InvalidArgument", "An endpoint begins with https:// or http://.");
+      if (url.username !== "" || url.password !== "") throw new GfsError("InvalidArgument", "An endpoint carries no user name and no password.");
+      const allowed = configured.some((pattern) => fits(pattern, url)) || (url.protocol === "https:" && clouds.some((pattern) => fits(pattern, url)));
+      if (allowed) return;
+      throw new GfsError("PermissionDenied", `Sites at ${url.host} are not allowed; add the host to security.allowed_endpoints in the coordinator's configuration.`);
+    },
+    checkDirectory(directory) {
+      const resolved = path.resolve(directory);
+      if (path.isAbsolute(directory) && roots.some((root) => resolved === root || resolved.startsWith(root.endsWith("/") ? root : `${root}/`))) return;
+      throw new GfsError("PermissionDenied", `Sites below ${resolved} are not allowed; add the directory to security.allowed_paths in the coordinator's configuration.`);
+    },
+  };
+}
+
+function fits({ host, below, port }: HostPattern, url: URL): boolean {
+  const name = url.hostname.toLowerCase().replace(/\.$/, "");
+  const named = below ? name.endsWith(`.${host}`) : name === host;
+  if (!named) return false;
+  if (port === undefined) return true;
+  return port === "default" ? url.port === "" : (url.port || (url.protocol === "https:" ? "443" : "80")) === port;
+}

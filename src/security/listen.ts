@@ -1,0 +1,35 @@
+import net from "node:net";
+import { GfsError } from "../core/errors.ts";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * `:8090`, `127.0.0.1:8090`, `[::1]:8090`, `0.0.0.0:8090`. Without a host: this machine only, unless there are keys; then every interface.
+ */
+export function parseListenAddress(text: string, hasKeys: boolean): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text.trim());
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new GfsError("ConfigInvalid", `"${text}" is no address to listen on; write host:port, such as 127.0.0.1:8090 or :8090.`);
+  }
+  const written = match[1] ?? match[2] ?? "";
+  return { host: written === "" ? (hasKeys ? "::" : "127.0.0.1") : written, port };
+}
+
+export function assertSafeListen({ host, port }: ListenAddress, hasKeys: boolean): void {
+  if (hasKeys || isLoopbackHost(host)) return;
+  throw new GfsError(
+    "ConfigInvalid",
+    `Listening on ${host}:${port} would let anybody on the network read and delete everything. Set GLOBALFS_API_KEY or security.api_keys, or listen on 127.0.0.1.`,
+  );
+}
+
+export function isLoopbackHost(host: string): boolean {
+  const bare = host.toLowerCase().replace(/^\[|\]$/g, "");
+  if (bare === "localhost" || bare.endsWith(".localhost") || bare === "::1") return true;
+  if (bare.startsWith("::ffff:")) return isLoopbackHost(bare.slice(7));
+  return net.isIPv4(bare) && bare.startsWith("127.");
+}

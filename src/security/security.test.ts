@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { assertSafeListen, createEndpointGuard, createKeyring, generateApiKey, hashApiKey, isLoopbackHost, parseListenAddress } from "./index.ts";
+
+describe("API keys", () => {
+  it("are known by their hash only", () => {
+    const key = generateApiKey();
+    const keyring = createKeyring([
+      { name: "one", hash: hashApiKey("secret") },
+      { name: "two", hash: hashApiKey(key) },
+    ]);
+    expect(keyring.verify("secret")).toBe("one");
+    expect(keyring.verify(key)).toBe("two");
+    for (const wrong of ["", "Secret", "secret ", hashApiKey("secret"), `${key}x`]) expect(keyring.verify(wrong)).toBeUndefined();
+    expect(createKeyring([]).isEmpty).toBe(true);
+    expect(() => createKeyring([{ name: "bad", hash: "secret" }])).toThrow(/key hash/);
+  });
+});
+
+describe("listening", () => {
+  it.each([
+    [":8090", false, "127.0.0.1", 8090],
+    [":8090", true, "::", 8090],
+    ["0.0.0.0:1", true, "0.0.0.0", 1],
+    ["[::1]:443", false, "::1", 443],
+    ["localhost:0", false, "localhost", 0],
+  ])("%s with keys %s", (text, hasKeys, host, port) => {
+    expect(parseListenAddress(text, hasKeys)).toEqual({ host, port });
+  });
+
+  it.each(["8090", "host", ":99999", "a:b:1", "::1:80", ""])("refuses %j", (text) => {
+    expect(() => parseListenAddress(text, false)).toThrow(/no address/);
+  });
+
+  it("beyond this machine needs a key", () => {
+    expect(() => assertSafeListen({ host: "0.0.0.0", port: 1 }, false)).toThrow(/GLOBALFS_API_KEY/);
+    expect(() => assertSafeListen({ host: "::", port: 1 }, false)).toThrow();
+    assertSafeListen({ host: "0.0.0.0", port: 1 }, true);
+    assertSafeListen({ host: "127.8.8.8", port: 1 }, false);
+    expect(["localhost", "127.0.0.1", "[::1]", "::ffff:127.0.0.1"].every(isLoopbackHost)).toBe(true);
+    expect(["127.0.0.1.example.org", "10.0.0.1", "example.org", "::"].some(isLoopbackHost)).toBe(false);
+  });
+});
+
+describe("endpoints of sites that are added at run time", () => {
+  const guard = createEndpointGuard({ allowedEndpoints: ["minio.example.org:9000", "*.lab.example.org", "127.0.0.1:*"], allowedPaths: ["/srv/data"] });
+
+  it.each([
+    "https://s3.eu-west-1.amazonaws.com",
+    "https://storage.googleapis.com",
+    "https://acct.blob.core.windows.net",
+    "http://minio.example.org:9000",
+    "https://a.b.lab.example.org",
+    "http://127.0.0.1:7480",
+    "http://2130706433:7480",
+  ])("allows %s", (endpoint) => {
+    guard.checkUrl(endpoint);
+  });
+
+  it.each([
+    "http://s3.amazonaws.com",
+    "https://amazonaws.com.evil.example",
+    "https://evilamazonaws.com",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[::ffff:169.254.169.254]",
+    "http://10.0.0.1",
+    "http://localhost:9000",
+    "http://minio.example.org:9001",
+    "https://lab.example.org",
+    "https://user:pass@s3.amazonaws.com",
+    "ftp://s3.amazonaws.com",
+    "gopher://x",
+    "nonsense",
+  ])("refuses %s", (endpoint) => {
+    expect(() => guard.checkUrl(endpoint)).toThrow();
+  });
+
+  it("keeps directories below what was allowed", () => {
+    guard.checkDirectory("/srv/data/site");
+    guard.checkDirectory("/srv/data");
+    for (const bad of ["/srv/database", "/srv/data/../secret", "/", "srv/data", "/etc"]) expect(() => guard.checkDirectory(bad)).toThrow(/allowed_paths/);
+  });
+});
