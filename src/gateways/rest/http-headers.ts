@@ -53,7 +53,7 @@ export function parseRanges(value: string | undefined): ByteRange[] | undefined 
   if (specs.length > MAX_RANGES) throw new GfsError("InvalidArgument", `Ask for at most ${MAX_RANGES} ranges at once.`);
   const ranges: ByteRange[] = [];
   for (const spec of specs) {
-    const bounds = /^\s*(\d{0,19})\s*-\s*(\d{0,19})\s*$/.exec(spec);
+    const bounds = /^\s*(\d{0,32})\s*-\s*(\d{0,32})\s*$/.exec(spec);
     if (bounds === null || (bounds[1] === "" && bounds[2] === "")) return undefined;
     const last = bounds[2] === "" ? undefined : Math.min(Number(bounds[2]), Number.MAX_SAFE_INTEGER - 1);
     if (bounds[1] === "") {
