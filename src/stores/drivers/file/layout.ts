@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { Disk } from "../../../core/ports/disk.ts";
+import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { GfsError, fromErrno } from "../../../core/errors.ts";
 import { type DiskPlace, placeOf, RESERVED } from "./disk-names.ts";
 
@@ -22,6 +23,12 @@ export class Layout {
   readonly root: string;
   readonly staging: string;
   readonly #disk: Disk;
+  /**
+   * Directories whose own name is known to be durable. One that is merely there may have been made by somebody who has not flushed it yet,
+   * or who was killed before. Making, flushing and removing one happens under its lock, so that what stands here is true.
+   */
+  readonly #durable = new Set<string>();
+  readonly #locks = new KeyedLock();
 
   constructor(root: string, disk: Disk) {
     this.root = root;
@@ -49,13 +56,23 @@ export class Layout {
   async #makeIfAbsent(directory: string, parent: string): Promise<void> {
     try {
       await this.#disk.makeDirectory(directory);
+      await this.#disk.syncDirectory(parent);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
       if ((await this.#disk.stat(directory)).kind === "file")
         throw Object.assign(new Error(directory), { code: "ENOTDIR" });
-      return;
+      await this.#syncForeign(parent);
     }
-    await this.#disk.syncDirectory(parent);
+  }
+
+  /** The parent of a root that was there before may be closed to us; whoever made the root has flushed it, then. */
+  async #syncForeign(directory: string): Promise<void> {
+    try {
+      await this.#disk.syncDirectory(directory);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "EACCES" && errno !== "EPERM" && errno !== "EROFS" && errno !== "EINVAL") throw error;
+    }
   }
 
   /** An unmounted disk looks like an empty directory: without our own directory in it nothing is believed. */
@@ -86,18 +103,58 @@ export class Layout {
 
   async #makeOne(directory: string, parent: string, moveAside: () => Promise<void>): Promise<void> {
     for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#disk.makeDirectory(directory);
+      const found = await this.#locks.run(directory, async () => await this.#tryMake(directory, parent));
+      if (found === "directory") return;
+      if (found === "other" || attempt === MAX_ATTEMPTS)
+        throw Object.assign(new Error(`${directory} is not a directory.`), { code: "ENOTDIR" });
+      if (found === "file") await moveAside();
+    }
+  }
+
+  async #tryMake(directory: string, parent: string): Promise<"file" | "directory" | "other" | "gone"> {
+    try {
+      await this.#disk.makeDirectory(directory);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+      const kind = await this.#kindOf(directory);
+      if (kind !== "directory" || this.#durable.has(directory)) return kind;
+    }
+    await this.#disk.syncDirectory(parent);
+    this.#remember(directory);
+    return "directory";
+  }
+
+  #remember(directory: string): void {
+    if (this.#durable.size >= MAX_REMEMBERED) this.#durable.clear();
+    this.#durable.add(directory);
+  }
+
+  /** Makes sure that the directories of a place, which holds an object by now, outlive a power loss. */
+  async syncDirectories(place: DiskPlace): Promise<void> {
+    let directory = this.root;
+    for (const name of place.directories) {
+      const parent = directory;
+      directory = `${parent}/${name}`;
+      if (this.#durable.has(directory)) continue;
+      const child = directory;
+      await this.#locks.run(child, async () => {
+        if (this.#durable.has(child)) return;
         await this.#disk.syncDirectory(parent);
+        this.#remember(child);
+      });
+    }
+  }
+
+  /** Makes it durable that a name of this directory is gone, also when the directory itself is gone. */
+  async syncAbsence(place: DiskPlace): Promise<void> {
+    for (let count = place.directories.length; ; count--) {
+      try {
+        await this.#disk.syncDirectory([this.root, ...place.directories.slice(0, count)].join("/"));
         return;
       } catch (error) {
-        if (errnoOf(error) !== "EEXIST" || attempt === MAX_ATTEMPTS) throw error;
+        const errno = errnoOf(error);
+        if (count === 0 || (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ENAMETOOLONG")) throw error;
       }
-      const kind = await this.#kindOf(directory);
-      if (kind === "directory") return;
-      if (kind === "file") await moveAside();
-      else if (kind === "other")
-        throw Object.assign(new Error(`${directory} is neither a file nor a directory.`), { code: "ENOTDIR" });
     }
   }
 
@@ -113,8 +170,12 @@ export class Layout {
   /** Upwards from a directory that may have become empty. A write that needs it again makes it again. */
   async pruneDirectories(place: DiskPlace): Promise<void> {
     for (let count = place.directories.length; count > 0; count--) {
+      const directory = `${this.root}/${place.directories.slice(0, count).join("/")}`;
       try {
-        await this.#disk.removeDirectory(`${this.root}/${place.directories.slice(0, count).join("/")}`);
+        await this.#locks.run(directory, async () => {
+          await this.#disk.removeDirectory(directory);
+          this.#durable.delete(directory);
+        });
       } catch {
         // Not empty, gone already, or not ours to remove: an empty directory is no object and harms nobody.
         return;
@@ -124,3 +185,4 @@ export class Layout {
 }
 
 const MAX_ATTEMPTS = 5;
+const MAX_REMEMBERED = 10_000;

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Ctx } from "../../../core/context.ts";
 import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
-import type { Disk } from "../../../core/ports/disk.ts";
+import { KeyedLock } from "../../../core/async/keyed-lock.ts";
+import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type {
   MultipartOptions,
   MultipartUpload,
@@ -12,11 +13,13 @@ import type {
   WriteConditions,
 } from "../../store.ts";
 import { errnoOf } from "./layout.ts";
+import { existsAt } from "./reading.ts";
 import { sealFile, type StagingPlace } from "./staged-file.ts";
 
 /**
  * An upload is a directory in the staging area: `data`, where each part is written at its place, `upload`, which says what the object will
- * be, and a small file for each part whose bytes are durable. So a part that is listed is never lost.
+ * be, and a small file for each part whose bytes are durable. So a part that is listed is never lost. Before it becomes the object, `data`
+ * is renamed to `sealed`, which is never written again: after a crash the object may be the same file. An upload belongs to one process.
  */
 const UPLOAD_ID = /^upload-[0-9a-f]{24}$/;
 const MAX_PARTS = 10_000;
@@ -31,6 +34,10 @@ interface UploadRecord {
 
 export class MultipartFiles {
   readonly #place: StagingPlace;
+  readonly #locks = new KeyedLock();
+  /** How many parts of an upload are on their way. */
+  readonly #arriving = new Map<string, number>();
+  readonly #completing = new Set<string>();
 
   constructor(place: StagingPlace) {
     this.#place = place;
@@ -118,19 +125,62 @@ export class MultipartFiles {
         `A part of this upload has at most ${record.partSizeBytes} bytes, not ${body.sizeBytes}.`,
       );
     }
-    const directory = this.#directoryOf(upload);
+    const { uploadId } = upload;
+    if (this.#completing.has(uploadId)) throw busy("is being completed");
+    this.#arriving.set(uploadId, (this.#arriving.get(uploadId) ?? 0) + 1);
     try {
-      // While it is sent again, the part counts as missing.
-      await this.#disk.unlink(`${directory}/part-${partNumber}`).catch(ignoreAbsent);
-      const hash = createHash("sha256");
-      await this.#writePart(ctx, directory, (partNumber - 1) * record.partSizeBytes, body, hash);
-      const part: PartInfo = { partNumber, sizeBytes: body.sizeBytes, etag: hash.digest("hex").slice(0, 32) };
-      await this.#writeSmall(directory, `part-${partNumber}`, part);
-      return part;
+      return await this.#locks.run(
+        `${uploadId}/${partNumber}`,
+        async () => await this.#replacePart(ctx, this.#directoryOf(upload), record, partNumber, body),
+      );
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") throw gone(upload.uploadId);
+      if (errnoOf(error) === "ENOENT") throw gone(uploadId);
       throw fromErrno(error, "store.uploadPart", { key: upload.key, partNumber });
+    } finally {
+      const left = (this.#arriving.get(uploadId) ?? 1) - 1;
+      if (left === 0) this.#arriving.delete(uploadId);
+      else this.#arriving.set(uploadId, left);
     }
+  }
+
+  async #replacePart(
+    ctx: Ctx,
+    directory: string,
+    record: UploadRecord,
+    partNumber: number,
+    body: PartBody,
+  ): Promise<PartInfo> {
+    // While it is sent again, the part counts as missing; its old mark must not come back to bytes that are half replaced.
+    await this.#disk.unlink(`${directory}/part-${partNumber}`).catch(ignoreAbsent);
+    await this.#disk.syncDirectory(directory);
+    const hash = createHash("sha256");
+    await this.#writePart(ctx, directory, (partNumber - 1) * record.partSizeBytes, body, hash);
+    const part: PartInfo = { partNumber, sizeBytes: body.sizeBytes, etag: hash.digest("hex").slice(0, 32) };
+    await this.#writeSmall(directory, `part-${partNumber}`, part);
+    return part;
+  }
+
+  /** A crash may have left only a sealed file, which may be an object by now: a copy of it takes the writes. */
+  async #openData(directory: string): Promise<DiskFile> {
+    try {
+      return await this.#disk.open(`${directory}/data`, "update");
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+    await this.#locks.run(directory, async () => {
+      if ((await existsAt(this.#disk, `${directory}/data`)) === "file") return;
+      const temporary = `${directory}/.${randomBytes(6).toString("hex")}`;
+      await this.#disk.copy(`${directory}/sealed`, temporary);
+      const file = await this.#disk.open(temporary, "update");
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await this.#disk.rename(temporary, `${directory}/data`);
+      await this.#disk.syncDirectory(directory);
+    });
+    return await this.#disk.open(`${directory}/data`, "update");
   }
 
   async #writePart(
@@ -140,7 +190,7 @@ export class MultipartFiles {
     body: PartBody,
     hash: ReturnType<typeof createHash>,
   ): Promise<void> {
-    const file = await this.#disk.open(`${directory}/data`, "update");
+    const file = await this.#openData(directory);
     try {
       let written = 0;
       for await (const chunk of body.open()) {
@@ -161,6 +211,12 @@ export class MultipartFiles {
     await this.#record(upload);
     const directory = this.#directoryOf(upload);
     try {
+      if (
+        (await existsAt(this.#disk, `${directory}/data`)) !== "file" &&
+        (await existsAt(this.#disk, `${directory}/sealed`)) !== "file"
+      ) {
+        throw gone(upload.uploadId);
+      }
       const names = (await this.#disk.readDirectory(directory)).filter(({ name }) => name.startsWith("part-"));
       const parts: PartInfo[] = [];
       for (const { name } of names) parts.push((await this.#readSmall(`${directory}/${name}`)) as PartInfo);
@@ -171,6 +227,24 @@ export class MultipartFiles {
   }
 
   async complete(
+    ctx: Ctx,
+    upload: MultipartUpload,
+    parts: readonly PartInfo[],
+    conditions?: WriteConditions,
+  ): Promise<ObjectInfo> {
+    const { uploadId } = upload;
+    return await this.#locks.run(uploadId, async () => {
+      if (this.#arriving.has(uploadId)) throw busy("still receives a part");
+      this.#completing.add(uploadId);
+      try {
+        return await this.#complete(ctx, upload, parts, conditions);
+      } finally {
+        this.#completing.delete(uploadId);
+      }
+    });
+  }
+
+  async #complete(
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
@@ -200,14 +274,16 @@ export class MultipartFiles {
     }
     const directory = this.#directoryOf(upload);
     try {
-      const file = await this.#disk.open(`${directory}/data`, "update");
+      const file = await this.#openData(directory);
       try {
         await file.truncate(sizeBytes);
         await sealFile(this.#place, file, record);
       } finally {
         await file.close();
       }
-      const info = await this.#place.publish(ctx, upload.key, `${directory}/data`, conditions);
+      await this.#disk.rename(`${directory}/data`, `${directory}/sealed`);
+      await this.#disk.syncDirectory(directory);
+      const info = await this.#place.publish(ctx, upload.key, `${directory}/sealed`, conditions);
       await this.#remove(directory);
       return info;
     } catch (error) {
@@ -224,6 +300,7 @@ export class MultipartFiles {
   async #remove(directory: string): Promise<void> {
     try {
       await this.#disk.unlink(`${directory}/upload`).catch(ignoreAbsent);
+      await this.#disk.syncDirectory(directory);
       for (const { name } of await this.#disk.readDirectory(directory))
         await this.#disk.unlink(`${directory}/${name}`).catch(ignoreAbsent);
       await this.#disk.removeDirectory(directory);
@@ -239,6 +316,10 @@ export class MultipartFiles {
 
 function ignoreAbsent(error: unknown): void {
   if (errnoOf(error) !== "ENOENT") throw error;
+}
+
+function busy(what: string): GfsError {
+  return new GfsError("Conflict", `The upload ${what}; try again.`, { op: "store.multipart" });
 }
 
 function wrongLength(): GfsError {

@@ -155,6 +155,7 @@ class FileStore implements Store {
         const target = beside !== undefined && (await existsAt(this.#disk, plain)) === "directory" ? beside : plain;
         await this.#disk.rename(path, target);
         await this.#disk.syncDirectory(directory);
+        await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
         if (target === plain && beside !== undefined) await this.#removeShadow(directory, beside);
         return;
@@ -299,15 +300,19 @@ class FileStore implements Store {
       try {
         if (path === plain && (await existsAt(this.#disk, plain)) !== "file") continue;
         await this.#disk.unlink(path);
-        removed = true;
-        await this.#disk.syncDirectory(directory);
       } catch (error) {
         const errno = errnoOf(error);
         if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
+        continue;
       }
+      removed = true;
+      // Another delete may have removed the emptied directory meanwhile.
+      await this.#layout.syncAbsence(place);
     }
     if (!removed) {
       await this.#layout.assertMounted("store.delete");
+      // It may be gone since an earlier attempt that was killed before it flushed.
+      await this.#layout.syncAbsence(place);
       return;
     }
     this.#reader.forget(directory);

@@ -1,0 +1,142 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { backgroundCtx } from "../../../src/core/context.ts";
+import { seededRandom } from "../../../src/core/ports/random.ts";
+import { openFileStore } from "../../../src/stores/index.ts";
+import { PowerLossDisk, type PowerLossOptions } from "./power-loss-disk.ts";
+import { type Operation, StoreHistory } from "./store-history.ts";
+
+const LONG = process.env["GLOBALFS_LONG"] === "1";
+const KEYS = ["a", "a/b", "a/b/c", "d/e", "d/f", "..", "g/"];
+
+const key = fc.constantFrom(...KEYS);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("put" as const),
+      key,
+      sizeBytes: fc.constantFrom(0, 3, 600, 4_096, 9_000),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("delete" as const), key }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const), key, from: key }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("multipart" as const),
+      key,
+      parts: fc.integer({ min: 1, max: 3 }),
+      resent: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+);
+/** The operations of one step run at once. */
+const program = fc.array(fc.array(operation, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 5 });
+type Steps = readonly (readonly Operation[])[];
+
+interface Stop {
+  readonly afterCalls: number;
+  readonly by: "power loss" | "kill";
+}
+
+/** What runs at once touches each key once, so that every outcome is known. */
+function apart(step: readonly Operation[]): Operation[] {
+  const touched = new Set<string>();
+  return step.filter((each) => {
+    const keys = each.kind === "copy" ? [each.key, each.from] : [each.key];
+    if (keys.some((one) => touched.has(one))) return false;
+    for (const one of keys) touched.add(one);
+    return true;
+  });
+}
+
+interface Life {
+  readonly steps: Steps;
+  readonly seed: number;
+  readonly stop: Stop | undefined;
+  readonly broken: PowerLossOptions["broken"];
+}
+
+/** Runs the program, stops it once on the way, goes on, and takes the power away at the end; resolves with the calls of an unstopped run. */
+async function live({ steps, seed, stop, broken }: Life): Promise<number> {
+  const random = seededRandom(seed);
+  const disk = new PowerLossDisk({ random, ...(broken === undefined ? {} : { broken }) });
+  const history = new StoreHistory(seed);
+  if (stop !== undefined) disk.stopAfter(stop.afterCalls);
+
+  const open = async () => await openFileStore({ root: "/site" }, { disk });
+  const recover = async () => {
+    if (stop?.by === "kill") disk.restart();
+    else disk.crash(random);
+    const store = await open();
+    if (stop?.by !== "kill") await history.verify(store);
+    await history.resumeUploads(store);
+    return store;
+  };
+  /** A failure counts only while the disk works. */
+  const unlessStopped = (error: unknown): undefined => {
+    if (!disk.isStopped) throw error;
+    return undefined;
+  };
+
+  let store = await open().catch(unlessStopped);
+  store ??= await recover();
+  for (const step of steps) {
+    const current = store;
+    const results = await Promise.allSettled(apart(step).map(async (each) => await history.run(current, each)));
+    for (const result of results) if (result.status === "rejected") unlessStopped(result.reason);
+    if (disk.isStopped) store = await recover();
+  }
+  const { calls } = disk;
+  disk.crash(random);
+  const last = await open();
+  await history.verify(last);
+  await last.sweep(backgroundCtx(), -1_000_000_000_000_000);
+  await history.verify(last);
+  return calls;
+}
+
+async function liveThroughEveryStop(steps: Steps, seed: number, broken?: PowerLossOptions["broken"]): Promise<number> {
+  const calls = await live({ steps, seed, stop: undefined, broken });
+  for (let afterCalls = 0; afterCalls < calls; afterCalls++) {
+    for (const by of ["power loss", "kill"] as const) {
+      try {
+        await live({ steps, seed, stop: { afterCalls, by }, broken });
+      } catch (error) {
+        throw new Error(`After a ${by} at call ${afterCalls}: ${String(error)}`, { cause: error });
+      }
+    }
+  }
+  return calls;
+}
+
+describe("the file driver", () => {
+  it(
+    "keeps what it acknowledged and tears nothing, at whichever disk call the machine stops",
+    { timeout: LONG ? 3_600_000 : 60_000 },
+    async () => {
+      let stops = 0;
+      await fc.assert(
+        fc.asyncProperty(program, fc.nat(), async (steps, seed) => {
+          stops += (await liveThroughEveryStop(steps, seed)) * 2;
+        }),
+        { numRuns: LONG ? 2_000 : 20, interruptAfterTimeLimit: 1_800_000, endOnFailure: !LONG },
+      );
+      expect(stops).toBeGreaterThan(500);
+    },
+  );
+
+  const put = (name: string): Operation => ({ kind: "put", key: name, sizeBytes: 9_000 });
+  it.each(["file sync", "directory sync"] as const)("is caught when a disk's %s does nothing", async (broken) => {
+    const steps = [[put("a"), put("d/e")], [put("a/b")], [put("a")], [put("d/e")]];
+    const survived: number[] = [];
+    for (let seed = 1; seed <= 5; seed++) {
+      await liveThroughEveryStop(steps, seed, broken).then(
+        () => survived.push(seed),
+        (error: unknown) => expect(String(error)).toMatch(/possible:|checksum|lost|differ|NotFound|DataCorrupt/),
+      );
+    }
+    expect(survived).toEqual([]);
+  });
+});
