@@ -1,4 +1,6 @@
 import { TokenBucket } from "../../core/async/token-bucket.ts";
+import type { Ctx } from "../../core/context.ts";
+import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { StoreLayer } from "../store.ts";
 import { delegateStaged, delegateStore } from "./delegate.ts";
@@ -13,7 +15,7 @@ export function bandwidthLayer(bytesPerSecond: number, clock: Clock): StoreLayer
         const body = await inner.get(ctx, key, options);
         const paced = async function* (): AsyncGenerator<Uint8Array> {
           for await (const chunk of body.stream) {
-            await down.take(chunk.byteLength, ctx.signal);
+            await pace(down, chunk.byteLength, ctx);
             yield chunk;
           }
         };
@@ -23,7 +25,7 @@ export function bandwidthLayer(bytesPerSecond: number, clock: Clock): StoreLayer
         const staged = await inner.stage(ctx, key, options);
         return delegateStaged(staged, {
           async write(chunk) {
-            await up.take(chunk.byteLength, ctx.signal);
+            await pace(up, chunk.byteLength, ctx);
             await staged.write(chunk);
           },
         });
@@ -33,10 +35,19 @@ export function bandwidthLayer(bytesPerSecond: number, clock: Clock): StoreLayer
           sizeBytes: body.sizeBytes,
           async *open() {
             for await (const chunk of body.open()) {
-              await up.take(chunk.byteLength, ctx.signal);
+              await pace(up, chunk.byteLength, ctx);
               yield chunk;
             }
           },
         }),
     });
+}
+
+/** Only being canceled ends the wait early. */
+async function pace(bucket: TokenBucket, sizeBytes: number, ctx: Ctx): Promise<void> {
+  try {
+    await bucket.take(sizeBytes, ctx.signal);
+  } catch (error) {
+    throw new GfsError("Canceled", "The operation was canceled.", { op: "store.bandwidth", cause: error });
+  }
 }

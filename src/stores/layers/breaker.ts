@@ -37,9 +37,11 @@ export function createBreaker(config: BreakerConfig, clock: Clock, onChange?: (s
   let openedAtMs: number | undefined;
   let probing = false;
 
+  const cooldownLeftMs = (): number =>
+    openedAtMs === undefined ? 0 : Math.max(0, openedAtMs + config.cooldownMs - clock.monotonicMs());
   const state = (): BreakerState => {
     if (openedAtMs === undefined) return "closed";
-    return clock.monotonicMs() - openedAtMs >= config.cooldownMs ? "half-open" : "open";
+    return cooldownLeftMs() === 0 ? "half-open" : "open";
   };
   const open = (): void => {
     openedAtMs = clock.monotonicMs();
@@ -61,15 +63,19 @@ export function createBreaker(config: BreakerConfig, clock: Clock, onChange?: (s
     state,
     enter() {
       const now = state();
-      if (now === "open" || (now === "half-open" && probing)) throw refused(config.cooldownMs);
+      if (now === "open" || (now === "half-open" && probing)) throw refused(cooldownLeftMs());
       const probe = now === "half-open";
-      if (probe) probing = true;
+      if (probe) {
+        probing = true;
+        onChange?.("half-open");
+      }
       let ended = false;
       const end = (outcome: () => void): void => {
         if (ended) return;
         ended = true;
         if (probe) probing = false;
-        outcome();
+        // Once the breaker has opened, calls that began before it did are old news: only the probe decides.
+        if (probe || openedAtMs === undefined) outcome();
       };
       return {
         succeeded: () => end(close),
@@ -89,11 +95,11 @@ function isAnswer(error: unknown): boolean {
   return code === "NotFound" || code === "PreconditionFailed" || code === "RangeNotSatisfiable";
 }
 
-function refused(cooldownMs: number): GfsError {
+function refused(retryAfterMs: number): GfsError {
   return new GfsError("Unavailable", "The site failed too often just now and is left alone for a while.", {
     op: "store.breaker",
     retry: "never",
-    retryAfterMs: cooldownMs,
+    retryAfterMs,
   });
 }
 

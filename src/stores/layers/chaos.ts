@@ -20,24 +20,35 @@ export interface ChaosConfig {
 export function chaosLayer(config: ChaosConfig): StoreLayer {
   const { random } = config;
   const strikes = (chance: number | undefined): boolean => chance !== undefined && random.fraction() < chance;
-  const around = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
+  const around = async <T>(operation: string, call: () => Promise<T>, discard?: (lost: T) => void): Promise<T> => {
     const hit = config.only === undefined || config.only.includes(operation);
     if (hit && strikes(config.errorBefore)) throw fault("before");
     const result = await call();
-    if (hit && strikes(config.errorAfter)) throw fault("after");
-    return result;
+    if (!hit || !strikes(config.errorAfter)) return result;
+    discard?.(result);
+    throw fault("after");
   };
   return (inner) =>
     delegateStore(inner, {
-      ...aroundCalls(inner, [...CALLS, "completeMultipart", "copy", "uploadPart"], (operation, args, call) => around(operation, () => call(args))),
+      ...aroundCalls(inner, [...CALLS, "completeMultipart", "copy", "uploadPart"], (operation, args, call) =>
+        around(operation, () => call(args)),
+      ),
       async get(ctx: Ctx, key, options) {
-        const body = await around("get", () => inner.get(ctx, key, options));
+        const body = await around(
+          "get",
+          () => inner.get(ctx, key, options),
+          (lost) => lost.cancel(),
+        );
         if (strikes(config.truncatedRead)) return { ...body, stream: truncated(body, random) };
         if (strikes(config.corruptRead)) return { ...body, stream: corrupted(body) };
         return body;
       },
       async stage(ctx, key, options) {
-        const staged = await around("stage", () => inner.stage(ctx, key, options));
+        const staged = await around(
+          "stage",
+          () => inner.stage(ctx, key, options),
+          (lost) => void lost.abort(),
+        );
         return delegateStaged(staged, {
           write: (chunk) => around("write", () => staged.write(chunk)),
           seal: (final) => around("seal", () => staged.seal(final)),

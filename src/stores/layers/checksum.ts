@@ -32,11 +32,17 @@ async function* checked(body: ObjectBody, sha256: string | undefined): AsyncGene
     held = chunk;
   }
   // A stream that ends early is a broken connection: another attempt may bring the rest.
-  if (sizeBytes < expected) throw new GfsError("Unavailable", `The site ended ${body.info.key} after ${sizeBytes} of ${expected} bytes.`, { op: "store.get" });
+  if (sizeBytes < expected)
+    throw new GfsError("Unavailable", `The site ended ${body.info.key} after ${sizeBytes} of ${expected} bytes.`, {
+      op: "store.get",
+    });
   if (hash !== undefined && hash.digest("hex") !== sha256) throw corrupt(body, "other bytes than its checksum says");
   if (held !== undefined) yield held;
 }
 
 function corrupt(body: ObjectBody, what: string): GfsError {
-  return new GfsError("DataCorrupt", `The site gave ${body.info.key} ${what}.`, { op: "store.get", context: { key: body.info.key } });
+  return new GfsError("DataCorrupt", `The site gave ${body.info.key} ${what}.`, {
+    op: "store.get",
+    context: { key: body.info.key },
+  });
 }

@@ -40,7 +40,11 @@ export const CALLS = [
 export const TRANSFERS = ["uploadPart", "completeMultipart", "copy"] as const satisfies readonly (keyof Store)[];
 
 export type CallName = (typeof CALLS)[number] | (typeof TRANSFERS)[number];
-export type Around = <T>(operation: CallName, args: readonly unknown[], call: (args: readonly unknown[]) => Promise<T>) => Promise<T>;
+export type Around = <T>(
+  operation: CallName,
+  args: readonly unknown[],
+  call: (args: readonly unknown[]) => Promise<T>,
+) => Promise<T>;
 
 /** Overrides for the named operations that all go through `around`. */
 export function aroundCalls(inner: Store, names: readonly CallName[], around: Around): Partial<Store> {
@@ -49,7 +53,7 @@ export function aroundCalls(inner: Store, names: readonly CallName[], around: Ar
       const method = inner[name].bind(inner) as (...args: readonly unknown[]) => Promise<unknown>;
       return [name, (...args: readonly unknown[]) => around(name, args, (given) => method(...given))];
     }),
-  ) as Partial<Store>;
+  );
 }
 
 export function delegateStaged(inner: StagedWrite, overrides: Partial<StagedWrite>): StagedWrite {

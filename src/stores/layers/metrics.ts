@@ -15,6 +15,8 @@ export interface MetricsLayerDeps {
 }
 
 const MEASURES_LATENCY = new Set(["head", "get", "check"]);
+/** A call that was given up early says nothing of how fast the site is. */
+const ANSWERED = new Set(["success", "not_found"]);
 
 /** Counts and times every operation of a site. A `get` ends with its headers; bytes are counted as they pass. */
 export function metricsLayer({ site, metrics, clock, onLatency }: MetricsLayerDeps): StoreLayer {
@@ -40,7 +42,7 @@ export function metricsLayer({ site, metrics, clock, onLatency }: MetricsLayerDe
       const elapsedMs = clock.monotonicMs() - startedMs;
       requests.add(1, { site, operation, status });
       duration.observe(elapsedMs / 1_000, { site, operation });
-      if (status !== "error" && MEASURES_LATENCY.has(operation)) onLatency?.(elapsedMs);
+      if (ANSWERED.has(status) && MEASURES_LATENCY.has(operation)) onLatency?.(elapsedMs);
     };
     try {
       const result = await call();

@@ -14,7 +14,10 @@ export interface RetryPolicy {
 }
 
 /** Reads only: whether a write that lost its answer had its effect nobody here can know. */
-export function retryLayer(policy: RetryPolicy, { clock, random }: { readonly clock: Clock; readonly random: Random }): StoreLayer {
+export function retryLayer(
+  policy: RetryPolicy,
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+): StoreLayer {
   const attempt = async <T>(ctx: Ctx, call: () => Promise<T>): Promise<T> => {
     for (let attempts = 1; ; attempts++) {
       try {
@@ -23,8 +26,11 @@ export function retryLayer(policy: RetryPolicy, { clock, random }: { readonly cl
         const failure = toGfsError(error);
         if (failure.retry !== "safe" || ctx.signal.aborted) throw failure;
         if (attempts >= policy.maxAttempts) throw exhausted(failure, attempts);
+        // A site that wants to be left alone for longer than we would wait: the caller may know another one.
+        if ((failure.retryAfterMs ?? 0) > policy.maxDelayMs) throw exhausted(failure, attempts);
         const delayMs = Math.max(delayOf(policy, attempts, random), failure.retryAfterMs ?? 0);
-        if (ctx.deadlineMs !== undefined && clock.monotonicMs() + delayMs >= ctx.deadlineMs) throw exhausted(failure, attempts);
+        if (ctx.deadlineMs !== undefined && clock.monotonicMs() + delayMs >= ctx.deadlineMs)
+          throw exhausted(failure, attempts);
         ctx.log.debug("store_retry", { attempts, delayMs: Math.round(delayMs), error: failure.message });
         await sleep(clock, delayMs, ctx);
       }

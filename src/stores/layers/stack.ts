@@ -41,29 +41,34 @@ const STATE_VALUE: Record<BreakerState, number> = { closed: 0, "half-open": 1, o
  * The one order of layers, outermost first:
  * - metrics: what callers see, retries included.
  * - retry: every attempt below it is a new one, with its own time and its own verdict of the breaker.
+ * - bandwidth: holds back bytes on their way, above all that judges the site: our own limit must not look like a slow site.
  * - breaker: judges single attempts, timeouts included.
- * - timeout: an attempt's time includes waiting for bandwidth, which is part of how slow the site is.
- * - bandwidth: holds back bytes on their way.
+ * - timeout: the time of an attempt at the site itself.
  * - checksum: closest to the driver, so that nobody above ever sees wrong bytes.
  */
 export function stackLayers(driver: Store, config: StackConfig, deps: StackDeps): Stacked {
   const { clock, random, metrics, onLatency } = deps;
   const { site } = config;
-  const layers: StoreLayer[] = [metricsLayer({ site, metrics, clock, ...(onLatency === undefined ? {} : { onLatency }) })];
-  if (config.retry !== undefined && config.retry.maxAttempts > 1) layers.push(retryLayer(config.retry, { clock, random }));
+  const layers: StoreLayer[] = [
+    metricsLayer({ site, metrics, clock, ...(onLatency === undefined ? {} : { onLatency }) }),
+  ];
+  if (config.retry !== undefined && config.retry.maxAttempts > 1)
+    layers.push(retryLayer(config.retry, { clock, random }));
+  if (config.bandwidthBytesPerSecond !== undefined) layers.push(bandwidthLayer(config.bandwidthBytesPerSecond, clock));
   const gauge = metrics.gauge({
     name: "globalfs_site_circuit_state",
     help: "0 closed, 1 half-open, 2 open.",
     labels: ["site"],
   });
   const breaker =
-    config.breaker === undefined ? undefined : createBreaker(config.breaker, clock, (state) => gauge.set(STATE_VALUE[state], { site }));
+    config.breaker === undefined
+      ? undefined
+      : createBreaker(config.breaker, clock, (state) => gauge.set(STATE_VALUE[state], { site }));
   if (breaker !== undefined) {
     gauge.set(0, { site });
     layers.push(breakerLayer(breaker));
   }
   if (config.timeout !== undefined) layers.push(timeoutLayer(config.timeout, clock));
-  if (config.bandwidthBytesPerSecond !== undefined) layers.push(bandwidthLayer(config.bandwidthBytesPerSecond, clock));
   layers.push(checksumLayer({ maxBytes: config.verifyMaxBytes }));
   if (deps.chaos !== undefined) layers.push(deps.chaos);
   const store = layers.reduceRight((inner, layer) => layer(inner), driver);

@@ -16,7 +16,12 @@ const LONG_CALL_FACTOR = 10;
 
 /** Each attempt is given up when its time is over, also when the driver does not notice; the caller's deadline counts, too. */
 export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
-  const limited = async <T>(ctx: Ctx, limitMs: number, work: (ctx: Ctx) => Promise<T>, discard?: (late: T) => void): Promise<T> => {
+  const limited = async <T>(
+    ctx: Ctx,
+    limitMs: number,
+    work: (ctx: Ctx) => Promise<T>,
+    discard?: (late: T) => void,
+  ): Promise<T> => {
     const leftMs = ctx.deadlineMs === undefined ? limitMs : Math.min(limitMs, ctx.deadlineMs - clock.monotonicMs());
     if (leftMs <= 0) throw timedOut("The time for this request is over.");
     const controller = new AbortController();
@@ -39,7 +44,9 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
     try {
       return await Promise.race([working, timeout]);
     } catch (error) {
-      throw over && !ctx.signal.aborted ? timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`, error) : error;
+      throw over && !ctx.signal.aborted
+        ? timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`, error)
+        : error;
     } finally {
       cancelTimer?.();
     }
@@ -47,7 +54,9 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
   const idle = async <T>(work: () => Promise<T>): Promise<T> => {
     let cancelTimer: (() => void) | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
-      cancelTimer = clock.timer(policy.idleMs, () => reject(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)));
+      cancelTimer = clock.timer(policy.idleMs, () =>
+        reject(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)),
+      );
     });
     try {
       return await Promise.race([work(), timeout]);
@@ -83,12 +92,20 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         limited(ctx as Ctx, policy.requestMs, (bounded) => call([bounded, ...rest])),
       ),
       check: (ctx) => limited(ctx, policy.requestMs, (bounded) => inner.check(bounded)),
-      copy: (ctx, from, to, options) => limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.copy(bounded, from, to, options)),
+      copy: (ctx, from, to, options) =>
+        limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.copy(bounded, from, to, options)),
       completeMultipart: (ctx, upload, parts, conditions) =>
-        limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.completeMultipart(bounded, upload, parts, conditions)),
+        limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) =>
+          inner.completeMultipart(bounded, upload, parts, conditions),
+        ),
       async get(ctx, key, options) {
-        // The signal of the attempt must not end the body, which outlives it.
-        const body = await limited(ctx, policy.requestMs, () => inner.get(ctx, key, options), (late) => late.cancel());
+        // The attempt's own signal fires only while there is no answer yet, so it never ends a body.
+        const body = await limited(
+          ctx,
+          policy.requestMs,
+          (bounded) => inner.get(bounded, key, options),
+          (late) => late.cancel(),
+        );
         return { ...body, stream: watched(body) };
       },
       async uploadPart(ctx, upload, partNumber, body) {
@@ -96,21 +113,31 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         let cancelTimer = (): void => undefined;
         const restart = (): void => {
           cancelTimer();
-          cancelTimer = clock.timer(policy.idleMs, () => controller.abort(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)));
+          cancelTimer = clock.timer(policy.idleMs, () =>
+            controller.abort(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)),
+          );
         };
         const ticking: PartBody = {
           sizeBytes: body.sizeBytes,
           async *open() {
+            // How long the source needs for a chunk is not the site's fault.
+            cancelTimer();
             for await (const chunk of body.open()) {
               restart();
               yield chunk;
+              cancelTimer();
             }
             restart();
           },
         };
         restart();
         try {
-          return await inner.uploadPart({ ...ctx, signal: AbortSignal.any([ctx.signal, controller.signal]) }, upload, partNumber, ticking);
+          return await inner.uploadPart(
+            { ...ctx, signal: AbortSignal.any([ctx.signal, controller.signal]) },
+            upload,
+            partNumber,
+            ticking,
+          );
         } catch (error) {
           throw controller.signal.aborted && !ctx.signal.aborted ? controller.signal.reason : error;
         } finally {
@@ -118,10 +145,17 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         }
       },
       async stage(ctx, key, options) {
-        const staged = await limited(ctx, policy.requestMs, () => inner.stage(ctx, key, options), (late) => void late.abort());
+        const staged = await limited(
+          ctx,
+          policy.requestMs,
+          (bounded) => inner.stage(bounded, key, options),
+          (late) => void late.abort(),
+        );
         return delegateStaged(staged, {
           write: (chunk) => idle(() => staged.write(chunk)),
-          commit: (commitCtx, conditions) => limited(commitCtx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => staged.commit(bounded, conditions)),
+          seal: (final) => limited(ctx, policy.requestMs * LONG_CALL_FACTOR, () => staged.seal(final)),
+          commit: (commitCtx, conditions) =>
+            limited(commitCtx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => staged.commit(bounded, conditions)),
         });
       },
     });

@@ -1,0 +1,202 @@
+import { describe, expect, it } from "vitest";
+import { backgroundCtx } from "../../core/context.ts";
+import { GfsError } from "../../core/errors.ts";
+import { createFakeClock } from "../../core/testing/fake-clock.ts";
+import { createMemoryStore } from "../drivers/memory/index.ts";
+import type { ObjectBody, PartBody } from "../store.ts";
+import { bytesOf, putBytes, scriptedStore } from "../testing/scripted-store.ts";
+import { timeoutLayer } from "./timeout.ts";
+
+const POLICY = { requestMs: 100, idleMs: 50 };
+const ctx = backgroundCtx();
+const never = new Promise<never>(() => undefined);
+
+async function rig() {
+  const clock = createFakeClock();
+  const inner = scriptedStore(createMemoryStore());
+  await putBytes(inner, "key", "bytes");
+  return { clock, inner, store: timeoutLayer(POLICY, clock)(inner) };
+}
+
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => "no failure",
+    (error: unknown) => error,
+  );
+
+describe("the timeout layer", () => {
+  it("leaves nothing behind when calls end in time", async () => {
+    const { clock, store } = await rig();
+    await store.head(ctx, "key");
+    expect((await bytesOf((await store.get(ctx, "key")).stream)).toString()).toBe("bytes");
+    await putBytes(store, "other", "more bytes");
+    await store.check(ctx);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it.each(["head", "list", "delete", "get", "check", "stage"] as const)(
+    "gives up a %s whose driver hangs, and tells the driver",
+    async (operation) => {
+      const { clock, inner, store } = await rig();
+      inner.script.before = () => never;
+      const calls = {
+        head: () => store.head(ctx, "key"),
+        list: () => store.list(ctx, { limit: 1 }),
+        delete: () => store.delete(ctx, "key"),
+        get: () => store.get(ctx, "key"),
+        check: () => store.check(ctx),
+        stage: () => store.stage(ctx, "key"),
+      };
+      const failure = failureOf(calls[operation]());
+      await clock.advance(POLICY.requestMs - 1);
+      const signal = inner.calls.at(-1)?.ctx?.signal;
+      expect(signal?.aborted).toBe(false);
+      await clock.advance(1);
+      expect(await failure).toMatchObject({ code: "Timeout", retry: "safe" });
+      expect(signal?.aborted).toBe(true);
+      expect(clock.waiting).toBe(0);
+    },
+  );
+
+  it("gives work at the site more time than a small call, and not for ever", async () => {
+    const { clock, inner, store } = await rig();
+    const staged = await store.stage(ctx, "other");
+    inner.script.before = () => never;
+    const failures = Promise.all([
+      failureOf(store.copy(ctx, "key", "other")),
+      failureOf(store.completeMultipart(ctx, { key: "key", uploadId: "u" }, [])),
+      failureOf(staged.seal()),
+      failureOf(staged.commit(ctx)),
+    ]);
+    await clock.advance(5 * POLICY.requestMs);
+    expect(clock.waiting).toBe(4);
+    await clock.advance(5 * POLICY.requestMs);
+    for (const failure of await failures) expect(failure).toMatchObject({ code: "Timeout" });
+  });
+
+  it("keeps to the caller's deadline when that comes first", async () => {
+    const { clock, inner, store } = await rig();
+    inner.script.before = () => never;
+    const failure = failureOf(store.head({ ...ctx, deadlineMs: clock.monotonicMs() + 30 }, "key"));
+    await clock.advance(30);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+    const calls = inner.calls.length;
+    expect(await failureOf(store.head({ ...ctx, deadlineMs: clock.monotonicMs() }, "key"))).toMatchObject({
+      code: "Timeout",
+    });
+    expect(inner.calls.length).toBe(calls);
+  });
+
+  it("hands on what the driver says, also when it heard of the caller's end", async () => {
+    const { inner, store } = await rig();
+    inner.script.before = () => {
+      throw new GfsError("Canceled", "The operation was canceled.");
+    };
+    await expect(store.head({ ...ctx, signal: AbortSignal.abort(new Error("gone")) }, "key")).rejects.toMatchObject({
+      code: "Canceled",
+    });
+  });
+
+  it("cancels a body that comes too late, and drops a write that opens too late", async () => {
+    const { clock, inner, store } = await rig();
+    let canceled = 0;
+    inner.script.after = ({ operation }) =>
+      operation === "get" || operation === "stage" ? clock.sleep(500) : undefined;
+    inner.script.body = (body) => ({ ...body, cancel: () => void (canceled += 1) });
+    const failures = [failureOf(store.get(ctx, "key")), failureOf(store.stage(ctx, "other"))];
+    await clock.advance(POLICY.requestMs);
+    for (const failure of failures) expect(await failure).toMatchObject({ code: "Timeout" });
+    expect(canceled).toBe(0);
+    await clock.advance(500);
+    expect([canceled, inner.count("abort")]).toEqual([1, 1]);
+  });
+
+  it("lets a body take as long as it takes while bytes keep moving", async () => {
+    const { clock, inner, store } = await rig();
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      for (let piece = 0; piece < 20; piece++) {
+        await clock.sleep(POLICY.idleMs - 1);
+        yield Buffer.from("x");
+      }
+    }
+    inner.script.body = (body) => ({ ...body, stream: slow() });
+    const reading = (async () => await bytesOf((await store.get(ctx, "key")).stream))();
+    await clock.advance(20 * POLICY.idleMs);
+    expect((await reading).length).toBe(20);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("ends a body in which nothing moves, and frees it even when its stream does not listen", async () => {
+    const { clock, inner, store } = await rig();
+    let canceled = 0;
+    async function* hanging(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("x");
+      await never;
+    }
+    inner.script.body = (body): ObjectBody => ({ ...body, stream: hanging(), cancel: () => void (canceled += 1) });
+    const seen: Uint8Array[] = [];
+    const failure = failureOf(
+      (async () => {
+        for await (const chunk of (await store.get(ctx, "key")).stream) seen.push(chunk);
+      })(),
+    );
+    await clock.advance(POLICY.idleMs);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+    expect([seen.length, canceled, clock.waiting]).toEqual([1, 1, 0]);
+  });
+
+  it("does not count the time that the reader takes", async () => {
+    const { clock, store } = await rig();
+    const body = await store.get(ctx, "key");
+    for await (const chunk of body.stream) {
+      expect(chunk.byteLength).toBe(5);
+      await clock.advance(10 * POLICY.idleMs);
+    }
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("ends a write that the site does not take", async () => {
+    const { clock, inner, store } = await rig();
+    const staged = await store.stage(ctx, "other");
+    inner.script.before = ({ operation }) => (operation === "write" ? never : undefined);
+    const failure = failureOf(staged.write(Buffer.from("x")));
+    await clock.advance(POLICY.idleMs);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+  });
+
+  it("blames the site for a part that it does not take, and never for a slow source", async () => {
+    const { clock, inner, store } = await rig();
+    const upload = await store.createMultipart(ctx, "large", { partSizeBytes: 10 });
+    const slowSource: PartBody = {
+      sizeBytes: 3,
+      async *open() {
+        for (const piece of ["a", "b", "c"]) {
+          await clock.sleep(3 * POLICY.idleMs);
+          yield Buffer.from(piece);
+        }
+      },
+    };
+    const firstAtOnce: PartBody = {
+      sizeBytes: 3,
+      async *open() {
+        yield Buffer.from("a");
+        await clock.sleep(3 * POLICY.idleMs);
+        yield Buffer.from("bc");
+      },
+    };
+    const sending = store.uploadPart(ctx, upload, 1, firstAtOnce);
+    await clock.advance(20 * POLICY.idleMs);
+    expect((await sending).sizeBytes).toBe(3);
+    const slow = store.uploadPart(ctx, upload, 3, slowSource);
+    await clock.advance(20 * POLICY.idleMs);
+    expect((await slow).sizeBytes).toBe(3);
+    inner.script.before = (call) =>
+      new Promise((_resolve, reject) =>
+        call.ctx?.signal.addEventListener("abort", () => reject(call.ctx?.signal.reason as Error)),
+      );
+    const failure = failureOf(store.uploadPart(ctx, upload, 2, firstAtOnce));
+    await clock.advance(POLICY.idleMs);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+    expect(clock.waiting).toBe(0);
+  });
+});
