@@ -74,6 +74,7 @@ const FIRST_BUFFER_BYTES = 64 * 1024;
 const PARTS_OF_ONE_SIZE = 1_000;
 const MAX_ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 100;
+/** A site that wants to be left alone for longer: the caller may know another one. */
 const MAX_PAUSE_MS = 10_000;
 
 export class PartedWrite<Upload> implements StagedWrite {
@@ -147,16 +148,10 @@ export class PartedWrite<Upload> implements StagedWrite {
 
   async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
     this.#expect("sealed");
-    try {
-      const info = await this.#finish(ctx, conditions);
-      this.#phase = "committed";
-      this.#releaseBuffer();
-      return info;
-    } catch (error) {
-      this.#commitUncertain ||=
-        !isGfsError(error) || isGfsError(error, "Unavailable", "Timeout", "Canceled", "Internal");
-      throw error;
-    }
+    const info = await this.#persistently(ctx, () => this.#attempt(ctx, conditions));
+    this.#phase = "committed";
+    this.#releaseBuffer();
+    return info;
   }
 
   async abort(): Promise<void> {
@@ -182,6 +177,16 @@ export class PartedWrite<Upload> implements StagedWrite {
 
   #content(): Buffer {
     return this.#buffer === undefined ? Buffer.alloc(0) : this.#buffer.bytes.subarray(0, this.#buffer.filled);
+  }
+
+  async #attempt(ctx: Ctx, conditions: WriteConditions | undefined): Promise<ObjectInfo> {
+    try {
+      return await this.#finish(ctx, conditions);
+    } catch (error) {
+      this.#commitUncertain ||=
+        !isGfsError(error) || isGfsError(error, "Unavailable", "Timeout", "Canceled", "Internal");
+      throw error;
+    }
   }
 
   #finish(ctx: Ctx, conditions: WriteConditions | undefined): Promise<ObjectInfo> {
@@ -228,7 +233,7 @@ export class PartedWrite<Upload> implements StagedWrite {
   /** Resolves as soon as the part is on its way. */
   async #sendBuffer(buffer: PartBuffer): Promise<void> {
     const { parallelParts } = this.#limits;
-    this.#upload ??= await this.#persistently(() => this.#target.begin(this.#ctx, this.#attributes()));
+    this.#upload ??= await this.#persistently(this.#ctx, () => this.#target.begin(this.#ctx, this.#attributes()));
     const upload = this.#upload;
     while (this.#underWay.size >= parallelParts) await Promise.race(this.#underWay);
     this.#expect("open");
@@ -236,7 +241,7 @@ export class PartedWrite<Upload> implements StagedWrite {
     this.#sentParts += 1;
     const partNumber = this.#sentParts;
     const bytes = buffer.bytes.subarray(0, buffer.filled);
-    const sending: Promise<void> = this.#persistently(() =>
+    const sending: Promise<void> = this.#persistently(this.#ctx, () =>
       this.#target.sendPart(this.#ctx, upload, { partNumber, bytes }),
     )
       .then(
@@ -252,17 +257,33 @@ export class PartedWrite<Upload> implements StagedWrite {
     this.#underWay.add(sending);
   }
 
-  /** Nobody above could send a part again: only here its bytes are still at hand. */
-  async #persistently<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Tries again what may be tried again. Nobody above could: the bytes of a part are at hand only here, and only here it
+   * is known that an earlier try may have worked.
+   */
+  async #persistently<T>(ctx: Ctx, work: () => Promise<T>): Promise<T> {
     const { clock, random } = this.#limits;
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();
       } catch (error) {
-        if (!isGfsError(error) || error.retry !== "safe" || attempt >= MAX_ATTEMPTS) throw error;
-        const pauseMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + random.fraction());
-        await clock.sleep(Math.max(pauseMs, Math.min(error.retryAfterMs ?? 0, MAX_PAUSE_MS)), this.#ctx.signal);
+        if (!isGfsError(error) || error.retry !== "safe" || attempt >= MAX_ATTEMPTS || ctx.signal.aborted) throw error;
+        const waitMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + random.fraction());
+        const pauseMs = Math.max(waitMs, error.retryAfterMs ?? 0);
+        if (pauseMs > MAX_PAUSE_MS) throw error;
+        if (ctx.deadlineMs !== undefined && clock.monotonicMs() + pauseMs >= ctx.deadlineMs) throw error;
+        ctx.log.debug("store.write-again", { attempt, error: error.message });
+        await this.#pause(pauseMs, ctx, error);
       }
+    }
+  }
+
+  async #pause(pauseMs: number, ctx: Ctx, failure: GfsError): Promise<void> {
+    try {
+      await this.#limits.clock.sleep(pauseMs, ctx.signal);
+    } catch {
+      // Told to stop while waiting: what went wrong before says more.
+      throw failure;
     }
   }
 

@@ -46,6 +46,8 @@ const IDLE_BODY_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 10_000;
 /** A body on a slow line may take this long for each byte before it counts as stuck. */
 const SLOWEST_BYTES_PER_MS = 32;
+/** S3 itself accepts a quarter of an hour: a clock this close is no reason for a refusal. */
+const TOLERATED_SKEW_MS = 10 * 60_000;
 /** Corrections for one request: another region, another clock, other credentials. */
 const MAX_CORRECTIONS = 3;
 
@@ -176,7 +178,10 @@ export class S3Client {
     asked: Connection,
     credentials: AwsCredentials | undefined,
   ): boolean {
-    if (failure.code === "RequestTimeTooSkewed") return this.#followClock(headers["date"]);
+    // An answer to HEAD names no reason; with clocks this far apart the reason is known all the same.
+    const unnamed = failure.status === 403 && failure.code === undefined;
+    const skewed = failure.code === "RequestTimeTooSkewed" || unnamed;
+    if (skewed && this.#followClock(headers["date"])) return true;
     if (failure.code === "ExpiredToken" && credentials !== undefined) return this.#credentials.refuse(credentials);
     const { region } = failure;
     if (region === undefined || ![301, 307, 400].includes(failure.status)) return false;
@@ -189,7 +194,8 @@ export class S3Client {
 
   #followClock(date: string | string[] | undefined): boolean {
     const theirsMs = Date.parse(String(date));
-    if (Number.isNaN(theirsMs)) return false;
+    const apartMs = Math.abs(theirsMs - this.#clock.nowMs() - this.#skewMs);
+    if (!(apartMs > TOLERATED_SKEW_MS)) return false;
     this.#skewMs = theirsMs - this.#clock.nowMs();
     return true;
   }
