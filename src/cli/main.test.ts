@@ -14,8 +14,9 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function run(words: readonly string[], env: Record<string, string> = {}) {
+async function run(words: readonly string[], env: Record<string, string> = {}, input = "") {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  stdin.end(input);
   const said = { out: "", err: "" };
   stdout.on("data", (piece: Buffer) => (said.out += piece.toString()));
   stderr.on("data", (piece: Buffer) => (said.err += piece.toString()));
@@ -101,6 +102,18 @@ describe("the command line", () => {
     stderr.on("data", (piece: Buffer) => (said += piece.toString()));
     expect(await main(["config", "init"], { stdin, stdout, stderr, env: {} })).toBe(141);
     expect(said).toBe("");
+  });
+});
+
+describe("key commands", () => {
+  test("make a key whose hash is the one that the hash command prints", async () => {
+    const made = JSON.parse((await run(["key", "generate", "--name", "alice", "--json"])).out) as Record<
+      string,
+      string
+    >;
+    expect(made).toMatchObject({ name: "alice", hash: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
+    expect((await run(["key", "hash"], {}, `${made["key"]}\n`)).out).toBe(`${made["hash"]}\n`);
+    expect((await run(["key", "hash"], {}, "")).exit).toBe(2);
   });
 });
 

@@ -43,13 +43,18 @@ function withTime<K extends string>(name: K, value: unknown): { [P in K]?: Date 
 }
 
 export function objectOf(value: unknown): ObjectInfo {
-  const { size, last_modified: lastModified, metadata, ...rest } = asRecord(value);
+  const { size, last_modified: lastModified, metadata, checksum, ...rest } = asRecord(value);
   return {
     ...(camelFields(rest) as object as { key: string; etag: string }),
     size: Number(size ?? 0),
     lastModified: timeOf(lastModified) ?? new Date(0),
     metadata: (metadata ?? {}) as Record<string, string>,
+    ...sha256Of(checksum),
   };
+}
+
+function sha256Of(checksum: unknown): { sha256?: string } {
+  return typeof checksum === "string" && checksum.startsWith("sha256:") ? { sha256: checksum.slice(7) } : {};
 }
 
 const META = "x-globalfs-meta-";
@@ -69,7 +74,7 @@ export function objectOfHeaders(key: string, answer: Answer, size: number): Obje
     lastModified: timeOf(header(answer, "last-modified")) ?? new Date(0),
     ...(contentType === undefined ? {} : { contentType }),
     metadata,
-    ...(checksum?.startsWith("sha256:") === true ? { sha256: checksum.slice(7) } : {}),
+    ...sha256Of(checksum),
     ...(versionId === undefined ? {} : { versionId }),
   };
 }
@@ -86,15 +91,17 @@ export function pageOf(value: unknown): ListPage {
 }
 
 export function siteOf(value: unknown): SiteStatus {
-  return camelFields(value) as object as SiteStatus;
+  const { last_checked_at: lastCheckedAt, ...rest } = asRecord(value);
+  return { ...(camelFields(rest) as object as SiteStatus), ...withTime("lastCheckedAt", lastCheckedAt) };
 }
 
 export function jobOf(value: unknown): Job {
-  const { created_at: createdAt, changed_at: changedAt, ...rest } = asRecord(value);
+  const { created_at: createdAt, changed_at: changedAt, not_before: notBefore, ...rest } = asRecord(value);
   return {
     ...(camelFields(rest) as object as Job),
     ...withTime("createdAt", createdAt),
     ...withTime("changedAt", changedAt),
+    ...withTime("notBefore", notBefore),
   };
 }
 

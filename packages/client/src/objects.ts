@@ -86,7 +86,10 @@ export function createObjectCalls(transport: Transport) {
       "content-length": size === undefined ? undefined : String(size),
       "x-globalfs-checksum": options.sha256 === undefined ? undefined : `sha256:${options.sha256}`,
     };
-    for (const [name, value] of Object.entries(options.metadata ?? {})) headers[`x-globalfs-meta-${name}`] = value;
+    for (const [name, value] of Object.entries(options.metadata ?? {})) {
+      // Headers carry bytes: the UTF-8 of the value goes out as it is.
+      headers[`x-globalfs-meta-${name}`] = Buffer.from(value).toString("latin1");
+    }
     const answer = await transport.text({
       method: "PUT",
       path,
@@ -112,11 +115,11 @@ export function createObjectCalls(transport: Transport) {
       method: "DELETE",
       path: keyPath(OBJECTS, key),
       headers: { "if-match": quoted(options.ifMatch) },
-      expect: [200, 202, 204],
+      expect: [204],
       ...callOptions(options),
     });
-    const { pending_sites: pendingSites } = answer.text === "" ? {} : asRecord(parseJson(answer.text));
-    return { pendingSites: (pendingSites ?? []) as string[] };
+    const pending = header(answer, "x-globalfs-pending-sites");
+    return { pendingSites: pending === undefined ? [] : pending.split(", ") };
   }
 
   async function listPage(options: ListOptions = {}): Promise<ListPage> {

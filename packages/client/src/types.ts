@@ -86,8 +86,10 @@ export interface SiteStatus {
   /** Absent when no circuit breaker is configured. */
   readonly circuitState?: string;
   readonly driver?: string;
-  readonly label?: string;
+  /** Such as `s3://bucket`. */
+  readonly location?: string;
   readonly latencyMs?: number;
+  readonly lastCheckedAt?: Date;
 }
 
 /** By `uri`, such as `s3://bucket?region=eu-west-1`, or by the fields of an S3 bucket. */
@@ -102,7 +104,7 @@ export interface Job {
   readonly id: string;
   readonly kind: string;
   readonly state: JobState;
-  readonly path: string;
+  readonly key: string;
   readonly site: string;
   readonly from?: string;
   readonly size: number;
@@ -111,6 +113,8 @@ export interface Job {
   readonly reason?: string;
   readonly createdAt?: Date;
   readonly changedAt?: Date;
+  /** After a failure: not tried again before. */
+  readonly notBefore?: Date;
   readonly bytesPerSecond?: number;
   readonly etaSeconds?: number;
 }
@@ -129,8 +133,7 @@ export interface Info {
   readonly sitesByRole: Readonly<Partial<Record<SiteRole, number>>>;
   readonly replicationQueueDepth: number;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAt?: Date };
-  readonly engine?: string;
-  readonly entries?: number;
+  readonly catalog?: { readonly engine: string; readonly entries: number };
 }
 
 export interface Health {

@@ -22,8 +22,8 @@ export async function info(context: CliContext): Outcome {
         ["Health", `${healthy} healthy, ${unhealthy} unhealthy${checked}`],
         ["Queue depth", String(info.replicationQueueDepth)],
         ["Leader", info.isLeader ? "yes" : "no"],
-        ["Catalog", info.engine],
-        ["Entries", info.entries === undefined ? undefined : String(info.entries)],
+        ["Catalog", info.catalog?.engine],
+        ["Entries", info.catalog?.entries.toString()],
       ]),
     );
     return undefined;

@@ -37,7 +37,7 @@ export async function jobsList(
           { title: "STATE", value: ({ state }) => state, color: (job) => (job.state === "failed" ? "red" : undefined) },
           { title: "DONE", value: progressOf, align: "right" },
           { title: "SITE", value: ({ from, site }) => (from === undefined ? site : `${from} > ${site}`) },
-          { title: "PATH", value: ({ path }) => path },
+          { title: "KEY", value: ({ key }) => key },
           { title: "REASON", value: ({ reason }) => reason ?? "" },
         ],
         jobs,

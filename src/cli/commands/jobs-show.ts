@@ -19,7 +19,7 @@ export async function followJob(context: CliContext, client: Client, id: string)
   let progress: ReturnType<typeof createProgress> | undefined;
   try {
     for await (const job of client.jobs.watch(id, { signal: context.signal, intervalMs: 200 })) {
-      progress ??= createProgress(context, { label: job.path, total: job.size, unit: "bytes" });
+      progress ??= createProgress(context, { label: job.key, total: job.size, unit: "bytes" });
       progress.advance(Math.max(0, job.bytesDone - (last?.bytesDone ?? 0)));
       last = job;
     }
@@ -42,7 +42,7 @@ export async function printJob(context: CliContext, job: Job): Promise<void> {
       ["Job", job.id],
       ["Kind", job.kind],
       ["State", job.state],
-      ["Path", job.path],
+      ["Key", job.key],
       ["From", job.from],
       ["Site", job.site],
       ["Progress", `${formatSize(job.bytesDone)} of ${formatSize(job.size)}`],
@@ -50,6 +50,7 @@ export async function printJob(context: CliContext, job: Job): Promise<void> {
       ["Time left", etaSeconds === undefined ? undefined : `${Math.ceil(etaSeconds)} s`],
       ["Attempts", String(job.attempts)],
       ["Reason", job.reason],
+      ["Not before", job.notBefore?.toISOString()],
       ["Created", job.createdAt?.toISOString()],
       ["Changed", job.changedAt?.toISOString()],
     ]),

@@ -35,7 +35,7 @@ export function siteColumns(sites: readonly SiteStatus[], long: boolean): Column
         value: ({ latencyMs }) => (latencyMs === undefined ? "-" : `${latencyMs.toFixed(1)} ms`),
         align: "right",
       },
-      { title: "LOCATION", value: ({ label }) => label ?? "-" },
+      { title: "LOCATION", value: ({ location }) => location ?? "-" },
       { title: "ERROR", value: ({ error }) => error ?? "" },
     );
   }

@@ -1,6 +1,5 @@
 import { dirname, isAbsolute, resolve } from "node:path";
 import type { z } from "zod";
-import { parseListenAddress } from "../../core/config/address.ts";
 import { defined } from "../../core/config/defined.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Operation } from "../../placement/types.ts";
@@ -26,7 +25,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       metricsPort: global.metrics_port,
     },
     coordinator: {
-      listen: parseListenAddress(coordinator.listen_addr),
+      listenAddress: coordinator.listen_addr,
       dataDirectory: place(coordinator.data_dir),
       kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
       leaseMs: coordinator.lease_timeout,
@@ -102,7 +101,7 @@ function assembleStore({ store, objectfs }: WrittenSite, place: (path: string) =
   }
   switch (store.driver) {
     case "file":
-      return defined({ driver: store.driver, path: place(store.path), maxBytes: store.max_bytes });
+      return { driver: store.driver, path: place(store.path) };
     case "memory":
       return defined({ driver: store.driver, maxBytes: store.max_bytes });
     case "s3":

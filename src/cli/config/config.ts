@@ -1,5 +1,4 @@
 import type { SiteName } from "../../core/ids.ts";
-import type { ListenAddress } from "../../core/config/address.ts";
 import type { Rule } from "../../placement/types.ts";
 import type { SiteRole } from "../../stores/site.ts";
 
@@ -16,7 +15,8 @@ export interface Config {
     readonly metricsPort: number;
   };
   readonly coordinator: {
-    readonly listen: ListenAddress;
+    /** For `parseListenAddress` of the security room, which knows what an absent host means. */
+    readonly listenAddress: string;
     readonly dataDirectory: string;
     readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
     readonly leaseMs: number;
@@ -77,7 +77,6 @@ export type StoreConfig = FileStoreConfig | MemoryStoreConfig | S3StoreConfig | 
 export interface FileStoreConfig {
   readonly driver: "file";
   readonly path: string;
-  readonly maxBytes?: number;
 }
 
 export interface MemoryStoreConfig {
@@ -88,7 +87,7 @@ export interface MemoryStoreConfig {
 export interface S3StoreConfig {
   readonly driver: "s3";
   readonly bucket: string;
-  readonly region: string;
+  readonly region?: string;
   readonly endpoint?: string;
   readonly prefix?: string;
   readonly pathStyle?: boolean;

@@ -72,7 +72,7 @@ describe("a configuration file", () => {
       metricsPort: 9090,
     });
     expect(config.coordinator).toEqual({
-      listen: { port: 8090 },
+      listenAddress: ":8090",
       dataDirectory: join(directory, ".globalfs"),
       kv: { engine: "lmdb", mapSizeBytes: 64 * 1024 ** 3 },
       leaseMs: 60_000,
@@ -115,7 +115,7 @@ sites:
     role: primary
     foreign: ignore
     network: {bandwidth: 125MB, latency: 2ms}
-    store: {driver: file, path: data, max_bytes: 10GB}
+    store: {driver: file, path: data}
   - {name: lake, role: backup, store: {driver: azure, container: c, account: a, account_key: k}}
   - {name: gcs, role: burst, store: {driver: gcs, bucket: b, access_key_id: i, secret_access_key: s}}
 policy:
@@ -133,7 +133,7 @@ security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
       role: "primary",
       foreign: "ignore",
       network: { bandwidthBytesPerSecond: 125e6, latencyMs: 2 },
-      store: { driver: "file", path: join(directory, "data"), maxBytes: 10e9 },
+      store: { driver: "file", path: join(directory, "data") },
     });
     expect(config.sites[1]?.store).toEqual({ driver: "azure", container: "c", account: "a", accountKey: "k" });
     expect(config.sites[2]?.store).toMatchObject({ driver: "gcs", endpoint: "https://storage.googleapis.com" });
@@ -217,7 +217,7 @@ resilience: {circuit_breaker: {threshold: 0}}
     [
       "an unknown key of a driver",
       "sites: [{name: a, role: primary, store: {driver: file, path: p, bukket: b}}]",
-      /unknown key `bukket` in sites\[0\]\.store; known are driver, path, max_bytes/,
+      /unknown key `bukket` in sites\[0\]\.store; known are driver, path/,
     ],
     [
       "a bad site name",
@@ -239,7 +239,7 @@ resilience: {circuit_breaker: {threshold: 0}}
     [
       "an address without a port",
       `coordinator: {listen_addr: localhost}\n${SITES}`,
-      /"localhost" is not an address to listen on/,
+      /"localhost" is no address to listen on/,
     ],
     ["broken YAML", "sites:\n  - {name: a\nx", /line \d: not valid YAML/],
     ["a key written twice", `${SITES}cache: {}\ncache: {}`, /line 7: not valid YAML: Map keys must be unique/],
@@ -281,7 +281,7 @@ describe("environment variables", () => {
       },
     );
     expect(config.cache).toEqual({ enabled: true, maxBytes: 67_108_864, ttlMs: 90_000 });
-    expect(config.coordinator.listen).toEqual({ host: "127.0.0.1", port: 0 });
+    expect(config.coordinator.listenAddress).toBe("127.0.0.1:0");
     expect(config.coordinator.kv.engine).toBe("memory");
     expect(config.resilience.retry.multiplier).toBe(1.5);
     expect(config.security.allowedPaths).toEqual(["/a", "/b"]);

@@ -10,7 +10,7 @@ import type { Config, StoreConfig } from "./config.ts";
 import { problemsAcross } from "./rules-across.ts";
 import { configSchema } from "./schema.ts";
 
-export const ENVIRONMENT_PREFIX = "GLOBALFS";
+const ENVIRONMENT_PREFIX = "GLOBALFS";
 
 export interface LoadedConfig {
   readonly config: Config;

@@ -1,6 +1,6 @@
-import { parseListenAddress } from "../../core/config/address.ts";
 import { type ConfigOrigin, type ConfigProblem, problemAt } from "../../core/config/problems.ts";
 import { isRecord, type Path, valueAt } from "../../core/config/walk.ts";
+import { parseListenAddress } from "../../security/index.ts";
 
 /** What no field can say alone. Looks at the tree as written, so that it can speak even where fields are wrong. */
 export function problemsAcross(root: unknown, origin: ConfigOrigin): ConfigProblem[] {
@@ -81,7 +81,7 @@ function checkListen(root: unknown, add: Add): void {
   const listen = valueAt(root, ["coordinator", "listen_addr"]);
   if (typeof listen !== "string" || listen === "") return;
   try {
-    parseListenAddress(listen);
+    parseListenAddress(listen, true);
   } catch (error) {
     add(["coordinator", "listen_addr"], `\`coordinator.listen_addr\`: ${(error as Error).message}`);
   }

@@ -124,7 +124,7 @@ export const configSchema = section("The configuration file", {
         hash: text("`sha256:` and the hex SHA-256 of the key", {
           secret: true,
           pattern: /^sha256:[0-9a-f]{64}$/,
-          expected: "`sha256:` and 64 lower-case hex digits; make it with: printf %s KEY | sha256sum",
+          expected: "`sha256:` and 64 lower-case hex digits; `globalfs key hash` makes it",
         }),
         role: withDefault(choice(["admin"], "What the key allows: `admin` is everything"), "admin"),
       }),

@@ -14,9 +14,6 @@ import {
   withDefault,
 } from "../../core/config/fields.ts";
 
-const maxBytes = optional(
-  size("The site takes no more than this; further writes fail as if the disk were full", { minBytes: 1 }),
-);
 const httpUrl = { pattern: /^https?:\/\/[^\s]+$/, expected: "an http:// or https:// address" };
 const prefix = optional(text("Put before every key, such as `team-a/`"));
 
@@ -25,15 +22,19 @@ const driver = <const D extends string>(name: D) => choice([name], "Which driver
 const file = {
   driver: driver("file"),
   path: text("Directory that holds the objects; created when it is absent"),
-  max_bytes: maxBytes,
 };
 
-const memory = { driver: driver("memory"), max_bytes: maxBytes };
+const memory = {
+  driver: driver("memory"),
+  max_bytes: optional(
+    size("The site takes no more than this; default 256 MiB. Further writes fail as on a full disk", { minBytes: 1 }),
+  ),
+};
 
 const s3 = {
   driver: driver("s3"),
   bucket: text("Bucket"),
-  region: withDefault(text("AWS region"), "us-east-1"),
+  region: optional(text("AWS region; absent: the bucket's own, or us-east-1 at other endpoints")),
   endpoint: optional(text("Other S3 services (MinIO, Ceph, GCS, LocalStack): their address", httpUrl)),
   prefix,
   path_style: optional(flag("Put the bucket in the path, not in the host name; default: only with `endpoint`")),
@@ -65,7 +66,7 @@ const azure = {
   prefix,
 };
 
-export const STORE_FIELDS = { file, memory, s3, gcs, azure };
+const STORE_FIELDS = { file, memory, s3, gcs, azure };
 
 const store = variants(
   "Where the objects are, instead of `objectfs`",

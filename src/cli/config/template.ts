@@ -71,7 +71,7 @@ performance:
 # security:
 #   api_keys:
 #     - name: alice
-#       # printf %s "the key" | sha256sum
+#       # "globalfs key generate" makes a key and its hash
 #       hash: sha256:...
 `;
 }

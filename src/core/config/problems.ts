@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { GfsError } from "../errors.ts";
-import { type FieldInfo, infoOf, type NodeInfo } from "./fields.ts";
+import type { FieldInfo, NodeInfo } from "./fields.ts";
 import { nearestName } from "./nearest.ts";
 import { fieldsOf, infoAt, isRecord, type Path, pathText, valueAt } from "./walk.ts";
 
@@ -105,14 +105,4 @@ export function configError(label: string, problems: readonly ConfigProblem[]): 
     op: "config.load",
     context: { problems: sorted.map(({ line, message }) => ({ ...(line === undefined ? {} : { line }), message })) },
   });
-}
-
-/** Sections have a description even when nobody asks; this catches a schema built without one at start, not in use. */
-export function assertDescribed(schema: z.ZodType): void {
-  const info = infoOf(schema);
-  if (info.node === "items") assertDescribed(info.item);
-  if (info.node === "section") for (const inner of Object.values(info.fields)) assertDescribed(inner);
-  if (info.node === "variants") {
-    for (const fields of Object.values(info.options)) for (const inner of Object.values(fields)) assertDescribed(inner);
-  }
 }
