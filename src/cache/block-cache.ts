@@ -46,7 +46,10 @@ const DEFAULT_BLOCK_BYTES = 1024 ** 2;
 const BLOCKS_A_RUN = 8;
 const LARGEST_SHARE = 4;
 
-export function createBlockCache(config: BlockCacheConfig, { clock, metrics }: { readonly clock: Clock; readonly metrics: Metrics }): BlockCache {
+export function createBlockCache(
+  config: BlockCacheConfig,
+  { clock, metrics }: { readonly clock: Clock; readonly metrics: Metrics },
+): BlockCache {
   const blockBytes = Math.min(config.blockBytes ?? DEFAULT_BLOCK_BYTES, Math.max(1, config.maxBytes));
   const hits = metrics.counter({ name: "globalfs_cache_hits_total", help: "Cache hits." });
   const misses = metrics.counter({ name: "globalfs_cache_misses_total", help: "Cache misses." });
@@ -77,12 +80,20 @@ export function createBlockCache(config: BlockCacheConfig, { clock, metrics }: {
     gauge.set(blocks.calculatedSize);
   };
 
+  /** One that everybody has left brings nothing any more. */
+  const runningFill = (versionId: VersionId, block: number): Fill | undefined => {
+    const fill = fills.get(keyOf(versionId, block));
+    return fill?.abandoned === true ? undefined : fill;
+  };
+
   /** Begins to fetch the run of missing blocks from `block` on, unless somebody does already. */
   const fillFrom = (ctx: Ctx, request: CacheRead, block: number, lastBlock: number): Fill => {
-    const running = fills.get(keyOf(request.versionId, block));
-    if (running !== undefined && !running.abandoned) return running;
+    const running = runningFill(request.versionId, block);
+    if (running !== undefined) return running;
+    const isMissing = (index: number): boolean =>
+      !blocks.has(keyOf(request.versionId, index)) && runningFill(request.versionId, index) === undefined;
     let end = block + 1;
-    while (end <= lastBlock && end - block < BLOCKS_A_RUN && !blocks.has(keyOf(request.versionId, end)) && !fills.has(keyOf(request.versionId, end))) end += 1;
+    while (end <= lastBlock && end - block < BLOCKS_A_RUN && isMissing(end)) end += 1;
     const fill = new Fill(ctx, {
       firstBlock: block,
       blocks: end - block,
@@ -91,7 +102,8 @@ export function createBlockCache(config: BlockCacheConfig, { clock, metrics }: {
       fetch: request.fetch,
       onBlock: (index, bytes) => store(request.versionId, index, bytes),
       onEnd: () => {
-        for (let index = block; index < end; index++) if (fills.get(keyOf(request.versionId, index)) === fill) fills.delete(keyOf(request.versionId, index));
+        for (let index = block; index < end; index++)
+          if (fills.get(keyOf(request.versionId, index)) === fill) fills.delete(keyOf(request.versionId, index));
       },
     });
     for (let index = block; index < end; index++) fills.set(keyOf(request.versionId, index), fill);
@@ -122,6 +134,12 @@ export function createBlockCache(config: BlockCacheConfig, { clock, metrics }: {
         waiting = undefined;
       };
       const take = async (block: number): Promise<Buffer> => {
+        // What this reader waits for counts as missed, and is its own even when the cache had to let it go already.
+        if (waiting?.fill.covers(block) === true) {
+          misses.add(1);
+          return await waiting.fill.block(block, ctx.signal);
+        }
+        leave();
         const found = blocks.get(keyOf(request.versionId, block));
         if (found !== undefined) {
           hits.add(1);
@@ -145,7 +163,8 @@ export function createBlockCache(config: BlockCacheConfig, { clock, metrics }: {
       }
       const stream = async function* (): AsyncGenerator<Uint8Array> {
         try {
-          for (let block = firstBlock; block <= lastBlock && !canceled; block++) {
+          for (let block = firstBlock; block <= lastBlock; block++) {
+            if (canceled) return;
             const bytes = await take(block);
             const offset = block * blockBytes;
             yield bytes.subarray(Math.max(0, request.start - offset), Math.min(bytes.length, request.end - offset));

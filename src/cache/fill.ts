@@ -35,17 +35,24 @@ export class Fill {
   readonly #source = deferred<string>();
   readonly #blocks: readonly Deferred<Buffer>[];
   #waiters = 0;
-  #ended = false;
+  #missing: number;
 
   constructor(ctx: Ctx, request: FillRequest) {
     this.#request = request;
     this.#blocks = Array.from({ length: request.blocks }, () => deferred<Buffer>());
-    // The first asker may leave while others stay, so its signal does not end the fetch.
-    void this.#run({ ...ctx, signal: this.#controller.signal });
+    this.#missing = request.blocks;
+    // The first asker may leave while others stay, so neither its signal nor its deadline ends the fetch.
+    const { deadlineMs: _, ...rest } = ctx;
+    void this.#run({ ...rest, signal: this.#controller.signal });
   }
 
   get abandoned(): boolean {
     return this.#controller.signal.aborted;
+  }
+
+  /** Whether the fetch brings this block, or brought it. */
+  covers(block: number): boolean {
+    return this.#blocks[block - this.#request.firstBlock] !== undefined;
   }
 
   /** Counts a waiter; the returned function takes it off. */
@@ -56,7 +63,9 @@ export class Fill {
       if (left) return;
       left = true;
       this.#waiters -= 1;
-      if (this.#waiters === 0 && !this.#ended) this.#controller.abort(new GfsError("Canceled", "Nobody waits for these bytes any more."));
+      // With every block here, what is left is the end of the stream, and a connection that can be used again.
+      if (this.#waiters === 0 && this.#missing > 0)
+        this.#controller.abort(new GfsError("Canceled", "Nobody waits for these bytes any more."));
     };
   }
 
@@ -77,13 +86,15 @@ export class Fill {
     try {
       const fetched = await fetch(ctx, start, end);
       this.#source.resolve(fetched.source);
+      if (ctx.signal.aborted) fetched.cancel();
+      ctx.signal.addEventListener("abort", () => fetched.cancel(), { once: true });
       await this.#take(ctx, fetched, start, end);
     } catch (error) {
       const failure = toGfsError(error, "cache.fill");
       this.#source.reject(failure);
       for (const block of this.#blocks) block.reject(failure);
+      this.#missing = 0;
     } finally {
-      this.#ended = true;
       this.#request.onEnd();
     }
   }
@@ -94,7 +105,7 @@ export class Fill {
     let block = Buffer.allocUnsafeSlow(Math.min(blockBytes, end - position));
     let filled = 0;
     for await (const chunk of fetched.stream) {
-      for (let taken = 0; taken < chunk.byteLength; ) {
+      for (let taken = 0; taken < chunk.byteLength;) {
         const count = Math.min(chunk.byteLength - taken, block.length - filled);
         if (count === 0) throw new GfsError("DataCorrupt", "A site gave more bytes than were asked for.");
         block.set(chunk.subarray(taken, taken + count), filled);
@@ -112,6 +123,7 @@ export class Fill {
   }
 
   #deliver(block: number, bytes: Buffer): void {
+    this.#missing -= 1;
     this.#request.onBlock(block, bytes);
     this.#blocks[block - this.#request.firstBlock]?.resolve(bytes);
   }

@@ -1,0 +1,356 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { backgroundCtx, type Ctx } from "../core/context.ts";
+import { GfsError } from "../core/errors.ts";
+import type { VersionId } from "../core/ids.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import { seededRandom } from "../core/ports/random.ts";
+import { createFakeClock, settle } from "../core/testing/fake-clock.ts";
+import { type BlockCache, type BlockCacheConfig, createBlockCache } from "./block-cache.ts";
+import type { FetchedRange } from "./fill.ts";
+
+const BLOCK = 10;
+const V1 = "v1" as VersionId;
+const ctx = backgroundCtx();
+
+/** Instruments that remember their sums. */
+function measuring(): { readonly metrics: Metrics; readonly values: Record<string, number> } {
+  const values: Record<string, number> = {};
+  const adding =
+    (name: string) =>
+    (amount: number): void => {
+      values[name] = (values[name] ?? 0) + amount;
+    };
+  const metrics: Metrics = {
+    counter: ({ name }) => ({ add: adding(name) }),
+    gauge: ({ name }) => ({ set: (value) => void (values[name] = value), add: adding(name), remove: () => undefined }),
+    histogram: () => ({ observe: () => undefined }),
+  };
+  return { metrics, values };
+}
+
+/** Objects that can be fetched, and what was asked of them. */
+class Origin {
+  readonly objects = new Map<VersionId, Buffer>();
+  readonly fetches: string[] = [];
+  readonly signals: AbortSignal[] = [];
+  canceled = 0;
+  /** Awaited before each piece is given. */
+  pace: () => Promise<void> = async () => undefined;
+  pieceBytes = 7;
+  fault: GfsError | undefined;
+  /** Gives so many bytes too few or too many. */
+  excess = 0;
+
+  put(versionId: VersionId, sizeBytes: number): Buffer {
+    const bytes = Buffer.from(seededRandom(sizeBytes).bytes(sizeBytes));
+    this.objects.set(versionId, bytes);
+    return bytes;
+  }
+
+  fetch(versionId: VersionId) {
+    return async (fetchCtx: Ctx, start: number, end: number): Promise<FetchedRange> => {
+      this.fetches.push(`${versionId} ${start}-${end}`);
+      this.signals.push(fetchCtx.signal);
+      if (this.fault !== undefined) throw this.fault;
+      const whole = this.objects.get(versionId) as Buffer;
+      const bytes =
+        this.excess > 0
+          ? Buffer.concat([whole.subarray(start, end), Buffer.alloc(this.excess)])
+          : whole.subarray(start, end + this.excess);
+      return { stream: this.#pieces(fetchCtx, bytes), source: "origin", cancel: () => void (this.canceled += 1) };
+    };
+  }
+
+  async *#pieces(fetchCtx: Ctx, bytes: Buffer): AsyncGenerator<Uint8Array> {
+    for (let offset = 0; offset < bytes.length; offset += this.pieceBytes) {
+      await this.pace();
+      if (fetchCtx.signal.aborted) throw fetchCtx.signal.reason;
+      yield bytes.subarray(offset, offset + this.pieceBytes);
+    }
+  }
+}
+
+function rig(config: Partial<BlockCacheConfig> = {}) {
+  const clock = createFakeClock();
+  const origin = new Origin();
+  const { metrics, values } = measuring();
+  const cache = createBlockCache({ maxBytes: 1_000, ttlMs: 0, blockBytes: BLOCK, ...config }, { clock, metrics });
+  const read = async (
+    versionId: VersionId,
+    start: number,
+    end: number,
+    readCtx: Ctx = ctx,
+  ): Promise<{ bytes: Buffer; source: string }> => {
+    const sizeBytes = (origin.objects.get(versionId) as Buffer).length;
+    const opened = await cache.open(readCtx, { versionId, sizeBytes, start, end, fetch: origin.fetch(versionId) });
+    const chunks: Buffer[] = [];
+    for await (const chunk of opened.stream) chunks.push(Buffer.from(chunk));
+    return { bytes: Buffer.concat(chunks), source: opened.source };
+  };
+  return { clock, origin, cache, read, values };
+}
+
+/** Holds every piece of the origin up until it is opened. */
+function gate(origin: Origin): () => void {
+  let open!: () => void;
+  const held = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  origin.pace = () => held;
+  return open;
+}
+
+describe("the cache of blocks", () => {
+  it("fetches what it does not have, and gives it from memory the next time", async () => {
+    const { origin, cache, read, values } = rig();
+    const bytes = origin.put(V1, 25);
+    expect(await read(V1, 0, 25)).toEqual({ bytes, source: "origin" });
+    expect(await read(V1, 0, 25)).toEqual({ bytes, source: "cache" });
+    expect(origin.fetches).toEqual(["v1 0-25"]);
+    expect(cache.bytesOf(V1)).toBe(25);
+    expect(values).toEqual({ globalfs_cache_misses_total: 3, globalfs_cache_hits_total: 3, globalfs_cache_bytes: 25 });
+  });
+
+  it("reads a cold object in a few long runs, and not block by block", async () => {
+    const { origin, read } = rig();
+    const bytes = origin.put(V1, 200);
+    expect((await read(V1, 0, 200)).bytes.equals(bytes)).toBe(true);
+    expect(origin.fetches).toEqual(["v1 0-80", "v1 80-160", "v1 160-200"]);
+  });
+
+  it("fetches no more than the blocks that a range touches, and only those it lacks", async () => {
+    const { origin, read } = rig();
+    const bytes = origin.put(V1, 100);
+    await read(V1, 41, 42);
+    expect((await read(V1, 25, 77)).bytes.equals(bytes.subarray(25, 77))).toBe(true);
+    expect(origin.fetches).toEqual(["v1 40-50", "v1 20-40", "v1 50-80"]);
+  });
+
+  it("gives any range of any object as the source has it, whatever is in the cache and however small it is", async () => {
+    const readArbitrary = fc.record({
+      version: fc.nat(2),
+      start: fc.nat(119),
+      length: fc.integer({ min: 1, max: 120 }),
+      together: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 10, max: 300 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(readArbitrary, { maxLength: 25 }),
+        async (maxBytes, pieceBytes, reads) => {
+          const { origin, cache, read, values } = rig({ maxBytes });
+          origin.pieceBytes = pieceBytes;
+          const versions = ["a", "b", "c"].map((name) => name as VersionId);
+          versions.forEach((version, index) => origin.put(version, 120 - index * 37));
+          const running: Promise<void>[] = [];
+          for (const { version, start, length, together } of reads) {
+            const id = versions[version] as VersionId;
+            const whole = origin.objects.get(id) as Buffer;
+            const from = Math.min(start, whole.length - 1);
+            const to = Math.min(whole.length, from + length);
+            const work = read(id, from, to).then(({ bytes }) =>
+              expect(bytes.equals(whole.subarray(from, to))).toBe(true),
+            );
+            running.push(work);
+            if (!together) await work;
+            expect(values["globalfs_cache_bytes"] ?? 0).toBeLessThanOrEqual(maxBytes);
+          }
+          await Promise.all(running);
+          const held = versions.reduce((sum, id) => sum + cache.bytesOf(id), 0);
+          expect(held).toBe(values["globalfs_cache_bytes"] ?? 0);
+          expect(held).toBeLessThanOrEqual(maxBytes);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it("lets go of what was not used for longest when room is needed, and counts it", async () => {
+    const { origin, cache, read, values } = rig({ maxBytes: 30 });
+    const ids = ["a", "b", "c", "d"].map((name) => name as VersionId);
+    for (const id of ids) origin.put(id, 10);
+    const [a, b, c, d] = ids as [VersionId, VersionId, VersionId, VersionId];
+    for (const id of [a, b, c]) await read(id, 0, 10);
+    await read(a, 0, 10);
+    await read(d, 0, 10);
+    expect(ids.map((id) => cache.bytesOf(id))).toEqual([10, 0, 10, 10]);
+    expect([values["globalfs_cache_evictions_total"], values["globalfs_cache_bytes"]]).toEqual([1, 30]);
+  });
+
+  it("fetches a run once even when it is larger than what the cache can keep of it", async () => {
+    const { origin, read, values } = rig({ maxBytes: 30 });
+    const bytes = origin.put(V1, 80);
+    expect((await read(V1, 0, 80)).bytes.equals(bytes)).toBe(true);
+    expect(origin.fetches).toEqual(["v1 0-80"]);
+    expect(values["globalfs_cache_bytes"]).toBe(30);
+  });
+
+  it("forgets blocks when their time is over, and only when one is set", async () => {
+    const timed = rig({ ttlMs: 1_000 });
+    const untimed = rig();
+    for (const { origin, read } of [timed, untimed]) {
+      origin.put(V1, 10);
+      await read(V1, 0, 10);
+    }
+    await timed.clock.advance(1_000);
+    expect((await timed.read(V1, 0, 10)).source).toBe("cache");
+    await timed.clock.advance(1);
+    expect(timed.cache.peekWhole(V1, 10)).toBeUndefined();
+    expect((await timed.read(V1, 0, 10)).source).toBe("origin");
+    await untimed.clock.advance(10_000_000);
+    expect((await untimed.read(V1, 0, 10)).source).toBe("cache");
+  });
+
+  it("gives a small object that is here at once, in memory of its own size", async () => {
+    const { origin, cache, read } = rig();
+    origin.pieceBytes = 4;
+    const bytes = origin.put(V1, 6);
+    expect(cache.peekWhole(V1, 6)).toBeUndefined();
+    await read(V1, 0, 6);
+    const whole = cache.peekWhole(V1, 6) as Buffer;
+    expect(whole.equals(bytes)).toBe(true);
+    expect(whole.buffer.byteLength).toBe(6);
+    origin.put("large" as VersionId, 25);
+    await read("large" as VersionId, 0, 25);
+    expect(cache.peekWhole("large" as VersionId, 25)).toBeUndefined();
+  });
+
+  it("lets objects pass that would push out everything else", () => {
+    const { cache } = rig({ maxBytes: 400 });
+    expect([0, 1, 100, 101].map((sizeBytes) => cache.admits(sizeBytes))).toEqual([false, true, true, false]);
+  });
+});
+
+describe("readers of the same bytes at the same time", () => {
+  it("share one fetch, however many they are", async () => {
+    const { origin, read } = rig();
+    const bytes = origin.put(V1, 30);
+    const open = gate(origin);
+    const reads = Array.from({ length: 50 }, () => read(V1, 0, 30, { ...ctx, signal: new AbortController().signal }));
+    await settle();
+    expect(origin.fetches).toEqual(["v1 0-30"]);
+    open();
+    for (const { bytes: each } of await Promise.all(reads)) expect(each.equals(bytes)).toBe(true);
+    expect(origin.fetches.length).toBe(1);
+  });
+
+  it("are not disturbed by one that leaves, not even by the one that came first", async () => {
+    const { origin, read } = rig();
+    const bytes = origin.put(V1, 30);
+    const open = gate(origin);
+    const leaver = new AbortController();
+    const first = read(V1, 0, 30, { ...ctx, signal: leaver.signal, deadlineMs: 0 }).catch((error: unknown) => error);
+    const second = read(V1, 0, 30);
+    await settle();
+    leaver.abort(new Error("gone"));
+    expect(await first).toMatchObject({ code: "Canceled" });
+    expect(origin.signals[0]?.aborted).toBe(false);
+    open();
+    expect((await second).bytes.equals(bytes)).toBe(true);
+    expect(origin.fetches.length).toBe(1);
+  });
+
+  it("end the fetch when the last one has left, and nothing of it stays", async () => {
+    const { origin, cache, read } = rig();
+    origin.put(V1, 30);
+    gate(origin);
+    const leavers = [new AbortController(), new AbortController()];
+    const reads = leavers.map(({ signal }) => read(V1, 0, 30, { ...ctx, signal }).catch((error: unknown) => error));
+    await settle();
+    leavers[0]?.abort();
+    await settle();
+    expect(origin.signals[0]?.aborted).toBe(false);
+    leavers[1]?.abort();
+    await settle();
+    expect([origin.signals[0]?.aborted, origin.canceled]).toEqual([true, 1]);
+    await Promise.all(reads);
+    expect(cache.bytesOf(V1)).toBe(0);
+    origin.pace = async () => undefined;
+    expect((await read(V1, 0, 30)).bytes.length).toBe(30);
+    expect(origin.fetches.length).toBe(2);
+  });
+
+  it("end the fetch by stopping half-way or by canceling without a read", async () => {
+    const { origin, cache } = rig();
+    const bytes = origin.put(V1, 80);
+    const openings: (() => void)[] = [];
+    origin.pieceBytes = BLOCK;
+    origin.pace = () => new Promise((resolve) => openings.push(resolve));
+    const request = { versionId: V1, sizeBytes: 80, start: 0, end: 80, fetch: origin.fetch(V1) };
+    const unread = await cache.open(ctx, request);
+    unread.cancel();
+    await settle();
+    expect(origin.signals[0]?.aborted).toBe(true);
+    const half = await cache.open(ctx, request);
+    const reading = (async () => {
+      for await (const chunk of half.stream) {
+        expect(Buffer.from(chunk).equals(bytes.subarray(0, BLOCK))).toBe(true);
+        break;
+      }
+    })();
+    await settle();
+    openings[1]?.();
+    await reading;
+    await settle();
+    expect(origin.signals[1]?.aborted).toBe(true);
+  });
+
+  it("all hear of a failure, and the next one tries anew", async () => {
+    const { origin, cache, read } = rig();
+    const bytes = origin.put(V1, 30);
+    origin.fault = new GfsError("Unavailable", "The site is away.");
+    const outcomes = await Promise.allSettled([read(V1, 0, 30), read(V1, 5, 12), read(V1, 0, 30)]);
+    expect(
+      outcomes.map((outcome) => (outcome.status === "rejected" ? (outcome.reason as GfsError).code : "read")),
+    ).toEqual(["Unavailable", "Unavailable", "Unavailable"]);
+    expect([origin.fetches.length, cache.bytesOf(V1)]).toEqual([1, 0]);
+    origin.fault = undefined;
+    expect((await read(V1, 0, 30)).bytes.equals(bytes)).toBe(true);
+  });
+
+  it("get an error, and never padding, from a source that brings too few or too many bytes", async () => {
+    const { origin, cache, read } = rig();
+    origin.put(V1, 30);
+    origin.excess = -3;
+    await expect(read(V1, 0, 30)).rejects.toMatchObject({ code: "Unavailable" });
+    origin.excess = 3;
+    origin.put("v2" as VersionId, 20);
+    await read("v2" as VersionId, 0, 20).catch(() => undefined);
+    expect(cache.bytesOf("v2" as VersionId)).toBe(20);
+    expect(cache.bytesOf(V1)).toBe(20);
+  });
+
+  it("leave a fetch alone that has brought everything, so that its connection ends in peace", async () => {
+    const { origin, cache } = rig();
+    origin.put(V1, 10);
+    let finish!: () => void;
+    const ending = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    let ended = false;
+    async function* lateEnd(): AsyncGenerator<Uint8Array> {
+      yield origin.objects.get(V1) as Buffer;
+      await ending;
+      ended = true;
+    }
+    let signal: AbortSignal | undefined;
+    const fetch = async (fetchCtx: Ctx): Promise<FetchedRange> => {
+      signal = fetchCtx.signal;
+      return { stream: lateEnd(), source: "origin", cancel: () => undefined };
+    };
+    const opened = await (cache satisfies BlockCache).open(ctx, {
+      versionId: V1,
+      sizeBytes: 10,
+      start: 0,
+      end: 10,
+      fetch,
+    });
+    for await (const chunk of opened.stream) expect(chunk.byteLength).toBe(10);
+    expect(signal?.aborted).toBe(false);
+    finish();
+    await settle();
+    expect([ended, signal?.aborted]).toEqual([true, false]);
+  });
+});
