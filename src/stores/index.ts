@@ -6,3 +6,4 @@ export { compareKeys } from "./object-key.ts";
 export { type FileStoreConfig, openFileStore } from "./drivers/file/index.ts";
 export { createMemoryStore, type MemoryStoreConfig } from "./drivers/memory/index.ts";
 export * from "./layers/index.ts";
+export { type Probed, type ProbeReport, probeStore } from "./probe.ts";

@@ -17,7 +17,8 @@ export interface RestGatewayDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Absent: there is no `/metrics`. */
+  readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 export interface RestGatewayConfig {
@@ -99,7 +100,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
       done(new GfsError("InvalidArgument", "The body is no JSON."));
     }
   });
-  addJsonRoutes(app, { service, door, version: config.version, renderMetrics });
+  addJsonRoutes(app, { service, door, version: config.version, ...(renderMetrics === undefined ? {} : { renderMetrics }) });
   await app.ready();
 
   return {

@@ -18,7 +18,7 @@ export interface JsonRoutesDeps {
   readonly service: CoordinatorService;
   readonly door: Door;
   readonly version: string;
-  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 const OPEN = new Set(["/healthz", "/readyz"]);
@@ -61,10 +61,12 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     return await reply.code(503).send(`DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`);
   });
   get("/readyz", async (_request, reply) => await reply.code(service.ready ? 200 : 503).type("text/plain").send(service.ready ? "OK" : "STARTING"));
-  get("/metrics", async (_request, reply) => {
-    const { contentType, body } = await renderMetrics();
-    return await reply.type(contentType).send(body);
-  });
+  if (renderMetrics !== undefined) {
+    get("/metrics", async (_request, reply) => {
+      const { contentType, body } = await renderMetrics();
+      return await reply.type(contentType).send(body);
+    });
+  }
   get("/api/v1/openapi.json", async () => openApiDocument(version));
 
   async function serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
