@@ -59,13 +59,19 @@ function sha256Of(checksum: unknown): { sha256?: string } {
 
 const META = "x-globalfs-meta-";
 
+/** Headers arrive as Latin-1, one character a byte; what was stored is UTF-8. */
+function utf8Of(value: string): string {
+  const text = Buffer.from(value, "latin1").toString("utf8");
+  return text.includes("\ufffd") ? value : text;
+}
+
 export function objectOfHeaders(key: string, answer: Answer, size: number): ObjectInfo {
   const contentType = header(answer, "content-type");
   const checksum = header(answer, "x-globalfs-checksum");
   const versionId = header(answer, "x-globalfs-version");
   const metadata: Record<string, string> = {};
   for (const name of Object.keys(answer.headers)) {
-    if (name.startsWith(META)) metadata[name.slice(META.length)] = header(answer, name) ?? "";
+    if (name.startsWith(META)) metadata[name.slice(META.length)] = utf8Of(header(answer, name) ?? "");
   }
   return {
     key,

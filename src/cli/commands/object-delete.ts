@@ -1,4 +1,3 @@
-import { EXIT } from "../../core/errors.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
 
@@ -7,8 +6,9 @@ export async function objectDelete(context: CliContext, key: string): Outcome {
     const { pendingSites } = await client.delete(keyOf(key), { signal: context.signal });
     if (context.json) await printJson(context, { key: keyOf(key), deleted: true, pendingSites });
     else note(context, `Deleted ${keyOf(key)}.`);
-    if (pendingSites.length === 0) return undefined;
-    if (!context.json) note(context, `Its copies will be deleted later at: ${pendingSites.join(", ")}.`);
-    return EXIT.partial;
+    if (pendingSites.length > 0 && !context.json) {
+      note(context, `Jobs are queued to delete its copies at: ${pendingSites.join(", ")}.`);
+    }
+    return undefined;
   });
 }

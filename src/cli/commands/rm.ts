@@ -1,5 +1,4 @@
 import { forEachBounded } from "../../core/async/for-each.ts";
-import { EXIT } from "../../core/errors.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
 import { createProgress } from "../progress.ts";
@@ -37,8 +36,9 @@ export async function rm(
     }
     if (context.json) await printJson(context, { deleted, pendingSites: [...pending] });
     else note(context, `Deleted ${deleted} ${deleted === 1 ? "object" : "objects"}.`);
-    if (pending.size === 0) return undefined;
-    if (!context.json) note(context, `Copies will be deleted later at: ${[...pending].join(", ")}.`);
-    return EXIT.partial;
+    if (pending.size > 0 && !context.json) {
+      note(context, `Jobs are queued to delete the copies at: ${[...pending].join(", ")}.`);
+    }
+    return undefined;
   });
 }
