@@ -35,9 +35,14 @@ export interface HealthConfig {
 const PARALLEL_CHECKS = 8;
 
 export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, config: HealthConfig): HealthMonitor {
-  const known = new Map<SiteName, SiteHealth>();
-  const asking = new Map<SiteName, Promise<SiteHealth>>();
-  const gauge = metrics.gauge({ name: "globalfs_site_healthy", help: "1 when the last health check of the site passed.", labels: ["site"] });
+  // By the site itself: another one may come under the name of one that was removed.
+  const known = new Map<Site, SiteHealth>();
+  const asking = new Map<Site, Promise<SiteHealth>>();
+  const gauge = metrics.gauge({
+    name: "globalfs_site_healthy",
+    help: "1 when the last health check of the site passed.",
+    labels: ["site"],
+  });
   let stopping = new AbortController();
   let loop: Promise<void> | undefined;
   let lastCheckedAtMs: number | undefined;
@@ -48,14 +53,14 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       error === undefined
         ? { healthy: true, checkedAtMs: clock.nowMs() }
         : { healthy: false, error: error.message, checkedAtMs: clock.nowMs() };
-    const before = known.get(site.name);
+    const before = known.get(site);
     if (before?.healthy !== health.healthy && (before !== undefined || !health.healthy)) {
       if (health.healthy) log.info("site_recovered", { site: site.name });
       else log.warn("site_unhealthy", { site: site.name, error: health.error });
     }
     lastCheckedAtMs = health.checkedAtMs;
     if (sites.find(site.name) === site) {
-      known.set(site.name, health);
+      known.set(site, health);
       gauge.set(health.healthy ? 1 : 0, { site: site.name });
     }
     return health;
@@ -85,20 +90,20 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
 
   /** One question a site at a time, however many ask. */
   const checkNow = async (site: Site): Promise<SiteHealth> => {
-    const running = asking.get(site.name);
+    const running = asking.get(site);
     if (running !== undefined) return await running;
-    const work = ask(site).finally(() => asking.delete(site.name));
-    asking.set(site.name, work);
+    const work = ask(site).finally(() => asking.delete(site));
+    asking.set(site, work);
     return await work;
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted) {
       const round = [...sites.list()];
-      for (const name of known.keys()) {
-        if (round.some((site) => site.name === name)) continue;
-        known.delete(name);
-        gauge.remove({ site: name });
+      for (const site of known.keys()) {
+        if (round.includes(site)) continue;
+        known.delete(site);
+        if (sites.find(site.name) === undefined) gauge.remove({ site: site.name });
       }
       await forEachBounded(round, PARALLEL_CHECKS, async (site) => void (await checkNow(site)));
       try {
@@ -118,8 +123,11 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       stopping.abort();
       await loop;
     },
-    healthOf: async (site) => known.get(site.name) ?? (await checkNow(site)),
-    lastOf: (site) => known.get(site),
+    healthOf: async (site) => known.get(site) ?? (await checkNow(site)),
+    lastOf(name) {
+      const site = sites.find(name);
+      return site === undefined ? undefined : known.get(site);
+    },
     checkNow,
     get lastCheckedAtMs() {
       return lastCheckedAtMs;

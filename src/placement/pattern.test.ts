@@ -7,7 +7,8 @@ function naive(pattern: string, key: string): boolean {
   if (pattern === "") return key === "";
   if (pattern.startsWith("**/")) {
     if (naive(pattern.slice(3), key)) return true;
-    for (let at = key.indexOf("/"); at !== -1; at = key.indexOf("/", at + 1)) if (naiveRest(pattern.slice(3), key.slice(at + 1))) return true;
+    for (let at = key.indexOf("/"); at !== -1; at = key.indexOf("/", at + 1))
+      if (naiveRest(pattern.slice(3), key.slice(at + 1))) return true;
     return false;
   }
   return naiveRest(pattern, key);
@@ -53,7 +54,9 @@ describe("key patterns", () => {
   });
 
   it("match as a naive reading of them does", () => {
-    const pattern = fc.array(fc.constantFrom("a", "b", "/", "*", "**"), { minLength: 1, maxLength: 6 }).map((parts) => parts.join("").replace(/\*{3,}/g, "**"));
+    const pattern = fc
+      .array(fc.constantFrom("a", "b", "/", "*", "**"), { minLength: 1, maxLength: 6 })
+      .map((parts) => parts.join("").replace(/\*{3,}/g, "**"));
     const key = fc.string({ unit: fc.constantFrom("a", "b", "/"), maxLength: 8 });
     fc.assert(
       fc.property(pattern, key, (text, name) => {

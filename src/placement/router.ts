@@ -39,7 +39,9 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     .sort((one, other) => one.priority - other.priority);
 
   const targetsOf = (operation: Operation, key: string): Targets => {
-    const rule = compiled.find(({ operations, matches }) => (operations.length === 0 || operations.includes(operation)) && matches(key));
+    const rule = compiled.find(
+      ({ operations, matches }) => (operations.length === 0 || operations.includes(operation)) && matches(key),
+    );
     const roles = rule === undefined || rule.targetRoles.length === 0 ? DEFAULT_ORDER : rule.targetRoles;
     const all = sites.list();
     return { rule: rule?.name, roles, sites: roles.flatMap((role) => all.filter((site) => site.role === role)) };
@@ -49,8 +51,11 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     const { rule, roles, sites: targets } = targetsOf(operation, key);
     const open = targets.filter((site) => site.circuit?.() === "open");
     const usable = targets.filter((site) => !open.includes(site));
-    const rank = new Map(usable.map((site, index) => [site, { index, healthy: health.lastOf(site.name)?.healthy !== false }]));
-    const rankOf = (site: Site): { index: number; healthy: boolean } => rank.get(site) as { index: number; healthy: boolean };
+    const rank = new Map(
+      usable.map((site, index) => [site, { index, healthy: health.lastOf(site.name)?.healthy !== false }]),
+    );
+    const rankOf = (site: Site): { index: number; healthy: boolean } =>
+      rank.get(site) as { index: number; healthy: boolean };
     const ordered = [...usable].sort((one, other) => {
       const [left, right] = [rankOf(one), rankOf(other)];
       if (left.healthy !== right.healthy) return left.healthy ? -1 : 1;

@@ -15,7 +15,10 @@ const SITE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export function checkSiteName(name: string): asserts name is SiteName {
   if (SITE_NAME.test(name)) return;
-  throw new GfsError("InvalidArgument", `"${name.slice(0, 80)}" cannot name a site; use 1 to 63 lower-case letters, digits and dashes, without a dash at the ends.`);
+  throw new GfsError(
+    "InvalidArgument",
+    `"${name.slice(0, 80)}" cannot name a site; use 1 to 63 lower-case letters, digits and dashes, without a dash at the ends.`,
+  );
 }
 
 export function createSiteRegistry(initial: readonly Site[] = []): SiteRegistry {
@@ -26,7 +29,10 @@ export function createSiteRegistry(initial: readonly Site[] = []): SiteRegistry 
     add(site) {
       checkSiteName(site.name);
       if (registry.find(site.name) !== undefined) {
-        throw new GfsError("AlreadyExists", `There is a site ${site.name} already; choose another name or remove it first.`);
+        throw new GfsError(
+          "AlreadyExists",
+          `There is a site ${site.name} already; choose another name or remove it first.`,
+        );
       }
       sites = [...sites, site];
     },
