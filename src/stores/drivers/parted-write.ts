@@ -10,10 +10,9 @@
 import type { Semaphore } from "../../core/async/semaphore.ts";
 import { backgroundCtx, type Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { Random } from "../../core/ports/random.ts";
 import type { ObjectInfo, PartInfo, StagedWrite, StageOptions, WriteAttributes, WriteConditions } from "../store.ts";
 import { sha256Hex } from "./payload-hash.ts";
+import { type RepeatDeps, repeatSafely } from "./repeat.ts";
 
 export interface WholeBody {
   readonly bytes: Uint8Array;
@@ -48,15 +47,13 @@ export interface PartedTarget<Upload> {
   discard(ctx: Ctx, upload: Upload): Promise<void>;
 }
 
-export interface PartLimits {
+export interface PartLimits extends RepeatDeps {
   readonly budget: Semaphore;
   readonly partSizeBytes: number;
   readonly parallelParts: number;
   readonly maxPartBytes: number;
   readonly maxParts: number;
   readonly maxObjectBytes: number;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 interface PartBuffer {
@@ -72,10 +69,6 @@ const MIB = 1024 * 1024;
 const FIRST_BUFFER_BYTES = 64 * 1024;
 /** Parts of a write whose size is not known double after each so many of them: 10,000 then hold the largest object. */
 const PARTS_OF_ONE_SIZE = 1_000;
-const MAX_ATTEMPTS = 4;
-const FIRST_PAUSE_MS = 100;
-/** A site that wants to be left alone for longer: the caller may know another one. */
-const MAX_PAUSE_MS = 10_000;
 
 export class PartedWrite<Upload> implements StagedWrite {
   readonly #target: PartedTarget<Upload>;
@@ -148,7 +141,7 @@ export class PartedWrite<Upload> implements StagedWrite {
 
   async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
     this.#expect("sealed");
-    const info = await this.#persistently(ctx, () => this.#attempt(ctx, conditions));
+    const info = await repeatSafely(ctx, this.#limits, () => this.#attempt(ctx, conditions));
     this.#phase = "committed";
     this.#releaseBuffer();
     return info;
@@ -233,7 +226,9 @@ export class PartedWrite<Upload> implements StagedWrite {
   /** Resolves as soon as the part is on its way. */
   async #sendBuffer(buffer: PartBuffer): Promise<void> {
     const { parallelParts } = this.#limits;
-    this.#upload ??= await this.#persistently(this.#ctx, () => this.#target.begin(this.#ctx, this.#attributes()));
+    this.#upload ??= await repeatSafely(this.#ctx, this.#limits, () =>
+      this.#target.begin(this.#ctx, this.#attributes()),
+    );
     const upload = this.#upload;
     while (this.#underWay.size >= parallelParts) await Promise.race(this.#underWay);
     this.#expect("open");
@@ -241,7 +236,7 @@ export class PartedWrite<Upload> implements StagedWrite {
     this.#sentParts += 1;
     const partNumber = this.#sentParts;
     const bytes = buffer.bytes.subarray(0, buffer.filled);
-    const sending: Promise<void> = this.#persistently(this.#ctx, () =>
+    const sending: Promise<void> = repeatSafely(this.#ctx, this.#limits, () =>
       this.#target.sendPart(this.#ctx, upload, { partNumber, bytes }),
     )
       .then(
@@ -255,36 +250,6 @@ export class PartedWrite<Upload> implements StagedWrite {
         this.#underWay.delete(sending);
       });
     this.#underWay.add(sending);
-  }
-
-  /**
-   * Tries again what may be tried again. Nobody above could: the bytes of a part are at hand only here, and only here it
-   * is known that an earlier try may have worked.
-   */
-  async #persistently<T>(ctx: Ctx, work: () => Promise<T>): Promise<T> {
-    const { clock, random } = this.#limits;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isGfsError(error) || error.retry !== "safe" || attempt >= MAX_ATTEMPTS || ctx.signal.aborted) throw error;
-        const waitMs = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + random.fraction());
-        const pauseMs = Math.max(waitMs, error.retryAfterMs ?? 0);
-        if (pauseMs > MAX_PAUSE_MS) throw error;
-        if (ctx.deadlineMs !== undefined && clock.monotonicMs() + pauseMs >= ctx.deadlineMs) throw error;
-        ctx.log.debug("store.write-again", { attempt, error: error.message });
-        await this.#pause(pauseMs, ctx, error);
-      }
-    }
-  }
-
-  async #pause(pauseMs: number, ctx: Ctx, failure: GfsError): Promise<void> {
-    try {
-      await this.#limits.clock.sleep(pauseMs, ctx.signal);
-    } catch {
-      // Told to stop while waiting: what went wrong before says more.
-      throw failure;
-    }
   }
 
   #releaseBuffer(): void {

@@ -48,12 +48,14 @@ export interface Displacement {
   readonly until: number;
 }
 
+const PERCENT = 0x25;
+
 /** The service may order by UTF-16 units, which puts characters beyond U+FFFF before U+E000; escapes stand where `%` does. */
 export function displacementsOf(name: string): Displacement[] {
   const found: Displacement[] = [];
-  for (const match of name.matchAll(/%[0-9A-F]{2}|[\uD800-\uDBFF]/g)) {
-    const escaped = match[0].startsWith("%");
-    const until = escaped ? Number.parseInt(match[0].slice(1), 16) : 0xffff;
+  for (const match of name.matchAll(/%(?:[0-9A-F]{2})?|[\uD800-\uDBFF]/g)) {
+    const escape = match[0].length === 3 ? Number.parseInt(match[0].slice(1), 16) : PERCENT;
+    const until = match[0].startsWith("%") ? Math.max(PERCENT, escape) : 0xffff;
     found.push({ stem: name.slice(0, match.index), until });
   }
   return found;

@@ -28,6 +28,7 @@ import type {
   WriteConditions,
 } from "../../store.ts";
 import { type PartLimits, PartedWrite } from "../parted-write.ts";
+import { repeatSafely } from "../repeat.ts";
 import { allowManyListeners } from "../shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
 import { Blocks } from "./blocks.ts";
@@ -114,7 +115,7 @@ export class AzureStore implements Store {
   async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
     const blob = this.#blob(upload.key);
     await this.#blocks.readRecord(ctx, upload.uploadId);
-    return this.#blocks.sendBody(ctx, blob, { id: upload.uploadId, partNumber, body });
+    return this.#repeat(ctx, () => this.#blocks.sendBody(ctx, blob, { id: upload.uploadId, partNumber, body }));
   }
 
   async listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]> {
@@ -132,13 +133,13 @@ export class AzureStore implements Store {
     const blob = this.#blob(upload.key);
     const { sha256, ...attributes } = await this.#blocks.readRecord(ctx, upload.uploadId);
     const ending = { id: upload.uploadId, key: upload.key, parts, attributes, sha256, conditions };
-    const info = await this.#blocks.commit(ctx, blob, ending);
-    await this.#blocks.deleteRecord(ctx, upload.uploadId);
+    const info = await this.#repeat(ctx, () => this.#blocks.commit(ctx, blob, ending));
+    await this.#repeat(ctx, () => this.#blocks.deleteRecord(ctx, upload.uploadId));
     return info;
   }
 
   async abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void> {
-    await this.#blocks.deleteRecord(ctx, upload.uploadId);
+    await this.#repeat(ctx, () => this.#blocks.deleteRecord(ctx, upload.uploadId));
   }
 
   async copy(
@@ -154,8 +155,10 @@ export class AzureStore implements Store {
     const blob = this.#blob(key);
     const conditions = azureConditions(options.ifMatch === undefined ? undefined : { ifMatch: options.ifMatch });
     try {
-      await this.#call(ctx, "azure.delete", (abortSignal) =>
-        blob.delete({ abortSignal, conditions, deleteSnapshots: "include" }),
+      await this.#repeat(ctx, () =>
+        this.#call(ctx, "azure.delete", (abortSignal) =>
+          blob.delete({ abortSignal, conditions, deleteSnapshots: "include" }),
+        ),
       );
     } catch (error) {
       if (!isGfsError(error, "NotFound")) throw error;
@@ -212,6 +215,10 @@ export class AzureStore implements Store {
 
   async close(): Promise<void> {
     // The SDK's connections close themselves when they have been idle.
+  }
+
+  #repeat<T>(ctx: Ctx, work: () => Promise<T>): Promise<T> {
+    return repeatSafely(ctx, this.#limits, work);
   }
 
   #blob(key: string): BlockBlobClient {

@@ -221,8 +221,8 @@ describe("a write whose answer is lost", () => {
     });
     const upload = { key: "k", uploadId: "u" };
     const parts = [{ partNumber: 1, sizeBytes: 4, etag: md5.toString("hex") }];
-    await expect(store.completeMultipart(ctx, upload, parts)).rejects.toMatchObject({ code: "Unavailable" });
     expect(await store.completeMultipart(ctx, upload, parts)).toMatchObject({ etag: whole });
+    expect(completes).toBe(2);
   });
 });
 
@@ -319,6 +319,31 @@ describe("an upload in parts", () => {
     await staged.abort();
     await staged.abort();
     expect(seen.filter(({ method }) => method === "DELETE").map(({ url }) => url)).toEqual(["/bucket/k?uploadId=u"]);
+  });
+});
+
+describe("a request that may be sent again", () => {
+  it("is, when its connection broke", async () => {
+    let tries = 0;
+    const { store } = await storeAt((_request, response) => {
+      if (tries++ === 0) response.destroy();
+      else response.writeHead(204).end();
+    });
+    await store.delete(ctx, "k");
+    expect(tries).toBe(2);
+  });
+
+  it("is not sent for ever", async () => {
+    const { store, seen } = await storeAt((_request, response) => fail(response, 500, "InternalError"));
+    await expect(store.delete(ctx, "k")).rejects.toMatchObject({ code: "Unavailable" });
+    expect(seen).toHaveLength(4);
+  });
+
+  it("is not sent at all once the caller has no time left for it", async () => {
+    const { store, seen } = await storeAt((_request, response) => fail(response, 500, "InternalError"));
+    const deadlineMs = systemClock.monotonicMs() + 10;
+    await expect(store.delete({ ...ctx, deadlineMs }, "k")).rejects.toMatchObject({ code: "Unavailable" });
+    expect(seen).toHaveLength(1);
   });
 });
 

@@ -26,6 +26,7 @@ import type {
   WriteConditions,
 } from "../../store.ts";
 import { type PartLimits, PartedWrite } from "../parted-write.ts";
+import { repeatSafely } from "../repeat.ts";
 import type { S3Client } from "./client.ts";
 import {
   MAX_OBJECT_BYTES,
@@ -97,16 +98,19 @@ export class S3Store implements Store {
   }
 
   async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
-    const { uploadId } = await createUpload(this.#client, ctx, this.#keys(key), options);
+    const keys = this.#keys(key);
+    const { uploadId } = await this.#repeat(ctx, () => createUpload(this.#client, ctx, keys, options));
     return { key, uploadId };
   }
 
   async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
-    return uploadPart(this.#client, ctx, this.#upload(upload), { partNumber, body });
+    const full = this.#upload(upload);
+    return this.#repeat(ctx, () => uploadPart(this.#client, ctx, full, { partNumber, body }));
   }
 
   async listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]> {
-    return listParts(this.#client, ctx, this.#upload(upload));
+    const full = this.#upload(upload);
+    return this.#repeat(ctx, () => listParts(this.#client, ctx, full));
   }
 
   async completeMultipart(
@@ -115,11 +119,13 @@ export class S3Store implements Store {
     parts: readonly PartInfo[],
     conditions?: WriteConditions,
   ): Promise<ObjectInfo> {
-    return completeUpload(this.#client, ctx, this.#upload(upload), { parts, conditions });
+    const full = this.#upload(upload);
+    return this.#repeat(ctx, () => completeUpload(this.#client, ctx, full, { parts, conditions }));
   }
 
   async abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void> {
-    await abortUpload(this.#client, ctx, this.#upload(upload));
+    const full = this.#upload(upload);
+    await this.#repeat(ctx, () => abortUpload(this.#client, ctx, full));
   }
 
   async copy(
@@ -133,22 +139,27 @@ export class S3Store implements Store {
       ...(ifMatch === undefined ? {} : { ifMatch }),
       ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
     };
-    return copyObject(this.#client, ctx, {
+    const plan = {
       fromFullKey: this.#fullKey(from),
       ...this.#keys(to),
       attributes,
       conditions,
       sourceIfMatch,
-    });
+    };
+    // A copy made twice is the same copy; on conditions the second would meet the first.
+    const conditional = ifMatch !== undefined || ifNoneMatch !== undefined;
+    const copy = (): Promise<ObjectInfo> => copyObject(this.#client, ctx, plan);
+    return conditional ? copy() : this.#repeat(ctx, copy);
   }
 
   async delete(ctx: Ctx, key: string, options: { readonly ifMatch?: ETag } = {}): Promise<void> {
-    await deleteObject(this.#client, ctx, this.#fullKey(key), options.ifMatch);
+    const fullKey = this.#fullKey(key);
+    await this.#repeat(ctx, () => deleteObject(this.#client, ctx, fullKey, options.ifMatch));
   }
 
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
     for (const key of keys) checkObjectKey(key);
-    return this.#bulkDelete.delete(ctx, keys);
+    return this.#repeat(ctx, () => this.#bulkDelete.delete(ctx, keys));
   }
 
   async list(ctx: Ctx, query: ListQuery): Promise<ListPage> {
@@ -184,6 +195,10 @@ export class S3Store implements Store {
 
   async close(): Promise<void> {
     await this.#client.close();
+  }
+
+  #repeat<T>(ctx: Ctx, work: () => Promise<T>): Promise<T> {
+    return repeatSafely(ctx, this.#limits, work);
   }
 
   #fullKey(key: string): string {
