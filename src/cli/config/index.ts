@@ -9,6 +9,6 @@ export type {
   SiteConfig,
   StoreConfig,
 } from "./config.ts";
-export { documentedVariables, type LoadedConfig, loadConfig, type LoadOptions, redactConfig } from "./load.ts";
-export { configSchema } from "./schema.ts";
+export { type LoadedConfig, loadConfig, type LoadOptions, redactConfig } from "./load.ts";
+export { configReference } from "./reference.ts";
 export { configTemplate } from "./template.ts";
