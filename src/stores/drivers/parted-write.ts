@@ -13,6 +13,7 @@ import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { ObjectInfo, PartInfo, StagedWrite, StageOptions, WriteAttributes, WriteConditions } from "../store.ts";
 import { sha256Hex } from "./payload-hash.ts";
 import { type RepeatDeps, repeatSafely } from "./repeat.ts";
+import { allowManyListeners } from "./shared-signal.ts";
 
 export interface WholeBody {
   readonly bytes: Uint8Array;
@@ -76,6 +77,7 @@ export class PartedWrite<Upload> implements StagedWrite {
   readonly #options: StageOptions;
   readonly #ctx: Ctx;
   readonly #stop = new AbortController();
+  readonly #unlink: () => void;
   readonly #underWay = new Set<Promise<void>>();
   readonly #arrived: PartInfo[] = [];
   #phase: Phase = "open";
@@ -93,7 +95,12 @@ export class PartedWrite<Upload> implements StagedWrite {
   constructor(ctx: Ctx, target: PartedTarget<Upload>, limits: PartLimits, options: StageOptions) {
     if ((options.sizeBytes ?? 0) > limits.maxObjectBytes) throw tooLarge(limits.maxObjectBytes);
     target.checkAttributes(options);
-    this.#ctx = { ...ctx, signal: AbortSignal.any([ctx.signal, this.#stop.signal]) };
+    // Not AbortSignal.any: a signal that outlives many writes would remember each of them.
+    const onAbort = (): void => this.#stop.abort(ctx.signal.reason);
+    if (ctx.signal.aborted) onAbort();
+    else allowManyListeners(ctx.signal).addEventListener("abort", onAbort, { once: true });
+    this.#unlink = () => ctx.signal.removeEventListener("abort", onAbort);
+    this.#ctx = { ...ctx, signal: this.#stop.signal };
     this.#target = target;
     this.#limits = limits;
     this.#options = options;
@@ -143,6 +150,7 @@ export class PartedWrite<Upload> implements StagedWrite {
     this.#expect("sealed");
     const info = await repeatSafely(ctx, this.#limits, () => this.#attempt(ctx, conditions));
     this.#phase = "committed";
+    this.#unlink();
     this.#releaseBuffer();
     return info;
   }
@@ -150,6 +158,7 @@ export class PartedWrite<Upload> implements StagedWrite {
   async abort(): Promise<void> {
     if (this.#phase === "committed") return;
     this.#phase = "aborted";
+    this.#unlink();
     this.#stop.abort(new GfsError("Canceled", "The write was given up.", { op: "store.abort" }));
     // A part that arrives after the abort would stay.
     await Promise.all(this.#underWay);

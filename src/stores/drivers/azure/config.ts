@@ -14,7 +14,7 @@ export interface AzureStoreConfig {
   readonly prefix?: string;
   /** What larger objects are cut into. Default: 8 MiB. */
   readonly partSizeBytes?: number;
-  /** How many parts of one write are under way at once. Default: 4. */
+  /** How many parts of one write are under way at once. Default: 8. */
   readonly parallelParts?: number;
   /** What all writes together may buffer beyond one part each. Default: 128 MiB. */
   readonly uploadBufferBytes?: number;

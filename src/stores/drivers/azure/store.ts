@@ -65,7 +65,7 @@ export class AzureStore implements Store {
     this.#limits = {
       budget: new Semaphore(config.uploadBufferBytes ?? 128 * MIB),
       partSizeBytes: config.partSizeBytes ?? 8 * MIB,
-      parallelParts: config.parallelParts ?? 4,
+      parallelParts: config.parallelParts ?? 8,
       maxPartBytes: MAX_BLOCK_BYTES,
       maxParts: MAX_PARTS,
       maxObjectBytes: MAX_OBJECT_BYTES,

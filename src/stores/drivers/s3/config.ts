@@ -20,7 +20,7 @@ export interface S3StoreConfig {
   readonly prefix?: string;
   /** What larger objects are cut into; 5 MiB at least. Default: 8 MiB. */
   readonly partSizeBytes?: number;
-  /** How many parts of one write are under way at once. Default: 4. */
+  /** How many parts of one write are under way at once. Default: 8. */
   readonly parallelParts?: number;
   /** What all writes together may buffer beyond one part each. Default: 128 MiB. */
   readonly uploadBufferBytes?: number;

@@ -1,4 +1,8 @@
-/** Any S3-compatible endpoint: AWS, on-prem, and GCS by its HMAC keys. */
+/**
+ * Any S3-compatible endpoint: AWS, on-prem, and GCS by its HMAC keys. Nothing here depends on what only AWS has: bodies are
+ * checked by the SHA-256 that the signature covers instead of checksum headers, many deletes fall back to single ones, and
+ * whether conditions on writes are kept (GCS knows its own, other ones) the probe finds out.
+ */
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
 import { type Random, systemRandom } from "../../../core/ports/random.ts";
 import type { Store } from "../../store.ts";

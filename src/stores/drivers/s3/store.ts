@@ -57,7 +57,7 @@ const CAPABILITIES: StoreCapabilities = {
 };
 
 const DEFAULT_PART_BYTES = 8 * MIB;
-const DEFAULT_PARALLEL_PARTS = 4;
+const DEFAULT_PARALLEL_PARTS = 8;
 const DEFAULT_UPLOAD_BUFFER_BYTES = 128 * MIB;
 
 export class S3Store implements Store {
