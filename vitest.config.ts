@@ -23,6 +23,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          globalSetup: "tests/e2e/support/built.mjs",
           include: ["tests/e2e/**/*.test.ts", "tests/compat/**/*.test.ts"],
         },
       },
