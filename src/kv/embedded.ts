@@ -1,6 +1,18 @@
 import { GfsError, toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type { Key, Kv, KvLease, KvStats, LeaseId, Program, Reader, Transaction, Value, WatchBatch, WatchEvent } from "./kv.ts";
+import type {
+  Key,
+  Kv,
+  KvLease,
+  KvStats,
+  LeaseId,
+  Program,
+  Reader,
+  Transaction,
+  Value,
+  WatchBatch,
+  WatchEvent,
+} from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { reader, runSync, type Snapshot } from "./program.ts";
 import { Staged } from "./staged.ts";
@@ -16,6 +28,8 @@ export interface Table {
    * Works that arrive together may share one flush.
    */
   commit(work: (write: TableWriter) => void): Promise<void>;
+  /** Throws `NoSpace` when no more may be put; deletes go on. */
+  assertRoom(): void;
   counters(): Counters;
   stats(): KvStats;
   close(): Promise<void>;
@@ -73,6 +87,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
           const value = runSync(program(staged.transaction), staged);
           outcome = { value };
           if (staged.isEmpty) return;
+          if (staged.growsTable) table.assertRoom();
           pending = { batch: apply(staged, writer, leases), done: false, failed: false };
           unpublished.push(pending);
         } catch (error) {
@@ -182,4 +197,3 @@ function appendKey(prefix: Key, sequence: number): Key {
   key.writeUInt32BE(sequence % 2 ** 32, prefix.byteLength + 4);
   return key;
 }
-

@@ -53,6 +53,12 @@ export class Staged implements Snapshot {
     return this.#writes.size === 0 && this.appends.length === 0;
   }
 
+  get growsTable(): boolean {
+    if (this.appends.length > 0) return true;
+    for (const { value } of this.#writes.values()) if (value !== undefined) return true;
+    return false;
+  }
+
   #stage(write: StagedPut): void {
     checkSizes(write.key, write.value);
     this.#charge(write.key.byteLength + (write.value?.byteLength ?? 0));
@@ -65,7 +71,10 @@ export class Staged implements Snapshot {
   #charge(sizeBytes: number): void {
     this.#stagedBytes += sizeBytes;
     if (this.#stagedBytes > MAX_STAGED_BYTES || this.#writes.size + this.appends.length >= MAX_STAGED_WRITES) {
-      throw new GfsError("TooLarge", `One transaction stages at most ${MAX_STAGED_BYTES} bytes and ${MAX_STAGED_WRITES} writes; split it.`);
+      throw new GfsError(
+        "TooLarge",
+        `One transaction stages at most ${MAX_STAGED_BYTES} bytes and ${MAX_STAGED_WRITES} writes; split it.`,
+      );
     }
   }
 
@@ -128,7 +137,8 @@ class BaseCursor {
   peek(): KvEntry | undefined {
     if (this.#index === this.#page.length && this.#page.length === this.#query.limit) {
       const last = (this.#page.at(-1) as KvEntry).key;
-      this.#query = this.#query.reverse === true ? { ...this.#query, end: last } : { ...this.#query, start: successor(last) };
+      this.#query =
+        this.#query.reverse === true ? { ...this.#query, end: last } : { ...this.#query, start: successor(last) };
       this.#page = this.#base.range(this.#query);
       this.#index = 0;
     }

@@ -1,4 +1,4 @@
-import { mkdir, stat, statfs } from "node:fs/promises";
+import { mkdir, open, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import type { Database, RootDatabase } from "lmdb";
 import { fromErrno, GfsError } from "../../core/errors.ts";
@@ -11,7 +11,7 @@ import { lockDirectory } from "./directory-lock.ts";
 /** One process, one directory: LMDB maps the file, so reads cost no system call, and commits that arrive together share one flush. */
 export interface LmdbOptions {
   readonly path: string;
-  /** The most the file may grow to; absent: as far as the disk has room. */
+  /** Once the file is this large and has no free pages, puts are refused; absent: it grows as far as the disk has room. */
   readonly mapSizeBytes?: number;
 }
 
@@ -42,31 +42,70 @@ async function prepareDirectory(directory: string): Promise<void> {
     if (!(await stat(directory)).isDirectory()) throw Object.assign(new Error(directory), { code: "ENOTDIR" });
   } catch (error) {
     const failure = fromErrno(error, "kv.open", { path: directory });
-    throw new GfsError("ConfigInvalid", `The catalog cannot live at ${directory}: ${failure.message} coordinator.data_dir sets the place.`, {
-      cause: error,
-    });
+    throw new GfsError(
+      "ConfigInvalid",
+      `The catalog cannot live at ${directory}: ${failure.message} coordinator.data_dir sets the place.`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** What the library tells of its file. */
+interface EnvironmentStats {
+  readonly lastPageNumber: number;
+  readonly pageSize: number;
+  readonly free: { readonly overflowPages: number };
 }
 
 interface LmdbTable extends Table {
   ephemeralKeys(): Key[];
 }
 
+/** A catalog that was made just now must not lose its name with the power. */
+async function syncDirectory(directory: string): Promise<void> {
+  for (const each of [directory, path.dirname(directory)]) {
+    try {
+      const handle = await open(each, "r");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      // A parent that is closed to us was there before, and Windows flushes no directories.
+      const { code } = error as NodeJS.ErrnoException;
+      if (each === directory && process.platform !== "win32") throw fromErrno(error, "kv.open", { path: each });
+      if (code !== "EACCES" && code !== "EPERM" && code !== "EISDIR" && code !== "EINVAL")
+        throw fromErrno(error, "kv.open", { path: each });
+    }
+  }
+}
+
 async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Promise<LmdbTable> {
   // Loaded here so that commands that open no catalog do not pay for the native library.
-  const { open } = await import("lmdb");
+  const { open: openEnvironment } = await import("lmdb");
   let root: RootDatabase;
   try {
-    root = open({
+    root = openEnvironment({
       path: path.join(options.path, "catalog.lmdb"),
       noSubdir: true,
       maxDbs: 4,
       // Without a bound on the kept free list single commits become 20 times slower after large random transactions.
       maxFreeSpaceToRetain: 2_000,
-      ...(options.mapSizeBytes === undefined ? {} : { mapSize: options.mapSizeBytes }),
-    } as Parameters<typeof open>[0]);
+      // The promise of a transaction resolves when it is flushed, as plain LMDB does it. The library's other way, a flush after the commit,
+      // has a promise of its own that never settles when a commit fails.
+      overlappingSync: false,
+      // Else the library makes one more promise for each batch, keeps it to itself, and rejects it when the batch fails.
+      eventTurnBatching: false,
+    } as Parameters<typeof openEnvironment>[0]);
   } catch (error) {
-    throw new GfsError("ConfigInvalid", `The catalog at ${options.path} cannot be opened: ${(error as Error).message}`, { cause: error });
+    throw new GfsError(
+      "ConfigInvalid",
+      `The catalog at ${options.path} cannot be opened: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   const binary = { keyEncoding: "binary", encoding: "binary" } as const;
   const rows = root.openDB({ name: "rows", ...binary }) as Rows;
@@ -75,6 +114,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
 
   const snapshot: Snapshot = { get: (key) => rows.getBinary(asBuffer(key)), range: (query) => readRange(rows, query) };
   const counters = (): Counters => decodeCounters(meta.getBinary(COUNTERS));
+  await syncDirectory(options.path);
   const writer: TableWriter = {
     ...snapshot,
     put: (key, value) => put(rows, key, value),
@@ -94,24 +134,35 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
     committed: snapshot,
     async commit(work) {
       try {
-        let changed = false;
-        await root.transaction(() => {
-          work({ ...writer, setCounters: (next) => ((changed = true), writer.setCounters(next)) });
-        });
-        if (changed) await root.flushed;
+        await root.transaction(() => work(writer));
       } catch (error) {
         throw await translate(error, options.path);
       }
     },
-    counters,
-    stats: () => {
-      const stats = rows.getStats() as { entryCount: number };
-      const file = root.getStats() as { root?: unknown; mapSize?: number; lastPageNumber?: number; pageSize?: number };
-      return { entries: stats.entryCount, sizeBytes: (file.lastPageNumber ?? 0) * (file.pageSize ?? 4_096) };
+    assertRoom() {
+      // The library enlarges the map by itself, whatever size was set.
+      if (options.mapSizeBytes === undefined) return;
+      const { lastPageNumber, pageSize, free } = root.getStats() as EnvironmentStats;
+      // The list of free pages, eight bytes each, tells how many there are, roughly.
+      const freeBytes = free.overflowPages * (pageSize / 8) * pageSize;
+      if (lastPageNumber * pageSize - freeBytes < options.mapSizeBytes) return;
+      throw new GfsError(
+        "NoSpace",
+        "The catalog has reached the size that coordinator.kv.map_size allows; raise it and restart.",
+        {
+          op: "kv.transact",
+        },
+      );
     },
-    ephemeralKeys: () => readRange(meta, { start: EPHEMERAL, end: afterEphemeral(), limit: 10_000 }).map(({ key }) => key),
+    counters,
+    stats() {
+      const { entryCount } = rows.getStats() as { entryCount: number };
+      const { lastPageNumber, pageSize } = root.getStats() as EnvironmentStats;
+      return { entries: entryCount, sizeBytes: lastPageNumber * pageSize };
+    },
+    ephemeralKeys: () =>
+      readRange(meta, { start: EPHEMERAL, end: afterEphemeral(), limit: 10_000 }).map(({ key }) => key),
     async close() {
-      await root.flushed;
       await root.close();
       await unlock();
     },
@@ -129,10 +180,12 @@ async function checkFormat(root: RootDatabase, meta: Rows, where: string): Promi
   const found = meta.getBinary(FORMAT_KEY)?.readUInt32BE(0);
   if (found === undefined) {
     await root.transaction(() => put(meta, FORMAT_KEY, Buffer.from([0, 0, 0, FORMAT])));
-    await root.flushed;
   } else if (found !== FORMAT) {
     await root.close();
-    throw new GfsError("ConfigInvalid", `The catalog at ${where} has format ${found} and this release reads format ${FORMAT}; use the release that wrote it.`);
+    throw new GfsError(
+      "ConfigInvalid",
+      `The catalog at ${where} has format ${found} and this release reads format ${FORMAT}; use the release that wrote it.`,
+    );
   }
 }
 
@@ -168,7 +221,14 @@ function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
   const found: KvEntry[] = [];
   const range =
     query.reverse === true
-      ? rows.getRange({ start: end, end: start, exclusiveStart: true, inclusiveEnd: true, reverse: true, limit: query.limit })
+      ? rows.getRange({
+          start: end,
+          end: start,
+          exclusiveStart: true,
+          inclusiveEnd: true,
+          reverse: true,
+          limit: query.limit,
+        })
       : rows.getRange({ start, end, limit: query.limit });
   for (const { key, value } of range) found.push({ key, value });
   return found;
@@ -195,14 +255,27 @@ const NEARLY_FULL_BYTES = 1024 ** 2;
  */
 async function translate(error: unknown, directory: string): Promise<unknown> {
   const beside = (error as { commitError?: unknown }).commitError;
-  const cause = beside instanceof Promise ? await beside.catch((reason: unknown) => reason) : error;
+  let cause = error;
+  try {
+    await beside;
+  } catch (reason) {
+    cause = reason;
+  }
   const { code, message } = cause as { code?: unknown; message?: string };
   const full = code === MAP_FULL || /MDB_MAP_FULL|No space left/i.test(String(message)) || (await isFull(directory));
-  if (!full) return new GfsError("Unavailable", `The catalog could not be written: ${String(message)}.`, { op: "kv.transact", cause });
-  return new GfsError("NoSpace", "The disk that holds the catalog is full; free some space or move coordinator.data_dir.", {
-    op: "kv.transact",
-    cause,
-  });
+  if (!full)
+    return new GfsError("Unavailable", `The catalog could not be written: ${String(message)}.`, {
+      op: "kv.transact",
+      cause,
+    });
+  return new GfsError(
+    "NoSpace",
+    "The disk that holds the catalog is full; free some space or move coordinator.data_dir.",
+    {
+      op: "kv.transact",
+      cause,
+    },
+  );
 }
 
 async function isFull(directory: string): Promise<boolean> {

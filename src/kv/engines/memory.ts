@@ -28,6 +28,7 @@ function createMemoryTable(): Table {
     async commit(work) {
       work(writer);
     },
+    assertRoom: () => undefined,
     counters: () => counters,
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,
