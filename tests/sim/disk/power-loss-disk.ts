@@ -59,7 +59,7 @@ export class PowerLossDisk implements Disk {
   }
 
   async #call(boot = this.#boot): Promise<void> {
-    for (let turns = Math.floor(this.#random.fraction() * 4); turns > 0; turns--) await undefined;
+    for (let turns = Math.floor(this.#random.fraction() * 4); turns > 0; turns--) await Promise.resolve();
     this.#calls += 1;
     if (this.isStopped || boot !== this.#boot) throw failure("EIO", "the machine has stopped");
   }

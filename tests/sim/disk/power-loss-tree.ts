@@ -45,7 +45,7 @@ export class PowerLossTree {
   }
 
   flush(directory: DirectoryNode): void {
-    for (const change of [...this.#waiting]) {
+    for (const change of this.#waiting) {
       if (change.some((each) => each.directory === directory)) this.#persist(change, directory);
     }
   }
