@@ -1,7 +1,6 @@
 /** A real S3 server for tests: Ceph's gateway from the distribution's packages, on loopback, its data in memory. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
@@ -11,7 +10,7 @@ import {
   ListObjectsV2Command,
   S3Client,
 } from "@aws-sdk/client-s3";
-import { findProgram, freePort, missingServer, readIfThere, shareServer } from "./shared-server.ts";
+import { findProgram, freePort, missingServer, readIfThere, scriptPath, shareServer } from "./shared-server.ts";
 
 export interface S3Server {
   readonly endpoint: string;
@@ -61,7 +60,7 @@ export async function startRadosgw(): Promise<S3Server | undefined> {
       secretAccessKey: randomBytes(20).toString("hex"),
     }),
     command: (address, directory) => ({
-      command: fileURLToPath(new URL("radosgw.sh", import.meta.url)),
+      command: scriptPath("radosgw.sh"),
       args: [
         directory,
         String(address.gatewayPort),

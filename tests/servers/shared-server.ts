@@ -3,11 +3,11 @@
  * nobody has to be the last one.
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { access, constants, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, dirname, join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { systemClock } from "../../src/core/ports/clock.ts";
 
@@ -38,7 +38,7 @@ export async function shareServer<Address>(server: SharedServer<Address>): Promi
     const { command, args } = server.command(address, directory);
     await writeFile(`${addressFile}.new`, JSON.stringify(address));
     await rename(`${addressFile}.new`, addressFile);
-    const keeper = fileURLToPath(new URL("keeper.mjs", import.meta.url));
+    const keeper = scriptPath("keeper.mjs");
     spawn(process.execPath, [keeper, String(ownerPid), directory, command, ...args], {
       detached: true,
       stdio: "ignore",
@@ -56,6 +56,15 @@ export async function shareServer<Address>(server: SharedServer<Address>): Promi
     await systemClock.sleep(POLL_MS);
   }
   throw new Error(`${server.name} did not start in time\n${await logOf(directory)}`);
+}
+
+/** Also from a bundle, which lies elsewhere in the work tree. */
+export function scriptPath(name: string): string {
+  for (let directory = import.meta.dirname; ; directory = dirname(directory)) {
+    const candidate = join(directory, "tests", "servers", name);
+    if (existsSync(candidate)) return candidate;
+    if (directory === dirname(directory)) throw new Error(`tests/servers/${name} is not above ${import.meta.dirname}`);
+  }
 }
 
 /** Missing programs skip tests on a bare machine, and fail them where `GLOBALFS_REQUIRE_SERVERS=1` promises a full one. */
