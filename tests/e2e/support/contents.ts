@@ -15,7 +15,8 @@ export function identify(
   candidates: readonly (Content | undefined)[],
 ): { readonly content: Content | undefined } | undefined {
   for (const content of candidates.toReversed()) {
-    const same = content === undefined || found === undefined ? content === found : found.equals(bytesOf(writer, content));
+    const same =
+      content === undefined || found === undefined ? content === found : found.equals(bytesOf(writer, content));
     if (same) return { content };
   }
   return undefined;

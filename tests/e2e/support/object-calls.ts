@@ -26,7 +26,8 @@ export function connect(url: string): ObjectCalls {
     return { status: statusCode, body: Buffer.from(await body.arrayBuffer()) };
   };
   return {
-    put: async (key, body, streamed) => await send(place(key), { method: "PUT", body: streamed ? Readable.from(inPieces(body)) : body }),
+    put: async (key, body, streamed) =>
+      await send(place(key), { method: "PUT", body: streamed ? Readable.from(inPieces(body)) : body }),
     get: async (key) => await send(place(key), { method: "GET" }),
     delete: async (key) => await send(place(key), { method: "DELETE" }),
     rename: async (from, to, overwrite) =>

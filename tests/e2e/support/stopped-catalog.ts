@@ -59,7 +59,8 @@ async function faultsOfSite(root: string, site: string, expected: ReadonlyMap<st
         const pieces: Uint8Array[] = [];
         for await (const piece of stream) pieces.push(Uint8Array.from(piece));
         const wanted = expected.get(key);
-        if (wanted !== undefined && !Buffer.concat(pieces).equals(wanted)) faults.push(`At ${site} ${key} has other bytes.`);
+        if (wanted !== undefined && !Buffer.concat(pieces).equals(wanted))
+          faults.push(`At ${site} ${key} has other bytes.`);
       }
       ({ continuation } = page);
     } while (continuation !== undefined);
@@ -73,6 +74,8 @@ async function faultsOfSite(root: string, site: string, expected: ReadonlyMap<st
 function difference(who: string, found: ReadonlySet<string>, expected: ReadonlyMap<string, Buffer>): string[] {
   return [
     ...[...expected.keys()].filter((key) => !found.has(key)).map((key) => `${who} lacks ${key}.`),
-    ...[...found].filter((key) => !expected.has(key)).map((key) => `${who} has ${key}, which was deleted or never written.`),
+    ...[...found]
+      .filter((key) => !expected.has(key))
+      .map((key) => `${who} has ${key}, which was deleted or never written.`),
   ];
 }

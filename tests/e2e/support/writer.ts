@@ -141,7 +141,8 @@ export function createWriter(root: string, random: Random): Writer {
 
   async function settleRename(calls: ObjectCalls, from: string, to: string): Promise<void> {
     const [source, target] = [await read(calls, path(from)), await read(calls, path(to))];
-    const before = identify(root, source, possible(from)) !== undefined && identify(root, target, possible(to)) !== undefined;
+    const before =
+      identify(root, source, possible(from)) !== undefined && identify(root, target, possible(to)) !== undefined;
     const after = source === undefined && identify(root, target, possible(from)) !== undefined;
     if (!before && !after) {
       throw violation(
@@ -157,7 +158,9 @@ export function createWriter(root: string, random: Random): Writer {
     const found = new Set(objects.map(({ key }) => key.split("/")[1] as string));
     const [only] = found;
     if (found.size !== 1 || only === undefined || (only !== directory && only !== to)) {
-      throw violation(`After the broken rename of ${root}/${directory}/ to ${root}/${to}/ there is: ${[...found].join(", ")}`);
+      throw violation(
+        `After the broken rename of ${root}/${directory}/ to ${root}/${to}/ there is: ${[...found].join(", ")}`,
+      );
     }
     note(`FOUND the directory's rename ${only === to ? "done" : "undone"}`);
     directory = only;

@@ -15,24 +15,25 @@ let loading: Promise<Calls | undefined> | undefined;
 
 async function load(): Promise<Calls | undefined> {
   if (process.platform !== "linux") return undefined;
+  let koffi: typeof import("koffi");
   try {
-    const { default: koffi } = await import("koffi");
-    const library = koffi.load(null);
-    return {
-      fget: library.func(
-        "ssize_t fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)",
-      ) as Calls["fget"],
-      fset: library.func(
-        "int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)",
-      ) as Calls["fset"],
-      lget: library.func(
-        "ssize_t lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)",
-      ) as Calls["lget"],
-      errno: () => koffi.errno(),
-    };
+    ({ default: koffi } = await import("koffi"));
   } catch {
+    // There is no build of it for this processor: objects are kept without attributes.
     return undefined;
   }
+  const library = koffi.load(null);
+  // ssize_t is no type that koffi knows; on Linux a long is as wide.
+  return {
+    fget: library.func("long fgetxattr(int fd, const char *name, _Out_ uint8_t *value, size_t size)") as Calls["fget"],
+    fset: library.func(
+      "int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)",
+    ) as Calls["fset"],
+    lget: library.func(
+      "long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)",
+    ) as Calls["lget"],
+    errno: () => koffi.errno(),
+  };
 }
 
 async function calls(): Promise<Calls | undefined> {
