@@ -6,4 +6,4 @@ import { ROOT, runTool } from "./lib/run.mjs";
 await ensureInstalled();
 const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
 const tests = ["reference", "docs", "documents"].map((name) => `tests/tidy/${name}.test.ts`);
-process.exitCode = await runTool(vitest, ["run", "--project", "unit", "--update", ...tests]);
+process.exitCode = await runTool(vitest, ["run", "--project", "unit", ...tests, "--update"]);
