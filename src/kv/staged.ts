@@ -168,7 +168,8 @@ function lowerBound(ordered: readonly StagedPut[], key: Key): number {
 }
 
 function nameOf(key: Key): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+  const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  return bytes.toString("latin1");
 }
 
 function checkSizes(key: Key, value: Value | undefined): void {

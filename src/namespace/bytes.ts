@@ -4,8 +4,19 @@ import { GfsError } from "../core/errors.ts";
 
 const HIGH = 2 ** 32;
 
+const MAX_SCRATCH_BYTES = 65_536;
+
+/** Rows are put together in memory that the next row uses again. */
+let scratch: Buffer | undefined;
+
+function takeScratch(): Buffer {
+  const taken = scratch ?? Buffer.allocUnsafeSlow(1_024);
+  scratch = undefined;
+  return taken;
+}
+
 export class RowWriter {
-  #bytes = Buffer.allocUnsafe(512);
+  #bytes = takeScratch();
   #length = 0;
 
   #room(sizeBytes: number): void {
@@ -58,7 +69,10 @@ export class RowWriter {
   }
 
   finish(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#length));
+    const row = Buffer.allocUnsafe(this.#length);
+    this.#bytes.copy(row, 0, 0, this.#length);
+    if (this.#bytes.length <= MAX_SCRATCH_BYTES) scratch = this.#bytes;
+    return row;
   }
 }
 

@@ -35,7 +35,8 @@ export function entryKey(parent: Inode, name: string): Key {
 const NAME_OFFSET = entrySpace.byteLength + 8;
 
 export function nameOfEntryKey(key: Key): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("utf8", NAME_OFFSET);
+  const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  return bytes.toString("utf8", NAME_OFFSET);
 }
 
 export function parentOfEntryKey(key: Key): Inode {

@@ -112,7 +112,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
   const meta = root.openDB({ name: "meta", ...binary }) as Rows;
   await checkFormat(root, meta, options.path);
 
-  const snapshot: Snapshot = { get: (key) => rows.getBinary(asBuffer(key)), range: (query) => readRange(rows, query) };
+  const snapshot: Snapshot = { get: (key) => readValue(rows, asBuffer(key)), range: (query) => readRange(rows, query) };
   const counters = (): Counters => decodeCounters(meta.getBinary(COUNTERS));
   await syncDirectory(options.path);
   const writer: TableWriter = {
@@ -207,6 +207,20 @@ async function removeEphemeral(table: LmdbTable): Promise<void> {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * The library's own copy of a value is a buffer with memory of its own, which costs more than all else of a lookup; this one shares a pool.
+ * What the library hands out is overwritten by the next read.
+ */
+function readValue(rows: Rows, key: Buffer): Buffer | undefined {
+  const shared = rows.getBinaryFast(key) as (Buffer & { readonly isGlobal?: boolean }) | undefined;
+  if (shared === undefined) return undefined;
+  const sizeBytes =
+    shared.isGlobal === true ? (rows as unknown as { readonly lastSize: number }).lastSize : shared.length;
+  const value = Buffer.allocUnsafe(sizeBytes);
+  value.set(new Uint8Array(shared.buffer, shared.byteOffset, sizeBytes));
+  return value;
 }
 
 /** Inside a transaction a synchronous put joins it. */

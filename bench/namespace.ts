@@ -1,0 +1,160 @@
+/**
+ * The catalog at size: import of foreign objects, lookups, list pages, a rename of a large directory, memory.
+ *
+ *   npm run bench -- namespace [--files 1000000]
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { monotonicFactory } from "ulidx";
+import type { FilePath, SiteName, VersionId } from "../src/core/ids.ts";
+import { seededRandom } from "../src/core/ports/random.ts";
+import { openLmdbKv, type Program, type Reader } from "../src/kv/index.ts";
+import {
+  adoptForeign,
+  createInodeAllocator,
+  findDirectory,
+  findFile,
+  type ForeignObject,
+  initialize,
+  type ListPage,
+  listPage,
+  rename,
+} from "../src/namespace/index.ts";
+import { anonymousMiB } from "./lib/memory.ts";
+import { median } from "./lib/report.ts";
+
+const { values } = parseArgs({ options: { files: { type: "string", default: "1000000" } } });
+const files = Number(values.files);
+const BATCH = 500;
+const REPORT_EVERY = 100_000;
+/** One directory as large as a listing must bear; the others as a user's tree has them. */
+const IN_LARGE_DIRECTORY = Math.min(100_000, Math.floor(files / 2));
+const IN_SMALL_DIRECTORY = 200;
+const site = "disk" as SiteName;
+
+const keyOf = (index: number): string => {
+  if (index < IN_LARGE_DIRECTORY) return `large/file-${String(index).padStart(8, "0")}.parquet`;
+  const directory = Math.floor(index / IN_SMALL_DIRECTORY);
+  return `projects/p${String(Math.floor(directory / 100)).padStart(5, "0")}/run-${String(directory).padStart(6, "0")}/part-${String(index).padStart(8, "0")}.parquet`;
+};
+
+const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
+const kv = await openLmdbKv({ path: directory });
+const view = kv.viewSync as <T>(program: (tx: Reader) => Program<T>) => T;
+let missed = 0;
+
+function report(what: string, value: number, unit: string, goal: number, atLeast = false): void {
+  const met = atLeast ? value >= goal : value < goal;
+  if (!met) missed += 1;
+  const shown = value >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+  console.log(
+    `${what.padEnd(52)} ${shown} ${unit}   goal ${atLeast ? ">=" : "<"} ${goal.toLocaleString("en")} ${unit} ${met ? "met" : "MISSED"}`,
+  );
+}
+
+try {
+  await importFiles();
+  lookUp();
+  listPages();
+  await renameLarge();
+  report("anonymous memory", anonymousMiB(), "MiB", 300);
+} finally {
+  await kv.close();
+  await rm(directory, { recursive: true });
+}
+if (missed > 0) process.exitCode = 1;
+
+async function importFiles(): Promise<void> {
+  const allocator = createInodeAllocator(kv);
+  const nextUlid = monotonicFactory();
+  const nowMs = Date.now();
+  await kv.transact((tx) => initialize(tx, nowMs));
+  const rates: number[] = [];
+  let since = performance.now();
+  for (let done = 0; done < files;) {
+    const count = Math.min(BATCH, files - done);
+    const objects = Array.from({ length: count }, (_, offset): ForeignObject => {
+      const index = done + offset;
+      return {
+        key: keyOf(index),
+        sizeBytes: 1_000 + index,
+        etag: `${index.toString(16).padStart(32, "0")}`,
+        modifiedMs: nowMs - 60_000 + index,
+        contentType: "application/octet-stream",
+        metadata: {},
+      };
+    });
+    await allocator.ensure(count * 4);
+    const { adopted } = await kv.transact((tx) =>
+      adoptForeign(tx, {
+        site,
+        objects,
+        nowMs,
+        nextInode: allocator.next,
+        nextVersionId: () => nextUlid() as VersionId,
+      }),
+    );
+    if (adopted !== count) throw new Error(`Only ${adopted} of ${count} objects were adopted.`);
+    done += count;
+    if (done % REPORT_EVERY === 0 || done === files) {
+      const part = done % REPORT_EVERY === 0 ? REPORT_EVERY : done % REPORT_EVERY;
+      const rate = part / ((performance.now() - since) / 1_000);
+      rates.push(rate);
+      report(`import, up to file ${done.toLocaleString("en")}`, rate, "/s", 15_000, true);
+      since = performance.now();
+    }
+  }
+  const first = rates[0] as number;
+  const last = rates.at(-1) as number;
+  report("import, the last 100,000 beside the first", last / first, "x", 0.7, true);
+}
+
+function lookUp(): void {
+  const random = seededRandom(1);
+  const paths = Array.from({ length: 20_000 }, () => keyOf(Math.floor(random.fraction() * files)) as FilePath);
+  const rounds = Array.from({ length: 5 }, () => {
+    const started = performance.now();
+    for (const each of paths) if (view((tx) => findFile(tx, each)) === undefined) throw new Error(`${each} is lost.`);
+    return ((performance.now() - started) * 1_000) / paths.length;
+  });
+  report("lookup by path, at random", median(rounds), "us", 20);
+}
+
+function listPages(): void {
+  const places = {
+    start: undefined,
+    middle: keyOf(Math.floor(files / 2)),
+    "middle of the large directory": keyOf(Math.floor(IN_LARGE_DIRECTORY / 2)),
+    end: keyOf(files - 1_001),
+  };
+  for (const [place, after] of Object.entries(places)) {
+    let found: ListPage | undefined;
+    const rounds = Array.from({ length: 21 }, () => {
+      const started = performance.now();
+      found = view((tx) => listPage(tx, { prefix: "", limit: 1_000, ...(after === undefined ? {} : { after }) }));
+      return performance.now() - started;
+    });
+    if (found?.files.length !== 1_000) throw new Error(`The page at the ${place} is not full.`);
+    report(`list page of 1,000 keys, ${place}`, median(rounds), "ms", 5);
+  }
+}
+
+async function renameLarge(): Promise<void> {
+  const nowMs = Date.now();
+  const allocator = createInodeAllocator(kv);
+  const rounds: number[] = [];
+  const names = ["large", "moved", "large-again"] as FilePath[];
+  for (let index = 0; index + 1 < names.length; index++) {
+    const [from, to] = [names[index] as FilePath, names[index + 1] as FilePath];
+    await allocator.ensure(10);
+    const started = performance.now();
+    await kv.transact((tx) =>
+      rename(tx, { from, to, directory: true, overwrite: false, nowMs, nextInode: allocator.next }),
+    );
+    rounds.push(performance.now() - started);
+    if (view((tx) => findDirectory(tx, to)) === undefined) throw new Error("The rename lost the directory.");
+  }
+  report(`rename of a directory with ${IN_LARGE_DIRECTORY.toLocaleString("en")} files`, median(rounds), "ms", 50);
+}
