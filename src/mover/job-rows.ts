@@ -24,7 +24,8 @@ export const pausedKey = encodeKey(PAUSED);
 
 export const jobKey = (id: JobId): Key => encodeKey(JOB, id);
 export const readyKey = (job: Pick<Job, "priority" | "id">): Key => encodeKey(READY, job.priority, job.id);
-export const delayedKey = (job: Pick<Job, "notBeforeMs" | "id">): Key => encodeKey(DELAYED, Math.ceil(job.notBeforeMs), job.id);
+export const delayedKey = (job: Pick<Job, "notBeforeMs" | "id">): Key =>
+  encodeKey(DELAYED, Math.ceil(job.notBeforeMs), job.id);
 /** Jobs of one file at one site run one after the other, in the order they were made. */
 export const laneKey = (job: Pick<Job, "path" | "site" | "id">): Key => encodeKey(LANE, job.path, job.site, job.id);
 export const laneRange = (job: Pick<Job, "path" | "site">): Key => encodeKey(LANE, job.path, job.site);
@@ -52,7 +53,9 @@ export function decodeJob(bytes: Uint8Array): Job {
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as Job;
   } catch (error) {
-    throw new GfsError("DataCorrupt", "A job's row cannot be read; `globalfs meta check` tells more.", { cause: error });
+    throw new GfsError("DataCorrupt", "A job's row cannot be read; `globalfs meta check` tells more.", {
+      cause: error,
+    });
   }
 }
 

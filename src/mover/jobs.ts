@@ -43,7 +43,16 @@ export function* enqueueJob(tx: Transaction, spec: JobSpec, { id, nowMs, limit }
     if (superseded > 0) tx.put(countKey, encodeCount(count - superseded));
     return false;
   }
-  const job: Job = { ...spec, id, state: "waiting", createdMs: nowMs, changedMs: nowMs, attempts: 0, notBeforeMs: 0, bytesDone: 0 };
+  const job: Job = {
+    ...spec,
+    id,
+    state: "waiting",
+    createdMs: nowMs,
+    changedMs: nowMs,
+    attempts: 0,
+    notBeforeMs: 0,
+    bytesDone: 0,
+  };
   tx.put(jobKey(id), encodeJob(job));
   tx.put(readyKey(job), Buffer.alloc(0));
   tx.put(laneKey(job), Buffer.alloc(0));
@@ -111,6 +120,7 @@ export interface JobChange {
   readonly nowMs: number;
   readonly reason?: string;
   readonly attempts?: number;
+  readonly failures?: number;
   readonly notBeforeMs?: number;
   readonly bytesDone?: number;
 }
@@ -128,14 +138,25 @@ export function* settleJob(tx: Transaction, id: JobId, change: JobChange): Progr
 }
 
 /** By a person. A finished job stays what it is. */
-export function* setJobState(tx: Transaction, id: JobId, state: "paused" | "waiting" | "canceled", nowMs: number): Program<Job> {
+export function* setJobState(
+  tx: Transaction,
+  id: JobId,
+  state: "paused" | "waiting" | "canceled",
+  nowMs: number,
+): Program<Job> {
   const job = yield* getJob(tx, id);
   if (job.state === state || (state === "waiting" && job.state !== "paused" && job.state !== "failed")) return job;
   if (job.state === "done" || job.state === "canceled" || (job.state === "failed" && state !== "waiting")) {
     throw new GfsError("Conflict", `Job ${id} is ${job.state} already.`, { retry: "never" });
   }
-  const { reason: _, ...kept } = job;
-  const after: Job = { ...kept, state, changedMs: nowMs, notBeforeMs: 0, attempts: state === "waiting" ? 0 : job.attempts };
+  const { reason: _reason, failures: _failures, ...kept } = job;
+  const after: Job = {
+    ...kept,
+    state,
+    changedMs: nowMs,
+    notBeforeMs: 0,
+    attempts: state === "waiting" ? 0 : job.attempts,
+  };
   yield* writeJob(tx, job, after);
   return after;
 }
@@ -170,7 +191,11 @@ export function* pageJobs(
 ): Program<JobRowsPage> {
   const range = prefixRange(jobSpace);
   const start = after === undefined ? range.start : keyAfter(jobKey(after));
-  const rows = yield* tx.range({ start, end: range.end, limit: Math.min(SCANNED_A_PAGE, states === undefined ? limit : SCANNED_A_PAGE) });
+  const rows = yield* tx.range({
+    start,
+    end: range.end,
+    limit: Math.min(SCANNED_A_PAGE, states === undefined ? limit : SCANNED_A_PAGE),
+  });
   const jobs: Job[] = [];
   let last: JobId | undefined;
   for (const { value } of rows) {
@@ -179,7 +204,8 @@ export function* pageJobs(
     if (states === undefined || states.includes(job.state)) jobs.push(job);
     if (jobs.length === limit) break;
   }
-  const whole = rows.length < (states === undefined ? limit : SCANNED_A_PAGE) && (jobs.length < limit || last === lastIdOf(rows));
+  const whole =
+    rows.length < (states === undefined ? limit : SCANNED_A_PAGE) && (jobs.length < limit || last === lastIdOf(rows));
   return { jobs, ...(whole || last === undefined ? {} : { next: last }) };
 }
 
@@ -194,7 +220,10 @@ export function* findNextDue(tx: Reader): Program<number | undefined> {
 }
 
 /** Makes jobs ready whose time has come; says when the next one's comes. */
-export function* promoteDue(tx: Transaction, nowMs: number): Program<{ readonly promoted: number; readonly nextDueMs: number | undefined }> {
+export function* promoteDue(
+  tx: Transaction,
+  nowMs: number,
+): Program<{ readonly promoted: number; readonly nextDueMs: number | undefined }> {
   let promoted = 0;
   for (const { key } of yield* tx.range({ ...prefixRange(delayedSpace), limit: 500 })) {
     const { dueMs, id } = partsOfDelayedKey(key);
@@ -208,7 +237,10 @@ export function* promoteDue(tx: Transaction, nowMs: number): Program<{ readonly 
 }
 
 /** Keeps the newest finished jobs, to be looked at. Resolves with how many went. */
-export function* trimFinished(tx: Transaction, { keep, beforeMs, limit }: { readonly keep: number; readonly beforeMs: number; readonly limit: number }): Program<number> {
+export function* trimFinished(
+  tx: Transaction,
+  { keep, beforeMs, limit }: { readonly keep: number; readonly beforeMs: number; readonly limit: number },
+): Program<number> {
   const newest = yield* tx.range({ ...prefixRange(finishedSpace), limit: Math.min(10_000, keep), reverse: true });
   const border = newest.length < keep ? undefined : newest.at(-1)?.key;
   let removed = 0;

@@ -3,11 +3,33 @@ import { TokenBucket } from "../core/async/token-bucket.ts";
 import { backgroundCtx, type Ctx } from "../core/context.ts";
 import { type ErrorCode, GfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath, JobId } from "../core/ids.ts";
-import { prefixRange, type Program } from "../kv/index.ts";
+import { keyAfter, prefixRange, type Program, type Transaction } from "../kv/index.ts";
 import { findByInode } from "../namespace/index.ts";
 import type { MoverConfig, MoverDeps } from "./context.ts";
-import { countKey, decodeCount, decodeUnqueued, idOfReadyKey, pausedKey, placeOfUnqueuedKey, readySpace, unqueuedSpace } from "./job-rows.ts";
-import { enqueueJob, findJob, findNextDue, getJob, isFirstOfLane, jobsOfPath, pageJobs, promoteDue, setJobState, settleJob, trimFinished, writeJob } from "./jobs.ts";
+import {
+  countKey,
+  decodeCount,
+  decodeUnqueued,
+  idOfReadyKey,
+  pausedKey,
+  placeOfUnqueuedKey,
+  readySpace,
+  unqueuedSpace,
+} from "./job-rows.ts";
+import {
+  enqueueJob,
+  findJob,
+  findNextDue,
+  getJob,
+  isFirstOfLane,
+  jobsOfPath,
+  pageJobs,
+  promoteDue,
+  setJobState,
+  settleJob,
+  trimFinished,
+  writeJob,
+} from "./jobs.ts";
 import { relocate } from "./kinds/relocate.ts";
 import { removeObject } from "./kinds/remove.ts";
 import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
@@ -28,7 +50,11 @@ export interface Mover {
   /** Jobs that are not finished. */
   depth(): Promise<number>;
   jobsOf(path: string): Promise<JobProgress[]>;
-  list(query: { readonly state?: JobState; readonly after?: string; readonly limit: number }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
+  list(query: {
+    readonly state?: JobState;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
   get(id: JobId): Promise<JobProgress>;
   pause(id: JobId): Promise<JobProgress>;
   resume(id: JobId): Promise<JobProgress>;
@@ -39,11 +65,21 @@ export interface Mover {
 }
 
 const WINDOW = 512;
+/** Jobs that came since the window was read may go before those in it. */
+const WINDOW_KEPT_MS = 1_000;
+/** So far behind jobs that cannot run yet, others that can are looked for. */
+const MOST_PAGES = 20;
 const INITIAL_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 60_000;
 /** For failures that waiting does not mend. A site that is away is waited for without end. */
-const MAX_ATTEMPTS = 8;
-const WAITED_FOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Unavailable", "Timeout", "Overloaded", "NoSpace", "Conflict"]);
+const MAX_FAILURES = 8;
+const WAITED_FOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "Unavailable",
+  "Timeout",
+  "Overloaded",
+  "NoSpace",
+  "Conflict",
+]);
 const DRAIN_MS = 10_000;
 const FINISHED_KEPT = 1_000;
 const FINISHED_KEPT_MS = 7 * 86_400_000;
@@ -60,12 +96,21 @@ interface Running {
 export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const { kv, clock, random, log, metrics } = deps;
   const board = new ProgressBoard(clock);
-  const budget = new Semaphore(Math.max(MIN_BUDGET_BYTES, config.transferChunkBytes * Math.min(BUDGET_CHUNKS, config.maxConcurrentTransfers)));
+  const budget = new Semaphore(
+    Math.max(MIN_BUDGET_BYTES, config.transferChunkBytes * Math.min(BUDGET_CHUNKS, config.maxConcurrentTransfers)),
+  );
   const buckets = config.bandwidth.map((limit) => ({ ...limit, bucket: new TokenBucket(limit.bytesPerSecond, clock) }));
-  const finishedTotal = metrics.counter({ name: "globalfs_replication_jobs_total", help: "Replication jobs by status.", labels: ["status"] });
+  const finishedTotal = metrics.counter({
+    name: "globalfs_replication_jobs_total",
+    help: "Replication jobs by status.",
+    labels: ["status"],
+  });
   const depthGauge = metrics.gauge({ name: "globalfs_replication_queue_depth", help: "Jobs waiting in queue." });
   const activeGauge = metrics.gauge({ name: "globalfs_replication_jobs_active", help: "Jobs that run now." });
-  const ageGauge = metrics.gauge({ name: "globalfs_replication_oldest_job_age_seconds", help: "Age of the oldest job that is not finished." });
+  const ageGauge = metrics.gauge({
+    name: "globalfs_replication_oldest_job_age_seconds",
+    help: "Age of the oldest job that is not finished.",
+  });
   const moved = metrics.counter({
     name: "globalfs_replication_bytes_transferred_total",
     help: "Bytes moved between sites.",
@@ -75,6 +120,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const running = new Map<JobId, Running>();
   const busyLanes = new Set<string>();
   let window: Job[] = [];
+  let windowReadMs = 0;
   let stopping = new AbortController();
   let draining = false;
   let loop: Promise<void> | undefined;
@@ -89,17 +135,25 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   };
 
   const bucketOf = (from: string, to: string): TokenBucket | undefined =>
-    buckets.find((limit) => (limit.from === "*" || limit.from === from) && (limit.to === "*" || limit.to === to))?.bucket;
+    buckets.find((limit) => (limit.from === "*" || limit.from === from) && (limit.to === "*" || limit.to === to))
+      ?.bucket;
 
   /** Ready jobs that are not under way already, best first. */
   const loadWindow = async (): Promise<void> => {
+    windowReadMs = clock.monotonicMs();
     window = await kv.view(function* (tx): Program<Job[]> {
       if ((yield* tx.get(pausedKey)) !== undefined) return [];
       const found: Job[] = [];
-      for (const { key } of yield* tx.range({ ...prefixRange(readySpace), limit: WINDOW + running.size })) {
-        const job = yield* findJob(tx, idOfReadyKey(key));
-        if (job === undefined || running.has(job.id) || busyLanes.has(laneOf(job))) continue;
-        if (yield* isFirstOfLane(tx, job)) found.push(job);
+      let { start, end } = prefixRange(readySpace);
+      for (let page = 0; page < MOST_PAGES && found.length < config.maxConcurrentTransfers; page++) {
+        const rows = yield* tx.range({ start, end, limit: WINDOW });
+        for (const { key } of rows) {
+          start = keyAfter(key);
+          const job = yield* findJob(tx, idOfReadyKey(key));
+          if (job === undefined || running.has(job.id) || busyLanes.has(laneOf(job))) continue;
+          if (yield* isFirstOfLane(tx, job)) found.push(job);
+        }
+        if (rows.length < WINDOW) break;
       }
       return found;
     });
@@ -117,11 +171,13 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     const lane = laneOf(candidate);
     if (running.has(candidate.id) || busyLanes.has(lane)) return;
     busyLanes.add(lane);
-    const job = await isStillReady(candidate).catch(() => undefined);
-    if (job === undefined || stopping.signal.aborted) {
-      busyLanes.delete(lane);
-      return;
+    let job: Job | undefined;
+    try {
+      job = await isStillReady(candidate);
+    } finally {
+      if (job === undefined || stopping.signal.aborted) busyLanes.delete(lane);
     }
+    if (job === undefined || stopping.signal.aborted) return;
     const controller = new AbortController();
     const onStop = (): void => controller.abort(stopping.signal.reason);
     stopping.signal.addEventListener("abort", onStop, { once: true });
@@ -140,15 +196,22 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   const runJob = async (job: Job, signal: AbortSignal): Promise<void> => {
     const ctx = backgroundCtx({ signal, log, requestId: `job-${job.id}` });
-    let outcome: Outcome;
+    let { upload } = job;
+    const onUpload: Attempt["onUpload"] = async (begun) => {
+      upload = begun;
+      await rememberUpload(job.id, begun);
+    };
+    let ended: Outcome | GfsError;
     try {
-      outcome = await attemptJob(ctx, job);
+      ended = await attemptJob(ctx, job, onUpload);
     } catch (error) {
       if (signal.aborted) return;
-      outcome = await afterFailure(job, toGfsError(error, "mover.job"));
+      ended = toGfsError(error, "mover.job");
     }
     try {
+      const outcome = ended instanceof GfsError ? await afterFailure(job, ended) : ended;
       await settle(job, outcome);
+      if (outcome.kind !== "later" && upload !== undefined) await forgetUpload({ ...job, upload });
     } catch (error) {
       // The row is as it was: the job is tried again, which every kind bears.
       log.warn("job_not_settled", { job: job.id, error: toGfsError(error).message });
@@ -156,7 +219,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     }
   };
 
-  const attemptJob = async (ctx: Ctx, job: Job): Promise<Outcome> => {
+  const attemptJob = async (ctx: Ctx, job: Job, onUpload: Attempt["onUpload"]): Promise<Outcome> => {
     const attempt: Attempt = {
       deps,
       config,
@@ -166,7 +229,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
         board.add(job.id, sizeBytes);
         moved.add(sizeBytes, { source, target });
       },
-      onUpload: async (upload) => await rememberUpload(job.id, upload),
+      onUpload,
     };
     switch (job.kind) {
       case "replicate":
@@ -190,12 +253,18 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   const afterFailure = async (job: Job, failure: GfsError): Promise<Outcome> => {
     const waits = WAITED_FOR.has(failure.code);
-    if (!waits && job.kind !== "remove" && job.attempts + 1 >= MAX_ATTEMPTS) {
+    const failures = (job.failures ?? 0) + (waits ? 0 : 1);
+    if (!waits && job.kind !== "remove" && failures >= MAX_FAILURES) {
       const version = (await kv.view((tx) => findByInode(tx, job.inode)))?.version;
       return giveUp(job, version?.id === job.versionId ? version : undefined, failure.message, deps);
     }
     const grown = Math.min(LONGEST_DELAY_MS, INITIAL_DELAY_MS * 2 ** Math.min(job.attempts, 10));
-    return { kind: "later", reason: failure.message, delayMs: Math.max(failure.retryAfterMs ?? 0, grown * (0.5 + random.fraction() / 2)) };
+    return {
+      kind: "later",
+      reason: failure.message,
+      failures,
+      delayMs: Math.max(failure.retryAfterMs ?? 0, grown * (0.5 + random.fraction() / 2)),
+    };
   };
 
   const settle = async (job: Job, outcome: Outcome): Promise<void> => {
@@ -203,22 +272,46 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     const bytesDone = board.bytesOf(job.id);
     await kv.transact(function* (tx): Program<void> {
       if (outcome.kind === "later") {
-        const change = { state: "waiting" as const, nowMs, reason: outcome.reason, attempts: job.attempts + 1, notBeforeMs: nowMs + outcome.delayMs, bytesDone };
-        yield* settleJob(tx, job.id, change);
+        const change = {
+          state: "waiting" as const,
+          nowMs,
+          reason: outcome.reason,
+          attempts: job.attempts + 1,
+          notBeforeMs: nowMs + outcome.delayMs,
+          bytesDone,
+        };
+        yield* settleJob(tx, job.id, {
+          ...change,
+          ...(outcome.failures === undefined ? {} : { failures: outcome.failures }),
+        });
         return;
       }
       // What the sites hold is a fact, whatever became of the job's row meanwhile.
       if (outcome.record !== undefined) yield* outcome.record(tx);
       const reason = outcome.kind === "failed" ? outcome.reason : outcome.note;
-      yield* settleJob(tx, job.id, { state: outcome.kind, nowMs, attempts: job.attempts + 1, bytesDone, ...(reason === undefined ? {} : { reason }) });
+      yield* settleJob(tx, job.id, {
+        state: outcome.kind,
+        nowMs,
+        attempts: job.attempts + 1,
+        bytesDone,
+        ...(reason === undefined ? {} : { reason }),
+      });
     });
     if (outcome.kind === "later") {
       finishedTotal.add(1, { status: "retried" });
-      log.info("job_delayed", { job: job.id, kind: job.kind, path: job.path, site: job.site, reason: outcome.reason, attempts: job.attempts + 1 });
+      log.info("job_delayed", {
+        job: job.id,
+        kind: job.kind,
+        path: job.path,
+        site: job.site,
+        reason: outcome.reason,
+        attempts: job.attempts + 1,
+      });
       return;
     }
     finishedTotal.add(1, { status: outcome.kind === "done" ? "success" : "failed" });
-    if (outcome.kind === "failed") log.warn("job_failed", { job: job.id, kind: job.kind, path: job.path, site: job.site, reason: outcome.reason });
+    if (outcome.kind === "failed")
+      log.warn("job_failed", { job: job.id, kind: job.kind, path: job.path, site: job.site, reason: outcome.reason });
     sinceTrim += 1;
   };
 
@@ -228,14 +321,26 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     await kv.transact(function* (tx): Program<void> {
       const room = config.maxQueuedJobs - decodeCount(yield* tx.get(countKey));
       if (room <= config.maxQueuedJobs / 10) return;
-      for (const { key, value } of yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(500, Math.floor(room)) })) {
+      for (const { key, value } of yield* tx.range({
+        ...prefixRange(unqueuedSpace),
+        limit: Math.min(500, Math.floor(room)),
+      })) {
         const { inode, site } = placeOfUnqueuedKey(key);
         const { path, versionId } = decodeUnqueued(value);
         tx.delete(key);
         const version = (yield* findByInode(tx, inode))?.version;
         const copy = version?.copies.find((each) => each.site === site);
         if (version?.id !== versionId || copy?.state !== "pending") continue;
-        const spec: JobSpec = { kind: "replicate", path: path as FilePath, inode, versionId, site, key: copy.key, sizeBytes: version.sizeBytes, priority: 10 };
+        const spec: JobSpec = {
+          kind: "replicate",
+          path: path as FilePath,
+          inode,
+          versionId,
+          site,
+          key: copy.key,
+          sizeBytes: version.sizeBytes,
+          priority: 10,
+        };
         yield* enqueueJob(tx, spec, { id: deps.nextJobId(), nowMs, limit: config.maxQueuedJobs });
       }
     });
@@ -255,10 +360,13 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     const { nextDueMs } = await promote();
     if (sinceTrim >= TRIM_EVERY) {
       sinceTrim = 0;
-      await kv.transact((tx) => trimFinished(tx, { keep: FINISHED_KEPT, beforeMs: clock.nowMs() - FINISHED_KEPT_MS, limit: 2 * TRIM_EVERY }));
+      await kv.transact((tx) =>
+        trimFinished(tx, { keep: FINISHED_KEPT, beforeMs: clock.nowMs() - FINISHED_KEPT_MS, limit: 2 * TRIM_EVERY }),
+      );
     }
     if (await hasUnqueued()) await takeUnqueued();
-    if (window.length === 0) await loadWindow();
+    const hasRoom = running.size < config.maxConcurrentTransfers;
+    if (hasRoom && (window.length === 0 || clock.monotonicMs() - windowReadMs > WINDOW_KEPT_MS)) await loadWindow();
     while (window.length > 0 && running.size < config.maxConcurrentTransfers) await launch(window.shift() as Job);
     return nextDueMs === undefined ? IDLE_LOOK_MS : Math.max(1, Math.min(IDLE_LOOK_MS, nextDueMs - clock.nowMs()));
   };
@@ -266,7 +374,9 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const promote = async (): Promise<{ readonly nextDueMs: number | undefined }> => {
     const nowMs = clock.nowMs();
     const nextDueMs = await kv.view(findNextDue);
-    return nextDueMs === undefined || nextDueMs > nowMs ? { nextDueMs } : await kv.transact((tx) => promoteDue(tx, nowMs));
+    return nextDueMs === undefined || nextDueMs > nowMs
+      ? { nextDueMs }
+      : await kv.transact((tx) => promoteDue(tx, nowMs));
   };
 
   const run = async (signal: AbortSignal): Promise<void> => {
@@ -305,16 +415,31 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const depth = async (): Promise<number> => decodeCount(await kv.view((tx) => tx.get(countKey)));
 
   const change = async (id: JobId, state: "paused" | "waiting" | "canceled"): Promise<JobProgress> => {
-    const job = await kv.transact((tx) => setJobState(tx, id, state, clock.nowMs()));
+    const nowMs = clock.nowMs();
+    const job = await kv.transact(function* (tx): Program<Job> {
+      const before = yield* getJob(tx, id);
+      const after = yield* setJobState(tx, id, state, nowMs);
+      if (state === "canceled" && before.state !== "canceled") yield* recordCanceled(tx, after);
+      return after;
+    });
     const under = running.get(id);
     if (under !== undefined && state !== "waiting") {
       under.controller.abort(new GfsError("Canceled", `The job was ${state}.`));
       await under.work;
     }
-    if (state === "canceled") await forgetUpload(job);
+    if (state === "canceled") await forgetUpload((await kv.view((tx) => findJob(tx, id))) ?? job);
     wake();
     return board.describe(job);
   };
+
+  /** A copy that nobody is about to bring must not look as if it were on its way. */
+  function* recordCanceled(tx: Transaction, job: Job): Program<void> {
+    if (job.kind !== "replicate" && job.kind !== "repair") return;
+    const version = (yield* findByInode(tx, job.inode))?.version;
+    if (version?.id !== job.versionId) return;
+    const outcome = giveUp(job, version, "Its job was canceled.", deps);
+    if (outcome.kind === "failed" && outcome.record !== undefined) yield* outcome.record(tx);
+  }
 
   const forgetUpload = async (job: Job): Promise<void> => {
     const site = deps.sites.find(job.site);
@@ -356,9 +481,14 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
       return (await kv.view((tx) => jobsOfPath(tx, path, 100))).map((job) => board.describe(job));
     },
     async list({ state, after, limit }) {
-      const states = state === undefined ? undefined : state === "running" ? (["waiting"] as const) : ([state] as const);
+      const states =
+        state === undefined ? undefined : state === "running" ? (["waiting"] as const) : ([state] as const);
       const page = await kv.view((tx) =>
-        pageJobs(tx, { limit, ...(states === undefined ? {} : { states }), ...(after === undefined ? {} : { after: after as JobId }) }),
+        pageJobs(tx, {
+          limit,
+          ...(states === undefined ? {} : { states }),
+          ...(after === undefined ? {} : { after: after as JobId }),
+        }),
       );
       const described = page.jobs.map((job) => board.describe(job));
       const jobs = state === undefined ? described : described.filter((job) => job.state === state);
@@ -384,6 +514,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     async enqueue(spec) {
       const id = deps.nextJobId();
       await kv.transact((tx) => enqueueJob(tx, spec, { id, nowMs: clock.nowMs(), limit: Number.MAX_SAFE_INTEGER }));
+      window = [];
       wake();
       return board.describe(await kv.view((tx) => getJob(tx, id)));
     },

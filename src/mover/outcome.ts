@@ -3,8 +3,8 @@ import type { Program, Transaction } from "../kv/index.ts";
 /** How an attempt at a job ended. `record` joins the transaction that settles the job. */
 export type Outcome =
   | { readonly kind: "done"; readonly record?: (tx: Transaction) => Program<void>; readonly note?: string }
-  /** Not now, and nobody's fault: it counts as no attempt. */
-  | { readonly kind: "later"; readonly reason: string; readonly delayMs: number }
+  /** Not now. Without `failures` it was nobody's fault. */
+  | { readonly kind: "later"; readonly reason: string; readonly delayMs: number; readonly failures?: number }
   | { readonly kind: "failed"; readonly reason: string; readonly record?: (tx: Transaction) => Program<void> };
 
 export function done(record?: (tx: Transaction) => Program<void>, note?: string): Outcome {

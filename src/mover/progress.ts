@@ -5,7 +5,10 @@ import type { Job, JobProgress } from "./types.ts";
 /** How far the jobs of this process are, and how fast. */
 export class ProgressBoard {
   readonly #clock: Clock;
-  readonly #running = new Map<JobId, { startedMs: number; bytesDone: number; markMs: number; markBytes: number; bytesPerSecond: number }>();
+  readonly #running = new Map<
+    JobId,
+    { startedMs: number; bytesDone: number; markMs: number; markBytes: number; bytesPerSecond: number }
+  >();
 
   constructor(clock: Clock) {
     this.#clock = clock;

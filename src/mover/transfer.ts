@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Semaphore } from "../core/async/semaphore.ts";
 import type { TokenBucket } from "../core/async/token-bucket.ts";
 import { throwIfAborted, type Ctx } from "../core/context.ts";
-import { GfsError, isGfsError } from "../core/errors.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FileVersion } from "../namespace/index.ts";
 import type { MultipartUpload, ObjectInfo, PartInfo, Site, StagedWrite, WriteAttributes } from "../stores/index.ts";
 
@@ -25,18 +25,25 @@ export interface Transfer {
   readonly budget: Semaphore;
   readonly limit: TokenBucket | undefined;
   readonly onBytes: (sizeBytes: number) => void;
+  /** It was the source that failed, so another one may do better. */
+  readonly onSourceFailure: () => void;
   /** From an earlier attempt. */
   readonly upload: { readonly uploadId: string; readonly partSizeBytes: number } | undefined;
   readonly onUpload: (upload: { readonly uploadId: string; readonly partSizeBytes: number }) => Promise<void>;
 }
 
-/** The bytes are at the target and checked; nothing shows them yet. */
+/** The bytes are at the target; nothing shows them yet. */
 export interface Ready {
+  /** Parts of it arrived in an earlier attempt: the checksum over what was read this time says nothing of them. */
+  readonly unproven: boolean;
+  /** When it fails, what another attempt cannot use is gone from the target. */
   commit(ctx: Ctx): Promise<ObjectInfo>;
   abort(): Promise<void>;
 }
 
 const PARALLEL_PARTS = 4;
+/** After these the parts that have arrived are still good. */
+const INTERRUPTIONS = ["Unavailable", "Timeout", "Overloaded", "Conflict", "Canceled"] as const;
 
 export async function transfer(ctx: Ctx, work: Transfer): Promise<Ready> {
   const { multipart } = work.target.store.capabilities;
@@ -44,8 +51,17 @@ export async function transfer(ctx: Ctx, work: Transfer): Promise<Ready> {
   return await inParts(ctx, work, multipart);
 }
 
+async function* checkedBytes(ctx: Ctx, work: Transfer): AsyncGenerator<Uint8Array> {
+  try {
+    yield* sourceBytes(ctx, work);
+  } catch (error) {
+    work.onSourceFailure();
+    throw error;
+  }
+}
+
 /** The source's bytes in order, counted, paced and hashed. Ends with an error when they are not the version's. */
-async function* checkedBytes(ctx: Ctx, { version, source, limit, onBytes }: Transfer): AsyncGenerator<Uint8Array> {
+async function* sourceBytes(ctx: Ctx, { version, source, limit, onBytes }: Transfer): AsyncGenerator<Uint8Array> {
   const body = await source.site.store.get(ctx, source.key, source.etag === undefined ? {} : { ifMatch: source.etag });
   if (body.info.sizeBytes !== version.sizeBytes) {
     body.cancel();
@@ -61,7 +77,8 @@ async function* checkedBytes(ctx: Ctx, { version, source, limit, onBytes }: Tran
     onBytes(chunk.byteLength);
     yield chunk;
   }
-  if (sizeBytes !== version.sizeBytes) throw new GfsError("Unavailable", `Site ${source.site.name} ended the object early.`);
+  if (sizeBytes !== version.sizeBytes)
+    throw new GfsError("Unavailable", `Site ${source.site.name} ended the object early.`);
   if (hash !== undefined && hash.digest("hex") !== version.sha256) {
     throw new GfsError("DataCorrupt", `Site ${source.site.name} gave other bytes than the version's checksum says.`);
   }
@@ -74,13 +91,28 @@ async function inOnePiece(ctx: Ctx, work: Transfer): Promise<Ready> {
     for await (const chunk of checkedBytes(ctx, work)) await staged.write(chunk);
     await staged.seal(version.sha256 === undefined ? {} : { sha256: version.sha256 });
   } catch (error) {
-    await staged.abort();
+    await quietly(() => staged.abort());
     throw error;
   }
-  return { commit: async (commitCtx) => await staged.commit(commitCtx), abort: async () => await staged.abort() };
+  return {
+    unproven: false,
+    async commit(commitCtx) {
+      try {
+        return await staged.commit(commitCtx);
+      } catch (error) {
+        await quietly(() => staged.abort());
+        throw error;
+      }
+    },
+    abort: async () => await staged.abort(),
+  };
 }
 
-async function inParts(ctx: Ctx, work: Transfer, limits: { readonly minPartBytes: number; readonly maxParts: number }): Promise<Ready> {
+async function inParts(
+  ctx: Ctx,
+  work: Transfer,
+  limits: { readonly minPartBytes: number; readonly maxParts: number },
+): Promise<Ready> {
   const { store } = work.target;
   const { upload, partSizeBytes, arrived } = await openUpload(ctx, work, limits);
   const parts = new Map(arrived.map((part) => [part.partNumber, part]));
@@ -120,14 +152,28 @@ async function inParts(ctx: Ctx, work: Transfer, limits: { readonly minPartBytes
   } catch (error) {
     await Promise.all(sending);
     // A checksum that does not hold means that parts of other bytes may have arrived.
-    if (isGfsError(error, "DataCorrupt", "PreconditionFailed")) await store.abortMultipart(ctx, upload);
+    if (isGfsError(error, "DataCorrupt", "PreconditionFailed")) await quietly(() => store.abortMultipart(ctx, upload));
     throw error;
   }
   const ordered = [...parts.values()].sort((one, other) => one.partNumber - other.partNumber);
   return {
-    commit: async (commitCtx) => await store.completeMultipart(commitCtx, upload, ordered),
+    unproven: arrived.length > 0,
+    async commit(commitCtx) {
+      try {
+        return await store.completeMultipart(commitCtx, upload, ordered);
+      } catch (error) {
+        if (!isGfsError(toGfsError(error), ...INTERRUPTIONS))
+          await quietly(() => store.abortMultipart(commitCtx, upload));
+        throw error;
+      }
+    },
     abort: async () => await store.abortMultipart(ctx, upload),
   };
+}
+
+/** What cannot be cleaned up now, the site's sweep finds; the failure that led here is the one to tell. */
+async function quietly(cleanUp: () => Promise<void>): Promise<void> {
+  await cleanUp().catch(() => undefined);
 }
 
 interface OpenUpload {
@@ -136,7 +182,11 @@ interface OpenUpload {
   readonly arrived: readonly PartInfo[];
 }
 
-async function openUpload(ctx: Ctx, work: Transfer, limits: { readonly minPartBytes: number; readonly maxParts: number }): Promise<OpenUpload> {
+async function openUpload(
+  ctx: Ctx,
+  work: Transfer,
+  limits: { readonly minPartBytes: number; readonly maxParts: number },
+): Promise<OpenUpload> {
   const { store } = work.target;
   if (work.upload !== undefined) {
     const upload = { key: work.key, uploadId: work.upload.uploadId };
@@ -146,7 +196,11 @@ async function openUpload(ctx: Ctx, work: Transfer, limits: { readonly minPartBy
       if (!isGfsError(error, "NotFound")) throw error;
     }
   }
-  const partSizeBytes = Math.max(work.chunkBytes, limits.minPartBytes, Math.ceil(work.version.sizeBytes / limits.maxParts));
+  const partSizeBytes = Math.max(
+    work.chunkBytes,
+    limits.minPartBytes,
+    Math.ceil(work.version.sizeBytes / limits.maxParts),
+  );
   const upload = await store.createMultipart(ctx, work.key, {
     ...work.attributes,
     partSizeBytes,
@@ -169,7 +223,7 @@ async function* cutParts(ctx: Ctx, work: Transfer, partSizeBytes: number): Async
   let filled = 0;
   try {
     for await (const chunk of checkedBytes(ctx, work)) {
-      for (let taken = 0; taken < chunk.byteLength; ) {
+      for (let taken = 0; taken < chunk.byteLength;) {
         if (release === undefined) {
           const size = Math.min(partSizeBytes, left);
           release = await work.budget.acquire(size, ctx.signal);

@@ -39,6 +39,8 @@ export interface Job extends JobSpec {
   readonly createdMs: number;
   readonly changedMs: number;
   readonly attempts: number;
+  /** Of the attempts, those that failed for a reason that waiting alone does not mend. After some of them the job is given up. */
+  readonly failures?: number;
   /** Not before this moment, after a failure. */
   readonly notBeforeMs: number;
   /** Why the last attempt failed, or why it waits; one sentence. */

@@ -17,16 +17,23 @@ export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise
   return await deps.locks.run(job.key, async () => {
     const owner = await deps.kv.view((tx) => findOwner(tx, site.name, job.key));
     if (owner !== undefined) return done(undefined, "The key is in use again.");
-    const etag = job.etag ?? (await deletableEtag(ctx, site, job.key, deps));
+    if (job.etag !== undefined && (await removeIfMatches(ctx, site, job.key, job.etag))) return done();
+    // The site may hold another object than the catalog knew of, from a write that was never answered; the delete covers it, too.
+    const etag = await deletableEtag(ctx, site, job.key, deps);
     if (etag === undefined) return done(undefined, "Nothing of what was deleted is left there.");
-    try {
-      await site.store.delete(ctx, job.key, { ifMatch: etag });
-    } catch (error) {
-      if (!isGfsError(error, "PreconditionFailed", "NotFound")) throw error;
-      return done(undefined, "Another object lies under the key by now.");
-    }
-    return done();
+    if (await removeIfMatches(ctx, site, job.key, etag)) return done();
+    return done(undefined, "Another object lies under the key by now.");
   });
+}
+
+async function removeIfMatches(ctx: Ctx, site: Site, key: string, etag: string): Promise<boolean> {
+  try {
+    await site.store.delete(ctx, key, { ifMatch: etag });
+    return true;
+  } catch (error) {
+    if (!isGfsError(error, "PreconditionFailed", "NotFound")) throw error;
+    return false;
+  }
 }
 
 /** Without a known content, only what the tombstone covers may go. */

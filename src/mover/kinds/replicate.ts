@@ -25,16 +25,18 @@ export interface Attempt {
 /** Brings a version's bytes to a site, or back to it (`repair`), and says so in the catalog. */
 export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
   const { deps } = attempt;
-  const version = await currentVersion(deps, job);
-  if (version === undefined) return done(undefined, "The file has another version by now, or is gone.");
+  const { version, taken } = await look(deps, job);
+  if (version === undefined) return done(undefined, MOOT);
   const target = deps.sites.find(job.site);
   if (target === undefined) return giveUp(job, version, `Site ${job.site} is not registered any more.`, deps);
   const known = version.copies.find((copy) => copy.site === job.site);
-  if (job.kind === "replicate" && known?.state === "present" && known.key === job.key) return done(undefined, "The copy was there already.");
+  if (job.kind === "replicate" && known?.state === "present" && known.key === job.key)
+    return done(undefined, "The copy was there already.");
   if (job.kind === "repair") {
     const intact = await isIntact(ctx, target, job.key, known);
     if (intact !== undefined) return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }));
   }
+  if (taken) return keyTaken(job);
   const sources = sourcesOf(job, version, deps);
   if (sources.length === 0) {
     const held = version.copies.some((copy) => copy.site !== job.site && isReadable(copy));
@@ -42,12 +44,46 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
     return giveUp(job, version, "No other site holds the bytes.", deps);
   }
   const ready = await transferFromAny(ctx, job, version, { sources, target, attempt });
-  return await deps.locks.run(job.key, async () => await commit(ctx, job, version, { ready, target, attempt }));
+  const landed = await deps.locks.run(job.key, async () => await commit(ctx, job, ready, deps));
+  if ("kind" in landed) return landed;
+  await verify(ctx, version, {
+    target,
+    key: job.key,
+    info: landed,
+    mode: ready.unproven ? "read" : attempt.config.verify,
+  });
+  const copy: Copy = {
+    site: target.name,
+    key: job.key,
+    state: "present",
+    etag: landed.etag,
+    changedMs: deps.clock.nowMs(),
+  };
+  return done((tx) => recordCopy(tx, job, copy, deps));
 }
 
-async function currentVersion(deps: MoverDeps, job: Job): Promise<FileVersion | undefined> {
-  const file = await deps.kv.view((tx) => findByInode(tx, job.inode));
-  return file?.version?.id === job.versionId ? file.version : undefined;
+const MOOT = "The file has another version by now, or is gone.";
+
+interface Look {
+  /** The job's version, while it is the current one. */
+  readonly version: FileVersion | undefined;
+  /** The key at the site belongs to another file. */
+  readonly taken: boolean;
+}
+
+async function look(deps: MoverDeps, job: Job): Promise<Look> {
+  return await deps.kv.view(function* (tx): Program<Look> {
+    const file = yield* findByInode(tx, job.inode);
+    const owner = yield* findOwner(tx, job.site, job.key);
+    return {
+      version: file?.version?.id === job.versionId ? file.version : undefined,
+      taken: owner !== undefined && owner.inode !== job.inode,
+    };
+  });
+}
+
+function keyTaken(job: Job): Outcome {
+  return { kind: "later", reason: `At ${job.site} the key ${job.key} still belongs to another file.`, delayMs: 5_000 };
 }
 
 function isReadable(copy: Copy): boolean {
@@ -56,12 +92,11 @@ function isReadable(copy: Copy): boolean {
 
 /** The site still (or again) holds exactly what the catalog says: another try is not needed. */
 async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefined): Promise<Copy | undefined> {
-  if (copy?.etag === undefined || copy.key !== key) return undefined;
+  // A copy that was found wrong may well have kept its etag.
+  if (copy?.etag === undefined || copy.key !== key || !isReadable(copy)) return undefined;
   try {
     const info = await target.store.head(ctx, key);
-    if (info.etag !== copy.etag) return undefined;
-    const { reason: _, ...rest } = copy;
-    return { ...rest, state: copy.state === "foreign" ? "foreign" : "present" };
+    return info.etag === copy.etag ? copy : undefined;
   } catch (error) {
     if (isGfsError(error, "NotFound")) return undefined;
     throw error;
@@ -70,7 +105,10 @@ async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefi
 
 function sourcesOf(job: Job, version: FileVersion, deps: MoverDeps): Source[] {
   const sites = deps.rankSources(job.path);
-  const ordered = job.from === undefined ? sites : [...sites].sort((one, other) => Number(other.name === job.from) - Number(one.name === job.from));
+  const ordered =
+    job.from === undefined
+      ? sites
+      : [...sites].sort((one, other) => Number(other.name === job.from) - Number(one.name === job.from));
   const sources: Source[] = [];
   for (const site of ordered) {
     const copy = version.copies.find((each) => each.site === site.name);
@@ -87,9 +125,17 @@ interface Way {
 }
 
 /** A source that fails is followed by the next; a target that fails ends the attempt. */
-async function transferFromAny(ctx: Ctx, job: Job, version: FileVersion, { sources, target, attempt }: Way): Promise<Ready> {
-  let failure: unknown;
+async function transferFromAny(
+  ctx: Ctx,
+  job: Job,
+  version: FileVersion,
+  { sources, target, attempt }: Way,
+): Promise<Ready> {
+  const { deps } = attempt;
+  let failure: GfsError | undefined;
+  let { upload } = job;
   for (const source of sources) {
+    let atSource = false;
     const names = [source.site.name, target.name] as const;
     try {
       return await transfer(ctx, {
@@ -97,56 +143,53 @@ async function transferFromAny(ctx: Ctx, job: Job, version: FileVersion, { sourc
         source,
         target,
         key: job.key,
-        attributes: attempt.deps.describeWrite(job.path, version),
+        attributes: deps.describeWrite(job.path, version),
         chunkBytes: attempt.config.transferChunkBytes,
         budget: attempt.budget,
         limit: attempt.bucketOf(...names),
         onBytes: (sizeBytes) => attempt.onBytes(...names, sizeBytes),
-        upload: job.upload,
-        onUpload: attempt.onUpload,
+        onSourceFailure: () => {
+          atSource = true;
+        },
+        upload,
+        async onUpload(begun) {
+          upload = begun;
+          await attempt.onUpload(begun);
+        },
       });
     } catch (error) {
-      if (ctx.signal.aborted) throw error;
-      failure ??= error;
-      attempt.deps.log.debug("transfer_failed", { job: job.id, from: source.site.name, to: target.name, error: toGfsError(error).message });
+      if (ctx.signal.aborted || !atSource) throw error;
+      const found = toGfsError(error);
+      // A site that is away may come back with the bytes, so that is what the job waits for.
+      if (failure === undefined || (!isAway(failure) && isAway(found))) failure = found;
+      deps.log.debug("transfer_failed", { job: job.id, from: source.site.name, to: target.name, error: found.message });
     }
   }
+  const untried = version.copies.some(
+    (copy) =>
+      isReadable(copy) &&
+      copy.site !== job.site &&
+      deps.sites.find(copy.site) !== undefined &&
+      !sources.some(({ site }) => site.name === copy.site),
+  );
+  if (untried && failure !== undefined && !isAway(failure))
+    throw new GfsError("Unavailable", "No site that holds the bytes can be read now.", { cause: failure });
   throw failure;
 }
 
-interface ReadyCopy {
-  readonly ready: Ready;
-  readonly target: Site;
-  readonly attempt: Attempt;
+function isAway(failure: GfsError): boolean {
+  return isGfsError(failure, "Unavailable", "Timeout", "Overloaded");
 }
 
 /**
  * Under the lock the world is looked at once more: a delete or a newer version that came during the transfer wins, and these bytes are
  * thrown away before anybody sees them.
  */
-async function commit(ctx: Ctx, job: Job, version: FileVersion, { ready, target, attempt }: ReadyCopy): Promise<Outcome> {
-  const { deps, config } = attempt;
-  const verdict = await deps.kv.view(function* (tx): Program<"go" | "gone" | "taken"> {
-    const file = yield* findByInode(tx, job.inode);
-    if (file?.version?.id !== version.id) return "gone";
-    const owner = yield* findOwner(tx, target.name, job.key);
-    return owner === undefined || owner.inode === job.inode ? "go" : "taken";
-  });
-  if (verdict !== "go") {
-    await ready.abort();
-    if (verdict === "taken") return { kind: "later", reason: `At ${target.name} the key ${job.key} still belongs to another file.`, delayMs: 5_000 };
-    return done(undefined, "The file has another version by now, or is gone.");
-  }
-  let info: ObjectInfo;
-  try {
-    info = await ready.commit(ctx);
-  } catch (error) {
-    await ready.abort().catch(() => undefined);
-    throw error;
-  }
-  await verify(ctx, version, { target, key: job.key, info, mode: config.verify });
-  const copy: Copy = { site: target.name, key: job.key, state: "present", etag: info.etag, changedMs: deps.clock.nowMs() };
-  return done((tx) => recordCopy(tx, job, copy, deps));
+async function commit(ctx: Ctx, job: Job, ready: Ready, deps: MoverDeps): Promise<ObjectInfo | Outcome> {
+  const { version, taken } = await look(deps, job);
+  if (version !== undefined && !taken) return await ready.commit(ctx);
+  await ready.abort();
+  return version === undefined ? done(undefined, MOOT) : keyTaken(job);
 }
 
 /** When the version went while the commit was under way, the object has no owner: a job removes it. */
@@ -184,7 +227,8 @@ async function verify(ctx: Ctx, version: FileVersion, { target, key, info, mode 
     const body = await target.store.get(ctx, key, { ifMatch: info.etag });
     const hash = createHash("sha256");
     for await (const chunk of body.stream) hash.update(chunk);
-    if (hash.digest("hex") !== version.sha256) throw new GfsError("DataCorrupt", `Site ${target.name} stored other bytes than were sent.`);
+    if (hash.digest("hex") !== version.sha256)
+      throw new GfsError("DataCorrupt", `Site ${target.name} stored other bytes than were sent.`);
     return;
   }
   const found = await target.store.head(ctx, key);

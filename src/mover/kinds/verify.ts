@@ -14,16 +14,29 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
   const site = deps.sites.find(job.site);
   const version = (await deps.kv.view((tx) => findByInode(tx, job.inode)))?.version;
   const copy = version?.copies.find((each) => each.site === job.site);
-  if (site === undefined || version?.id !== job.versionId || copy === undefined) return done(undefined, "There is no such copy any more.");
+  if (site === undefined || version?.id !== job.versionId || copy === undefined)
+    return done(undefined, "There is no such copy any more.");
+  if (copy.state === "pending") return done(undefined, "The bytes are still on their way.");
   const found = await checksumAt(ctx, site, copy, (sizeBytes) => attempt.onBytes(site.name, site.name, sizeBytes));
-  if (found === "absent" || (version.sha256 !== undefined && found !== version.sha256)) {
-    const reason = found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
+  if (found === "absent" || found === "corrupt" || (version.sha256 !== undefined && found !== version.sha256)) {
+    const reason =
+      found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
     return done(function* (tx) {
-      if (!(yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: stale, nowMs: stale.changedMs }))) return;
+      if (!(yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: stale, nowMs: stale.changedMs })))
+        return;
       yield* enqueueJob(
         tx,
-        { ...job, kind: "repair", key: copy.key, priority: 5 },
+        {
+          kind: "repair",
+          path: job.path,
+          inode: job.inode,
+          versionId: job.versionId,
+          site: job.site,
+          key: copy.key,
+          sizeBytes: version.sizeBytes,
+          priority: 5,
+        },
         { id: deps.nextJobId(), nowMs: stale.changedMs, limit: Number.MAX_SAFE_INTEGER },
       );
     }, reason);

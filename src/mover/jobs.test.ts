@@ -1,0 +1,173 @@
+import { describe, expect, it } from "vitest";
+import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
+import { createMemoryKv, type Kv, type Program } from "../kv/index.ts";
+import { createFakeClock } from "../core/testing/fake-clock.ts";
+import { countKey, decodeCount } from "./job-rows.ts";
+import {
+  enqueueJob,
+  findJob,
+  findNextDue,
+  getJob,
+  isFirstOfLane,
+  jobsOfPath,
+  pageJobs,
+  promoteDue,
+  setJobState,
+  settleJob,
+  trimFinished,
+} from "./jobs.ts";
+import type { Job, JobSpec, JobState } from "./types.ts";
+
+const SPEC: JobSpec = {
+  kind: "replicate",
+  path: "dir/file" as FilePath,
+  inode: 7 as Inode,
+  versionId: "v1" as VersionId,
+  site: "cloud" as SiteName,
+  key: "dir/file",
+  sizeBytes: 5,
+  priority: 10,
+};
+
+let serial = 0;
+
+function queue() {
+  const kv: Kv = createMemoryKv({ clock: createFakeClock() });
+  return {
+    kv,
+    async add(spec: Partial<JobSpec> = {}, limit = 100): Promise<JobId | undefined> {
+      const id = `J${String(++serial).padStart(6, "0")}` as JobId;
+      const taken = await kv.transact((tx) => enqueueJob(tx, { ...SPEC, ...spec }, { id, nowMs: 1_000, limit }));
+      return taken ? id : undefined;
+    },
+    settle: (id: JobId, state: JobState, nowMs = 2_000, more: { reason?: string; notBeforeMs?: number } = {}) =>
+      kv.transact((tx) => settleJob(tx, id, { state, nowMs, ...more })),
+    count: async () => decodeCount(await kv.view((tx) => tx.get(countKey))),
+    find: (id: JobId | undefined) => kv.view((tx) => findJob(tx, id as JobId)),
+    first: (job: Job) => kv.view((tx) => isFirstOfLane(tx, job)),
+  };
+}
+
+describe("the queue of jobs", () => {
+  it("takes no more than its limit, and room appears when jobs end", async () => {
+    const { add, settle, count } = queue();
+    const ids = [];
+    for (const name of ["a", "b", "c"]) ids.push(await add({ path: name as FilePath }, 2));
+    expect(ids.map((id) => id !== undefined)).toEqual([true, true, false]);
+    expect(await count()).toBe(2);
+    expect(await settle(ids[0] as JobId, "done")).toBe(true);
+    expect(await add({ path: "c" as FilePath }, 2)).toBeDefined();
+    expect(await count()).toBe(2);
+  });
+
+  it("drops an older replicate of the same file to the same site, and no other job", async () => {
+    const { add, find, count } = queue();
+    const old = await add();
+    const elsewhere = await add({ site: "tape" as SiteName });
+    const other = await add({ path: "dir/file2" as FilePath });
+    const removal = await add({ kind: "remove" });
+    const newer = await add({ versionId: "v2" as VersionId });
+    expect(await find(old)).toBeUndefined();
+    for (const id of [elsewhere, other, removal, newer]) expect(await find(id)).toBeDefined();
+    expect(await count()).toBe(4);
+  });
+
+  it("lets a newer version in even when the queue is full, in place of the older", async () => {
+    const { add, find, count } = queue();
+    const old = await add({}, 1);
+    const newer = await add({ versionId: "v2" as VersionId }, 1);
+    expect([await find(old), newer !== undefined, await count()]).toEqual([undefined, true, 1]);
+  });
+
+  it("lets only the oldest job of a file at a site run", async () => {
+    const { add, find, first, settle, kv } = queue();
+    const removal = (await add({ kind: "remove" })) as JobId;
+    const copy = (await add()) as JobId;
+    const other = (await add({ path: "dir/file/below" as FilePath })) as JobId;
+    const jobs = await Promise.all([removal, copy, other].map(async (id) => (await find(id)) as Job));
+    expect(await Promise.all(jobs.map(first))).toEqual([true, false, true]);
+    expect((await kv.view((tx) => jobsOfPath(tx, "dir/file", 10))).map(({ id }) => id)).toEqual([removal, copy]);
+    await settle(removal, "done");
+    expect(await first(jobs[1] as Job)).toBe(true);
+  });
+
+  it("keeps a delayed job back until its time, with its reason", async () => {
+    const { add, find, settle, kv } = queue();
+    const id = (await add()) as JobId;
+    await settle(id, "waiting", 2_000, { reason: "The site is away.", notBeforeMs: 5_000.5 });
+    expect(await kv.view(findNextDue)).toBe(5_001);
+    expect(await kv.transact((tx) => promoteDue(tx, 5_000))).toEqual({ promoted: 0, nextDueMs: 5_001 });
+    expect(await kv.transact((tx) => promoteDue(tx, 5_001))).toEqual({ promoted: 1, nextDueMs: undefined });
+    expect(await find(id)).toMatchObject({ state: "waiting", notBeforeMs: 0, reason: "The site is away." });
+    expect(await kv.view(findNextDue)).toBeUndefined();
+  });
+
+  it("does not let a worker's late word change what a person has decided", async () => {
+    const { add, find, settle, count, kv } = queue();
+    const id = (await add()) as JobId;
+    await kv.transact((tx) => setJobState(tx, id, "canceled", 2_000));
+    expect(await settle(id, "done")).toBe(false);
+    expect([(await find(id))?.state, await count()]).toEqual(["canceled", 0]);
+  });
+
+  it("knows which changes by a person make sense", async () => {
+    const { add, settle, count, kv } = queue();
+    const set = (id: JobId, state: "paused" | "waiting" | "canceled"): Promise<Job> =>
+      kv.transact((tx) => setJobState(tx, id, state, 3_000));
+    const id = (await add()) as JobId;
+    expect((await set(id, "paused")).state).toBe("paused");
+    expect((await set(id, "paused")).state).toBe("paused");
+    expect((await set(id, "waiting")).state).toBe("waiting");
+    await settle(id, "failed", 4_000, { reason: "No." });
+    await expect(set(id, "paused")).rejects.toMatchObject({ code: "Conflict" });
+    expect(await set(id, "waiting")).toMatchObject({ state: "waiting", attempts: 0 });
+    expect(await count()).toBe(1);
+    expect((await set(id, "canceled")).state).toBe("canceled");
+    await expect(set(id, "paused")).rejects.toMatchObject({ code: "Conflict" });
+    await expect(set("none" as JobId, "paused")).rejects.toMatchObject({ code: "NotFound" });
+    expect(await count()).toBe(0);
+    await expect(kv.view((tx) => getJob(tx, "none" as JobId))).rejects.toMatchObject({ code: "NotFound" });
+  });
+
+  it("pages through jobs, oldest first, each once, by state when asked", async () => {
+    const { add, settle, kv } = queue();
+    const ids: JobId[] = [];
+    for (let index = 0; index < 7; index++) ids.push((await add({ path: `f${index}` as FilePath })) as JobId);
+    for (const index of [1, 4, 6]) await settle(ids[index] as JobId, "done");
+    const all = async (states: readonly JobState[] | undefined, limit: number): Promise<JobId[]> => {
+      const seen: JobId[] = [];
+      for (let after: JobId | undefined, page = 0; page < 20; page++) {
+        const query = { limit, ...(states === undefined ? {} : { states }), ...(after === undefined ? {} : { after }) };
+        const { jobs, next } = await kv.view((tx) => pageJobs(tx, query));
+        seen.push(...jobs.map(({ id }) => id));
+        if (next === undefined) return seen;
+        after = next;
+      }
+      throw new Error("The pages do not end.");
+    };
+    for (const limit of [1, 2, 3, 7, 50]) {
+      expect(await all(undefined, limit)).toEqual(ids);
+      expect(await all(["done"], limit)).toEqual([1, 4, 6].map((index) => ids[index]));
+    }
+  });
+
+  it("keeps the newest finished jobs, and none for ever", async () => {
+    const { add, find, settle, kv } = queue();
+    const ids: JobId[] = [];
+    for (let index = 0; index < 6; index++) {
+      ids.push((await add({ path: `f${index}` as FilePath })) as JobId);
+      await settle(ids[index] as JobId, index === 2 ? "failed" : "done", 10_000 + index);
+    }
+    const waiting = await add({ path: "waiting" as FilePath });
+    const left = async (): Promise<number[]> =>
+      (await Promise.all(ids.map(find))).flatMap((job, index) => (job === undefined ? [] : [index]));
+    const trim = (keep: number, beforeMs: number): Promise<number> =>
+      kv.transact((tx): Program<number> => trimFinished(tx, { keep, beforeMs, limit: 100 }));
+    expect(await trim(4, 0)).toBe(2);
+    expect(await left()).toEqual([2, 3, 4, 5]);
+    expect(await trim(4, 0)).toBe(0);
+    expect(await trim(100, 10_004)).toBe(2);
+    expect(await left()).toEqual([4, 5]);
+    expect(await find(waiting)).toBeDefined();
+  });
+});

@@ -1,0 +1,315 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { backgroundCtx } from "../core/context.ts";
+import { GfsError } from "../core/errors.ts";
+import type { FilePath, SiteName } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
+import { setCopy } from "../namespace/index.ts";
+import { putBytes } from "../stores/testing/scripted-store.ts";
+import { MoverRig, type Written } from "./testing/rig.ts";
+import type { JobKind, JobProgress } from "./types.ts";
+
+const ctx = backgroundCtx();
+let rig: MoverRig;
+beforeEach(async () => {
+  rig = await new MoverRig(["local", "cloud"]).start();
+});
+afterEach(async () => await rig.mover.stop());
+
+async function order(kind: JobKind, written: Written, site = "cloud"): Promise<JobProgress> {
+  const { path, inode, version } = written;
+  return await rig.mover.enqueue({
+    kind,
+    path,
+    inode,
+    versionId: version.id,
+    site: site as SiteName,
+    key: path,
+    sizeBytes: version.sizeBytes,
+    priority: 0,
+  });
+}
+
+/** Other bytes under the key, while the site goes on to call them what they were: as a disk does that rots. */
+async function rot(site: string, key: string, body: string): Promise<void> {
+  const store = rig.store(site);
+  const before = await store.head(ctx, key);
+  await putBytes(store, key, body, before.metadata);
+  store.script.body = (opened) =>
+    opened.info.key === key ? { ...opened, info: { ...opened.info, etag: before.etag } } : opened;
+  const original = store.head;
+  store.head = async (headCtx, which) => (which === key ? before : await original(headCtx, which));
+  store.script.before = ({ operation }) => {
+    if (operation !== "commit") return;
+    store.head = original;
+    store.script = {};
+  };
+}
+
+describe("removing an object", () => {
+  it("spares what another tool has put under the key since", async () => {
+    await rig.put("file", "ours", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.remove("file");
+    await putBytes(rig.store("local"), "file", "theirs");
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "file")).toBe("theirs");
+    expect(await rig.job({ kind: "remove" })).toMatchObject({ state: "done" });
+  });
+
+  it("spares a key that a file uses again", async () => {
+    await rig.put("file", "old", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.remove("file");
+    await rig.put("file", "old", { to: [] });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "file")).toBe("old");
+  });
+
+  it("of unknown content takes only what the tombstone covers", async () => {
+    await rig.put("file", "bytes", { to: [] });
+    await rig.put("other", "bytes", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.remove("file");
+    await rig.remove("other");
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    await rig.clock.advance(10);
+    await putBytes(rig.store("cloud"), "file", "a late copy of ours", {
+      "globalfs-version": "01TEST00000000000000000000",
+    });
+    await putBytes(rig.store("cloud"), "other", "newer, and not ours");
+    const base = {
+      kind: "remove" as const,
+      inode: 1 as never,
+      versionId: "v" as never,
+      site: "cloud" as SiteName,
+      sizeBytes: 0,
+      priority: 1,
+    };
+    for (const path of ["file", "other"]) await rig.mover.enqueue({ ...base, path: path as FilePath, key: path });
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), await rig.bodyAt("cloud", "other")]).toEqual([
+      undefined,
+      "newer, and not ours",
+    ]);
+  });
+
+  it("is tried until it works: what nobody removes would come back", async () => {
+    await rig.put("file", "bytes", { to: [] });
+    rig.store("local").script.before = ({ operation }) => {
+      if (operation === "delete") throw new GfsError("PermissionDenied", "The key may not delete.");
+    };
+    await rig.remove("file");
+    await rig.clock.advance(3_600_000);
+    expect(await rig.job({ kind: "remove" })).toMatchObject({ state: "waiting", reason: "The key may not delete." });
+    rig.store("local").script = {};
+    await rig.clock.advance(60_000);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "file")).toBeUndefined();
+  });
+});
+
+describe("relocating an object", () => {
+  it("gives it the file's new path at every site, and leaves nothing under the old one", async () => {
+    await rig.put("old", "bytes");
+    await rig.idle();
+    await rig.rename("old", "new");
+    await rig.idle();
+    for (const site of ["local", "cloud"]) {
+      expect([await rig.bodyAt(site, "old"), await rig.bodyAt(site, "new")]).toEqual([undefined, "bytes"]);
+      expect(await rig.copy("new", site)).toMatchObject({ key: "new", state: "present" });
+    }
+  });
+
+  it("waits while the new key still holds another file's object, without being counted as failing", async () => {
+    await rig.put("a", "of a");
+    await rig.put("b", "of b");
+    await rig.idle();
+    await rig.mover.pauseAll(true);
+    await rig.rename("a", "aside");
+    await rig.rename("b", "a");
+    await rig.rename("aside", "b");
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    for (let turn = 0; turn < 5; turn++) {
+      await rig.clock.advance(60_000);
+      await rig.idle();
+    }
+    // The two objects lie under each other's path; neither may be overwritten, and the catalog knows where each is.
+    const bodyOf = async (path: string): Promise<string | undefined> =>
+      await rig.bodyAt("local", (await rig.copy(path, "local"))?.key as string);
+    expect([await bodyOf("a"), await bodyOf("b")]).toEqual(["of b", "of a"]);
+    expect((await rig.jobs()).filter(({ state }) => state === "failed")).toEqual([]);
+  });
+
+  it("spares another tool's object under the new path", async () => {
+    await rig.put("old", "ours", { to: [] });
+    await rig.clock.advance(1_000);
+    await putBytes(rig.store("local"), "new", "theirs");
+    await rig.mover.pauseAll(true);
+    await rig.rename("old", "new");
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual(["ours", "theirs"]);
+    expect(await rig.job({ kind: "relocate" })).toMatchObject({
+      state: "failed",
+      reason: expect.stringContaining("Another tool's object") as string,
+    });
+  });
+
+  it("bears losing the answer to its copy, and a delete that comes in between", async () => {
+    await rig.put("old", "bytes", { to: [] });
+    let losses = 1;
+    rig.store("local").script.after = ({ operation }) => {
+      if (operation === "copy" && losses-- > 0) throw new GfsError("Unavailable", "The answer was lost.");
+    };
+    await rig.rename("old", "new");
+    await rig.idle();
+    await rig.clock.advance(5_000);
+    await rig.idle();
+    expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual([undefined, "bytes"]);
+    losses = 1;
+    await rig.rename("new", "newest");
+    await rig.idle();
+    await rig.remove("newest");
+    await rig.clock.advance(60_000);
+    await rig.idle();
+    for (const key of ["old", "new", "newest"]) expect(await rig.bodyAt("local", key), key).toBeUndefined();
+  });
+
+  it("has nothing to do, and waits for nobody, when the object is where it belongs", async () => {
+    const written = await rig.put("file", "bytes", { to: [] });
+    await order("relocate", written, "local");
+    await rig.idle();
+    expect(await rig.job({ kind: "relocate" })).toMatchObject({ state: "done" });
+  });
+});
+
+describe("verifying a copy", () => {
+  it("leaves a good one alone", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await order("verify", written);
+    await rig.idle();
+    expect(await rig.job({ kind: "verify" })).toMatchObject({ state: "done", bytesDone: 5 });
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+    expect(await rig.job({ kind: "repair" })).toBeUndefined();
+  });
+
+  it("finds rotten bytes under the old etag, takes them out of use and brings good ones", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await rot("cloud", "file", "byteX");
+    await rig.mover.pauseAll(true);
+    await order("verify", written);
+    await rig.mover.pauseAll(false);
+    await rig.until(async () => (await rig.job({ kind: "repair" })) !== undefined);
+    await rig.idle();
+    expect(await rig.job({ kind: "verify" })).toMatchObject({
+      state: "done",
+      reason: "The site holds other bytes than were written.",
+    });
+    expect(await rig.job({ kind: "repair" })).toMatchObject({ state: "done" });
+    expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+  });
+
+  it("brings back an object that is gone", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await rig.store("cloud").delete(ctx, "file");
+    await order("verify", written);
+    await rig.idle();
+    expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+  });
+
+  it("believes a site that calls its own bytes corrupt", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    rig.store("cloud").script.before = ({ operation }) => {
+      if (operation !== "get") return;
+      rig.store("cloud").script = {};
+      throw new GfsError("DataCorrupt", "The site gave other bytes than its checksum says.");
+    };
+    await order("verify", written);
+    await rig.idle();
+    expect(await rig.job({ kind: "repair" })).toMatchObject({ state: "done" });
+  });
+
+  it("does not take a copy for lost that is still on its way", async () => {
+    rig.store("cloud").script.before = ({ operation }) => {
+      if (operation === "stage") throw new GfsError("Unavailable", "The site is away.");
+    };
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await order("verify", written);
+    rig.store("cloud").script = {};
+    await rig.clock.advance(60_000);
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), (await rig.copy("file", "cloud"))?.state]).toEqual(["bytes", "present"]);
+    expect(await rig.job({ kind: "repair" })).toBeUndefined();
+  });
+
+  it("says when no good copy is left to repair from", async () => {
+    const written = await rig.put("file", "bytes", { to: [] });
+    await rig.store("local").delete(ctx, "file");
+    await order("verify", written, "local");
+    await rig.idle();
+    expect(await rig.job({ kind: "repair" })).toMatchObject({
+      state: "failed",
+      reason: "No other site holds the bytes.",
+    });
+    expect(await rig.copy("file", "local")).toMatchObject({
+      state: "failed",
+      reason: "No other site holds the bytes.",
+    });
+  });
+});
+
+describe("repairing a copy", () => {
+  it("finds it intact and does no work, or puts the committed version over what lies there", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await order("repair", written);
+    await rig.idle();
+    expect(rig.store("cloud").count("commit")).toBe(1);
+    await putBytes(rig.store("cloud"), "file", "of a write that failed half-way");
+    await order("repair", written);
+    await rig.idle();
+    expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
+    expect(await rig.copy("file", "cloud")).toMatchObject({
+      state: "present",
+      etag: (await rig.store("cloud").head(ctx, "file")).etag,
+    });
+  });
+
+  it("is moot when the file has another version by now", async () => {
+    const old = await rig.put("file", "old");
+    await rig.put("file", "new");
+    await rig.idle();
+    await order("repair", old);
+    await rig.idle();
+    expect(await rig.bodyAt("cloud", "file")).toBe("new");
+  });
+
+  it("brings a stale copy back even where its etag looks right", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    const copy = await rig.copy("file", "cloud");
+    await rig.kv.transact(function* (tx): Program<void> {
+      yield* setCopy(tx, {
+        inode: written.inode,
+        versionId: written.version.id,
+        copy: { ...(copy as NonNullable<typeof copy>), state: "stale" },
+        nowMs: 1,
+      });
+    });
+    await order("repair", written);
+    await rig.idle();
+    expect(rig.store("cloud").count("commit")).toBe(2);
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+  });
+});

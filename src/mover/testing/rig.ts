@@ -1,0 +1,337 @@
+import { KeyedLock } from "../../core/async/keyed-lock.ts";
+import type { FilePath, Inode, JobId, SiteName } from "../../core/ids.ts";
+import { silentLogger } from "../../core/ports/log.ts";
+import { noMetrics } from "../../core/ports/metrics.ts";
+import { seededRandom } from "../../core/ports/random.ts";
+import { createFakeClock, type FakeClock, settle } from "../../core/testing/fake-clock.ts";
+import { createMemoryKv, type Kv, type Program } from "../../kv/index.ts";
+import {
+  commitVersion,
+  type Copy,
+  createInodeAllocator,
+  type FileRecord,
+  type FileVersion,
+  findByInode,
+  findFile,
+  findOwner,
+  initialize,
+  removeFile,
+  rename,
+} from "../../namespace/index.ts";
+import { nextTestId } from "../../namespace/testing/model.ts";
+import { createMemoryStore, type Site, type SiteDirectory, type Store } from "../../stores/index.ts";
+import { bytesAt, putBytes, type ScriptedStore, scriptedStore, sha256Of } from "../../stores/testing/scripted-store.ts";
+import type { MoverConfig, MoverDeps } from "../context.ts";
+import { enqueueJob, markUnqueued } from "../jobs.ts";
+import { createMover, type Mover } from "../mover.ts";
+import type { Job, JobProgress, JobSpec } from "../types.ts";
+
+/** A mover over memory, sites whose calls a test can script, and the few steps of a coordinator that make work for it. */
+
+export const CONFIG: MoverConfig = {
+  maxConcurrentTransfers: 8,
+  transferChunkBytes: 1_000,
+  maxQueuedJobs: 10_000,
+  verify: "metadata",
+  bandwidth: [],
+};
+
+export interface Written {
+  readonly path: FilePath;
+  readonly inode: Inode;
+  readonly version: FileVersion;
+}
+
+export interface PutOptions {
+  /** Where the bytes are from the beginning; absent: the first site. */
+  readonly at?: readonly string[];
+  /** Where they are to go; absent: all other sites. */
+  readonly to?: readonly string[];
+}
+
+let jobs = 0;
+
+export class MoverRig {
+  readonly clock: FakeClock;
+  readonly kv: Kv;
+  readonly locks = new KeyedLock();
+  readonly sites = new Map<string, Site>();
+  readonly stores: Readonly<Record<string, ScriptedStore>>;
+  readonly deps: MoverDeps;
+  config: MoverConfig;
+  mover: Mover;
+  /** Best first; absent: as they were made. */
+  ranking: readonly string[] | undefined;
+  readonly #inodes: ReturnType<typeof createInodeAllocator>;
+
+  constructor(
+    names: readonly string[],
+    config: Partial<MoverConfig> = {},
+    wrap: (store: Store) => Store = (store) => store,
+  ) {
+    this.clock = createFakeClock();
+    this.kv = createMemoryKv({ clock: this.clock });
+    this.#inodes = createInodeAllocator(this.kv);
+    const stores: Record<string, ScriptedStore> = {};
+    for (const name of names) {
+      const store = scriptedStore(wrap(createMemoryStore({}, { clock: this.clock })));
+      stores[name] = store;
+      this.sites.set(name, { name: name as SiteName, role: "primary", store, foreign: "merge", label: name });
+    }
+    this.stores = stores;
+    const directory: SiteDirectory = { find: (name) => this.sites.get(name), list: () => [...this.sites.values()] };
+    this.deps = {
+      kv: this.kv,
+      sites: directory,
+      rankSources: () => (this.ranking ?? [...this.sites.keys()]).flatMap((name) => this.sites.get(name) ?? []),
+      describeWrite: (path, version) => ({ metadata: { "globalfs-version": version.id, "globalfs-path": path } }),
+      locks: this.locks,
+      nextJobId: () => this.nextJobId(),
+      clock: this.clock,
+      random: seededRandom(1),
+      log: silentLogger,
+      metrics: noMetrics,
+    };
+    this.config = { ...CONFIG, ...config };
+    this.mover = createMover(this.deps, this.config);
+  }
+
+  store(name: string): ScriptedStore {
+    return this.stores[name] as ScriptedStore;
+  }
+
+  nextJobId(): JobId {
+    jobs += 1;
+    return `J${String(jobs).padStart(12, "0")}` as JobId;
+  }
+
+  /** The catalog is empty before this. */
+  async start(): Promise<this> {
+    const nowMs = this.clock.nowMs();
+    await this.kv.transact((tx) => initialize(tx, nowMs));
+    await this.mover.start();
+    return this;
+  }
+
+  /** As after a crash: another mover over what is durable. */
+  async restart(config: Partial<MoverConfig> = {}): Promise<void> {
+    await this.mover.stop();
+    this.config = { ...this.config, ...config };
+    this.mover = createMover(this.deps, this.config);
+    await this.mover.start();
+  }
+
+  /** What a write does: the bytes at `at`, then the version and a job for each of `to` in one transaction, under the path's lock. */
+  async put(path: string, body: string | Uint8Array, options: PutOptions = {}): Promise<Written> {
+    const names = [...this.sites.keys()];
+    const at = options.at ?? names.slice(0, 1);
+    const to = options.to ?? names.filter((name) => !at.includes(name));
+    const bytes = Buffer.from(body as Uint8Array);
+    const id = nextTestId();
+    const key = path as FilePath;
+    await this.#inodes.ensure(20);
+    const nextInode = (): Inode => this.#inodes.next();
+    return await this.locks.run(path, async () => {
+      const nowMs = this.clock.nowMs();
+      const copies: Copy[] = [];
+      for (const site of at) {
+        const objectKey = await this.#objectKey(site, key, id);
+        const info = await putBytes(this.store(site), objectKey, bytes, { "globalfs-version": id });
+        copies.push({ site: site as SiteName, key: objectKey, state: "present", etag: info.etag, changedMs: nowMs });
+      }
+      for (const site of to) {
+        copies.push({
+          site: site as SiteName,
+          key: await this.#objectKey(site, key, id),
+          state: "pending",
+          changedMs: nowMs,
+        });
+      }
+      const version: FileVersion = {
+        id,
+        sizeBytes: bytes.length,
+        etag: `e-${id}`,
+        sha256: sha256Of(bytes),
+        metadata: {},
+        createdMs: nowMs,
+        copies,
+      };
+      const pending = copies.filter(({ state }) => state === "pending");
+      const specs = pending.map((copy): Omit<JobSpec, "inode"> => ({
+        kind: "replicate",
+        path: key,
+        versionId: id,
+        site: copy.site,
+        key: copy.key,
+        sizeBytes: bytes.length,
+        priority: 10,
+      }));
+      const ids = [...specs, ...names].map(() => this.nextJobId());
+      const limit = this.config.maxQueuedJobs;
+      const inode = await this.kv.transact(function* (tx): Program<Inode> {
+        const { file, orphans, previous } = yield* commitVersion(tx, {
+          path: key,
+          version,
+          expect: { kind: "any" },
+          nowMs,
+          nextInode,
+        });
+        for (const [index, spec] of specs.entries()) {
+          if (yield* enqueueJob(tx, { ...spec, inode: file.inode }, { id: ids[index] as JobId, nowMs, limit }))
+            continue;
+          yield* markUnqueued(tx, { path: key, inode: file.inode, versionId: id, site: spec.site });
+        }
+        for (const [index, copy] of orphans.entries()) {
+          const removal = removalOf(key, file.inode, previous as FileVersion, copy);
+          yield* enqueueJob(tx, removal, { id: ids[specs.length + index] as JobId, nowMs, limit: Infinity });
+        }
+        return file.inode;
+      });
+      this.mover.wake();
+      return { path: key, inode, version };
+    });
+  }
+
+  /** The path, unless a renamed file's object still lies there. */
+  async #objectKey(site: string, path: FilePath, id: string): Promise<string> {
+    const taken = await this.kv.view(function* (tx): Program<boolean> {
+      const owner = yield* findOwner(tx, site as SiteName, path);
+      return owner !== undefined && owner.inode !== (yield* findFile(tx, path))?.inode;
+    });
+    return taken ? `.globalfs/displaced/${id}` : path;
+  }
+
+  /** What a delete does: the name goes with a tombstone, and every copy's object gets a remove job. */
+  async remove(path: string): Promise<void> {
+    const key = path as FilePath;
+    await this.locks.run(path, async () => {
+      const nowMs = this.clock.nowMs();
+      const ids = [...this.sites.keys()].map(() => this.nextJobId());
+      const tombstoneVersionId = nextTestId();
+      await this.kv.transact(function* (tx): Program<void> {
+        const removed = yield* removeFile(tx, { path: key, expect: { kind: "any" }, nowMs, tombstoneVersionId });
+        for (const [index, copy] of (removed?.orphans ?? []).entries()) {
+          const removal = removalOf(key, removed?.file.inode as Inode, removed?.file.version as FileVersion, copy);
+          yield* enqueueJob(tx, removal, { id: ids[index] as JobId, nowMs, limit: Infinity });
+        }
+      });
+    });
+    this.mover.wake();
+  }
+
+  /** What a rename does: the objects keep their keys, and each readable copy gets a relocate job. */
+  async rename(from: string, to: string): Promise<void> {
+    await this.#inodes.ensure(20);
+    const inodes = this.#inodes;
+    const [first, second] = [from, to].sort() as [string, string];
+    await this.locks.run(first, () =>
+      this.locks.run(second, async () => {
+        const nowMs = this.clock.nowMs();
+        const ids = [...this.sites.keys(), ...this.sites.keys()].map(() => this.nextJobId());
+        await this.kv.transact(function* (tx): Program<void> {
+          const { moved, replaced } = yield* rename(tx, {
+            from: from as FilePath,
+            to: to as FilePath,
+            directory: false,
+            overwrite: true,
+            nowMs,
+            nextInode: () => inodes.next(),
+          });
+          let next = 0;
+          for (const copy of replaced?.orphans ?? []) {
+            const removal = removalOf(
+              to as FilePath,
+              (replaced as { file: FileRecord }).file.inode,
+              (replaced as { file: FileRecord }).file.version as FileVersion,
+              copy,
+            );
+            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
+          }
+          for (const copy of moved.version?.copies ?? []) {
+            if (copy.state !== "present" || copy.key === to) continue;
+            const { id: versionId, sizeBytes } = moved.version as FileVersion;
+            yield* enqueueJob(
+              tx,
+              {
+                kind: "relocate",
+                path: to as FilePath,
+                inode: moved.inode,
+                versionId,
+                site: copy.site,
+                key: copy.key,
+                sizeBytes,
+                priority: 20,
+              },
+              { id: ids[next++] as JobId, nowMs, limit: Infinity },
+            );
+          }
+        });
+      }),
+    );
+    this.mover.wake();
+  }
+
+  async jobs(): Promise<readonly JobProgress[]> {
+    return (await this.mover.list({ limit: 1_000 })).jobs;
+  }
+
+  async job(which: Partial<Job>): Promise<JobProgress | undefined> {
+    return (await this.jobs()).find((job) =>
+      Object.entries(which).every(([name, value]) => job[name as keyof Job] === value),
+    );
+  }
+
+  /** The catalog's word for a copy. */
+  async copy(path: string, site: string): Promise<Copy | undefined> {
+    const file = await this.kv.view((tx) => findFile(tx, path as FilePath));
+    return file?.version?.copies.find((copy) => copy.site === site);
+  }
+
+  async versionOf(inode: Inode): Promise<FileVersion | undefined> {
+    return (await this.kv.view((tx) => findByInode(tx, inode)))?.version;
+  }
+
+  async bodyAt(site: string, key: string): Promise<string | undefined> {
+    return (await bytesAt(this.store(site), key))?.toString();
+  }
+
+  /** Until no job is left that could run without time moving on. */
+  async idle(): Promise<void> {
+    await this.until(async () =>
+      (await this.jobs()).every(
+        ({ state, notBeforeMs }) => state !== "running" && (state !== "waiting" || notBeforeMs > 0),
+      ),
+    );
+  }
+
+  async until(condition: () => boolean | Promise<boolean>): Promise<void> {
+    for (let look = 0; look < 2_000; look++) {
+      if (await condition()) return;
+      await settle();
+    }
+    throw new Error(`It did not come to that: ${JSON.stringify(await this.jobs(), undefined, 1)}`);
+  }
+}
+
+function removalOf(path: FilePath, inode: Inode, version: FileVersion, copy: Copy): JobSpec {
+  return {
+    kind: "remove",
+    path,
+    inode,
+    versionId: version.id,
+    site: copy.site,
+    key: copy.key,
+    sizeBytes: 0,
+    priority: 1,
+    ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+  };
+}
+
+/** A promise that a test resolves, to hold a site's call up. */
+export function gate(): { readonly passed: Promise<void>; readonly open: () => void } {
+  let open!: () => void;
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open };
+}
