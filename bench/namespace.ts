@@ -80,7 +80,7 @@ async function importFiles(): Promise<void> {
       return {
         key: keyOf(index),
         sizeBytes: 1_000 + index,
-        etag: `${index.toString(16).padStart(32, "0")}`,
+        etag: index.toString(16).padStart(32, "0"),
         modifiedMs: nowMs - 60_000 + index,
         contentType: "application/octet-stream",
         metadata: {},

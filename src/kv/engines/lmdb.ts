@@ -214,7 +214,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
  * What the library hands out is overwritten by the next read.
  */
 function readValue(rows: Rows, key: Buffer): Buffer | undefined {
-  const shared = rows.getBinaryFast(key) as (Buffer & { readonly isGlobal?: boolean }) | undefined;
+  const shared: (Buffer & { readonly isGlobal?: boolean }) | undefined = rows.getBinaryFast(key);
   if (shared === undefined) return undefined;
   const sizeBytes =
     shared.isGlobal === true ? (rows as unknown as { readonly lastSize: number }).lastSize : shared.length;
