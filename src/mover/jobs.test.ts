@@ -72,6 +72,13 @@ describe("the queue of jobs", () => {
     expect(await count()).toBe(4);
   });
 
+  it("keeps the job of a file that was renamed away when another one takes its path", async () => {
+    const { add, find } = queue();
+    const renamed = await add();
+    await add({ inode: 8 as Inode, versionId: "v2" as VersionId });
+    expect(await find(renamed)).toBeDefined();
+  });
+
   it("lets a newer version in even when the queue is full, in place of the older", async () => {
     const { add, find, count } = queue();
     const old = await add({}, 1);

@@ -67,7 +67,9 @@ function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
   let dropped = 0;
   for (const { key } of yield* tx.range({ ...prefixRange(laneRange(spec)), limit: MAX_LANE })) {
     const job = yield* findJob(tx, idOfLaneKey(key));
-    if (job?.kind !== "replicate" || job.versionId === spec.versionId || job.upload !== undefined) continue;
+    // Another file may have had this path when its job was made, and has been renamed since.
+    if (job?.kind !== "replicate" || job.inode !== spec.inode) continue;
+    if (job.versionId === spec.versionId || job.upload !== undefined) continue;
     removeIndexes(tx, job);
     tx.delete(jobKey(job.id));
     dropped += 1;

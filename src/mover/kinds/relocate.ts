@@ -48,7 +48,13 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
     const owner = yield* findOwner(tx, site.name, job.path);
     return owner === undefined || owner.inode === job.inode ? { file, version: file.version, copy } : "taken";
   });
-  if (found === "moot") return await clearLeftover(ctx, job, site, deps);
+  if (found === "moot") {
+    await removeOwnStray(ctx, job, site, deps);
+    return done(
+      undefined,
+      "The file was renamed or written anew; its object is where it belongs, or another job moves it.",
+    );
+  }
   if (found === "taken")
     return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs: 2_000 };
   if (await isOccupied(ctx, job, site, deps)) {
@@ -99,18 +105,6 @@ async function copyObject(
   });
 }
 
-/** An earlier attempt may have made the copy and lost the answer; by now no file owns it. */
-async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<void> {
-  if ((await deps.kv.view((tx) => findOwner(tx, site.name, job.path))) !== undefined) return;
-  try {
-    const info = await site.store.head(ctx, job.path);
-    if (info.metadata["globalfs-version"] !== job.versionId) return;
-    await site.store.delete(ctx, job.path, { ifMatch: info.etag });
-  } catch (error) {
-    if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
-  }
-}
-
 async function isOccupied(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<boolean> {
   try {
     const info = await site.store.head(ctx, job.path);
@@ -124,18 +118,14 @@ async function isOccupied(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Prom
   }
 }
 
-/** An attempt that died after its copy has left an object under the file's name of then, which nobody owns. */
-async function clearLeftover(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Outcome> {
-  const note = "The file was renamed or written anew; its object is where it belongs, or another job moves it.";
-  const owner = await deps.kv.view((tx) => findOwner(tx, site.name, job.path));
-  if (owner !== undefined) return done(undefined, note);
+/** An earlier attempt may have made the copy and lost the answer; by now no file owns it. */
+async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<void> {
+  if ((await deps.kv.view((tx) => findOwner(tx, site.name, job.path))) !== undefined) return;
   try {
     const info = await site.store.head(ctx, job.path);
-    if (info.metadata["globalfs-version"] === job.versionId) {
-      await site.store.delete(ctx, job.path, { ifMatch: info.etag });
-    }
+    if (info.metadata["globalfs-version"] !== job.versionId) return;
+    await site.store.delete(ctx, job.path, { ifMatch: info.etag });
   } catch (error) {
     if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
   }
-  return done(undefined, note);
 }
