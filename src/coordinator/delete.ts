@@ -3,7 +3,15 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import { type FilePath, ROOT_INODE } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
-import { type Copy, findFile, findOwner, removeDirectory, removeFile } from "../namespace/index.ts";
+import {
+  type Copy,
+  findFile,
+  findOwner,
+  findTombstone,
+  isBuried,
+  removeDirectory,
+  removeFile,
+} from "../namespace/index.ts";
 import type { Site } from "../stores/index.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "./foreign.ts";
@@ -37,7 +45,7 @@ export async function deleteObject(
   return await parts.locks.run(path, async () => {
     const places = await commitDelete(parts, path, conditions);
     parts.mover.wake();
-    return await clearNow(ctx, path, places);
+    return await clearNow(parts, ctx, path, places);
   });
 }
 
@@ -87,7 +95,7 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
 }
 
 /** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
-async function clearNow(ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
+async function clearNow(parts: Parts, ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
   const primaries = places.filter(({ site }) => site.role === "primary");
   const pendingSites = [
     ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),
@@ -97,8 +105,9 @@ async function clearNow(ctx: Ctx, path: FilePath, places: readonly Place[]): Pro
     try {
       await site.store.delete(ctx, copy.key, copy.etag === undefined ? {} : { ifMatch: copy.etag });
     } catch (error) {
-      if (isGfsError(error, "NotFound", "PreconditionFailed")) return;
-      failure ??= { site, error: toGfsError(error, "coordinator.delete") };
+      if (isGfsError(error, "NotFound")) return;
+      const left = isGfsError(error, "PreconditionFailed") ? await clearBuried(parts, ctx, site, copy.key) : error;
+      if (left !== undefined) failure ??= { site, error: toGfsError(left, "coordinator.delete") };
     }
   });
   if (failure !== undefined) {
@@ -110,4 +119,20 @@ async function clearNow(ctx: Ctx, path: FilePath, places: readonly Place[]): Pro
     );
   }
   return { pendingSites };
+}
+
+/** The catalog expected another object. One of our own that the delete covers, of a write that was never answered, goes all the same. */
+async function clearBuried(parts: Parts, ctx: Ctx, site: Site, key: string): Promise<unknown> {
+  try {
+    const info = await site.store.head(ctx, key);
+    if (info.metadata["globalfs-version"] === undefined) return undefined;
+    const covered = await parts.kv.view(function* (tx): Program<boolean> {
+      if ((yield* findOwner(tx, site.name, key)) !== undefined) return false;
+      return isBuried(yield* findTombstone(tx, key as FilePath), info);
+    });
+    if (covered) await site.store.delete(ctx, key, { ifMatch: info.etag });
+    return undefined;
+  } catch (error) {
+    return isGfsError(error, "NotFound", "PreconditionFailed") ? undefined : error;
+  }
 }

@@ -34,7 +34,9 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
       return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
     if (info.etag === found.copy.etag) return "changed";
     // A write that failed left its bytes here, and a job brings the old ones back: until then other copies are read.
-    const mending = (await parts.mover.jobsOf(found.path)).some((job) => job.kind === "repair" && job.site === found.site.name);
+    const mending = (await parts.mover.jobsOf(found.path)).some(
+      (job) => job.kind === "repair" && job.site === found.site.name,
+    );
     if (mending) return "next";
     if (mayReplace(parts, current.version, found, info)) return await rollForward(parts, found, info);
     return await markCopy(parts, current, found, "The site holds other bytes under this key.");
@@ -51,13 +53,14 @@ async function headIfThere(ctx: Ctx, found: Disagreement): Promise<ObjectInfo | 
 }
 
 /**
- * Only a site of the best role among the version's copies speaks for the file, only under the file's own key, and only with
- * something newer: our own write by its version id, a foreign one by its time.
+ * Only something newer speaks for the file: our own write by its version id, also under the key that the file had before a rename, for
+ * only a write to this file goes to a key that it owns; a foreign one by its time, under the file's own key, at a site of the best role
+ * among the version's copies.
  */
 function mayReplace(parts: Parts, version: FileVersion, found: Disagreement, info: ObjectInfo): boolean {
-  if (found.copy.key !== found.path) return false;
   const writtenId = info.metadata["globalfs-version"];
   if (writtenId !== undefined) return writtenId > version.id;
+  if (found.copy.key !== found.path) return false;
   const better = version.copies.some((copy) => {
     const site = parts.sites.find(copy.site);
     return site !== undefined && site.role === "primary" && found.site.role !== "primary" && copy.state === "present";

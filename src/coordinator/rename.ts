@@ -66,6 +66,7 @@ interface Move {
 
 async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promise<void> {
   const nowMs = parts.clock.nowMs();
+  const tombstoneVersionId = parts.nextVersionId();
   await parts.kv.transact(function* (tx): Program<void> {
     const renamed = yield* rename(tx, {
       from: from.path,
@@ -74,6 +75,7 @@ async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promis
       overwrite,
       nowMs,
       nextInode: () => parts.inodes.next(),
+      tombstoneVersionId,
     });
     const replaced = renamed.replaced;
     for (const copy of replaced?.orphans ?? []) {

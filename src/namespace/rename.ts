@@ -1,5 +1,5 @@
 import { GfsError } from "../core/errors.ts";
-import type { FilePath, Inode } from "../core/ids.ts";
+import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { recordChange } from "./changes.ts";
 import { etagsOf } from "./owners.ts";
@@ -30,6 +30,8 @@ export interface Rename {
   readonly overwrite: boolean;
   readonly nowMs: number;
   readonly nextInode: () => Inode;
+  /** Sorts after every version that was written until now: what a lost write left under either name stays hidden. Absent: the file's own. */
+  readonly tombstoneVersionId?: VersionId;
 }
 
 export interface Renamed {
@@ -76,7 +78,8 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   });
   if (moved.version !== undefined) {
     // What other sites may hold under the old name was hidden by the file, and stays hidden.
-    yield* entombKey(tx, { path: from, deletedMs: nowMs, versionId: moved.version.id, etags: etagsOf(moved.version) });
+    const versionId = request.tombstoneVersionId ?? moved.version.id;
+    yield* entombKey(tx, { path: from, deletedMs: nowMs, versionId, etags: etagsOf(moved.version) });
   }
   yield* pruneUpwards(tx, source.parent);
   return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
@@ -85,7 +88,7 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
 function* clearTarget(
   tx: Transaction,
   target: Place,
-  { to, directory, overwrite, nowMs }: Rename,
+  { to, directory, overwrite, nowMs, tombstoneVersionId }: Rename,
   moving: Inode,
 ): Program<Removed | "same file" | undefined> {
   const inode = yield* readEntry(tx, target.parent, target.name);
@@ -97,7 +100,15 @@ function* clearTarget(
   // rename(2): two names of one file stay as they are.
   if (inode === moving) return "same file";
   const file = yield* getInode(tx, inode);
-  if (!directory) return { file, orphans: yield* unlink(tx, { place: target, file, path: to, nowMs }) };
+  if (!directory) {
+    const orphans = yield* unlink(tx, { place: target, file, path: to, nowMs });
+    if (file.version !== undefined) {
+      // A copy of it may be on its way to its name, and must not be taken for somebody's when it gets there.
+      const versionId = tombstoneVersionId ?? file.version.id;
+      yield* entombKey(tx, { path: to, deletedMs: nowMs, versionId, etags: etagsOf(file.version) });
+    }
+    return { file, orphans };
+  }
   if (!(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
   removeEntry(tx, target.parent, target.name);

@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFailed, test } from "vitest";
+import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import { systemClock } from "../../src/core/ports/clock.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { fileSite, writeConfiguration } from "./support/configuration.ts";
@@ -37,7 +37,9 @@ test(
       createWriter(`w${index}`, seededRandom(SEED * 100 + index)),
     );
     let last: Daemon | undefined;
-    onTestFailed(() => {
+    onTestFinished(async () => void (await last?.stop("SIGKILL")));
+    onTestFailed(async () => {
+      await writeFile(join(directory, "history.txt"), writers.flatMap((writer) => writer.history()).join("\n"));
       console.error(
         `GLOBALFS_KILL_SEED=${SEED}; the disks are kept in ${directory}; the last daemon said:\n${last?.log().slice(-4_000)}`,
       );

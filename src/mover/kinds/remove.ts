@@ -18,8 +18,7 @@ export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise
     const owner = await deps.kv.view((tx) => findOwner(tx, site.name, job.key));
     if (owner !== undefined) return done(undefined, "The key is in use again.");
     if (job.etag !== undefined && (await removeIfMatches(ctx, site, job.key, job.etag))) return done();
-    // The site may hold another object than the catalog knew of, from a write that was never answered; the delete covers it, too.
-    const etag = await deletableEtag(ctx, site, job.key, deps);
+    const etag = await deletableEtag(ctx, site, job, deps);
     if (etag === undefined) return done(undefined, "Nothing of what was deleted is left there.");
     if (await removeIfMatches(ctx, site, job.key, etag)) return done();
     return done(undefined, "Another object lies under the key by now.");
@@ -36,10 +35,14 @@ async function removeIfMatches(ctx: Ctx, site: Site, key: string, etag: string):
   }
 }
 
-/** Without a known content, only what the tombstone covers may go. */
-async function deletableEtag(ctx: Ctx, site: Site, key: string, deps: MoverDeps): Promise<string | undefined> {
+/**
+ * Without a known content, only what the tombstone covers may go. Where the content was known and another is there, only one that GlobalFS
+ * wrote: that of a write which was never answered, and which the delete covers, too.
+ */
+async function deletableEtag(ctx: Ctx, site: Site, { key, etag }: Job, deps: MoverDeps): Promise<string | undefined> {
   try {
     const info = await site.store.head(ctx, key);
+    if (etag !== undefined && info.metadata["globalfs-version"] === undefined) return undefined;
     if (key.startsWith(OWN_PREFIX)) return info.etag;
     const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
     return isBuried(tombstone, info) ? info.etag : undefined;

@@ -15,7 +15,7 @@ let loading: Promise<Calls | undefined> | undefined;
 
 async function load(): Promise<Calls | undefined> {
   if (process.platform !== "linux") return undefined;
-  let koffi: typeof import("koffi");
+  let koffi: typeof import("koffi").default;
   try {
     ({ default: koffi } = await import("koffi"));
   } catch {
