@@ -63,7 +63,7 @@ async function startBare(mode: "bytes" | "files", argument: string): Promise<Ser
 }
 
 function getRequest(target: string): () => Uint8Array {
-  const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: bench\r\n\r\n`);
+  const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   return () => bytes;
 }
 

@@ -27,6 +27,5 @@ await build({
   banner: BANNER,
   sourcemap: true,
   sourcesContent: false,
-  keepNames: true,
   logLevel: "warning",
 });

@@ -49,6 +49,7 @@ export function createLogger(config: LoggerConfig): RootLogger {
 
 function wrap(logger: PinoLogger): Logger {
   return {
+    debugs: logger.isLevelEnabled("debug"),
     debug: (event, fields) => write(logger, "debug", event, fields),
     info: (event, fields) => write(logger, "info", event, fields),
     warn: (event, fields) => write(logger, "warn", event, fields),

@@ -1,42 +1,166 @@
 import client from "prom-client";
-import type { InstrumentSpec, Metrics } from "../core/ports/metrics.ts";
+import type { InstrumentSpec, Labels, Metrics } from "../core/ports/metrics.ts";
 
 export interface MetricsRegistry extends Metrics {
   /** The Prometheus text format. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-/** Instruments in a registry of their own, so that several systems in one process do not mix. */
+/**
+ * Instruments count in plain maps, since they are touched several times in every request (measured: 0.1 us against 1 to 3 in the
+ * library); the library brings the process metrics and writes the text.
+ */
 export function createMetrics(options: { readonly processMetrics: boolean }): MetricsRegistry {
   const registry = new client.Registry();
   if (options.processMetrics) client.collectDefaultMetrics({ register: registry });
-  const once = <T>(spec: InstrumentSpec, make: () => T): T => {
-    const existing = registry.getSingleMetric(spec.name);
-    return existing === undefined ? make() : (existing as T);
+  const instruments = new Map<string, Series | HistogramSeries>();
+  const register = <T extends Series | HistogramSeries>(spec: InstrumentSpec, make: () => T): T => {
+    const existing = instruments.get(spec.name);
+    if (existing !== undefined) return existing as T;
+    const made = make();
+    instruments.set(spec.name, made);
+    registry.registerMetric(made as unknown as client.Metric);
+    return made;
   };
-  const base = (spec: InstrumentSpec): { name: string; help: string; labelNames: string[]; registers: client.Registry[] } => ({
-    name: spec.name,
-    help: spec.help,
-    labelNames: [...(spec.labels ?? [])],
-    registers: [registry],
-  });
   return {
-    counter(spec) {
-      const counter = once(spec, () => new client.Counter(base(spec)));
-      return { add: (amount, labels) => (labels === undefined ? counter.inc(amount) : counter.inc(labels, amount)) };
+    counter: (spec) => {
+      const series = register(spec, () => new Series(spec, "counter"));
+      return { add: (amount, labels) => series.add(amount, labels) };
     },
-    gauge(spec) {
-      const gauge = once(spec, () => new client.Gauge(base(spec)));
+    gauge: (spec) => {
+      const series = register(spec, () => new Series(spec, "gauge"));
       return {
-        set: (value, labels) => (labels === undefined ? gauge.set(value) : gauge.set(labels, value)),
-        add: (amount, labels) => (labels === undefined ? gauge.inc(amount) : gauge.inc(labels, amount)),
-        remove: (labels) => gauge.remove(labels),
+        set: (value, labels) => series.set(value, labels),
+        add: (amount, labels) => series.add(amount, labels),
+        remove: (labels) => series.remove(labels),
       };
     },
-    histogram(spec) {
-      const histogram = once(spec, () => new client.Histogram({ ...base(spec), buckets: [...spec.buckets] }));
-      return { observe: (value, labels) => (labels === undefined ? histogram.observe(value) : histogram.observe(labels, value)) };
+    histogram: (spec) => {
+      const series = register(spec, () => new HistogramSeries(spec, spec.buckets));
+      return { observe: (value, labels) => series.observe(value, labels) };
     },
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
+}
+
+interface Sample {
+  readonly value: number;
+  readonly labels: Record<string, string | number>;
+  readonly metricName?: string;
+}
+
+function keyOf(names: readonly string[], labels: Labels | undefined): string {
+  if (names.length === 0 || labels === undefined) return "";
+  if (names.length === 1) return labels[names[0] as string] ?? "";
+  let key = "";
+  for (const name of names) key += `${labels[name] ?? ""}\u0000`;
+  return key;
+}
+
+/** What the library's registry asks of a metric. */
+abstract class Instrument {
+  readonly name: string;
+  readonly help: string;
+  readonly aggregator = "sum";
+  protected readonly labelNames: readonly string[];
+
+  constructor(spec: InstrumentSpec) {
+    this.name = spec.name;
+    this.help = spec.help;
+    this.labelNames = spec.labels ?? [];
+  }
+
+  protected labelsOf(labels: Labels | undefined): Record<string, string> {
+    const kept: Record<string, string> = {};
+    for (const name of this.labelNames) kept[name] = labels?.[name] ?? "";
+    return kept;
+  }
+}
+
+class Series extends Instrument {
+  readonly type: "counter" | "gauge";
+  readonly #values = new Map<string, { value: number; readonly labels: Record<string, string> }>();
+
+  constructor(spec: InstrumentSpec, type: "counter" | "gauge") {
+    super(spec);
+    this.type = type;
+    // A series without labels exists from the start, at zero.
+    if (this.labelNames.length === 0) this.#entry(undefined);
+  }
+
+  #entry(labels: Labels | undefined): { value: number } {
+    const key = keyOf(this.labelNames, labels);
+    let entry = this.#values.get(key);
+    if (entry === undefined) {
+      entry = { value: 0, labels: this.labelsOf(labels) };
+      this.#values.set(key, entry);
+    }
+    return entry;
+  }
+
+  add(amount: number, labels: Labels | undefined): void {
+    this.#entry(labels).value += amount;
+  }
+
+  set(value: number, labels: Labels | undefined): void {
+    this.#entry(labels).value = value;
+  }
+
+  remove(labels: Labels): void {
+    this.#values.delete(keyOf(this.labelNames, labels));
+  }
+
+  async get(): Promise<{ name: string; help: string; type: string; values: Sample[]; aggregator: string }> {
+    const { name, help, type, aggregator } = this;
+    return { name, help, type, aggregator, values: [...this.#values.values()].map(({ value, labels }) => ({ value, labels })) };
+  }
+}
+
+interface Distribution {
+  readonly labels: Record<string, string>;
+  readonly counts: number[];
+  sum: number;
+  count: number;
+}
+
+class HistogramSeries extends Instrument {
+  readonly type = "histogram";
+  readonly #bounds: readonly number[];
+  readonly #values = new Map<string, Distribution>();
+
+  constructor(spec: InstrumentSpec, bounds: readonly number[]) {
+    super(spec);
+    this.#bounds = bounds;
+  }
+
+  observe(value: number, labels: Labels | undefined): void {
+    const key = keyOf(this.labelNames, labels);
+    let found = this.#values.get(key);
+    if (found === undefined) {
+      found = { labels: this.labelsOf(labels), counts: this.#bounds.map(() => 0), sum: 0, count: 0 };
+      this.#values.set(key, found);
+    }
+    found.sum += value;
+    found.count += 1;
+    for (let index = 0; index < this.#bounds.length; index++) {
+      if (value > (this.#bounds[index] as number)) continue;
+      found.counts[index] = (found.counts[index] as number) + 1;
+      return;
+    }
+  }
+
+  async get(): Promise<{ name: string; help: string; type: string; values: Sample[]; aggregator: string }> {
+    const { name, help, type, aggregator } = this;
+    const values: Sample[] = [];
+    for (const { labels, counts, sum, count } of this.#values.values()) {
+      let below = 0;
+      for (const [index, bound] of this.#bounds.entries()) {
+        below += counts[index] as number;
+        values.push({ value: below, labels: { ...labels, le: bound }, metricName: `${name}_bucket` });
+      }
+      values.push({ value: count, labels: { ...labels, le: "+Inf" }, metricName: `${name}_bucket` });
+      values.push({ value: sum, labels, metricName: `${name}_sum` }, { value: count, labels, metricName: `${name}_count` });
+    }
+    return { name, help, type, aggregator, values };
+  }
 }

@@ -29,7 +29,10 @@ export async function watchCatalogSpace(directory: string, clock: Clock): Promis
   return {
     assert() {
       if (freeBytes >= RESERVE_BYTES) return;
-      throw new GfsError("NoSpace", `The disk of the catalog (${directory}) is nearly full, so that nothing is written; free some space or move coordinator.data_dir.`);
+      throw new GfsError(
+        "NoSpace",
+        `The disk of the catalog (${directory}) is nearly full, so that nothing is written; free some space or move coordinator.data_dir.`,
+      );
     },
     stop() {
       stopped = true;

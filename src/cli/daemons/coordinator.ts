@@ -8,7 +8,15 @@ import { systemRandom } from "../../core/ports/random.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import { createLatencyTracker } from "../../placement/index.ts";
-import { assertSafeListen, createEndpointGuard, createKeyring, hashApiKey, isLoopbackHost, type Keyring, parseListenAddress } from "../../security/index.ts";
+import {
+  assertSafeListen,
+  createEndpointGuard,
+  createKeyring,
+  hashApiKey,
+  isLoopbackHost,
+  type Keyring,
+  parseListenAddress,
+} from "../../security/index.ts";
 import type { Site } from "../../stores/index.ts";
 import { createLogger, createMetrics, type RootLogger } from "../../telemetry/index.ts";
 import type { Config } from "../config/index.ts";
@@ -74,7 +82,10 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   }
   const kv = await openCatalog(config);
   undo.push(() => kv.close());
-  const space = config.coordinator.kv.engine === "memory" ? undefined : await watchCatalogSpace(config.coordinator.dataDirectory, clock);
+  const space =
+    config.coordinator.kv.engine === "memory"
+      ? undefined
+      : await watchCatalogSpace(config.coordinator.dataDirectory, clock);
   undo.push(() => space?.stop());
 
   const latency = createLatencyTracker();
@@ -124,12 +135,21 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   const renderMetrics = config.global.metricsEnabled ? () => metrics.render() : undefined;
   const gateway = await createRestGateway(
     { service: coordinator, keyring, clock, log, metrics, ...(renderMetrics === undefined ? {} : { renderMetrics }) },
-    { version: VERSION, maxConcurrentRequests: config.limits.maxConcurrentRequests, bodyIdleMs: config.limits.bodyIdleTimeoutMs },
+    {
+      version: VERSION,
+      maxConcurrentRequests: config.limits.maxConcurrentRequests,
+      bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+    },
   );
   const { port } = await gateway.listen(listen);
   undo.push(() => gateway.close({ drainMs: DRAIN_MS }));
   if (renderMetrics !== undefined && config.global.metricsPort > 0) {
-    const listener = await openMetricsPort(config.global.metricsPort, { host: listen.host, keyring, log, render: renderMetrics });
+    const listener = await openMetricsPort(config.global.metricsPort, {
+      host: listen.host,
+      keyring,
+      log,
+      render: renderMetrics,
+    });
     undo.push(() => listener?.close());
   }
 
@@ -137,7 +157,13 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   process.on("SIGHUP", onHangUp);
   undo.push(() => void process.off("SIGHUP", onHangUp));
   const url = `http://${urlHost(listen.host)}:${port}`;
-  log.info("coordinator_ready", { url, version: VERSION, cluster: config.global.clusterName, sites: registry.list().length, engine: kv.engine });
+  log.info("coordinator_ready", {
+    url,
+    version: VERSION,
+    cluster: config.global.clusterName,
+    sites: registry.list().length,
+    engine: kv.engine,
+  });
   onReady({ url });
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   log.info("coordinator_stopping");
@@ -163,7 +189,9 @@ async function openCatalog({ coordinator }: Config): Promise<Kv> {
 
 /** All at once: the slowest site decides how long a start takes, not their sum. */
 async function openSites(config: Config, deps: SiteDeps, signal: AbortSignal): Promise<Site[]> {
-  const outcomes = await Promise.allSettled(config.sites.map(async (site) => await openSite(site, deps, { mustAnswer: false, signal })));
+  const outcomes = await Promise.allSettled(
+    config.sites.map(async (site) => await openSite(site, deps, { mustAnswer: false, signal })),
+  );
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   if (failed === undefined) return opened;
@@ -171,9 +199,17 @@ async function openSites(config: Config, deps: SiteDeps, signal: AbortSignal): P
   throw failed.reason;
 }
 
-async function openAddedSite(request: AddSite, deps: SiteDeps, guard: Parameters<typeof storeOfUri>[1], signal: AbortSignal): Promise<Site> {
+async function openAddedSite(
+  request: AddSite,
+  deps: SiteDeps,
+  guard: Parameters<typeof storeOfUri>[1],
+  signal: AbortSignal,
+): Promise<Site> {
   const store = storeOfUri(request.uri, guard);
-  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, { mustAnswer: true, signal });
+  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
+    mustAnswer: true,
+    signal,
+  });
 }
 
 interface MetricsPort {
@@ -184,12 +220,19 @@ interface MetricsPort {
 }
 
 /** The API serves metrics, too, so that a taken port (Prometheus itself likes 9090) is no reason not to start. */
-async function openMetricsPort(port: number, { host, keyring, log, render }: MetricsPort): Promise<MetricsListener | undefined> {
+async function openMetricsPort(
+  port: number,
+  { host, keyring, log, render }: MetricsPort,
+): Promise<MetricsListener | undefined> {
   try {
     return await listenForMetrics({ host, port, keyring, render });
   } catch (error) {
     const reason = (error as { code?: string }).code === "EADDRINUSE" ? "the port is taken" : (error as Error).message;
-    log.warn("metrics_port_unavailable", { port, reason, advice: "global.metrics_port sets another; /metrics of the API works all the same" });
+    log.warn("metrics_port_unavailable", {
+      port,
+      reason,
+      advice: "global.metrics_port sets another; /metrics of the API works all the same",
+    });
     return undefined;
   }
 }

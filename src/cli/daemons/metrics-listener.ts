@@ -15,12 +15,18 @@ export interface MetricsListenerOptions {
 }
 
 /** A port for scrapers alone, so that the API's need not be open to them. */
-export async function listenForMetrics({ host, port, keyring, render }: MetricsListenerOptions): Promise<MetricsListener> {
+export async function listenForMetrics({
+  host,
+  port,
+  keyring,
+  render,
+}: MetricsListenerOptions): Promise<MetricsListener> {
   const server = http.createServer((request, response) => {
     void answer(request, response).catch(() => response.destroy());
   });
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
-    const presented = request.headers["x-globalfs-api-key"] ?? /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+    const presented =
+      request.headers["x-globalfs-api-key"] ?? /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
     if (!keyring.isEmpty && (typeof presented !== "string" || keyring.verify(presented) === undefined)) {
       response.writeHead(401).end();
       return;

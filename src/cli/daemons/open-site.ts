@@ -24,7 +24,11 @@ const PROBE_TIMEOUT_MS = 15_000;
 const VERIFY_MAX_BYTES = 64 * 1024 ** 2;
 
 /** Opens the driver, has it prove what it can do, and puts the layers on. */
-export async function openSite(site: SiteConfig, deps: SiteDeps, options: { readonly mustAnswer: boolean; readonly signal: AbortSignal }): Promise<Site> {
+export async function openSite(
+  site: SiteConfig,
+  deps: SiteDeps,
+  options: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
+): Promise<Site> {
   const opened = await openStore(site.store, deps);
   let driver: Store;
   try {
@@ -64,8 +68,17 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: { read
 }
 
 /** A configured site that does not answer at the start is taken as its driver describes it; one that is added must answer. */
-async function probed(site: SiteConfig, store: Store, { log }: SiteDeps, { mustAnswer, signal }: { readonly mustAnswer: boolean; readonly signal: AbortSignal }): Promise<Store> {
-  const ctx = backgroundCtx({ signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]), log, requestId: "probe" });
+async function probed(
+  site: SiteConfig,
+  store: Store,
+  { log }: SiteDeps,
+  { mustAnswer, signal }: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
+): Promise<Store> {
+  const ctx = backgroundCtx({
+    signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
+    log,
+    requestId: "probe",
+  });
   try {
     const { store: proven, report } = await probeStore(ctx, store);
     for (const finding of report.findings) log.warn("site_probe_finding", { site: site.name, finding });

@@ -20,10 +20,16 @@ export interface StoreDeps {
 export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<OpenedStore> {
   switch (config.driver) {
     case "file":
-      return { store: await openFileStore({ root: config.path }, { clock: deps.clock }), label: `file://${config.path}`, probe: false };
+      return {
+        store: await openFileStore({ root: config.path }, { clock: deps.clock }),
+        label: `file://${config.path}`,
+        probe: false,
+      };
     case "memory":
       return {
-        store: createMemoryStore(config.maxBytes === undefined ? {} : { maxBytes: config.maxBytes }, { clock: deps.clock }),
+        store: createMemoryStore(config.maxBytes === undefined ? {} : { maxBytes: config.maxBytes }, {
+          clock: deps.clock,
+        }),
         label: "memory://",
         probe: false,
       };
@@ -44,7 +50,9 @@ async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDep
     accessKeyId === undefined || secretAccessKey === undefined
       ? undefined
       : { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
-  const credentials = config.anonymous ? ("anonymous" as const) : (keys ?? (profile === undefined ? undefined : { profile }));
+  const credentials = config.anonymous
+    ? ("anonymous" as const)
+    : (keys ?? (profile === undefined ? undefined : { profile }));
   const pathStyle = config.driver === "s3" ? config.pathStyle : undefined;
   const store = createS3Store(
     {
@@ -64,5 +72,9 @@ async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDep
 async function openContainer(config: AzureStoreConfig, deps: StoreDeps): Promise<OpenedStore> {
   const { createAzureStore } = await import("../../stores/drivers/azure/index.ts");
   const { driver: _, ...rest } = config;
-  return { store: await createAzureStore(rest, deps), label: `azure://${config.account ?? ""}/${config.container}`, probe: true };
+  return {
+    store: await createAzureStore(rest, deps),
+    label: `azure://${config.account ?? ""}/${config.container}`,
+    probe: true,
+  };
 }

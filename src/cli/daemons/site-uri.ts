@@ -14,7 +14,11 @@ export function storeOfUri(uri: string, guard: EndpointGuard): StoreConfig {
   const query = takeQuery(url);
   const store = storeOf(url, query, uri);
   const [unknown] = query.keys();
-  if (unknown !== undefined) throw new GfsError("InvalidArgument", `"${unknown.slice(0, 60)}" is no option of this address; known are region, endpoint, prefix, path_style and profile.`);
+  if (unknown !== undefined)
+    throw new GfsError(
+      "InvalidArgument",
+      `"${unknown.slice(0, 60)}" is no option of this address; known are region, endpoint, prefix, path_style and profile.`,
+    );
   if ("endpoint" in store && store.endpoint !== undefined) guard.checkUrl(store.endpoint);
   if (store.driver === "file") guard.checkDirectory(store.path);
   return store;
@@ -22,7 +26,10 @@ export function storeOfUri(uri: string, guard: EndpointGuard): StoreConfig {
 
 function takeQuery(url: URL): Map<string, string> {
   if (url.username !== "" || url.password !== "") {
-    throw new GfsError("InvalidArgument", "A site's address carries no credentials; set them in the coordinator's environment or configuration.");
+    throw new GfsError(
+      "InvalidArgument",
+      "A site's address carries no credentials; set them in the coordinator's environment or configuration.",
+    );
   }
   return new Map(url.searchParams);
 }
@@ -54,7 +61,13 @@ function storeOf(url: URL, query: Map<string, string>, uri: string): StoreConfig
     }
     case "gs:": {
       const prefix = take("prefix") ?? (path === "" ? undefined : path);
-      return { driver: "gcs", bucket: url.hostname, endpoint: take("endpoint") ?? "https://storage.googleapis.com", anonymous: false, ...(prefix === undefined ? {} : { prefix }) };
+      return {
+        driver: "gcs",
+        bucket: url.hostname,
+        endpoint: take("endpoint") ?? "https://storage.googleapis.com",
+        anonymous: false,
+        ...(prefix === undefined ? {} : { prefix }),
+      };
     }
     case "azure:": {
       const endpoint = take("endpoint");

@@ -5,6 +5,8 @@
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Logger {
+  /** False when a debug line would go nowhere, so that hot paths need not put its fields together. */
+  readonly debugs: boolean;
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
@@ -16,6 +18,7 @@ export interface Logger {
 const nothing = (): void => undefined;
 
 export const silentLogger: Logger = {
+  debugs: false,
   debug: nothing,
   info: nothing,
   warn: nothing,

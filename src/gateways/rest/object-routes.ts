@@ -50,9 +50,9 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
   async function sendHead({ request, response, ctx }: RequestScope, key: string): Promise<void> {
     const { meta, notModified } = await service.headObject(ctx, key, parseConditions(request.headers));
     const headers = objectHeaders(meta);
-    headers.push(["X-Request-ID", ctx.requestId]);
-    if (!notModified) headers.push(["Content-Length", String(meta.sizeBytes)]);
-    response.writeHead(notModified ? 304 : 200, headers.flat());
+    headers.push("X-Request-ID", ctx.requestId);
+    if (!notModified) headers.push("Content-Length", String(meta.sizeBytes));
+    response.writeHead(notModified ? 304 : 200, headers);
     response.end();
   }
 

@@ -50,8 +50,8 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
     },
     begin(request, response, route) {
       const given = request.headers["x-request-id"];
-      const requestId = typeof given === "string" && REQUEST_ID.test(given) ? given : ulid();
-      const controller = new AbortController();
+      const requestId = given !== undefined && typeof given === "string" && REQUEST_ID.test(given) ? given : nextRequestId();
+      const ctx = new RequestCtx(requestId, log);
       const startedMs = clock.monotonicMs();
       const method = METHODS.has(request.method ?? "") ? (request.method as string) : "OTHER";
       running += 1;
@@ -60,13 +60,13 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
         running -= 1;
         inFlight.set(running);
         const whole = response.writableFinished;
-        if (!whole) controller.abort(new GfsError("Canceled", "The client went away."));
+        if (!whole) ctx.abort(new GfsError("Canceled", "The client went away."));
         const elapsedMs = clock.monotonicMs() - startedMs;
         const status = whole ? response.statusCode : 499;
         total.add(1, { route, method, status: String(status) });
         duration.observe(elapsedMs / 1_000, { route, method });
-        const quiet = status < 400 && (route === "health" || route === "metrics");
-        log[quiet || status < 500 ? "debug" : "info"]("http_request", {
+        if (status < 500 && !log.debugs) return;
+        log[status < 500 ? "debug" : "info"]("http_request", {
           requestId,
           method,
           path: pathOf(request.url ?? ""),
@@ -74,7 +74,7 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
           durationMs: Math.round(elapsedMs * 10) / 10,
         });
       });
-      return { ctx: { signal: controller.signal, requestId, log }, request, response, route };
+      return { ctx, request, response, route };
     },
     admit({ request }, { open }) {
       if (running > maxConcurrentRequests) {
@@ -92,6 +92,41 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
       if (keyring.verify(presented) === undefined) throw new GfsError("Unauthenticated", "The API key is not known here.");
     },
   };
+}
+
+/** Most requests are answered at once and never look at their signal: it is made when somebody does. */
+class RequestCtx implements Ctx {
+  readonly requestId: string;
+  readonly log: Logger;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  constructor(requestId: string, log: Logger) {
+    this.requestId = requestId;
+    this.log = log;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+const processId = ulid().slice(-12);
+let requests = 0;
+
+/** Unique among all processes, and cheap: a random part for the process, and a number. */
+function nextRequestId(): string {
+  requests += 1;
+  return `${processId}${requests.toString(36).toUpperCase().padStart(8, "0")}`;
 }
 
 const METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"]);

@@ -26,7 +26,7 @@ async function sendRead(scope: RequestScope, read: ObjectRead): Promise<void> {
   const { request, response } = scope;
   const { meta } = read;
   const headers = objectHeaders(meta);
-  headers.push(["X-Request-ID", scope.ctx.requestId]);
+  headers.push("X-Request-ID", scope.ctx.requestId);
   if (read.notModified) {
     writeHead(response, 304, headers);
     response.end();
@@ -37,7 +37,7 @@ async function sendRead(scope: RequestScope, read: ObjectRead): Promise<void> {
   if (spans === undefined) await sendSpan(scope, read, { status: 200, headers, range: undefined });
   else if (spans.length === 1) {
     const [span] = spans as [Span];
-    headers.push(["Content-Range", contentRange(span, meta.sizeBytes)]);
+    headers.push("Content-Range", contentRange(span, meta.sizeBytes));
     await sendSpan(scope, read, { status: 206, headers, range: span });
   } else await sendParts(scope, read, spans, headers);
 }
@@ -81,19 +81,19 @@ function contentRange({ start, end }: Span, sizeBytes: number): string {
   return `bytes ${start}-${end - 1}/${sizeBytes}`;
 }
 
-function writeHead(response: ServerResponse, status: number, headers: readonly [string, string][]): void {
-  response.writeHead(status, headers.flat());
+function writeHead(response: ServerResponse, status: number, headers: readonly string[]): void {
+  response.writeHead(status, headers as string[]);
 }
 
 interface Answer {
   readonly status: number;
-  readonly headers: [string, string][];
+  readonly headers: string[];
   readonly range: Span | undefined;
 }
 
 async function sendSpan({ response, ctx }: RequestScope, read: ObjectRead, { status, headers, range }: Answer): Promise<void> {
   const opened = await read.open(range);
-  headers.push(["Content-Length", String(opened.end - opened.start)], ["X-GlobalFS-Source", opened.source]);
+  headers.push("Content-Length", String(opened.end - opened.start), "X-GlobalFS-Source", opened.source);
   if (opened.bytes !== undefined) {
     writeHead(response, status, headers);
     response.end(opened.bytes);
@@ -118,7 +118,7 @@ async function pump(response: ServerResponse, opened: OpenedRange, signal: Abort
 }
 
 /** RFC 9110 section 14.6. */
-async function sendParts({ response, ctx }: RequestScope, read: ObjectRead, spans: readonly Span[], headers: [string, string][]): Promise<void> {
+async function sendParts({ response, ctx }: RequestScope, read: ObjectRead, spans: readonly Span[], headers: string[]): Promise<void> {
   const { meta } = read;
   const boundary = `globalfs-${randomBytes(12).toString("hex")}`;
   const type = meta.contentType ?? "application/octet-stream";
@@ -127,8 +127,9 @@ async function sendParts({ response, ctx }: RequestScope, read: ObjectRead, span
   const sizeBytes = spans.reduce((sum, span, index) => sum + Buffer.byteLength(heads[index] as string) + span.end - span.start, Buffer.byteLength(end));
   // The first range is opened before the headers go out, so that a failure can still be told.
   let opened = await read.open(spans[0] as Span);
-  const others = headers.filter(([name]) => name !== "Content-Type");
-  writeHead(response, 206, [...others, ["Content-Type", `multipart/byteranges; boundary=${boundary}`], ["Content-Length", String(sizeBytes)]]);
+  headers[headers.indexOf("Content-Type") + 1] = `multipart/byteranges; boundary=${boundary}`;
+  headers.push("Content-Length", String(sizeBytes));
+  writeHead(response, 206, headers);
   for (const [index, head] of heads.entries()) {
     if (index > 0) opened = await read.open(spans[index] as Span);
     response.write(head);
