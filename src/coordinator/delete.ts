@@ -18,7 +18,7 @@ import { adoptFromSites } from "./foreign.ts";
 import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
 import type { Conditions, DeleteResult } from "./service.ts";
-import { enqueueRemoval } from "./write.ts";
+import { enqueueRemoval } from "./removal.ts";
 
 const PARALLEL_SITES = 8;
 

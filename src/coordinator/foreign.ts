@@ -7,15 +7,20 @@ import {
   commitVersion,
   type Copy,
   type FileRecord,
+  type FileVersion,
   findFile,
   findOwner,
   findTombstone,
   isBuried,
   sameContent,
+  setCopy,
   versionOf,
 } from "../namespace/index.ts";
+import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
+import { chooseKeys } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
+import { enqueueRemoval } from "./removal.ts";
 
 /** Objects that are at a site but not in the catalog: from before, from other tools, or from a write that lost its process. */
 
@@ -87,8 +92,14 @@ async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]
     const free: FoundObject[] = [];
     for (const candidate of found) if (yield* isAdoptable(tx, candidate)) free.push(candidate);
     if (free.length === 0) return undefined;
-    return yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs });
+    const adopted = yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs });
+    // A write that lost its process is finished here: its other copies follow, as they would have done.
+    if (free[0]?.info.metadata["globalfs-version"] !== undefined) {
+      yield* enqueueCopies(tx, parts, { file: adopted, path, nowMs });
+    }
+    return adopted;
   });
+  parts.mover.wake();
   if (file !== undefined)
     parts.log.debug("foreign_object_adopted", { path, sites: found.map(({ site }) => site.name) });
   return file;
@@ -111,13 +122,17 @@ export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption
   const copies = found
     .filter((candidate) => sameContent(best.info, candidate.info))
     .map((each) => foreignCopy(each, nowMs));
-  const { file } = yield* commitVersion(tx, {
+  const { file, orphans, previous } = yield* commitVersion(tx, {
     path,
     version: versionOf(best.info, copies, versionId),
     expect: { kind: "any" },
     nowMs,
     nextInode: () => parts.inodes.next(),
   });
+  for (const copy of orphans) {
+    const replaced = (previous as FileVersion).id;
+    yield* enqueueRemoval(tx, parts, { path, inode: file.inode, versionId: replaced, copy, nowMs });
+  }
   return file;
 }
 
@@ -132,3 +147,25 @@ function foreignCopy(found: FoundObject, nowMs: number): Copy {
   };
 }
 
+export interface CopyOrder {
+  readonly file: FileRecord;
+  readonly path: FilePath;
+  readonly nowMs: number;
+}
+
+/** A pending copy and the job that brings it, for every site that should have the committed version and does not. */
+export function* enqueueCopies(tx: Transaction, parts: Parts, { file, path, nowMs }: CopyOrder): Program<void> {
+  const { inode, version } = file;
+  if (version === undefined) return;
+  const { required, following } = parts.router.planWrite(path);
+  const lacking = [...required, ...following].filter((site) => version.copies.every((copy) => copy.site !== site.name));
+  const targets = yield* chooseKeys(tx, { path, sites: lacking, owner: file, versionId: version.id });
+  for (const { site, objectKey: key } of targets) {
+    const place = { path, inode, versionId: version.id, site: site.name };
+    const copy: Copy = { site: site.name, key, state: "pending", changedMs: nowMs };
+    yield* setCopy(tx, { inode, versionId: version.id, copy, nowMs });
+    const spec = { ...place, kind: "replicate" as const, key, sizeBytes: version.sizeBytes, priority: 10 };
+    const limit = parts.settings.maxQueuedJobs;
+    if (!(yield* enqueueJob(tx, spec, { id: parts.nextJobId(), nowMs, limit }))) yield* markUnqueued(tx, place);
+  }
+}

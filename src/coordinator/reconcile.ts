@@ -5,7 +5,7 @@ import type { Program } from "../kv/index.ts";
 import { type Copy, type FileRecord, type FileVersion, findFile, setCopy } from "../namespace/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
-import { commitAdopted, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
 
 /**
@@ -72,7 +72,6 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const nowMs = parts.clock.nowMs();
   const versionId = parts.nextVersionId();
-  const following = parts.router.planWrite(found.path);
   await parts.kv.transact(function* (tx): Program<void> {
     const file = yield* commitAdopted(tx, parts, {
       path: found.path,
@@ -80,10 +79,7 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
       versionId,
       nowMs,
     });
-    for (const site of [...following.required, ...following.following]) {
-      if (site.name === found.site.name) continue;
-      yield* enqueueCopy(tx, parts, { file, path: found.path, site, nowMs });
-    }
+    yield* enqueueCopies(tx, parts, { file, path: found.path, nowMs });
   });
   parts.mover.wake();
   parts.log.warn("site_object_taken_over", {
@@ -92,38 +88,6 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
     version: info.metadata["globalfs-version"],
   });
   return "changed";
-}
-
-interface CopyOrder {
-  readonly file: FileRecord;
-  readonly path: FilePath;
-  readonly site: Site;
-  readonly nowMs: number;
-}
-
-/** A pending copy and the job that brings it, for a version that is committed already. */
-export function* enqueueCopy(
-  tx: Parameters<typeof setCopy>[0],
-  parts: Parts,
-  { file, path, site, nowMs }: CopyOrder,
-): Program<void> {
-  const version = file.version as FileVersion;
-  const copy: Copy = { site: site.name, key: path, state: "pending", changedMs: nowMs };
-  yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
-  yield* enqueueJob(
-    tx,
-    {
-      kind: "replicate",
-      path,
-      inode: file.inode,
-      versionId: version.id,
-      site: site.name,
-      key: path,
-      sizeBytes: version.sizeBytes,
-      priority: 10,
-    },
-    { id: parts.nextJobId(), nowMs, limit: parts.settings.maxQueuedJobs },
-  );
 }
 
 /** The copy is not to be read any more; a job puts the committed bytes back when another copy has them. */

@@ -8,7 +8,7 @@ import { importPrefix } from "./import.ts";
 import { findRecord, type Located, locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations, markForRelocation } from "./relocation.ts";
-import { enqueueRemoval } from "./write.ts";
+import { enqueueRemoval } from "./removal.ts";
 
 export interface RenameRequest {
   readonly from: string;

@@ -1,7 +1,7 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
-import type { Program, Reader, Transaction } from "../kv/index.ts";
+import type { FilePath, SiteName } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
 import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import {
   commitVersion,
@@ -21,8 +21,10 @@ import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
+import { chooseKeys } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
+import { enqueueRemoval } from "./removal.ts";
 import type { PutRequest, PutResult } from "./service.ts";
 import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
 
@@ -75,11 +77,6 @@ async function putDirectory(parts: Parts, request: PutRequest, where: Located): 
   return { meta: describeFile(where.key, file), created: file.createdMs === nowMs, pendingSites: [] };
 }
 
-interface Target {
-  readonly site: Site;
-  readonly objectKey: string;
-}
-
 async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePath): Promise<PutResult> {
   const plan = parts.router.planWrite(path);
   if (plan.required.length === 0) {
@@ -130,34 +127,6 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
 
 function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {
   return file?.version === undefined ? undefined : { etag: file.version.etag, modifiedMs: file.version.createdMs };
-}
-
-interface KeyChoice {
-  readonly path: FilePath;
-  readonly sites: readonly Site[];
-  /** The file that the write replaces. */
-  readonly owner: FileRecord | undefined;
-  readonly versionId: VersionId;
-}
-
-/**
- * The object's key is the file's path, unless a renamed file's object still sits there: then a key of its own, which a relocate job
- * mends once the place is free.
- */
-function* chooseKeys(tx: Reader, choice: KeyChoice): Program<Target[]> {
-  const targets: Target[] = [];
-  for (const site of choice.sites) {
-    const owner = yield* findOwner(tx, site.name, choice.path);
-    const taken = owner !== undefined && owner.inode !== choice.owner?.inode;
-    targets.push({ site, objectKey: taken ? displacedKey(choice.path, choice.versionId) : choice.path });
-  }
-  return targets;
-}
-
-/** Fits in 1,024 bytes and cannot be a path of the namespace, where `.globalfs` is reserved. */
-export function displacedKey(path: FilePath, versionId: VersionId): string {
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  return `.globalfs/displaced/${versionId}-${Buffer.byteLength(name) > 200 ? "object" : name}`;
 }
 
 async function eachSite(writes: readonly SiteWrite[], work: (write: SiteWrite) => Promise<void>): Promise<void> {
@@ -285,32 +254,4 @@ function* recordPut(
     });
   }
   return { committed, pendingSites };
-}
-
-export interface Removal {
-  readonly path: FilePath;
-  readonly inode: FileRecord["inode"];
-  readonly versionId: VersionId;
-  readonly copy: Copy;
-  readonly nowMs: number;
-}
-
-/** Deletes are never refused for a full queue: an object that nobody removes would come back. */
-export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<void> {
-  const { path, inode, versionId, copy, nowMs } = removal;
-  yield* enqueueJob(
-    tx,
-    {
-      kind: "remove",
-      path,
-      inode,
-      versionId,
-      site: copy.site,
-      key: copy.key,
-      sizeBytes: 0,
-      priority: 10,
-      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
-    },
-    { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
-  );
 }

@@ -1,0 +1,33 @@
+import type { FilePath, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { enqueueJob } from "../mover/index.ts";
+import type { Copy, FileRecord } from "../namespace/index.ts";
+import type { Parts } from "./parts.ts";
+
+export interface Removal {
+  readonly path: FilePath;
+  readonly inode: FileRecord["inode"];
+  readonly versionId: VersionId;
+  readonly copy: Copy;
+  readonly nowMs: number;
+}
+
+/** Deletes are never refused for a full queue: an object that nobody removes would come back. */
+export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<void> {
+  const { path, inode, versionId, copy, nowMs } = removal;
+  yield* enqueueJob(
+    tx,
+    {
+      kind: "remove",
+      path,
+      inode,
+      versionId,
+      site: copy.site,
+      key: copy.key,
+      sizeBytes: 0,
+      priority: 10,
+      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+    },
+    { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
+  );
+}
