@@ -123,7 +123,7 @@ describe("relocating an object", () => {
     }
   });
 
-  it("waits while the new key still holds another file's object, without being counted as failing", async () => {
+  it("waits while the new key still holds another file's object, and ends also when two files changed names", async () => {
     await rig.put("a", "of a");
     await rig.put("b", "of b");
     await rig.idle();
@@ -137,10 +137,11 @@ describe("relocating an object", () => {
       await rig.clock.advance(60_000);
       await rig.idle();
     }
-    // The two objects lie under each other's path; neither may be overwritten, and the catalog knows where each is.
-    const bodyOf = async (path: string): Promise<string | undefined> =>
-      await rig.bodyAt("local", (await rig.copy(path, "local"))?.key as string);
-    expect([await bodyOf("a"), await bodyOf("b")]).toEqual(["of b", "of a"]);
+    // Each in its place: one of the two stepped aside for the other.
+    for (const site of ["local", "cloud"]) {
+      expect([await rig.bodyAt(site, "a"), await rig.bodyAt(site, "b")]).toEqual(["of b", "of a"]);
+      expect((await rig.store(site).list(ctx, { limit: 10 })).objects.map(({ key }) => key)).toEqual(["a", "b"]);
+    }
     expect((await rig.jobs()).filter(({ state }) => state === "failed")).toEqual([]);
   });
 
@@ -177,6 +178,35 @@ describe("relocating an object", () => {
     await rig.clock.advance(60_000);
     await rig.idle();
     for (const key of ["old", "new", "newest"]) expect(await rig.bodyAt("local", key), key).toBeUndefined();
+  });
+
+  it("never loses the object to a removal of the same content that was ordered before", async () => {
+    await rig.put("a", "bytes", { to: [] });
+    await rig.rename("a", "b");
+    await rig.idle();
+    expect(await rig.bodyAt("local", "b")).toBe("bytes");
+    // There and back again: a removal of the object under `b` comes just when the way back has brought it there once more.
+    const { script } = rig.store("local");
+    const old = await rig.copy("b", "local");
+    await rig.rename("b", "c");
+    await rig.idle();
+    script.after = async ({ operation }) => {
+      if (operation !== "copy") return;
+      delete script.after;
+      const base = { kind: "remove" as const, inode: 1 as never, versionId: "v" as never, sizeBytes: 0, priority: 0 };
+      await rig.mover.enqueue({
+        ...base,
+        path: "elsewhere" as FilePath,
+        site: "local" as SiteName,
+        key: "b",
+        etag: old?.etag as string,
+      });
+    };
+    await rig.rename("c", "b");
+    await rig.idle();
+    await rig.clock.advance(10_000);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "b")).toBe("bytes");
   });
 
   it("has nothing to do, and waits for nobody, when the object is where it belongs", async () => {

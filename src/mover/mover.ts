@@ -2,20 +2,11 @@ import { Semaphore } from "../core/async/semaphore.ts";
 import { TokenBucket } from "../core/async/token-bucket.ts";
 import { backgroundCtx, type Ctx } from "../core/context.ts";
 import { type ErrorCode, GfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, JobId } from "../core/ids.ts";
+import type { JobId } from "../core/ids.ts";
 import { keyAfter, prefixRange, type Program, type Transaction } from "../kv/index.ts";
 import { findByInode } from "../namespace/index.ts";
 import type { MoverConfig, MoverDeps } from "./context.ts";
-import {
-  countKey,
-  decodeCount,
-  decodeUnqueued,
-  idOfReadyKey,
-  pausedKey,
-  placeOfUnqueuedKey,
-  readySpace,
-  unqueuedSpace,
-} from "./job-rows.ts";
+import { countKey, decodeCount, idOfReadyKey, pausedKey, readySpace } from "./job-rows.ts";
 import {
   enqueueJob,
   findJob,
@@ -37,6 +28,7 @@ import { verifyCopy } from "./kinds/verify.ts";
 import type { Outcome } from "./outcome.ts";
 import { ProgressBoard } from "./progress.ts";
 import type { Job, JobProgress, JobSpec, JobState } from "./types.ts";
+import { hasUnqueued, takeUnqueued } from "./unqueued.ts";
 
 /** Runs durable jobs, many at once, those of one file at one site one after the other. */
 export interface Mover {
@@ -315,40 +307,6 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     sinceTrim += 1;
   };
 
-  /** Copies that found the queue full get their jobs once there is room. */
-  const takeUnqueued = async (): Promise<void> => {
-    const nowMs = clock.nowMs();
-    await kv.transact(function* (tx): Program<void> {
-      const room = config.maxQueuedJobs - decodeCount(yield* tx.get(countKey));
-      if (room <= config.maxQueuedJobs / 10) return;
-      for (const { key, value } of yield* tx.range({
-        ...prefixRange(unqueuedSpace),
-        limit: Math.min(500, Math.floor(room)),
-      })) {
-        const { inode, site } = placeOfUnqueuedKey(key);
-        const { path, versionId } = decodeUnqueued(value);
-        tx.delete(key);
-        const version = (yield* findByInode(tx, inode))?.version;
-        const copy = version?.copies.find((each) => each.site === site);
-        if (version?.id !== versionId || copy?.state !== "pending") continue;
-        const spec: JobSpec = {
-          kind: "replicate",
-          path: path as FilePath,
-          inode,
-          versionId,
-          site,
-          key: copy.key,
-          sizeBytes: version.sizeBytes,
-          priority: 10,
-        };
-        yield* enqueueJob(tx, spec, { id: deps.nextJobId(), nowMs, limit: config.maxQueuedJobs });
-      }
-    });
-  };
-
-  const hasUnqueued = async (): Promise<boolean> =>
-    (await kv.view((tx) => tx.range({ ...prefixRange(unqueuedSpace), limit: 1 }))).length > 0;
-
   const refreshGauges = async (): Promise<void> => {
     depthGauge.set(await depth());
     const [oldest] = (await kv.view((tx) => pageJobs(tx, { states: ["waiting", "paused"], limit: 1 }))).jobs;
@@ -364,7 +322,10 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
         trimFinished(tx, { keep: FINISHED_KEPT, beforeMs: clock.nowMs() - FINISHED_KEPT_MS, limit: 2 * TRIM_EVERY }),
       );
     }
-    if (await hasUnqueued()) await takeUnqueued();
+    if (await kv.view(hasUnqueued)) {
+      const order = { nowMs: clock.nowMs(), limit: config.maxQueuedJobs, nextJobId: deps.nextJobId };
+      await kv.transact((tx) => takeUnqueued(tx, order));
+    }
     const hasRoom = running.size < config.maxConcurrentTransfers;
     if (hasRoom && (window.length === 0 || clock.monotonicMs() - windowReadMs > WINDOW_KEPT_MS)) await loadWindow();
     while (window.length > 0 && running.size < config.maxConcurrentTransfers) await launch(window.shift() as Job);
@@ -381,7 +342,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   const run = async (signal: AbortSignal): Promise<void> => {
     let gaugesAtMs = 0;
-    while (!signal.aborted && !draining) {
+    const goesOn = (): boolean => !signal.aborted && !draining;
+    while (goesOn()) {
       woken = false;
       let waitMs = IDLE_LOOK_MS;
       try {

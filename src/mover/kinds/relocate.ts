@@ -1,6 +1,6 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
-import type { Program } from "../../kv/index.ts";
+import type { Program, Transaction } from "../../kv/index.ts";
 import {
   type Copy,
   type FileRecord,
@@ -15,7 +15,7 @@ import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { MoverDeps } from "../context.ts";
 import { enqueueJob } from "../jobs.ts";
 import { done, type Outcome } from "../outcome.ts";
-import type { Job } from "../types.ts";
+import type { Job, JobSpec } from "../types.ts";
 
 /** Gives a renamed file's object the file's path as its key, so that other tools find it there. Readers follow the catalog meanwhile. */
 export async function relocate(ctx: Ctx, job: Job, deps: MoverDeps): Promise<Outcome> {
@@ -36,73 +36,101 @@ interface Movable {
   readonly file: FileRecord;
   readonly version: FileVersion;
   readonly copy: Copy;
+  /** The key that the file's path asks for still holds another file's object. */
+  readonly taken: boolean;
 }
 
+const FIRST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 300_000;
+/** Files that changed names with each other wait for each other. After so many looks one of them steps aside. */
+const PATIENCE = 4;
+
 async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Outcome> {
-  const found = await deps.kv.view(function* (tx): Program<Movable | "moot" | "taken"> {
+  const found = await deps.kv.view(function* (tx): Program<Movable | undefined> {
     const file = yield* findFile(tx, job.path);
     const copy = file?.version?.copies.find((each) => each.site === site.name);
-    if (file?.inode !== job.inode || file.version === undefined || copy?.key !== job.key || copy.key === job.path)
-      return "moot";
-    if (copy.state !== "present" && copy.state !== "foreign") return "moot";
+    if (file?.inode !== job.inode || file.version === undefined || copy?.key !== job.key) return undefined;
+    if (copy.key === job.path || (copy.state !== "present" && copy.state !== "foreign")) return undefined;
     const owner = yield* findOwner(tx, site.name, job.path);
-    return owner === undefined || owner.inode === job.inode ? { file, version: file.version, copy } : "taken";
+    return { file, version: file.version, copy, taken: owner !== undefined && owner.inode !== job.inode };
   });
-  if (found === "moot") {
-    await removeOwnStray(ctx, job, site, deps);
+  if (found === undefined) {
+    for (const key of [job.path, asideKey(job)]) await removeOwnStray(ctx, { ...job, key }, site, deps);
     return done(
       undefined,
       "The file was renamed or written anew; its object is where it belongs, or another job moves it.",
     );
   }
-  if (found === "taken")
-    return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs: 2_000 };
-  if (await isOccupied(ctx, job, site, deps)) {
+  if (found.taken && (job.attempts < PATIENCE || job.key === asideKey(job))) {
+    const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(job.attempts, 10));
+    return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs };
+  }
+  if (!found.taken && (await isOccupied(ctx, job, site, deps))) {
     return {
       kind: "failed",
       reason: `Another tool's object lies under ${job.path} at ${site.name}; the file keeps its object at ${job.key}.`,
     };
   }
-  const info = await copyObject(ctx, job, site, found, deps);
+  const to = found.taken ? asideKey(job) : job.path;
+  const info = await copyObject(ctx, job, { site, to, found, deps });
   const nowMs = deps.clock.nowMs();
-  const copy: Copy = { ...found.copy, key: job.path, etag: info.etag, changedMs: nowMs };
-  return done(function* (tx) {
-    const { inode, versionId, path } = job;
-    const moved = yield* setCopy(tx, { inode, versionId: found.version.id, copy, nowMs });
-    // Whichever of the two objects has no owner now is to go.
-    const key = moved ? job.key : job.path;
-    const etag = moved ? found.copy.etag : info.etag;
-    yield* enqueueJob(
-      tx,
-      {
-        kind: "remove",
-        path,
-        inode,
-        versionId,
-        site: site.name,
-        key,
-        sizeBytes: 0,
-        priority: 20,
-        ...(etag === undefined ? {} : { etag }),
-      },
-      { id: deps.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
-    );
-  });
+  const moved: Copy = { ...found.copy, key: to, etag: info.etag, changedMs: nowMs };
+  // Still under the locks: without an owner the new object would be fair game for a remove job of the same content.
+  await deps.kv.transact((tx) => recordMove(tx, job, { from: found.copy, to: moved, version: found.version }, deps));
+  return done();
 }
 
-async function copyObject(
-  ctx: Ctx,
-  job: Job,
-  site: Site,
-  { version, copy }: Movable,
-  deps: MoverDeps,
-): Promise<ObjectInfo> {
+function asideKey(job: Job): string {
+  return `.globalfs/displaced/${job.versionId}-aside`;
+}
+
+interface Move {
+  readonly from: Copy;
+  readonly to: Copy;
+  readonly version: FileVersion;
+}
+
+/** Whichever of the two objects has no owner now is to go; one that only stepped aside is to come back. */
+function* recordMove(tx: Transaction, job: Job, { from, to, version }: Move, deps: MoverDeps): Program<void> {
+  const nowMs = to.changedMs;
+  const { path, inode, versionId, site, sizeBytes } = job;
+  const base = { path, inode, versionId, site, priority: 20 };
+  const enqueue = { nowMs, limit: Number.MAX_SAFE_INTEGER };
+  const moved = yield* setCopy(tx, { inode, versionId: version.id, copy: to, nowMs });
+  const { key, etag } = moved ? from : to;
+  const removal: JobSpec = { ...base, kind: "remove", key, sizeBytes: 0, ...(etag === undefined ? {} : { etag }) };
+  yield* enqueueJob(tx, removal, { ...enqueue, id: deps.nextJobId() });
+  if (!moved || to.key === path) return;
+  yield* enqueueJob(tx, { ...base, kind: "relocate", key: to.key, sizeBytes }, { ...enqueue, id: deps.nextJobId() });
+}
+
+interface CopyOrder {
+  readonly site: Site;
+  readonly to: string;
+  readonly found: Movable;
+  readonly deps: MoverDeps;
+}
+
+async function copyObject(ctx: Ctx, job: Job, { site, to, found, deps }: CopyOrder): Promise<ObjectInfo> {
+  const { version, copy } = found;
   const { contentType, metadata } = deps.describeWrite(job.path, version);
-  return await site.store.copy(ctx, job.key, job.path, {
+  return await site.store.copy(ctx, job.key, to, {
     ...(copy.etag === undefined ? {} : { sourceIfMatch: copy.etag }),
     ...(contentType === undefined ? {} : { contentType }),
     ...(metadata === undefined ? {} : { metadata }),
   });
+}
+
+/** An earlier attempt may have made the copy and lost the answer; by now no file owns it. */
+async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<void> {
+  if ((await deps.kv.view((tx) => findOwner(tx, site.name, job.key))) !== undefined) return;
+  try {
+    const info = await site.store.head(ctx, job.key);
+    if (info.metadata["globalfs-version"] !== job.versionId) return;
+    await site.store.delete(ctx, job.key, { ifMatch: info.etag });
+  } catch (error) {
+    if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
+  }
 }
 
 async function isOccupied(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<boolean> {
@@ -115,17 +143,5 @@ async function isOccupied(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Prom
   } catch (error) {
     if (isGfsError(error, "NotFound")) return false;
     throw error;
-  }
-}
-
-/** An earlier attempt may have made the copy and lost the answer; by now no file owns it. */
-async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<void> {
-  if ((await deps.kv.view((tx) => findOwner(tx, site.name, job.path))) !== undefined) return;
-  try {
-    const info = await site.store.head(ctx, job.path);
-    if (info.metadata["globalfs-version"] !== job.versionId) return;
-    await site.store.delete(ctx, job.path, { ifMatch: info.etag });
-  } catch (error) {
-    if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
   }
 }

@@ -1,0 +1,44 @@
+import type { FilePath, JobId } from "../core/ids.ts";
+import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findByInode } from "../namespace/index.ts";
+import { countKey, decodeCount, decodeUnqueued, placeOfUnqueuedKey, unqueuedSpace } from "./job-rows.ts";
+import { enqueueJob } from "./jobs.ts";
+import type { JobSpec } from "./types.ts";
+
+export interface TakeUnqueued {
+  readonly nowMs: number;
+  readonly limit: number;
+  readonly nextJobId: () => JobId;
+}
+
+const MOST_A_TURN = 500;
+
+export function* hasUnqueued(tx: Reader): Program<boolean> {
+  return (yield* tx.range({ ...prefixRange(unqueuedSpace), limit: 1 })).length > 0;
+}
+
+/** Copies that found the queue full get their jobs once a tenth of it is free. */
+export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: TakeUnqueued): Program<void> {
+  const room = limit - decodeCount(yield* tx.get(countKey));
+  if (room <= limit / 10) return;
+  const rows = yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(MOST_A_TURN, Math.floor(room)) });
+  for (const { key, value } of rows) {
+    const { inode, site } = placeOfUnqueuedKey(key);
+    const { path, versionId } = decodeUnqueued(value);
+    tx.delete(key);
+    const version = (yield* findByInode(tx, inode))?.version;
+    const copy = version?.copies.find((each) => each.site === site);
+    if (version?.id !== versionId || copy?.state !== "pending") continue;
+    const spec: JobSpec = {
+      kind: "replicate",
+      path: path as FilePath,
+      inode,
+      versionId,
+      site,
+      key: copy.key,
+      sizeBytes: version.sizeBytes,
+      priority: 10,
+    };
+    yield* enqueueJob(tx, spec, { id: nextJobId(), nowMs, limit });
+  }
+}
