@@ -8,7 +8,16 @@ import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import { createMover, type MoverConfig } from "../mover/index.ts";
 import { createInodeAllocator } from "../namespace/index.ts";
-import { createHealthMonitor, createLatencyTracker, createRouter, createSiteRegistry, type HealthConfig, type LatencyTracker, type Rule, type SiteRegistry } from "../placement/index.ts";
+import {
+  createHealthMonitor,
+  createLatencyTracker,
+  createRouter,
+  createSiteRegistry,
+  type HealthConfig,
+  type LatencyTracker,
+  type Rule,
+  type SiteRegistry,
+} from "../placement/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
 import { describeWrite } from "./object-meta.ts";

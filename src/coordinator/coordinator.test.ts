@@ -40,7 +40,8 @@ describe("objects through the coordinator", () => {
     for (const range of [undefined, { start: 5, end: 6 }, { start: 1_000_000, end: 2_100_000 }, { suffix: 10 }]) {
       const bytes = await readAll(coordinator, "large", range);
       const whole = Buffer.from(body);
-      const expected = range === undefined ? whole : "suffix" in range ? whole.subarray(-10) : whole.subarray(range.start, range.end);
+      const expected =
+        range === undefined ? whole : "suffix" in range ? whole.subarray(-10) : whole.subarray(range.start, range.end);
       expect(bytes.equals(expected)).toBe(true);
     }
     const read = await coordinator.readObject(rigCtx, "large");
@@ -87,7 +88,10 @@ describe("objects through the coordinator", () => {
     const pages: string[] = [];
     let continuation: string | undefined;
     do {
-      const page = await coordinator.listObjects(rigCtx, { limit: 1, ...(continuation === undefined ? {} : { continuation }) });
+      const page = await coordinator.listObjects(rigCtx, {
+        limit: 1,
+        ...(continuation === undefined ? {} : { continuation }),
+      });
       pages.push(...page.objects.map(({ key }) => key));
       continuation = page.continuation;
     } while (continuation !== undefined);
@@ -108,12 +112,16 @@ describe("objects through the coordinator", () => {
 describe("conditions", () => {
   it("let exactly one of many writers win", async () => {
     const { put, read } = await start();
-    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, (_, index) => put("x", `writer ${index}`, { conditions: { ifNoneMatch: ["*"] } })));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, index) => put("x", `writer ${index}`, { conditions: { ifNoneMatch: ["*"] } })),
+    );
     const winners = outcomes.flatMap((outcome, index) => (outcome.status === "fulfilled" ? [index] : []));
     expect(winners).toHaveLength(1);
     expect(await read("x")).toBe(`writer ${winners[0]}`);
     const { meta } = await put("x", "next");
-    const second = await Promise.allSettled(Array.from({ length: 5 }, (_, index) => put("x", `again ${index}`, { conditions: { ifMatch: [meta.etag] } })));
+    const second = await Promise.allSettled(
+      Array.from({ length: 5 }, (_, index) => put("x", `again ${index}`, { conditions: { ifMatch: [meta.etag] } })),
+    );
     expect(second.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 });
@@ -167,7 +175,9 @@ describe("a site that fails", () => {
     third.failing.clear();
     await settled();
     expect(await read("x")).toBe("new");
-    await expect.poll(async () => [await bodyAt(local, "x"), await bodyAt(second, "x")], { timeout: 10_000 }).toEqual(["new", "new"]);
+    await expect
+      .poll(async () => [await bodyAt(local, "x"), await bodyAt(second, "x")], { timeout: 10_000 })
+      .toEqual(["new", "new"]);
     expect([await bodyAt(local, "fresh"), await bodyAt(second, "fresh")]).toEqual([undefined, undefined]);
   });
 
@@ -275,7 +285,9 @@ describe("objects of other tools", () => {
   });
 
   it("that replace ours elsewhere are mended", async () => {
-    const { coordinator, read, put, settled, stores } = await start({ overrides: { cache: { maxBytes: 1, ttlMs: 0 } } });
+    const { coordinator, read, put, settled, stores } = await start({
+      overrides: { cache: { maxBytes: 1, ttlMs: 0 } },
+    });
     await put("x", "ours");
     await settled();
     await putForeign(stores["cloud"] as never, "x", "theirs!");
@@ -293,15 +305,23 @@ describe("bodies", () => {
     await put("x", "old");
     await expect(put("x", "new", { sizeBytes: 2 })).rejects.toMatchObject({ code: "IncompleteBody" });
     await expect(put("x", "new", { sizeBytes: 4 })).rejects.toMatchObject({ code: "IncompleteBody" });
-    await expect(put("x", "new", { expected: { sha256Hex: "0".repeat(64) } })).rejects.toMatchObject({ code: "ChecksumMismatch" });
-    await expect(put("x", "new", { expected: { md5Hex: "0".repeat(32) } })).rejects.toMatchObject({ code: "ChecksumMismatch" });
+    await expect(put("x", "new", { expected: { sha256Hex: "0".repeat(64) } })).rejects.toMatchObject({
+      code: "ChecksumMismatch",
+    });
+    await expect(put("x", "new", { expected: { md5Hex: "0".repeat(32) } })).rejects.toMatchObject({
+      code: "ChecksumMismatch",
+    });
     const broken = (async function* (): AsyncGenerator<Uint8Array> {
       yield Buffer.from("half");
       throw new Error("the client went away");
     })();
     await expect(put("x", "", { body: broken })).rejects.toThrow();
     expect(await read("x")).toBe("old");
-    await put("x", "", { body: chunksOf(Buffer.from("new")), sizeBytes: 3, expected: { sha256Hex: createHash("sha256").update("new").digest("hex") } });
+    await put("x", "", {
+      body: chunksOf(Buffer.from("new")),
+      sizeBytes: 3,
+      expected: { sha256Hex: createHash("sha256").update("new").digest("hex") },
+    });
     expect(await read("x")).toBe("new");
   });
 
@@ -323,14 +343,21 @@ describe("bodies", () => {
           stagingRetentionMs: 1e9,
           housekeepingIntervalMs: 1e9,
         },
-        mover: { maxConcurrentTransfers: 2, transferChunkBytes: 1e6, maxQueuedJobs: 2, verify: "metadata", bandwidth: [] },
+        mover: {
+          maxConcurrentTransfers: 2,
+          transferChunkBytes: 1e6,
+          maxQueuedJobs: 2,
+          verify: "metadata",
+          bandwidth: [],
+        },
       },
     });
     const results = [];
     for (let index = 0; index < 4; index++) results.push((await base.put(`k${index}`, "x")).pendingSites);
     expect(results).toEqual([[], [], ["cloud"], ["cloud"]]);
     cloud.failing.clear();
-    for (let index = 0; index < 4; index++) await expect.poll(async () => await bodyAt(cloud, `k${index}`), { timeout: 10_000 }).toBe("x");
+    for (let index = 0; index < 4; index++)
+      await expect.poll(async () => await bodyAt(cloud, `k${index}`), { timeout: 10_000 }).toBe("x");
     await base.settled();
   });
 });

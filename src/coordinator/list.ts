@@ -70,7 +70,9 @@ class Merge {
     const merged = parts.sites.list().filter((site) => site.foreign === "merge");
     const ordered = [...merged].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
     const answering = ordered.filter((site) => parts.router.circuitOf(site) !== "open");
-    this.#sites = answering.map((site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }));
+    this.#sites = answering.map(
+      (site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }),
+    );
     for (const { name } of ordered.filter((site) => !answering.includes(site))) {
       this.#failed.push({ site: name, error: "The site failed too often just now; its breaker is open." });
     }

@@ -44,11 +44,6 @@ export function describeForeign(info: ObjectInfo): ObjectMeta {
   };
 }
 
-export function getVersion(file: FileRecord, path: FilePath): FileVersion {
-  if (file.version === undefined) throw new GfsError("NotFound", `${path} holds no object.`);
-  return file.version;
-}
-
 export function checkUserMetadata(metadata: Readonly<Record<string, string>>): void {
   let sizeBytes = 0;
   for (const [name, value] of Object.entries(metadata)) {
@@ -89,7 +84,12 @@ export function storedMetadata(
 /** What a copy that is made later carries: the same as if it had been written with the first. */
 export function describeWrite(path: FilePath, version: FileVersion): WriteAttributes {
   const ownEtag = version.sha256 === undefined || version.etag !== etagOf(version.sha256);
-  const metadata = storedMetadata(version.metadata, { path, version: version.id, createdMs: version.createdMs, mode: DEFAULT_MODE });
+  const metadata = storedMetadata(version.metadata, {
+    path,
+    version: version.id,
+    createdMs: version.createdMs,
+    mode: DEFAULT_MODE,
+  });
   return {
     metadata: ownEtag ? { ...metadata, "globalfs-etag": version.etag } : metadata,
     ...(version.contentType === undefined ? {} : { contentType: version.contentType }),

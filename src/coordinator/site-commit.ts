@@ -91,7 +91,11 @@ export async function commitAll(
 }
 
 /** When the answer is lost the site is asked what it has: a write that has happened is no failure. */
-async function commitOne(parts: Parts, ctx: Ctx, { site, objectKey, staged, versionId }: SiteWrite): Promise<ObjectInfo> {
+async function commitOne(
+  parts: Parts,
+  ctx: Ctx,
+  { site, objectKey, staged, versionId }: SiteWrite,
+): Promise<ObjectInfo> {
   try {
     return await staged.commit(ctx);
   } catch (error) {

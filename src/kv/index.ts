@@ -4,4 +4,15 @@ export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";
 export { answer, reader, runAsync, runSync, type Snapshot } from "./program.ts";
 export { Staged } from "./staged.ts";
-export { afterPrefix, compareBytes, decodeKey, encodeKey, keyAfter, type KeyPart, type PartShape, prefixRange, type Tail, tail } from "./tuple.ts";
+export {
+  afterPrefix,
+  compareBytes,
+  decodeKey,
+  encodeKey,
+  keyAfter,
+  type KeyPart,
+  type PartShape,
+  prefixRange,
+  type Tail,
+  tail,
+} from "./tuple.ts";

@@ -29,9 +29,16 @@ export class LeaseKeeper {
   }
 
   grant(ttlMs: number): KvLease {
-    if (!(ttlMs > 0)) throw new GfsError("InvalidArgument", `A lease lives longer than zero milliseconds, not ${ttlMs}.`);
+    if (!(ttlMs > 0))
+      throw new GfsError("InvalidArgument", `A lease lives longer than zero milliseconds, not ${ttlMs}.`);
     const id = randomUUID();
-    const held: Held = { ttlMs, ended: new AbortController(), keys: new Map(), expiresAtMs: 0, cancelTimer: () => undefined };
+    const held: Held = {
+      ttlMs,
+      ended: new AbortController(),
+      keys: new Map(),
+      expiresAtMs: 0,
+      cancelTimer: () => undefined,
+    };
     this.#held.set(id, held);
     this.#arm(id, held);
     return {

@@ -29,7 +29,10 @@ export function answer(snapshot: Snapshot, read: KvRead): KvAnswer {
 
 function checkRange(query: RangeQuery): void {
   if (!Number.isInteger(query.limit) || query.limit < 1 || query.limit > MAX_RANGE_LIMIT) {
-    throw new GfsError("InvalidArgument", `A range returns 1 to ${MAX_RANGE_LIMIT} entries, not ${query.limit}; page for more.`);
+    throw new GfsError(
+      "InvalidArgument",
+      `A range returns 1 to ${MAX_RANGE_LIMIT} entries, not ${query.limit}; page for more.`,
+    );
   }
 }
 

@@ -53,7 +53,10 @@ export class WatchHub {
     const watcher: Watcher = { range, waiting: [], waitingEvents: 0, failure: undefined, wake: undefined };
     if (afterRevision !== undefined) {
       if (afterRevision < this.#forgottenRevision) {
-        throw new GfsError("StaleEpoch", `Changes after revision ${afterRevision} are forgotten; read again, then watch from now.`);
+        throw new GfsError(
+          "StaleEpoch",
+          `Changes after revision ${afterRevision} are forgotten; read again, then watch from now.`,
+        );
       }
       for (const { batch } of this.#recent) if (batch.revision > afterRevision) offer(watcher, batch);
     }
@@ -91,7 +94,10 @@ function offer(watcher: Watcher, batch: WatchBatch): void {
   if (events.length === 0) return;
   if (watcher.waitingEvents + events.length > WAITING_EVENTS) {
     watcher.waiting.length = 0;
-    watcher.failure = new GfsError("Overloaded", "The watcher is too slow and was cut off; read again, then watch from now.");
+    watcher.failure = new GfsError(
+      "Overloaded",
+      "The watcher is too slow and was cut off; read again, then watch from now.",
+    );
   } else {
     watcher.waiting.push({ revision: batch.revision, events });
     watcher.waitingEvents += events.length;

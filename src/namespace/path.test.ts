@@ -30,13 +30,13 @@ describe("keys", () => {
     ["a\ud800b", "InvalidKey"],
     [".globalfs/x", "InvalidKey"],
     ["x".repeat(256), "KeyTooLong"],
-    [`${"é".repeat(128)}`, "KeyTooLong"],
+    ["é".repeat(128), "KeyTooLong"],
     [Array.from({ length: 5 }, () => "x".repeat(255)).join("/"), "KeyTooLong"],
     ["x".repeat(255), "ok"],
     ["a/.globalfs", "ok"],
     ["...", "ok"],
     ["a b/%2F/\u{1F600}", "ok"],
-    [`${Array.from({ length: 4 }, () => "x".repeat(255)).join("/")}`, "ok"],
+    [Array.from({ length: 4 }, () => "x".repeat(255)).join("/"), "ok"],
   ])("%j is %s", (key, expected) => {
     expect(codeOf(key)).toBe(expected);
   });

@@ -28,7 +28,7 @@ export function parseKey(key: string): ParsedKey {
     );
   }
   checkPath(path);
-  return { path: path as FilePath, directory };
+  return { path, directory };
 }
 
 export function keyOf(path: FilePath, directory: boolean): string {

@@ -19,7 +19,13 @@ export interface EndpointGuardConfig {
 }
 
 /** The object stores of the large clouds, over TLS. */
-const ALWAYS = ["*.amazonaws.com", "*.amazonaws.com.cn", "storage.googleapis.com", "*.storage.googleapis.com", "*.blob.core.windows.net"];
+const ALWAYS = [
+  "*.amazonaws.com",
+  "*.amazonaws.com.cn",
+  "storage.googleapis.com",
+  "*.storage.googleapis.com",
+  "*.blob.core.windows.net",
+];
 
 interface HostPattern {
   readonly host: string;
@@ -31,9 +37,16 @@ interface HostPattern {
 function parsePattern(text: string): HostPattern {
   const match = /^(\*\.)?(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(\d{1,5}|\*))?$/i.exec(text.trim());
   if (match === null) {
-    throw new GfsError("ConfigInvalid", `"${text}" in security.allowed_endpoints is no host; write minio.example.org:9000 or *.example.org.`);
+    throw new GfsError(
+      "ConfigInvalid",
+      `"${text}" in security.allowed_endpoints is no host; write minio.example.org:9000 or *.example.org.`,
+    );
   }
-  return { host: (match[2] as string).toLowerCase(), below: match[1] !== undefined, port: match[3] === "*" ? undefined : (match[3] ?? "default") };
+  return {
+    host: (match[2] as string).toLowerCase(),
+    below: match[1] !== undefined,
+    port: match[3] === "*" ? undefined : (match[3] ?? "default"),
+  };
 }
 
 export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard {
@@ -49,16 +62,30 @@ export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard 
       } catch {
         throw new GfsError("InvalidArgument", "The endpoint is no address; write https://host[:port].");
       }
-      if (url.protocol !== "https:" && url.protocol !== "http:") throw new GfsError("InvalidArgument", "An endpoint begins with https:// or http://.");
-      if (url.username !== "" || url.password !== "") throw new GfsError("InvalidArgument", "An endpoint carries no user name and no password.");
-      const allowed = configured.some((pattern) => fits(pattern, url)) || (url.protocol === "https:" && clouds.some((pattern) => fits(pattern, url)));
+      if (url.protocol !== "https:" && url.protocol !== "http:")
+        throw new GfsError("InvalidArgument", "An endpoint begins with https:// or http://.");
+      if (url.username !== "" || url.password !== "")
+        throw new GfsError("InvalidArgument", "An endpoint carries no user name and no password.");
+      const allowed =
+        configured.some((pattern) => fits(pattern, url)) ||
+        (url.protocol === "https:" && clouds.some((pattern) => fits(pattern, url)));
       if (allowed) return;
-      throw new GfsError("PermissionDenied", `Sites at ${url.host} are not allowed; add the host to security.allowed_endpoints in the coordinator's configuration.`);
+      throw new GfsError(
+        "PermissionDenied",
+        `Sites at ${url.host} are not allowed; add the host to security.allowed_endpoints in the coordinator's configuration.`,
+      );
     },
     checkDirectory(directory) {
       const resolved = path.resolve(directory);
-      if (path.isAbsolute(directory) && roots.some((root) => resolved === root || resolved.startsWith(root.endsWith("/") ? root : `${root}/`))) return;
-      throw new GfsError("PermissionDenied", `Sites below ${resolved} are not allowed; add the directory to security.allowed_paths in the coordinator's configuration.`);
+      if (
+        path.isAbsolute(directory) &&
+        roots.some((root) => resolved === root || resolved.startsWith(root.endsWith("/") ? root : `${root}/`))
+      )
+        return;
+      throw new GfsError(
+        "PermissionDenied",
+        `Sites below ${resolved} are not allowed; add the directory to security.allowed_paths in the coordinator's configuration.`,
+      );
     },
   };
 }

@@ -28,7 +28,10 @@ export function createKeyring(stored: readonly StoredKey[]): Keyring {
   const keys = stored.map(({ name, hash }) => {
     const match = HASH.exec(hash);
     if (match === null) {
-      throw new GfsError("ConfigInvalid", `The hash of API key ${name} must be sha256: and 64 hex digits; \`globalfs key hash\` makes one.`);
+      throw new GfsError(
+        "ConfigInvalid",
+        `The hash of API key ${name} must be sha256: and 64 hex digits; \`globalfs key hash\` makes one.`,
+      );
     }
     return { name, digest: Buffer.from(match[1] as string, "hex") };
   });

@@ -13,7 +13,10 @@ export function parseListenAddress(text: string, hasKeys: boolean): ListenAddres
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text.trim());
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
-    throw new GfsError("ConfigInvalid", `"${text}" is no address to listen on; write host:port, such as 127.0.0.1:8090 or :8090.`);
+    throw new GfsError(
+      "ConfigInvalid",
+      `"${text}" is no address to listen on; write host:port, such as 127.0.0.1:8090 or :8090.`,
+    );
   }
   const written = match[1] ?? match[2] ?? "";
   return { host: written === "" ? (hasKeys ? "::" : "127.0.0.1") : written, port };

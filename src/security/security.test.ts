@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { assertSafeListen, createEndpointGuard, createKeyring, generateApiKey, hashApiKey, isLoopbackHost, parseListenAddress } from "./index.ts";
+import {
+  assertSafeListen,
+  createEndpointGuard,
+  createKeyring,
+  generateApiKey,
+  hashApiKey,
+  isLoopbackHost,
+  parseListenAddress,
+} from "./index.ts";
 
 describe("API keys", () => {
   it("are known by their hash only", () => {
@@ -10,7 +18,8 @@ describe("API keys", () => {
     ]);
     expect(keyring.verify("secret")).toBe("one");
     expect(keyring.verify(key)).toBe("two");
-    for (const wrong of ["", "Secret", "secret ", hashApiKey("secret"), `${key}x`]) expect(keyring.verify(wrong)).toBeUndefined();
+    for (const wrong of ["", "Secret", "secret ", hashApiKey("secret"), `${key}x`])
+      expect(keyring.verify(wrong)).toBeUndefined();
     expect(createKeyring([]).isEmpty).toBe(true);
     expect(() => createKeyring([{ name: "bad", hash: "secret" }])).toThrow(/key hash/);
   });
@@ -42,7 +51,10 @@ describe("listening", () => {
 });
 
 describe("endpoints of sites that are added at run time", () => {
-  const guard = createEndpointGuard({ allowedEndpoints: ["minio.example.org:9000", "*.lab.example.org", "127.0.0.1:*"], allowedPaths: ["/srv/data"] });
+  const guard = createEndpointGuard({
+    allowedEndpoints: ["minio.example.org:9000", "*.lab.example.org", "127.0.0.1:*"],
+    allowedPaths: ["/srv/data"],
+  });
 
   it.each([
     "https://s3.eu-west-1.amazonaws.com",
@@ -77,6 +89,7 @@ describe("endpoints of sites that are added at run time", () => {
   it("keeps directories below what was allowed", () => {
     guard.checkDirectory("/srv/data/site");
     guard.checkDirectory("/srv/data");
-    for (const bad of ["/srv/database", "/srv/data/../secret", "/", "srv/data", "/etc"]) expect(() => guard.checkDirectory(bad)).toThrow(/allowed_paths/);
+    for (const bad of ["/srv/database", "/srv/data/../secret", "/", "srv/data", "/etc"])
+      expect(() => guard.checkDirectory(bad)).toThrow(/allowed_paths/);
   });
 });

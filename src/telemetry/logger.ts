@@ -20,12 +20,24 @@ export interface RootLogger extends Logger {
 }
 
 /** Values that must never reach a log, whatever field of whatever object they come in. */
-const SECRET_FIELDS = ["apiKey", "api_key", "secretAccessKey", "sessionToken", "accountKey", "sas", "connectionString", "authorization", "password"];
+const SECRET_FIELDS = [
+  "apiKey",
+  "api_key",
+  "secretAccessKey",
+  "sessionToken",
+  "accountKey",
+  "sas",
+  "connectionString",
+  "authorization",
+  "password",
+];
 
 export function createLogger(config: LoggerConfig): RootLogger {
   const file = config.file === undefined || config.file === "" ? undefined : config.file;
   const pretty = config.format === "pretty" || (config.format === "auto" && file === undefined && process.stderr.isTTY);
-  const destination = pino.destination(file === undefined ? { fd: 2, sync: true } : { dest: file, mkdir: true, sync: true });
+  const destination = pino.destination(
+    file === undefined ? { fd: 2, sync: true } : { dest: file, mkdir: true, sync: true },
+  );
   const stream: DestinationStream = pretty ? prettyStream(destination) : destination;
   const root = pino(
     {

@@ -112,7 +112,13 @@ class Series extends Instrument {
 
   async get(): Promise<{ name: string; help: string; type: string; values: Sample[]; aggregator: string }> {
     const { name, help, type, aggregator } = this;
-    return { name, help, type, aggregator, values: [...this.#values.values()].map(({ value, labels }) => ({ value, labels })) };
+    return {
+      name,
+      help,
+      type,
+      aggregator,
+      values: [...this.#values.values()].map(({ value, labels }) => ({ value, labels })),
+    };
   }
 }
 
@@ -159,7 +165,10 @@ class HistogramSeries extends Instrument {
         values.push({ value: below, labels: { ...labels, le: bound }, metricName: `${name}_bucket` });
       }
       values.push({ value: count, labels: { ...labels, le: "+Inf" }, metricName: `${name}_bucket` });
-      values.push({ value: sum, labels, metricName: `${name}_sum` }, { value: count, labels, metricName: `${name}_count` });
+      values.push(
+        { value: sum, labels, metricName: `${name}_sum` },
+        { value: count, labels, metricName: `${name}_count` },
+      );
     }
     return { name, help, type, aggregator, values };
   }

@@ -1,5 +1,10 @@
 /** One log line for a person: time, level, event, then the fields. */
-const COLORS: Readonly<Record<string, string>> = { debug: "\u001b[90m", info: "\u001b[36m", warn: "\u001b[33m", error: "\u001b[31m" };
+const COLORS: Readonly<Record<string, string>> = {
+  debug: "\u001b[90m",
+  info: "\u001b[36m",
+  warn: "\u001b[33m",
+  error: "\u001b[31m",
+};
 const RESET = "\u001b[0m";
 const DIM = "\u001b[2m";
 

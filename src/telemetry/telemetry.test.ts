@@ -26,9 +26,13 @@ function parseExposition(text: string): Map<string, { type: string; samples: Map
       continue;
     }
     if (/^# HELP [a-zA-Z_:][a-zA-Z0-9_:]* .*$/.test(line)) continue;
-    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Nan|[+-]?Inf))$/.exec(line);
+    const sample =
+      /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Nan|[+-]?Inf))$/.exec(
+        line,
+      );
     if (sample === null) throw new Error(`not a sample: ${line}`);
-    const family = families.get((sample[1] as string).replace(/_(bucket|sum|count)$/, "")) ?? families.get(sample[1] as string);
+    const family =
+      families.get((sample[1] as string).replace(/_(bucket|sum|count)$/, "")) ?? families.get(sample[1] as string);
     if (family === undefined) throw new Error(`a sample without a type: ${line}`);
     family.samples.set((sample[1] as string) + (sample[2] ?? ""), Number(sample[3]));
   }
@@ -65,7 +69,14 @@ describe("logs", () => {
     log.flush();
     const [line] = (await readFile(file, "utf8")).trim().split("\n");
     const parsed = JSON.parse(line as string) as Record<string, unknown>;
-    expect(parsed).toMatchObject({ level: "info", event: "something_happened", component: "test", site: "a", apiKey: "[secret]", deep: { sas: "[secret]" } });
+    expect(parsed).toMatchObject({
+      level: "info",
+      event: "something_happened",
+      component: "test",
+      site: "a",
+      apiKey: "[secret]",
+      deep: { sas: "[secret]" },
+    });
     expect(Date.parse(parsed["time"] as string)).toBeGreaterThan(0);
     await rename(file, `${file}.1`);
     log.reopen();
@@ -79,7 +90,13 @@ describe("logs", () => {
   });
 
   it("for a terminal fit on a line", () => {
-    const line = JSON.stringify({ level: "warn", time: "2026-01-02T03:04:05.678Z", event: "site_unhealthy", site: "a", error: "no answer" });
+    const line = JSON.stringify({
+      level: "warn",
+      time: "2026-01-02T03:04:05.678Z",
+      event: "site_unhealthy",
+      site: "a",
+      error: "no answer",
+    });
     expect(renderLine(line, false)).toBe('03:04:05.678 WARN  site_unhealthy  site=a error="no answer"\n');
   });
 });

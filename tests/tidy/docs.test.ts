@@ -33,7 +33,7 @@ describe("docs/reference/metrics.md", () => {
     const named = sources.flatMap(({ text }) =>
       Array.from(text.matchAll(/name: "(globalfs_\w+)"/g), ([, name]) => name),
     );
-    expect(made.map(({ name }) => name).sort()).toEqual(named.sort());
+    expect(made.map(({ name }) => name).toSorted((one, other) => String(one).localeCompare(String(other)))).toEqual(named.toSorted((one, other) => String(one).localeCompare(String(other))));
     for (const { name, type, labels } of made) expect(written.get(name)?.slice(0, 2), name).toEqual([type, labels]);
   });
 
@@ -93,7 +93,7 @@ test("docs/formats.md lists every key space of the catalog", () => {
       Array.from(text.matchAll(/^const ([A-Z_]+) = "([\w-]+)";$/gm), ([, name, value]) => [name, value] as const),
     );
     return Array.from(text.matchAll(/\bencodeKey\(\s*(?:"([\w-]+)"|([A-Z_]+))/g), ([, literal, name]) => {
-      const space = literal ?? named.get(name as string);
+      const space = literal ?? named.get(name ?? "");
       if (space === undefined) throw new Error(`${path} names a key space in a way that this test cannot read.`);
       return space;
     });

@@ -43,7 +43,7 @@ export interface Config {
     readonly bandwidth: readonly BandwidthLimit[];
   };
   readonly security: {
-    readonly apiKeys: readonly { readonly name: string; readonly hash: string; readonly role: "admin" }[];
+    readonly apiKeys: readonly { readonly name: string; readonly hash: string }[];
     /** From `GLOBALFS_API_KEY`. */
     readonly environmentApiKey?: string;
     readonly allowedEndpoints: readonly string[];

@@ -126,7 +126,6 @@ export const configSchema = section("The configuration file", {
           pattern: /^sha256:[0-9a-f]{64}$/,
           expected: "`sha256:` and 64 lower-case hex digits; `globalfs key hash` makes it",
         }),
-        role: withDefault(choice(["admin"], "What the key allows: `admin` is everything"), "admin"),
       }),
     ),
     allowed_endpoints: withDefault(

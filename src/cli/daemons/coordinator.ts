@@ -54,7 +54,7 @@ export async function runCoordinator({ config, signal, onReady }: RunCoordinator
   try {
     await run(config, { keyring, listen, log, signal, onReady, undo });
   } finally {
-    for (const step of undo.reverse()) {
+    for (const step of undo.toReversed()) {
       try {
         await step();
       } catch (error) {

@@ -1,6 +1,5 @@
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
-import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
@@ -29,7 +28,7 @@ export async function openSite(
   deps: SiteDeps,
   options: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
 ): Promise<Site> {
-  const opened = await openStore(site.store, deps);
+  const opened = await openStore(site.store, { ...deps, connectTimeoutMs: deps.config.resilience.timeout.connectMs });
   let driver: Store;
   try {
     driver = opened.probe ? await probed(site, opened.store, deps, options) : opened.store;
@@ -53,7 +52,7 @@ export async function openSite(
       clock: deps.clock,
       random: deps.random,
       metrics: deps.metrics,
-      onLatency: (latencyMs) => deps.latency.observe(site.name as SiteName, latencyMs),
+      onLatency: (latencyMs) => deps.latency.observe(site.name, latencyMs),
     },
   );
   return {

@@ -15,6 +15,7 @@ export interface OpenedStore {
 export interface StoreDeps {
   readonly clock: Clock;
   readonly random: Random;
+  readonly connectTimeoutMs: number;
 }
 
 export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<OpenedStore> {
@@ -57,6 +58,7 @@ async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDep
   const store = createS3Store(
     {
       bucket,
+      connectTimeoutMs: deps.connectTimeoutMs,
       ...(config.driver === "s3" ? { region: config.region } : {}),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(prefix === undefined ? {} : { prefix }),

@@ -17,7 +17,8 @@ export function flakyStore(inner: Store): FlakyStore {
   const failing = new Set<string>();
   const losingAnswers = new Set<string>();
   const run = async <T>(operation: string, call: () => Promise<T>): Promise<T> => {
-    if (failing.has(operation) || failing.has("*")) throw new GfsError("Unavailable", `The site is away (${operation}).`);
+    if (failing.has(operation) || failing.has("*"))
+      throw new GfsError("Unavailable", `The site is away (${operation}).`);
     const result = await call();
     if (losingAnswers.has(operation)) throw new GfsError("Unavailable", `The answer was lost (${operation}).`);
     return result;
@@ -51,7 +52,8 @@ export function flakyStore(inner: Store): FlakyStore {
     createMultipart: (ctx, key, options) => run("createMultipart", () => inner.createMultipart(ctx, key, options)),
     uploadPart: (ctx, upload, number, body) => run("uploadPart", () => inner.uploadPart(ctx, upload, number, body)),
     listParts: (ctx, upload) => run("listParts", () => inner.listParts(ctx, upload)),
-    completeMultipart: (ctx, upload, parts, conditions) => run("completeMultipart", () => inner.completeMultipart(ctx, upload, parts, conditions)),
+    completeMultipart: (ctx, upload, parts, conditions) =>
+      run("completeMultipart", () => inner.completeMultipart(ctx, upload, parts, conditions)),
     abortMultipart: (ctx, upload) => run("abortMultipart", () => inner.abortMultipart(ctx, upload)),
     copy: (ctx, from, to, options) => run("copy", () => inner.copy(ctx, from, to, options)),
     delete: (ctx, key, options) => run("delete", () => inner.delete(ctx, key, options)),

@@ -29,14 +29,13 @@ describe("a semaphore", () => {
     const budget = new Semaphore(4);
     const order: string[] = [];
     const first = await budget.acquire(3);
-    const large = budget.acquire(4).then((release) => {
-      order.push("large");
+    const take = async (amount: number, name: string): Promise<void> => {
+      const release = await budget.acquire(amount);
+      order.push(name);
       release();
-    });
-    const small = budget.acquire(1).then((release) => {
-      order.push("small");
-      release();
-    });
+    };
+    const large = take(4, "large");
+    const small = take(1, "small");
     expect(budget.tryAcquire(1)).toBeUndefined();
     first();
     await Promise.all([large, small]);

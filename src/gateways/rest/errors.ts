@@ -12,16 +12,28 @@ export interface ErrorBody {
 /** Failures whose text may speak of our inside. */
 const HIDDEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Internal"]);
 
-export function describeError(error: unknown, requestId: string, log: Logger): { readonly failure: GfsError; readonly body: ErrorBody } {
+export function describeError(
+  error: unknown,
+  requestId: string,
+  log: Logger,
+): { readonly failure: GfsError; readonly body: ErrorBody } {
   const failure = toGfsError(error);
   const hidden = HIDDEN.has(failure.code);
   if (failure.meaning.log === "error") {
-    log.error("request_error", { code: failure.code, op: failure.op, error: failure.message, context: failure.context, stack: hidden ? failure.stack : undefined });
+    log.error("request_error", {
+      code: failure.code,
+      op: failure.op,
+      error: failure.message,
+      context: failure.context,
+      stack: hidden ? failure.stack : undefined,
+    });
   }
   return {
     failure,
     body: {
-      error: hidden ? `The coordinator failed unexpectedly; its log tells more under request ${requestId}.` : failure.message,
+      error: hidden
+        ? `The coordinator failed unexpectedly; its log tells more under request ${requestId}.`
+        : failure.message,
       code: failure.code,
       request_id: requestId,
     },
@@ -30,13 +42,19 @@ export function describeError(error: unknown, requestId: string, log: Logger): {
 
 export function errorHeaders(failure: GfsError): Record<string, string> {
   const headers: Record<string, string> = {};
-  if (failure.retryAfterMs !== undefined) headers["Retry-After"] = String(Math.max(1, Math.ceil(failure.retryAfterMs / 1_000)));
+  if (failure.retryAfterMs !== undefined)
+    headers["Retry-After"] = String(Math.max(1, Math.ceil(failure.retryAfterMs / 1_000)));
   else if (failure.code === "Overloaded" || failure.code === "Unavailable") headers["Retry-After"] = "1";
   if (failure.code === "Unauthenticated") headers["WWW-Authenticate"] = 'ApiKey realm="globalfs"';
   return headers;
 }
 
-export function sendError(response: ServerResponse, failure: GfsError, body: ErrorBody, options: { readonly head: boolean; readonly extra?: Record<string, string> }): void {
+export function sendError(
+  response: ServerResponse,
+  failure: GfsError,
+  body: ErrorBody,
+  options: { readonly head: boolean; readonly extra?: Record<string, string> },
+): void {
   if (response.headersSent) {
     // The status has gone out: only breaking the connection tells that the body is not whole.
     response.destroy();

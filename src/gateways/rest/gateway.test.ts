@@ -28,7 +28,14 @@ beforeAll(async () => {
   });
   const metrics = createMetrics({ processMetrics: false });
   gateway = await createRestGateway(
-    { service: rig.coordinator, keyring: createKeyring([]), clock: systemClock, log: silentLogger, metrics, renderMetrics: () => metrics.render() },
+    {
+      service: rig.coordinator,
+      keyring: createKeyring([]),
+      clock: systemClock,
+      log: silentLogger,
+      metrics,
+      renderMetrics: () => metrics.render(),
+    },
     { version: "1.2.3", maxConcurrentRequests: 100, bodyIdleMs: 500 },
   );
   ({ port } = await gateway.listen({ host: "127.0.0.1", port: 0 }));
@@ -47,7 +54,11 @@ interface Got {
   json: () => any; // oxlint-disable-line typescript/no-explicit-any -- tests look into answers
 }
 
-async function call(method: string, path: string, options: { headers?: Headers; body?: string | Buffer } = {}): Promise<Got> {
+async function call(
+  method: string,
+  path: string,
+  options: { headers?: Headers; body?: string | Buffer } = {},
+): Promise<Got> {
   const { statusCode, headers, body } = await send(`${base}${path}`, {
     method: method as "GET",
     ...(options.headers === undefined ? {} : { headers: options.headers }),
@@ -57,9 +68,12 @@ async function call(method: string, path: string, options: { headers?: Headers; 
   return { status: statusCode, headers, bytes, json: () => JSON.parse(bytes.toString()) };
 }
 
-const put = async (key: string, body: string | Buffer, headers: Headers = {}): Promise<Got> => await call("PUT", `/api/v1/objects/${key}`, { body, headers });
-const get = async (key: string, headers: Headers = {}): Promise<Got> => await call("GET", `/api/v1/objects/${key}`, { headers });
-const postJson = async (path: string, body: unknown): Promise<Got> => await call("POST", path, { body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+const put = async (key: string, body: string | Buffer, headers: Headers = {}): Promise<Got> =>
+  await call("PUT", `/api/v1/objects/${key}`, { body, headers });
+const get = async (key: string, headers: Headers = {}): Promise<Got> =>
+  await call("GET", `/api/v1/objects/${key}`, { headers });
+const postJson = async (path: string, body: unknown): Promise<Got> =>
+  await call("POST", path, { body: JSON.stringify(body), headers: { "content-type": "application/json" } });
 
 /** Sends bytes as they are and reads until the other side closes, or for a while. */
 async function raw(text: string | Buffer, options: { keepOpenMs?: number } = {}): Promise<string> {
@@ -112,10 +126,25 @@ describe("objects", () => {
     expect((await call("DELETE", "/api/v1/objects/dir/a%20b.bin")).status).toBe(204);
   });
 
-  it.each(["a%00b", "..%2Fx", "../x", "a/../b", "a//b", "%2Flead", "%ff", "%zz", "a%0ab", ".globalfs/x", "x".repeat(1_025), ""])("refuse the key %j and change nothing", async (key) => {
+  it.each([
+    "a%00b",
+    "..%2Fx",
+    "../x",
+    "a/../b",
+    "a//b",
+    "%2Flead",
+    "%ff",
+    "%zz",
+    "a%0ab",
+    ".globalfs/x",
+    "x".repeat(1_025),
+    "",
+  ])("refuse the key %j and change nothing", async (key) => {
     const revision = await rig.kv.revision();
     for (const method of ["GET", "PUT", "DELETE", "HEAD"]) {
-      const answer = await raw(`${method} /api/v1/objects/${key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      const answer = await raw(
+        `${method} /api/v1/objects/${key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+      );
       expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     }
     expect(await rig.kv.revision()).toBe(revision);
@@ -123,7 +152,9 @@ describe("objects", () => {
 
   it("never replay a delete on another route", async () => {
     await put("keep", "x");
-    const answer = await raw("DELETE /api/v1/objects/../sites/local HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    const answer = await raw(
+      "DELETE /api/v1/objects/../sites/local HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect((await call("GET", "/api/v1/sites")).json()).toHaveLength(2);
   });
@@ -174,7 +205,13 @@ describe("ranges", () => {
       const answer = await get("ranged", { range });
       expect([answer.status, answer.headers["content-range"]]).toEqual([416, "bytes */1000"]);
     }
-    expect((await get("ranged", { range: `bytes=${Array.from({ length: 40 }, (_, index) => `${index * 10}-${index * 10 + 1}`).join(",")}` })).status).toBe(400);
+    expect(
+      (
+        await get("ranged", {
+          range: `bytes=${Array.from({ length: 40 }, (_, index) => `${index * 10}-${index * 10 + 1}`).join(",")}`,
+        })
+      ).status,
+    ).toBe(400);
   });
 
   it("may be several, in one answer of parts", async () => {
@@ -183,7 +220,9 @@ describe("ranges", () => {
     expect(answer.headers["content-length"]).toBe(String(answer.bytes.length));
     const boundary = /boundary=(.+)$/.exec(answer.headers["content-type"] as string)?.[1] as string;
     const parts = answer.bytes.toString("latin1").split(`\r\n--${boundary}`).slice(1, -1);
-    expect(parts.map((part) => [/Content-Range: (.*)\r/.exec(part)?.[1], part.slice(part.indexOf("\r\n\r\n") + 4)])).toEqual([
+    expect(
+      parts.map((part) => [/Content-Range: (.*)\r/.exec(part)?.[1], part.slice(part.indexOf("\r\n\r\n") + 4)]),
+    ).toEqual([
       ["bytes 0-9/1000", body.subarray(0, 10).toString("latin1")],
       ["bytes 100-109/1000", body.subarray(100, 110).toString("latin1")],
       ["bytes 997-999/1000", body.subarray(997).toString("latin1")],
@@ -194,20 +233,29 @@ describe("ranges", () => {
     const { headers } = await get("ranged");
     expect((await get("ranged", { range: "bytes=0-1", "if-range": headers["etag"] as string })).status).toBe(206);
     expect((await get("ranged", { range: "bytes=0-1", "if-range": '"other"' })).status).toBe(200);
-    expect((await get("ranged", { range: "bytes=0-1", "if-range": headers["last-modified"] as string })).status).toBe(206);
+    expect((await get("ranged", { range: "bytes=0-1", "if-range": headers["last-modified"] as string })).status).toBe(
+      206,
+    );
   });
 });
 
 describe("bodies", () => {
   it("that are cut off leave the old version", async () => {
     await put("cut", "old");
-    await raw("PUT /api/v1/objects/cut HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nonly this", { keepOpenMs: 50 });
-    await raw("PUT /api/v1/objects/cut HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", { keepOpenMs: 50 });
+    await raw("PUT /api/v1/objects/cut HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nonly this", {
+      keepOpenMs: 50,
+    });
+    await raw(
+      "PUT /api/v1/objects/cut HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+      { keepOpenMs: 50 },
+    );
     await expect.poll(async () => (await get("cut")).bytes.toString()).toBe("old");
   });
 
   it("that never go on are given up", async () => {
-    const answer = await raw("PUT /api/v1/objects/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx", { keepOpenMs: 2_000 });
+    const answer = await raw("PUT /api/v1/objects/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx", {
+      keepOpenMs: 2_000,
+    });
     expect(answer === "" || answer.startsWith("HTTP/1.1 400")).toBe(true);
     expect((await get("slow")).status).toBe(404);
   });
@@ -228,19 +276,39 @@ describe("bodies", () => {
   });
 
   it("are asked for only once the request is known to be good", async () => {
-    const good = await raw("PUT /api/v1/objects/expect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", { keepOpenMs: 100 });
+    const good = await raw(
+      "PUT /api/v1/objects/expect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+      { keepOpenMs: 100 },
+    );
     expect(good).toContain("HTTP/1.1 100 Continue");
-    const bad = await raw("PUT /api/v1/objects/a//b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", { keepOpenMs: 100 });
+    const bad = await raw(
+      "PUT /api/v1/objects/a//b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+      { keepOpenMs: 100 },
+    );
     expect(bad).toMatch(/^HTTP\/1\.1 400 /);
   });
 
   it("that are too large for JSON, no JSON, or no object are refused with the field's name", async () => {
-    expect((await postJson("/api/v1/rename", { from: "a", to: "b", extra: 1 })).json()).toMatchObject({ code: "InvalidArgument", error: expect.stringContaining('"extra"') });
+    expect((await postJson("/api/v1/rename", { from: "a", to: "b", extra: 1 })).json()).toMatchObject({
+      code: "InvalidArgument",
+      error: expect.stringContaining('"extra"'),
+    });
     expect((await postJson("/api/v1/rename", { from: 5, to: "b" })).json().error).toContain("from");
     expect((await postJson("/api/v1/rename", { from: "a" })).status).toBe(400);
-    expect((await call("POST", "/api/v1/rename", { body: "{", headers: { "content-type": "application/json" } })).status).toBe(400);
-    expect((await call("POST", "/api/v1/rename", { body: "{}", headers: { "content-type": "text/plain" } })).status).toBe(400);
-    expect((await call("POST", "/api/v1/rename", { body: `{"from":"${"x".repeat(300_000)}"}`, headers: { "content-type": "application/json" } })).status).toBe(413);
+    expect(
+      (await call("POST", "/api/v1/rename", { body: "{", headers: { "content-type": "application/json" } })).status,
+    ).toBe(400);
+    expect(
+      (await call("POST", "/api/v1/rename", { body: "{}", headers: { "content-type": "text/plain" } })).status,
+    ).toBe(400);
+    expect(
+      (
+        await call("POST", "/api/v1/rename", {
+          body: `{"from":"${"x".repeat(300_000)}"}`,
+          headers: { "content-type": "application/json" },
+        })
+      ).status,
+    ).toBe(413);
     expect((await call("GET", "/api/v1/objects?limit=0")).status).toBe(400);
     expect((await call("GET", "/api/v1/objects?nope=1")).json().error).toContain('"nope"');
   });
@@ -255,9 +323,15 @@ describe("listings", () => {
       ["l/1", 3],
       ["l/2", 3],
     ]);
-    const next = await call("GET", `/api/v1/objects?prefix=l/&limit=2&continuation=${plain.headers["x-globalfs-continuation"] as string}`);
+    const next = await call(
+      "GET",
+      `/api/v1/objects?prefix=l/&limit=2&continuation=${plain.headers["x-globalfs-continuation"] as string}`,
+    );
     expect(next.json().objects.map(({ key }: { key: string }) => key)).toEqual(["l/d/3"]);
-    expect((await call("GET", "/api/v1/objects?prefix=l/&delimiter=/")).json()).toMatchObject({ prefixes: ["l/d/"], failed_sites: [] });
+    expect((await call("GET", "/api/v1/objects?prefix=l/&delimiter=/")).json()).toMatchObject({
+      prefixes: ["l/d/"],
+      failed_sites: [],
+    });
     expect((await call("GET", "/api/v1/objects?continuation=nonsense")).status).toBe(400);
   });
 
@@ -265,7 +339,11 @@ describe("listings", () => {
     cloud.failing.add("list");
     const answer = await call("GET", "/api/v1/objects");
     cloud.failing.clear();
-    expect([answer.status, answer.headers["x-globalfs-partial"], answer.headers["x-globalfs-failed-sites"]]).toEqual([207, "true", "cloud"]);
+    expect([answer.status, answer.headers["x-globalfs-partial"], answer.headers["x-globalfs-failed-sites"]]).toEqual([
+      207,
+      "true",
+      "cloud",
+    ]);
     expect(Array.isArray(answer.json())).toBe(true);
   });
 });
@@ -283,13 +361,20 @@ describe("the other routes", () => {
     expect((await call("POST", "/api/v1/jobs/pause")).status).toBe(204);
     expect((await call("POST", "/api/v1/jobs/resume")).status).toBe(204);
     expect((await call("GET", "/api/v1/jobs/none")).status).toBe(404);
-    expect((await call("GET", "/api/v1/explain/to")).json()).toMatchObject({ key: "to", exists: true, write: { required: ["local"], following: ["cloud"] } });
+    expect((await call("GET", "/api/v1/explain/to")).json()).toMatchObject({
+      key: "to",
+      exists: true,
+      write: { required: ["local"], following: ["cloud"] },
+    });
     expect((await call("GET", "/api/v1/usage?prefix=to")).json()).toMatchObject({ objects: 1, bytes: 1 });
   });
 
   it("import with lines of progress, or fail before the first", async () => {
     await putForeign(rig.stores["cloud"] as never, "imported/x", "1");
-    const lines = (await postJson("/api/v1/sites/cloud/import", { prefix: "imported/" })).bytes.toString().trim().split("\n");
+    const lines = (await postJson("/api/v1/sites/cloud/import", { prefix: "imported/" })).bytes
+      .toString()
+      .trim()
+      .split("\n");
     expect(JSON.parse(lines.at(-1) as string)).toMatchObject({ adopted: 1, done: true });
     expect((await postJson("/api/v1/sites/none/import", {})).status).toBe(404);
   });
@@ -298,9 +383,21 @@ describe("the other routes", () => {
     expect((await call("GET", "/healthz")).bytes.toString()).toBe("OK");
     expect((await call("GET", "/readyz")).status).toBe(200);
     const info = (await call("GET", "/api/v1/info")).json();
-    expect(info).toMatchObject({ version: "0.0.0-test", sites: 2, is_leader: true, sites_by_role: { primary: 1, burst: 1 }, health: { healthy: 2, unhealthy: 0 } });
-    expect((await call("GET", "/api/v1/sites")).json()[0]).toMatchObject({ name: "local", role: "primary", healthy: true });
-    expect((await call("GET", "/metrics")).bytes.toString()).toContain('globalfs_http_requests_total{route="objects",method="PUT",status="201"}');
+    expect(info).toMatchObject({
+      version: "0.0.0-test",
+      sites: 2,
+      is_leader: true,
+      sites_by_role: { primary: 1, burst: 1 },
+      health: { healthy: 2, unhealthy: 0 },
+    });
+    expect((await call("GET", "/api/v1/sites")).json()[0]).toMatchObject({
+      name: "local",
+      role: "primary",
+      healthy: true,
+    });
+    expect((await call("GET", "/metrics")).bytes.toString()).toContain(
+      'globalfs_http_requests_total{route="objects",method="PUT",status="201"}',
+    );
   });
 
   it("answer what is not there with 404 and what is not meant with 405", async () => {
@@ -312,13 +409,16 @@ describe("the other routes", () => {
   });
 
   it("echo a request id that is one, and make one otherwise", async () => {
-    expect((await call("GET", "/readyz", { headers: { "x-request-id": "abc-1" } })).headers["x-request-id"]).toBe("abc-1");
+    expect((await call("GET", "/readyz", { headers: { "x-request-id": "abc-1" } })).headers["x-request-id"]).toBe(
+      "abc-1",
+    );
     expect((await get("none", { "x-request-id": "bad id" })).json().request_id).toMatch(/^[0-9A-Z]{20}$/);
   });
 
   it("are all described, and answer as described", async () => {
     const document = (await call("GET", "/api/v1/openapi.json")).json();
-    for (const route of ROUTES) expect(document.paths[route.path.replace("{key...}", "{key}")]?.[route.method.toLowerCase()]).toBeDefined();
+    for (const route of ROUTES)
+      expect(document.paths[route.path.replace("{key...}", "{key}")]?.[route.method.toLowerCase()]).toBeDefined();
     for (const route of ROUTES) {
       if (route.method !== "GET" || route.path.includes("{id}")) continue;
       const answer = await call("GET", route.path.replace("{key...}", "to"));
@@ -327,8 +427,14 @@ describe("the other routes", () => {
     }
     for (const [path, operations] of Object.entries(document.paths as Record<string, object>)) {
       for (const method of Object.keys(operations).filter((name) => name !== "parameters")) {
-        const answer = await call(method.toUpperCase(), path.replace(/\{\w+\}/g, "absent"), method === "post" ? { body: "{}", headers: { "content-type": "application/json" } } : {});
-        expect([404, 405].includes(answer.status) && answer.bytes.toString().includes("There is nothing at")).toBe(false);
+        const answer = await call(
+          method.toUpperCase(),
+          path.replace(/\{\w+\}/g, "absent"),
+          method === "post" ? { body: "{}", headers: { "content-type": "application/json" } } : {},
+        );
+        expect([404, 405].includes(answer.status) && answer.bytes.toString().includes("There is nothing at")).toBe(
+          false,
+        );
       }
     }
   });
@@ -349,7 +455,14 @@ describe("with keys", () => {
     const metrics = createMetrics({ processMetrics: false });
     const keyring = createKeyring([{ name: "me", hash: hashApiKey("secret") }]);
     const locked = await createRestGateway(
-      { service: rig.coordinator, keyring, clock: systemClock, log: silentLogger, metrics, renderMetrics: () => metrics.render() },
+      {
+        service: rig.coordinator,
+        keyring,
+        clock: systemClock,
+        log: silentLogger,
+        metrics,
+        renderMetrics: () => metrics.render(),
+      },
       { version: "1", maxConcurrentRequests: 2, bodyIdleMs: 500 },
     );
     const { port: lockedPort } = await locked.listen({ host: "127.0.0.1", port: 0 });
@@ -367,7 +480,10 @@ describe("with keys", () => {
       expect(await status(path, { authorization: "Bearer secret" })).toBeLessThan(405);
     }
     const busy = [net.connect(lockedPort, "127.0.0.1"), net.connect(lockedPort, "127.0.0.1")];
-    for (const socket of busy) socket.write("PUT /api/v1/objects/hold HTTP/1.1\r\nHost: x\r\nX-GlobalFS-API-Key: secret\r\nContent-Length: 5\r\n\r\n");
+    for (const socket of busy)
+      socket.write(
+        "PUT /api/v1/objects/hold HTTP/1.1\r\nHost: x\r\nX-GlobalFS-API-Key: secret\r\nContent-Length: 5\r\n\r\n",
+      );
     await expect.poll(async () => await status("/api/v1/info", { "x-globalfs-api-key": "secret" })).toBe(503);
     for (const socket of busy) socket.destroy();
     await locked.close({ drainMs: 100 });
@@ -378,7 +494,14 @@ describe("closing", () => {
   it("lets a running upload finish and takes no new request", async () => {
     const metrics = createMetrics({ processMetrics: false });
     const closing = await createRestGateway(
-      { service: rig.coordinator, keyring: createKeyring([]), clock: systemClock, log: silentLogger, metrics, renderMetrics: () => metrics.render() },
+      {
+        service: rig.coordinator,
+        keyring: createKeyring([]),
+        clock: systemClock,
+        log: silentLogger,
+        metrics,
+        renderMetrics: () => metrics.render(),
+      },
       { version: "1", maxConcurrentRequests: 9, bodyIdleMs: 5_000 },
     );
     const { port: closingPort } = await closing.listen({ host: "127.0.0.1", port: 0 });

@@ -75,8 +75,14 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
         return;
       }
       const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
-      const body = JSON.stringify({ error: "The request is not HTTP as this server reads it.", code: "InvalidArgument", request_id: "" });
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+      const body = JSON.stringify({
+        error: "The request is not HTTP as this server reads it.",
+        code: "InvalidArgument",
+        request_id: "",
+      });
+      socket.end(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      );
     });
     return server;
   };
@@ -89,18 +95,27 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   });
   // A POST without a body is one; text/plain is not taken for JSON, so that a page elsewhere cannot send any.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "string", bodyLimit: MAX_JSON_BYTES }, (_request, text: string, done) => {
-    if (text.trim() === "") {
-      done(null, undefined);
-      return;
-    }
-    try {
-      done(null, JSON.parse(text));
-    } catch {
-      done(new GfsError("InvalidArgument", "The body is no JSON."));
-    }
+  app.addContentTypeParser(
+    "application/json",
+    { parseAs: "string", bodyLimit: MAX_JSON_BYTES },
+    (_request, text: string, done) => {
+      if (text.trim() === "") {
+        done(null, undefined);
+        return;
+      }
+      try {
+        done(null, JSON.parse(text));
+      } catch {
+        done(new GfsError("InvalidArgument", "The body is no JSON."));
+      }
+    },
+  );
+  addJsonRoutes(app, {
+    service,
+    door,
+    version: config.version,
+    ...(renderMetrics === undefined ? {} : { renderMetrics }),
   });
-  addJsonRoutes(app, { service, door, version: config.version, ...(renderMetrics === undefined ? {} : { renderMetrics }) });
   await app.ready();
 
   return {
@@ -110,9 +125,19 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
       } catch (error) {
         const { code } = error as { code?: string };
         const where = `${host}:${port}`;
-        if (code === "EADDRINUSE") throw new GfsError("ConfigInvalid", `Something else listens on ${where} already; stop it or set coordinator.listen_addr.`, { cause: error });
-        if (code === "EACCES") throw new GfsError("ConfigInvalid", `This user may not listen on ${where}; choose a port above 1023.`, { cause: error });
-        throw new GfsError("ConfigInvalid", `The coordinator cannot listen on ${where}: ${(error as Error).message}`, { cause: error });
+        if (code === "EADDRINUSE")
+          throw new GfsError(
+            "ConfigInvalid",
+            `Something else listens on ${where} already; stop it or set coordinator.listen_addr.`,
+            { cause: error },
+          );
+        if (code === "EACCES")
+          throw new GfsError("ConfigInvalid", `This user may not listen on ${where}; choose a port above 1023.`, {
+            cause: error,
+          });
+        throw new GfsError("ConfigInvalid", `The coordinator cannot listen on ${where}: ${(error as Error).message}`, {
+          cause: error,
+        });
       }
       return app.server.address() as AddressInfo;
     },

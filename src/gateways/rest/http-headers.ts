@@ -16,7 +16,8 @@ export function parseEtags(value: string | undefined, name: string, weak: "match
   const pattern = /\s*(?:(W\/)?"([^"]*)"|([^\s",]+))\s*(?:,|$)/gy;
   while (pattern.lastIndex < text.length) {
     const match = pattern.exec(text);
-    if (match === null || etags.length === MAX_ETAGS) throw new GfsError("InvalidArgument", `${name} is no list of ETags; write "abc", "def" or *.`);
+    if (match === null || etags.length === MAX_ETAGS)
+      throw new GfsError("InvalidArgument", `${name} is no list of ETags; write "abc", "def" or *.`);
     if (match[1] !== undefined && weak === "skip") continue;
     etags.push(match[2] ?? (match[3] as string));
   }
@@ -34,7 +35,13 @@ export function parseConditions(headers: IncomingHttpHeaders): Conditions | unde
   const ifNoneMatch = parseEtags(headers["if-none-match"], "If-None-Match", "match");
   const ifModifiedSinceMs = parseHttpDate(headers["if-modified-since"]);
   const ifUnmodifiedSinceMs = parseHttpDate(headers["if-unmodified-since"]);
-  if (ifMatch === undefined && ifNoneMatch === undefined && ifModifiedSinceMs === undefined && ifUnmodifiedSinceMs === undefined) return undefined;
+  if (
+    ifMatch === undefined &&
+    ifNoneMatch === undefined &&
+    ifModifiedSinceMs === undefined &&
+    ifUnmodifiedSinceMs === undefined
+  )
+    return undefined;
   return {
     ...(ifMatch === undefined ? {} : { ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
@@ -130,7 +137,8 @@ export function objectHeaders(meta: ObjectMeta): string[] {
   for (const name in meta.metadata) {
     const value = meta.metadata[name] as string;
     // What a header cannot carry stays in `explain` and in the JSON views.
-    if (TOKEN.test(name) && !CONTROL.test(value)) headers.push(`X-GlobalFS-Meta-${name}`, Buffer.from(value).toString("latin1"));
+    if (TOKEN.test(name) && !CONTROL.test(value))
+      headers.push(`X-GlobalFS-Meta-${name}`, Buffer.from(value).toString("latin1"));
   }
   return headers;
 }

@@ -42,13 +42,20 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
       reply.header("Allow", allowed.join(", "));
       throw new GfsError("MethodNotAllowed", `${path.slice(0, 200)} knows ${allowed.join(", ")}.`);
     }
-    throw new GfsError("NotFound", `There is nothing at ${path.slice(0, 200)}; /api/v1/openapi.json describes what there is.`);
+    throw new GfsError(
+      "NotFound",
+      `There is nothing at ${path.slice(0, 200)}; /api/v1/openapi.json describes what there is.`,
+    );
   });
 
   for (const route of ROUTES) {
     const pattern = route.path.replace("{key...}", "*").replaceAll(/\{(\w+)\}/g, ":$1");
     methodsOf.set(pattern, (methodsOf.get(pattern) ?? new Set()).add(route.method));
-    app.route({ method: route.method, url: pattern, handler: async (request, reply) => await serve(route, request, reply) });
+    app.route({
+      method: route.method,
+      url: pattern,
+      handler: async (request, reply) => await serve(route, request, reply),
+    });
   }
   const get = (url: string, handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>): void => {
     methodsOf.set(url, new Set(["GET"]));
@@ -60,7 +67,14 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     if (healthy) return "OK";
     return await reply.code(503).send(`DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`);
   });
-  get("/readyz", async (_request, reply) => await reply.code(service.ready ? 200 : 503).type("text/plain").send(service.ready ? "OK" : "STARTING"));
+  get(
+    "/readyz",
+    async (_request, reply) =>
+      await reply
+        .code(service.ready ? 200 : 503)
+        .type("text/plain")
+        .send(service.ready ? "OK" : "STARTING"),
+  );
   if (renderMetrics !== undefined) {
     get("/metrics", async (_request, reply) => {
       const { contentType, body } = await renderMetrics();
@@ -79,7 +93,9 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
     const answer = await (route.run as NonNullable<Route["run"]>)(service, call);
     reply.code(answer.status).headers({ ...answer.headers });
-    return answer.body === undefined ? await reply.send() : await reply.type("application/json").send(JSON.stringify(answer.body));
+    return answer.body === undefined
+      ? await reply.send()
+      : await reply.type("application/json").send(JSON.stringify(answer.body));
   }
 }
 
@@ -107,12 +123,16 @@ function check(schema: z.ZodType | undefined, value: unknown, what: string): unk
   if (schema === undefined) return undefined;
   const result = schema.safeParse(value ?? {});
   if (result.success) return result.data;
-  throw new GfsError("InvalidArgument", `${what} does not fit: ${describeIssue(result.error.issues[0] as z.core.$ZodIssue)}.`);
+  throw new GfsError(
+    "InvalidArgument",
+    `${what} does not fit: ${describeIssue(result.error.issues[0] as z.core.$ZodIssue)}.`,
+  );
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const at = issue.path.join(".");
-  if (issue.code === "unrecognized_keys") return `unknown field ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(", ")}`;
+  if (issue.code === "unrecognized_keys")
+    return `unknown field ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(", ")}`;
   if (issue.code === "invalid_union") {
     const inner = issue.errors.map((issues) => issues[0]).find((each) => each !== undefined);
     return inner === undefined ? "it has none of the shapes it may have" : describeIssue(inner);
@@ -131,18 +151,28 @@ function translate(error: unknown): unknown {
     case "FST_ERR_BAD_URL":
       return new GfsError("InvalidArgument", "The address is not percent-encoded UTF-8.");
     default:
-      return statusCode !== undefined && statusCode < 500 ? new GfsError("InvalidArgument", `The request cannot be read: ${message ?? code}.`) : error;
+      return statusCode !== undefined && statusCode < 500
+        ? new GfsError("InvalidArgument", `The request cannot be read: ${message ?? code}.`)
+        : error;
   }
 }
 
-async function streamLines(lines: AsyncIterable<unknown>, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function streamLines(
+  lines: AsyncIterable<unknown>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const { ctx } = request.scope;
   const iterator = lines[Symbol.asyncIterator]();
   // The first line comes before the status, so that a request that cannot begin gets an error of its own.
   let next = await iterator.next();
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, { "Content-Type": "application/x-ndjson", "X-Request-ID": ctx.requestId, "Cache-Control": "no-store" });
+  raw.writeHead(200, {
+    "Content-Type": "application/x-ndjson",
+    "X-Request-ID": ctx.requestId,
+    "Cache-Control": "no-store",
+  });
   try {
     for (; next.done !== true; next = await iterator.next()) {
       if (ctx.signal.aborted) break;

@@ -29,7 +29,7 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
     const { request, ctx } = scope;
     door.admit(scope, { open: false });
     const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
-    switch (request.method) {
+    switch (request.method ?? "") {
       case "GET":
         await sendObject(service, scope, key, parseConditions(request.headers));
         return;
@@ -37,7 +37,12 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
         await sendHead(scope, key);
         return;
       case "PUT":
-        await receiveObject(service, scope, { key, conditions: parseConditions(request.headers), idleMs: bodyIdleMs, expectsContinue });
+        await receiveObject(service, scope, {
+          key,
+          conditions: parseConditions(request.headers),
+          idleMs: bodyIdleMs,
+          expectsContinue,
+        });
         return;
       case "DELETE":
         await remove(scope, key);
@@ -60,7 +65,9 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
     const { pendingSites } = await service.deleteObject(ctx, key, parseConditions(request.headers));
     response.writeHead(204, {
       "X-Request-ID": ctx.requestId,
-      ...(pendingSites.length === 0 ? {} : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
+      ...(pendingSites.length === 0
+        ? {}
+        : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
     });
     response.end();
   }
@@ -71,7 +78,8 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
     const extra: Record<string, string> = {};
     if (failure.code === "MethodNotAllowed") extra["Allow"] = METHODS;
     const { sizeBytes } = toGfsError(error).context;
-    if (failure.code === "RangeNotSatisfiable" && typeof sizeBytes === "number") extra["Content-Range"] = `bytes */${sizeBytes}`;
+    if (failure.code === "RangeNotSatisfiable" && typeof sizeBytes === "number")
+      extra["Content-Range"] = `bytes */${sizeBytes}`;
     sendError(response, failure, body, { head: request.method === "HEAD", extra });
     drainRest(request);
   }

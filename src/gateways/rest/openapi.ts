@@ -19,7 +19,8 @@ export function openApiDocument(version: string): Record<string, unknown> {
     info: {
       title: "GlobalFS",
       version,
-      description: "One namespace over many object stores. Keys in addresses are percent-encoded; a slash may stand as it is.",
+      description:
+        "One namespace over many object stores. Keys in addresses are percent-encoded; a slash may stand as it is.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     security: [{ apiKey: [] }, {}],
@@ -37,7 +38,10 @@ function toJsonSchema(schema: z.ZodType, io: "input" | "output" = "output"): unk
 }
 
 const errors = {
-  default: { description: "Anything else.", content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } } },
+  default: {
+    description: "Anything else.",
+    content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
+  },
 };
 
 function operationOf(route: Route): Record<string, unknown> {
@@ -45,32 +49,60 @@ function operationOf(route: Route): Record<string, unknown> {
   const parameters: unknown[] = names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }));
   if (route.query !== undefined) {
     const { properties } = toJsonSchema(route.query, "input") as { properties: Record<string, unknown> };
-    for (const [name, schema] of Object.entries(properties)) parameters.push({ name, in: "query", required: false, schema });
+    for (const [name, schema] of Object.entries(properties))
+      parameters.push({ name, in: "query", required: false, schema });
   }
   const type = route.stream === undefined ? "application/json" : "application/x-ndjson";
   const responses = Object.fromEntries(
     Object.entries(route.answers).map(([status, schema]) => [
       status,
-      { description: DESCRIPTIONS[status] ?? "Done.", ...(schema === undefined ? {} : { content: { [type]: { schema: toJsonSchema(schema) } } }) },
+      {
+        description: DESCRIPTIONS[status] ?? "Done.",
+        ...(schema === undefined ? {} : { content: { [type]: { schema: toJsonSchema(schema) } } }),
+      },
     ]),
   );
   return {
     summary: route.summary,
     parameters,
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: toJsonSchema(route.body, "input") } } } }),
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: toJsonSchema(route.body, "input") } },
+          },
+        }),
     responses: { ...responses, ...errors },
   };
 }
 
-const DESCRIPTIONS: Readonly<Record<string, string>> = { 201: "Made.", 202: "Queued.", 204: "Done.", 207: "In part: a site could not be asked." };
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  201: "Made.",
+  202: "Queued.",
+  204: "Done.",
+  207: "In part: a site could not be asked.",
+};
 
 function plain(summary: string, statuses: readonly string[]): Record<string, unknown> {
   return { summary, responses: Object.fromEntries(statuses.map((status) => [status, { description: summary }])) };
 }
 
 function objectOperations(): Record<string, unknown> {
-  const key = { name: "key", in: "path", required: true, schema: { type: "string" }, description: "The rest of the path, slashes included." };
-  const header = (name: string, description: string) => ({ name, in: "header", required: false, schema: { type: "string" }, description });
+  const key = {
+    name: "key",
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+    description: "The rest of the path, slashes included.",
+  };
+  const header = (name: string, description: string) => ({
+    name,
+    in: "header",
+    required: false,
+    schema: { type: "string" },
+    description,
+  });
   const conditions = [header("If-Match", "ETags, or *."), header("If-None-Match", "ETags, or *.")];
   const times = [header("If-Modified-Since", "An HTTP date."), header("If-Unmodified-Since", "An HTTP date.")];
   const bytes = { "application/octet-stream": { schema: { type: "string", format: "binary" } } };
@@ -79,7 +111,12 @@ function objectOperations(): Record<string, unknown> {
     parameters: [key],
     get: {
       summary: "The object's bytes.",
-      parameters: [header("Range", "bytes=0-99, bytes=-100, or several."), header("If-Range", "An ETag or a date."), ...conditions, ...times],
+      parameters: [
+        header("Range", "bytes=0-99, bytes=-100, or several."),
+        header("If-Range", "An ETag or a date."),
+        ...conditions,
+        ...times,
+      ],
       responses: {
         "200": { description: "The object.", content: bytes },
         "206": { description: "The ranges that were asked for.", content: bytes },
@@ -87,7 +124,11 @@ function objectOperations(): Record<string, unknown> {
         ...errors,
       },
     },
-    head: { summary: "The object's headers.", parameters: [...conditions, ...times], responses: { "200": { description: "There." }, "304": { description: "Current." }, ...errors } },
+    head: {
+      summary: "The object's headers.",
+      parameters: [...conditions, ...times],
+      responses: { "200": { description: "There." }, "304": { description: "Current." }, ...errors },
+    },
     put: {
       summary: "Stores an object at all required sites, then answers.",
       parameters: [
@@ -104,6 +145,10 @@ function objectOperations(): Record<string, unknown> {
         ...errors,
       },
     },
-    delete: { summary: "Deletes the object everywhere.", parameters: conditions, responses: { "204": { description: "Gone." }, ...errors } },
+    delete: {
+      summary: "Deletes the object everywhere.",
+      parameters: conditions,
+      responses: { "204": { description: "Gone." }, ...errors },
+    },
   };
 }

@@ -43,9 +43,13 @@ function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () 
   const { headers } = request;
   const encoding = headers["content-encoding"];
   if (encoding !== undefined && encoding !== "identity") {
-    throw new GfsError("Unsupported", "Content-Encoding is not kept; send the bytes as they are to be stored, without the header.");
+    throw new GfsError(
+      "Unsupported",
+      "Content-Encoding is not kept; send the bytes as they are to be stored, without the header.",
+    );
   }
-  if (headers["content-range"] !== undefined) throw new GfsError("Unsupported", "An object is written as a whole; leave out Content-Range.");
+  if (headers["content-range"] !== undefined)
+    throw new GfsError("Unsupported", "An object is written as a whole; leave out Content-Range.");
   const length = headers["content-length"];
   const sizeBytes = length === undefined ? undefined : Number(length);
   const expected = parseChecksums(headers);
@@ -77,9 +81,15 @@ async function* bodyOf(request: IncomingMessage, idleMs: number, onFirstRead: ()
       timer.refresh();
     }
   } catch (error) {
-    throw new GfsError("IncompleteBody", idle ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.` : "The connection ended before the body did.", {
-      cause: error,
-    });
+    throw new GfsError(
+      "IncompleteBody",
+      idle
+        ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.`
+        : "The connection ended before the body did.",
+      {
+        cause: error,
+      },
+    );
   } finally {
     clearTimeout(timer);
   }

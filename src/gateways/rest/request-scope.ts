@@ -34,7 +34,11 @@ const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
 const BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
 export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests }: DoorDeps): Door {
-  const total = metrics.counter({ name: "globalfs_http_requests_total", help: "HTTP requests.", labels: ["route", "method", "status"] });
+  const total = metrics.counter({
+    name: "globalfs_http_requests_total",
+    help: "HTTP requests.",
+    labels: ["route", "method", "status"],
+  });
   const duration = metrics.histogram({
     name: "globalfs_http_request_duration_seconds",
     help: "How long HTTP requests took, to the last byte.",
@@ -50,7 +54,8 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
     },
     begin(request, response, route) {
       const given = request.headers["x-request-id"];
-      const requestId = given !== undefined && typeof given === "string" && REQUEST_ID.test(given) ? given : nextRequestId();
+      const requestId =
+        given !== undefined && typeof given === "string" && REQUEST_ID.test(given) ? given : nextRequestId();
       const ctx = new RequestCtx(requestId, log);
       const startedMs = clock.monotonicMs();
       const method = METHODS.has(request.method ?? "") ? (request.method as string) : "OTHER";
@@ -78,18 +83,26 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
     },
     admit({ request }, { open }) {
       if (running > maxConcurrentRequests) {
-        throw new GfsError("Overloaded", "Too many requests run at once; try again in a moment.", { retryAfterMs: 1_000 });
+        throw new GfsError("Overloaded", "Too many requests run at once; try again in a moment.", {
+          retryAfterMs: 1_000,
+        });
       }
       if (open) return;
       if (keyring.isEmpty) {
         // Without keys only this machine may ask; a page in a browser on it, reached under a foreign name, may not.
         const host = (request.headers.host ?? "localhost").replace(/:\d+$/, "");
-        if (!isLoopbackHost(host)) throw new GfsError("PermissionDenied", `The coordinator has no API keys and answers only to local names, not to ${host.slice(0, 100)}.`);
+        if (!isLoopbackHost(host))
+          throw new GfsError(
+            "PermissionDenied",
+            `The coordinator has no API keys and answers only to local names, not to ${host.slice(0, 100)}.`,
+          );
         return;
       }
       const presented = presentedKey(request);
-      if (presented === undefined) throw new GfsError("Unauthenticated", "This coordinator asks for an API key; send it in X-GlobalFS-API-Key.");
-      if (keyring.verify(presented) === undefined) throw new GfsError("Unauthenticated", "The API key is not known here.");
+      if (presented === undefined)
+        throw new GfsError("Unauthenticated", "This coordinator asks for an API key; send it in X-GlobalFS-API-Key.");
+      if (keyring.verify(presented) === undefined)
+        throw new GfsError("Unauthenticated", "The API key is not known here.");
     },
   };
 }

@@ -58,7 +58,10 @@ export const ROUTES: readonly Route[] = [
     summary: "Adds a site; it is probed first.",
     body: schemas.addSiteBody,
     answers: { 201: schemas.siteSchema },
-    run: async (service, { ctx, body }) => ({ status: 201, body: siteView(await service.addSite(ctx, siteOf(body as AddSiteBody))) }),
+    run: async (service, { ctx, body }) => ({
+      status: 201,
+      body: siteView(await service.addSite(ctx, siteOf(body as AddSiteBody))),
+    }),
   },
   {
     method: "DELETE",
@@ -78,14 +81,19 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: schemas.importProgressSchema },
     async *stream(service, call) {
       const { prefix, after } = (call.body ?? {}) as z.infer<typeof schemas.importBody>;
-      const request = { site: param(call, "name"), ...(prefix === undefined ? {} : { prefix }), ...(after === undefined ? {} : { after }) };
+      const request = {
+        site: param(call, "name"),
+        ...(prefix === undefined ? {} : { prefix }),
+        ...(after === undefined ? {} : { after }),
+      };
       for await (const progress of service.importSite(call.ctx, request)) yield importView(progress);
     },
   },
   {
     method: "GET",
     path: "/api/v1/objects",
-    summary: "Lists objects of all sites in key order. An array; an object with `delimiter`, `continuation` or `envelope`. 207 when a site could not be listed.",
+    summary:
+      "Lists objects of all sites in key order. An array; an object with `delimiter`, `continuation` or `envelope`. 207 when a site could not be listed.",
     query: schemas.listQuery,
     answers: { 200: schemas.listSchema, 207: schemas.listSchema },
     run: async (service, { ctx, query }) => await list(service, ctx, query as z.infer<typeof schemas.listQuery>),
@@ -115,7 +123,8 @@ export const ROUTES: readonly Route[] = [
     summary: "Objects and bytes below a prefix, in all and by site.",
     query: schemas.usageQuery,
     answers: { 200: schemas.usageSchema },
-    run: async (service, { ctx, query }) => ok(usageView(await service.usage(ctx, (query as z.infer<typeof schemas.usageQuery>).prefix ?? ""))),
+    run: async (service, { ctx, query }) =>
+      ok(usageView(await service.usage(ctx, (query as z.infer<typeof schemas.usageQuery>).prefix ?? ""))),
   },
   {
     method: "POST",
@@ -123,7 +132,10 @@ export const ROUTES: readonly Route[] = [
     summary: "Queues a copy of an object from one site to another, ahead of all other jobs.",
     body: schemas.replicateBody,
     answers: { 202: schemas.jobSchema },
-    run: async (service, { ctx, body }) => ({ status: 202, body: jobView(await service.replicate(ctx, body as z.infer<typeof schemas.replicateBody>)) }),
+    run: async (service, { ctx, body }) => ({
+      status: 202,
+      body: jobView(await service.replicate(ctx, body as z.infer<typeof schemas.replicateBody>)),
+    }),
   },
   {
     method: "GET",
@@ -138,7 +150,10 @@ export const ROUTES: readonly Route[] = [
         ...(state === undefined ? {} : { state }),
         ...(continuation === undefined ? {} : { after: continuation }),
       });
-      return ok({ jobs: page.jobs.map(jobView), ...(page.continuation === undefined ? {} : { continuation: page.continuation }) });
+      return ok({
+        jobs: page.jobs.map(jobView),
+        ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
+      });
     },
   },
   {

@@ -83,7 +83,11 @@ export const jobSchema = z.object({
   not_before: time.optional(),
 });
 export const jobStates = z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]);
-export const jobsQuery = z.strictObject({ state: jobStates.optional(), limit: limit(1_000).optional(), continuation: z.string().optional() });
+export const jobsQuery = z.strictObject({
+  state: jobStates.optional(),
+  limit: limit(1_000).optional(),
+  continuation: z.string().optional(),
+});
 export const jobsSchema = z.object({ jobs: z.array(jobSchema), continuation: z.string().optional() });
 
 export const usageQuery = z.strictObject({ prefix: z.string().optional() });

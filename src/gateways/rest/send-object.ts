@@ -10,7 +10,12 @@ import type { RequestScope } from "./request-scope.ts";
 const LOOKUPS = 3;
 
 /** A file that changes between lookup and open is looked up again: the caller gets one version or the other, whole. */
-export async function sendObject(service: CoordinatorService, scope: RequestScope, key: string, conditions: Conditions | undefined): Promise<void> {
+export async function sendObject(
+  service: CoordinatorService,
+  scope: RequestScope,
+  key: string,
+  conditions: Conditions | undefined,
+): Promise<void> {
   for (let lookup = 1; ; lookup++) {
     const read = await service.readObject(scope.ctx, key, conditions);
     try {
@@ -43,12 +48,17 @@ async function sendRead(scope: RequestScope, read: ObjectRead): Promise<void> {
 }
 
 /** RFC 9110 section 13.1.5: an If-Range that does not hold asks for the whole. */
-function rangesAsked(range: string | undefined, ifRange: string | string[] | undefined, meta: ObjectMeta): ByteRange[] | undefined {
+function rangesAsked(
+  range: string | undefined,
+  ifRange: string | string[] | undefined,
+  meta: ObjectMeta,
+): ByteRange[] | undefined {
   if (range === undefined) return undefined;
   if (typeof ifRange === "string") {
     const tag = /^"([^"]*)"$/.exec(ifRange.trim());
     const dateMs = tag === null ? parseHttpDate(ifRange) : undefined;
-    const holds = tag === null ? dateMs !== undefined && httpDate(dateMs) === httpDate(meta.modifiedMs) : tag[1] === meta.etag;
+    const holds =
+      tag === null ? dateMs !== undefined && httpDate(dateMs) === httpDate(meta.modifiedMs) : tag[1] === meta.etag;
     if (!holds) return undefined;
   }
   return parseRanges(range);
@@ -64,14 +74,18 @@ function satisfiable(ranges: readonly ByteRange[], sizeBytes: number): Span[] {
       if (ranges.length === 1 || !isGfsError(error, "RangeNotSatisfiable")) throw error;
     }
   }
-  if (spans.length === 0) throw new GfsError("RangeNotSatisfiable", `None of the ranges lies in the object, which has ${sizeBytes} bytes.`, { context: { sizeBytes } });
+  if (spans.length === 0)
+    throw new GfsError("RangeNotSatisfiable", `None of the ranges lies in the object, which has ${sizeBytes} bytes.`, {
+      context: { sizeBytes },
+    });
   const sorted = [...spans].sort((one, other) => one.start - other.start);
   const overlap = sorted.some((span, index) => index > 0 && span.start <= (sorted[index - 1] as Span).end);
   if (!overlap) return spans;
   const merged: Span[] = [];
   for (const span of sorted) {
     const last = merged.at(-1);
-    if (last !== undefined && span.start <= last.end) merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, span.end) };
+    if (last !== undefined && span.start <= last.end)
+      merged[merged.length - 1] = { start: last.start, end: Math.max(last.end, span.end) };
     else merged.push(span);
   }
   return merged;
@@ -91,7 +105,11 @@ interface Answer {
   readonly range: Span | undefined;
 }
 
-async function sendSpan({ response, ctx }: RequestScope, read: ObjectRead, { status, headers, range }: Answer): Promise<void> {
+async function sendSpan(
+  { response, ctx }: RequestScope,
+  read: ObjectRead,
+  { status, headers, range }: Answer,
+): Promise<void> {
   const opened = await read.open(range);
   headers.push("Content-Length", String(opened.end - opened.start), "X-GlobalFS-Source", opened.source);
   if (opened.bytes !== undefined) {
@@ -118,20 +136,31 @@ async function pump(response: ServerResponse, opened: OpenedRange, signal: Abort
 }
 
 /** RFC 9110 section 14.6. */
-async function sendParts({ response, ctx }: RequestScope, read: ObjectRead, spans: readonly Span[], headers: string[]): Promise<void> {
+async function sendParts(
+  { response, ctx }: RequestScope,
+  read: ObjectRead,
+  spans: readonly Span[],
+  headers: string[],
+): Promise<void> {
   const { meta } = read;
   const boundary = `globalfs-${randomBytes(12).toString("hex")}`;
   const type = meta.contentType ?? "application/octet-stream";
-  const heads = spans.map((span) => `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(span, meta.sizeBytes)}\r\n\r\n`);
+  const heads = spans.map(
+    (span) =>
+      `\r\n--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(span, meta.sizeBytes)}\r\n\r\n`,
+  );
   const end = `\r\n--${boundary}--\r\n`;
-  const sizeBytes = spans.reduce((sum, span, index) => sum + Buffer.byteLength(heads[index] as string) + span.end - span.start, Buffer.byteLength(end));
+  const sizeBytes = spans.reduce(
+    (sum, span, index) => sum + Buffer.byteLength(heads[index] as string) + span.end - span.start,
+    Buffer.byteLength(end),
+  );
   // The first range is opened before the headers go out, so that a failure can still be told.
-  let opened = await read.open(spans[0] as Span);
+  let opened = await read.open(spans[0]);
   headers[headers.indexOf("Content-Type") + 1] = `multipart/byteranges; boundary=${boundary}`;
   headers.push("Content-Length", String(sizeBytes));
   writeHead(response, 206, headers);
   for (const [index, head] of heads.entries()) {
-    if (index > 0) opened = await read.open(spans[index] as Span);
+    if (index > 0) opened = await read.open(spans[index]);
     response.write(head);
     await pump(response, opened, ctx.signal);
   }

@@ -1,5 +1,13 @@
 import type { z } from "zod";
-import type { Explanation, ImportProgress, Info, ListResult, ObjectMeta, SiteStatus, Usage } from "../../coordinator/index.ts";
+import type {
+  Explanation,
+  ImportProgress,
+  Info,
+  ListResult,
+  ObjectMeta,
+  SiteStatus,
+  Usage,
+} from "../../coordinator/index.ts";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import type * as schemas from "./schemas.ts";
 
@@ -50,12 +58,12 @@ export function siteView(site: SiteStatus): z.infer<typeof schemas.siteSchema> {
 
 export function jobView(job: Job): z.infer<typeof schemas.jobSchema> {
   return defined({
-    id: job.id as string,
+    id: job.id,
     kind: job.kind,
     state: job.state,
-    key: job.path as string,
-    site: job.site as string,
-    from: job.from as string | undefined,
+    key: job.path,
+    site: job.site,
+    from: job.from,
     size: job.sizeBytes,
     bytes_done: job.bytesDone,
     bytes_per_second: job.bytesPerSecond,
@@ -85,7 +93,7 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
     sites: info.sites,
     is_leader: info.isLeader,
     replication_queue_depth: info.replicationQueueDepth,
-    sites_by_role: { ...info.sitesByRole } as Record<string, number>,
+    sites_by_role: { ...info.sitesByRole },
     health: defined({
       healthy: info.health.healthy,
       unhealthy: info.health.unhealthy,
@@ -96,21 +104,36 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
 }
 
 export function explainView(explained: Explanation): z.infer<typeof schemas.explainSchema> {
-  const route = (found: Explanation["read"]) => defined({ rule: found.rule, order: [...found.order], skipped: found.skipped.map((each) => ({ ...each })) });
+  const route = (found: Explanation["read"]) =>
+    defined({ rule: found.rule, order: [...found.order], skipped: found.skipped.map((each) => ({ ...each })) });
   return defined({
     key: explained.key,
     exists: explained.exists,
     kind: explained.kind,
     object: explained.meta === undefined ? undefined : objectView(explained.meta),
     copies: explained.copies.map((copy) =>
-      defined({ site: copy.site, key: copy.key, state: copy.state, reason: copy.reason, changed_at: iso(copy.changedMs), healthy: copy.healthy }),
+      defined({
+        site: copy.site,
+        key: copy.key,
+        state: copy.state,
+        reason: copy.reason,
+        changed_at: iso(copy.changedMs),
+        healthy: copy.healthy,
+      }),
     ),
     read: route(explained.read),
-    write: defined({ rule: explained.write.rule, required: [...explained.write.required], following: [...explained.write.following] }),
+    write: defined({
+      rule: explained.write.rule,
+      required: [...explained.write.required],
+      following: [...explained.write.following],
+    }),
     delete: route(explained.delete),
     jobs: explained.jobs.map(jobView),
     cached_bytes: explained.cachedBytes,
-    deleted: explained.deleted === undefined ? undefined : { at: iso(explained.deleted.atMs), version_id: explained.deleted.versionId },
+    deleted:
+      explained.deleted === undefined
+        ? undefined
+        : { at: iso(explained.deleted.atMs), version_id: explained.deleted.versionId },
     notes: [...explained.notes],
   });
 }

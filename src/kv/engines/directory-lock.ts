@@ -14,7 +14,10 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
   if (flock !== undefined && flock(file.fd, LOCK_EXCLUSIVE_NOW) !== 0) {
     const holder = (await file.readFile("utf8")).trim();
     await file.close();
-    throw new GfsError("ConfigInvalid", `Another coordinator${holder === "" ? "" : ` (process ${holder})`} uses ${directory}; stop it or choose another coordinator.data_dir.`);
+    throw new GfsError(
+      "ConfigInvalid",
+      `Another coordinator${holder === "" ? "" : ` (process ${holder})`} uses ${directory}; stop it or choose another coordinator.data_dir.`,
+    );
   }
   await file.truncate(0);
   await file.write(`${process.pid}\n`);

@@ -52,15 +52,25 @@ export function describeEngine(engine: EngineUnderTest): void {
     });
 
     it("orders keys as unsigned bytes and reads ranges both ways, within bounds and limits", async () => {
-      const keys = [Buffer.from([1]), Buffer.from([1, 0]), Buffer.from([0x7f]), Buffer.from([0x80]), Buffer.from([0xfe, 0xff])];
+      const keys = [
+        Buffer.from([1]),
+        Buffer.from([1, 0]),
+        Buffer.from([0x7f]),
+        Buffer.from([0x80]),
+        Buffer.from([0xfe, 0xff]),
+      ];
       await kv.transact(function* (tx): Program<void> {
         for (const key of keys.toReversed()) tx.put(key, text("x"));
       });
-      const found = async (query: RangeQuery): Promise<Buffer[]> => (await kv.view((tx) => tx.range(query))).map((entry) => Buffer.from(entry.key));
+      const found = async (query: RangeQuery): Promise<Buffer[]> =>
+        (await kv.view((tx) => tx.range(query))).map((entry) => Buffer.from(entry.key));
       expect(await found({ ...ALL, limit: 10 })).toEqual(keys);
       expect(await found({ ...ALL, limit: 10, reverse: true })).toEqual(keys.toReversed());
       expect(await found({ start: Buffer.from([1]), end: Buffer.from([0x80]), limit: 10 })).toEqual(keys.slice(0, 3));
-      expect(await found({ start: Buffer.from([1]), end: Buffer.from([0x80]), limit: 2, reverse: true })).toEqual([keys[2], keys[1]]);
+      expect(await found({ start: Buffer.from([1]), end: Buffer.from([0x80]), limit: 2, reverse: true })).toEqual([
+        keys[2],
+        keys[1],
+      ]);
       expect(await found({ start: Buffer.from([0x80]), end: Buffer.from([0x80]), limit: 2 })).toEqual([]);
     });
 
@@ -82,13 +92,23 @@ export function describeEngine(engine: EngineUnderTest): void {
     });
 
     it("behaves like a sorted map under any sequence of transactions", async () => {
-      const key = fc.uint8Array({ minLength: 1, maxLength: 3 }).map((bytes) => Buffer.from(bytes.map((byte) => byte % 4)));
+      const key = fc
+        .uint8Array({ minLength: 1, maxLength: 3 })
+        .map((bytes) => Buffer.from(bytes.map((byte) => byte % 4)));
       const write = fc.tuple(key, fc.option(fc.uint8Array({ maxLength: 4 })));
-      const step = fc.record({ writes: fc.array(write, { maxLength: 6 }), fails: fc.boolean(), from: key, to: key, limit: fc.integer({ min: 1, max: 5 }), reverse: fc.boolean() });
+      const step = fc.record({
+        writes: fc.array(write, { maxLength: 6 }),
+        fails: fc.boolean(),
+        from: key,
+        to: key,
+        limit: fc.integer({ min: 1, max: 5 }),
+        reverse: fc.boolean(),
+      });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
           await kv.transact(function* (tx): Program<void> {
-            for (const entry of yield* tx.range({ start: Buffer.alloc(1), end: Buffer.from([0xff]), limit: 10_000 })) tx.delete(entry.key);
+            for (const entry of yield* tx.range({ start: Buffer.alloc(1), end: Buffer.from([0xff]), limit: 10_000 }))
+              tx.delete(entry.key);
           });
           const model = new Map<string, Buffer>();
           for (const { writes, fails, from, to, limit, reverse } of steps) {
@@ -107,7 +127,9 @@ export function describeEngine(engine: EngineUnderTest): void {
                 if (value === null) tx.delete(name);
                 else tx.put(name, value);
               }
-              const inside = (yield* tx.range({ start: from, end: to, limit, reverse })).map((entry) => Buffer.from(entry.key));
+              const inside = (yield* tx.range({ start: from, end: to, limit, reverse })).map((entry) =>
+                Buffer.from(entry.key),
+              );
               if (fails) throw new Error("undo");
               return inside;
             });
@@ -120,7 +142,8 @@ export function describeEngine(engine: EngineUnderTest): void {
             for (const [name, value] of next) model.set(name, value);
             const after = await kv.view((tx) => tx.range({ start: from, end: to, limit, reverse }));
             expect(after.map((entry) => Buffer.from(entry.key))).toEqual(expected.slice(0, limit));
-            for (const entry of after) expect(Buffer.from(entry.value)).toEqual(model.get(Buffer.from(entry.key).toString("hex")));
+            for (const entry of after)
+              expect(Buffer.from(entry.value)).toEqual(model.get(Buffer.from(entry.key).toString("hex")));
           }
         }),
         { numRuns: 60 },
@@ -179,7 +202,9 @@ export function describeEngine(engine: EngineUnderTest): void {
         ["range without bound", (tx) => tx.range({ ...ALL, limit: 10_001 })],
       ];
       for (const [what, program] of attempts) {
-        await expect(kv.transact(program), what).rejects.toMatchObject({ code: expect.stringMatching(/TooLarge|InvalidArgument/) as string });
+        await expect(kv.transact(program), what).rejects.toMatchObject({
+          code: expect.stringMatching(/TooLarge|InvalidArgument/) as string,
+        });
       }
       expect(await read({ ...ALL, limit: 10 })).toEqual([]);
       await kv.transact(put(Buffer.alloc(1_900, 1), Buffer.alloc(1024 ** 2, 7)));
@@ -189,14 +214,18 @@ export function describeEngine(engine: EngineUnderTest): void {
     it("numbers appends in commit order", async () => {
       const prefix = encodeKey("log");
       await Promise.all(
-        Array.from({ length: 50 }, async (_, index) =>
-          await kv.transact(function* (tx): Program<void> {
-            tx.append(prefix, text(`${index}a`));
-            tx.append(prefix, text(`${index}b`));
-          }),
+        Array.from(
+          { length: 50 },
+          async (_, index) =>
+            await kv.transact(function* (tx): Program<void> {
+              tx.append(prefix, text(`${index}a`));
+              tx.append(prefix, text(`${index}b`));
+            }),
         ),
       );
-      const values = (await kv.view((tx) => tx.range({ ...prefixRange(prefix), limit: 1_000 }))).map(({ value }) => Buffer.from(value).toString());
+      const values = (await kv.view((tx) => tx.range({ ...prefixRange(prefix), limit: 1_000 }))).map(({ value }) =>
+        Buffer.from(value).toString(),
+      );
       expect(values).toHaveLength(100);
       for (let index = 0; index < 100; index += 2) expect(values[index + 1]).toBe(values[index]?.replace("a", "b"));
     });
@@ -207,7 +236,8 @@ export function describeEngine(engine: EngineUnderTest): void {
       const range = prefixRange(text("w/"));
       const watching = (async () => {
         for await (const batch of kv.watch(range, { signal: stop.signal })) {
-          for (const { key, value } of batch.events) seen.push(`${Buffer.from(key).toString()}=${value === undefined ? "-" : Buffer.from(value).toString()}`);
+          for (const { key, value } of batch.events)
+            seen.push(`${Buffer.from(key).toString()}=${value === undefined ? "-" : Buffer.from(value).toString()}`);
           if (seen.length === 4) stop.abort();
         }
       })();
@@ -282,7 +312,10 @@ export function describeEngine(engine: EngineUnderTest): void {
       await kv.transact(function* (tx): Program<void> {
         tx.put(text("seat/1"), text("x"), { lease: lease.id });
       });
-      const gone = kv.watch(prefixRange(text("seat/")), { signal: AbortSignal.timeout(5_000) })[Symbol.asyncIterator]().next();
+      const gone = kv
+        .watch(prefixRange(text("seat/")), { signal: AbortSignal.timeout(5_000) })
+        [Symbol.asyncIterator]()
+        .next();
       const { value: batch } = (await gone) as { value: { events: { value: unknown }[] } };
       expect(batch.events[0]?.value).toBeUndefined();
       expect(lease.lost.aborted).toBe(true);

@@ -218,7 +218,7 @@ export class S3Client {
     const pool = new Pool(endpoint.origin, {
       connections: this.#config.maxConnections ?? 64,
       pipelining: 1,
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: this.#config.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       autoSelectFamily: true,
     });

@@ -26,6 +26,8 @@ export interface S3StoreConfig {
   readonly uploadBufferBytes?: number;
   /** Default: 64. */
   readonly maxConnections?: number;
+  /** Default: 10 seconds. */
+  readonly connectTimeoutMs?: number;
 }
 
 export const MIB = 1024 * 1024;
