@@ -155,6 +155,8 @@ export class StoreHistory {
         if (!arrived.has(number)) await this.#send(store, open, number, number === count);
         else if (number === 1) await this.#send(store, open, number, number === count);
       }
+      // What goes on in an upload must not show in any object.
+      await this.verify(store);
       await this.#complete(store, open);
     }
   }
