@@ -145,6 +145,20 @@ describe("relocating an object", () => {
     expect((await rig.jobs()).filter(({ state }) => state === "failed")).toEqual([]);
   });
 
+  it("also happens to an object that was still on its way when its file was renamed", async () => {
+    rig.store("cloud").script.before = () => {
+      throw new GfsError("Unavailable", "The site is away.");
+    };
+    await rig.put("old", "bytes");
+    await rig.idle();
+    await rig.rename("old", "new");
+    await rig.clock.advance(600_000);
+    rig.store("cloud").script = {};
+    await rig.clock.advance(120_000);
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "old"), await rig.bodyAt("cloud", "new")]).toEqual([undefined, "bytes"]);
+  });
+
   it("spares another tool's object under the new path", async () => {
     await rig.put("old", "ours", { to: [] });
     await rig.clock.advance(1_000);

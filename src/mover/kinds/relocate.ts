@@ -41,7 +41,7 @@ interface Movable {
 }
 
 const FIRST_WAIT_MS = 2_000;
-const LONGEST_WAIT_MS = 300_000;
+const LONGEST_WAIT_MS = 30_000;
 /** Files that changed names with each other wait for each other. After so many looks one of them steps aside. */
 const PATIENCE = 4;
 
@@ -50,7 +50,7 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
     const file = yield* findFile(tx, job.path);
     const copy = file?.version?.copies.find((each) => each.site === site.name);
     if (file?.inode !== job.inode || file.version === undefined || copy?.key !== job.key) return undefined;
-    if (copy.key === job.path || (copy.state !== "present" && copy.state !== "foreign")) return undefined;
+    if (copy.key === job.path || copy.state === "stale" || copy.state === "failed") return undefined;
     const owner = yield* findOwner(tx, site.name, job.path);
     return { file, version: file.version, copy, taken: owner !== undefined && owner.inode !== job.inode };
   });
@@ -61,8 +61,9 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
       "The file was renamed or written anew; its object is where it belongs, or another job moves it.",
     );
   }
+  const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(job.attempts, 10));
+  if (found.copy.state === "pending") return { kind: "later", reason: "The bytes are still on their way.", delayMs };
   if (found.taken && (job.attempts < PATIENCE || job.key === asideKey(job))) {
-    const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(job.attempts, 10));
     return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs };
   }
   if (!found.taken && (await isOccupied(ctx, job, site, deps))) {

@@ -219,7 +219,7 @@ export class MoverRig {
     this.mover.wake();
   }
 
-  /** What a rename does: the objects keep their keys, and each readable copy gets a relocate job. */
+  /** What a rename does: the objects keep their keys, and each copy gets a relocate job, also one that is still on its way. */
   async rename(from: string, to: string): Promise<void> {
     await this.#inodes.ensure(20);
     const inodes = this.#inodes;
@@ -248,7 +248,7 @@ export class MoverRig {
             yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
           }
           for (const copy of moved.version?.copies ?? []) {
-            if (copy.state !== "present" || copy.key === to) continue;
+            if (copy.key === to) continue;
             const { id: versionId, sizeBytes } = moved.version as FileVersion;
             yield* enqueueJob(
               tx,
