@@ -12,6 +12,7 @@ import { listObjects } from "./list.ts";
 import { getRecord, locate } from "./lookup.ts";
 import { createOperationMeter, type OperationMeter } from "./observed.ts";
 import type { Parts } from "./parts.ts";
+import { createPeek } from "./peek.ts";
 import { headObject, readObject } from "./read.ts";
 import { renameObject } from "./rename.ts";
 import type { CoordinatorService, ObjectRead, OpenedRange } from "./service.ts";
@@ -57,6 +58,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const housekeeping = createHousekeeping(parts);
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
+  const peek = createPeek(parts);
   const startedAtMs = clock.monotonicMs();
   let ready = false;
 
@@ -82,6 +84,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await parts.health.stop();
     },
 
+    peekObject(key) {
+      const found = peek(key);
+      if (found !== undefined) meter.begin("get")();
+      return found;
+    },
     readObject: async (ctx, key, conditions) =>
       await measuredRead(meter, async () => await readObject(parts, ctx, key, conditions)),
     headObject: async (ctx, key, conditions) =>

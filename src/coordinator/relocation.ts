@@ -61,7 +61,8 @@ export function* enqueueRelocations(
   if (version === undefined) return 0;
   let queued = 0;
   for (const copy of version.copies) {
-    if (copy.key === path || (copy.state !== "present" && copy.state !== "foreign")) continue;
+    // A copy that is still on its way keeps the key its job was given; the relocate job waits for it.
+    if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
     queued += 1;
     yield* enqueueJob(
       tx,

@@ -213,6 +213,11 @@ export interface Usage {
 }
 
 export interface CoordinatorService {
+  /**
+   * An object whose bytes are in memory and whose record can be looked up at once, without a promise; undefined: ask `readObject`,
+   * which also says what is wrong with a key.
+   */
+  peekObject(key: string): { readonly meta: ObjectMeta; readonly bytes: Uint8Array } | undefined;
   readObject(ctx: Ctx, key: string, conditions?: Conditions): Promise<ObjectRead>;
   headObject(
     ctx: Ctx,

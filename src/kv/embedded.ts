@@ -139,6 +139,10 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
       assertOpen();
       return hub.watch(range, options);
     },
+    revisionSync() {
+      assertOpen();
+      return table.counters().revision;
+    },
     async lease(ttlMs): Promise<KvLease> {
       assertOpen();
       return leases.grant(ttlMs);

@@ -108,6 +108,8 @@ export interface Kv {
   readonly viewSync?: <T>(program: (tx: Reader) => Program<T>) => T;
   /** The revision of the newest commit; grows by at least one with each. */
   revision(): Promise<number>;
+  /** The same without a promise, where `viewSync` is: while it stays, so does everything that was read. */
+  readonly revisionSync?: () => number;
   /** Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound. */
   watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchBatch>;
   lease(ttlMs: number): Promise<KvLease>;

@@ -30,6 +30,15 @@ export function parseHttpDate(value: string | undefined): number | undefined {
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }
 
+export function hasConditions(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers["if-none-match"] !== undefined ||
+    headers["if-modified-since"] !== undefined ||
+    headers["if-match"] !== undefined ||
+    headers["if-unmodified-since"] !== undefined
+  );
+}
+
 export function parseConditions(headers: IncomingHttpHeaders): Conditions | undefined {
   const ifMatch = parseEtags(headers["if-match"], "If-Match", "skip");
   const ifNoneMatch = parseEtags(headers["if-none-match"], "If-None-Match", "match");

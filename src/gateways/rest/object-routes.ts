@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GfsError, toGfsError } from "../../core/errors.ts";
-import type { CoordinatorService } from "../../coordinator/index.ts";
+import type { CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
 import { describeError, sendError } from "./errors.ts";
-import { objectHeaders, parseConditions } from "./http-headers.ts";
+import { hasConditions, objectHeaders, parseConditions } from "./http-headers.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { drainRest, receiveObject } from "./receive-object.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
@@ -19,15 +19,36 @@ export interface ObjectRoutesDeps {
 
 const METHODS = "GET, HEAD, PUT, DELETE";
 
+/** Headers of objects that are asked for again and again. */
+const prepared = new WeakMap<ObjectMeta, string[]>();
+
 export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesDeps) {
   return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const scope = door.begin(request, response, "objects");
-    void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
+    try {
+      door.admit(scope, { open: false });
+      if (request.method === "GET" && answerAtOnce(scope)) return;
+      void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
+    } catch (error) {
+      fail(scope, error);
+    }
   };
+
+  /** A plain read of a small object that is in memory: nothing to wait for. */
+  function answerAtOnce({ request, response, ctx }: RequestScope): boolean {
+    const { headers } = request;
+    if (headers.range !== undefined || hasConditions(headers)) return false;
+    const found = service.peekObject(keyFromUrl(request.url ?? "", OBJECTS_PREFIX).key);
+    if (found === undefined) return false;
+    const known = prepared.get(found.meta) ?? [...objectHeaders(found.meta), "Content-Length", String(found.meta.sizeBytes), "X-GlobalFS-Source", "cache"];
+    prepared.set(found.meta, known);
+    response.writeHead(200, [...known, "X-Request-ID", ctx.requestId]);
+    response.end(found.bytes);
+    return true;
+  }
 
   async function handle(scope: RequestScope, expectsContinue: boolean): Promise<void> {
     const { request, ctx } = scope;
-    door.admit(scope, { open: false });
     const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
     switch (request.method ?? "") {
       case "GET":
