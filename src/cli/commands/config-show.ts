@@ -1,3 +1,4 @@
+import { parse } from "yaml";
 import { loadConfig } from "../config/index.ts";
 import { type CliContext, note, type Outcome, print, printJson } from "../context.ts";
 
@@ -8,7 +9,6 @@ export async function configShow(context: CliContext, file: string): Outcome {
     await print(context, resolvedYaml);
     return undefined;
   }
-  const { parse } = await import("yaml");
   await printJson(context, parse(resolvedYaml));
   return undefined;
 }

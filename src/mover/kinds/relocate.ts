@@ -66,7 +66,7 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
   if (found.taken && (job.attempts < PATIENCE || job.key === asideKey(job))) {
     return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs };
   }
-  if (!found.taken && (await isOccupied(ctx, job, site, deps))) {
+  if (!found.taken && (await isOccupied(ctx, job, site, found.version, deps))) {
     return {
       kind: "failed",
       reason: `Another tool's object lies under ${job.path} at ${site.name}; the file keeps its object at ${job.key}.`,
@@ -134,11 +134,13 @@ async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): 
   }
 }
 
-async function isOccupied(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<boolean> {
+async function isOccupied(ctx: Ctx, job: Job, site: Site, version: FileVersion, deps: MoverDeps): Promise<boolean> {
   try {
     const info = await site.store.head(ctx, job.path);
-    // A copy of this very version, from an attempt that lost its answer, is ours.
-    if (info.metadata["globalfs-version"] === job.versionId) return false;
+    // Our own without an owner: the copy of an attempt that lost its answer, or a write to this very file that never got its own.
+    const { metadata } = deps.describeWrite(job.path, version);
+    const own = info.metadata["globalfs-version"] !== undefined;
+    if (own && info.metadata["globalfs-path"] === metadata?.["globalfs-path"]) return false;
     const tombstone = await deps.kv.view((tx) => findTombstone(tx, job.path));
     return !isBuried(tombstone, info) && site.foreign === "merge";
   } catch (error) {
