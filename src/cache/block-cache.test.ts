@@ -34,6 +34,7 @@ class Origin {
   readonly objects = new Map<VersionId, Buffer>();
   readonly fetches: string[] = [];
   readonly signals: AbortSignal[] = [];
+  readonly deadlines: (number | undefined)[] = [];
   canceled = 0;
   /** Awaited before each piece is given. */
   pace: () => Promise<void> = async () => undefined;
@@ -52,6 +53,7 @@ class Origin {
     return async (fetchCtx: Ctx, start: number, end: number): Promise<FetchedRange> => {
       this.fetches.push(`${versionId} ${start}-${end}`);
       this.signals.push(fetchCtx.signal);
+      this.deadlines.push(fetchCtx.deadlineMs);
       if (this.fault !== undefined) throw this.fault;
       const whole = this.objects.get(versionId) as Buffer;
       const bytes =
@@ -246,7 +248,7 @@ describe("readers of the same bytes at the same time", () => {
     await settle();
     leaver.abort(new Error("gone"));
     expect(await first).toMatchObject({ code: "Canceled" });
-    expect(origin.signals[0]?.aborted).toBe(false);
+    expect([origin.signals[0]?.aborted, origin.deadlines]).toEqual([false, [undefined]]);
     open();
     expect((await second).bytes.equals(bytes)).toBe(true);
     expect(origin.fetches.length).toBe(1);

@@ -103,7 +103,9 @@ describe("the mover's order of work", () => {
   it("takes a person's job before all that wait", async () => {
     await start({ maxConcurrentTransfers: 1 });
     const site = holdUp("cloud", "commit");
+    await rig.mover.pauseAll(true);
     for (let file = 0; file < 20; file++) await rig.put(`file${file}`, "bytes");
+    await rig.mover.pauseAll(false);
     const { inode, version } = await rig.put("urgent", "bytes", { to: [] });
     await rig.until(() => site.held().length === 1);
     await rig.mover.enqueue({
