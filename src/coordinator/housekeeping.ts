@@ -2,6 +2,8 @@ import { backgroundCtx, type Ctx } from "../core/context.ts";
 import { isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import { type ChangeCursor, dropTombstone, findOwner, pageTombstones, trimChanges } from "../namespace/index.ts";
+import type { Site } from "../stores/index.ts";
+import { DISPLACED_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { relocateSome } from "./relocation.ts";
 
@@ -10,6 +12,7 @@ import { relocateSome } from "./relocation.ts";
 const TOMBSTONES_A_TURN = 500;
 const CHANGES_A_TURN = 5_000;
 const RELOCATION_TURNS = 50;
+const DISPLACED_A_PAGE = 1_000;
 
 export interface Housekeeping {
   start(): void;
@@ -40,7 +43,7 @@ export function createHousekeeping(parts: Parts): Housekeeping {
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
       });
       await step("changes", async () => await trim(parts));
-      await step("staging", async () => await sweepSites(parts, ctx));
+      for (const site of parts.sites.list()) await step("staging", async () => await sweepSite(parts, ctx, site));
       try {
         await clock.sleep(settings.housekeepingIntervalMs, signal);
       } catch {
@@ -101,9 +104,31 @@ async function trim(parts: Parts): Promise<void> {
   } while (cursor !== undefined);
 }
 
-async function sweepSites(parts: Parts, ctx: Ctx): Promise<void> {
-  for (const site of parts.sites.list()) {
-    const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs);
-    if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
-  }
+async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
+  const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs);
+  if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
+  const lost = await removeLostWrites(parts, ctx, site);
+  if (lost > 0) parts.log.info("lost_writes_removed", { site: site.name, removed: lost });
+}
+
+/** No path names an object in our own corner: one without an owner is that of a write whose process died before the catalog knew. */
+async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site): Promise<number> {
+  const oldestKeptMs = parts.clock.nowMs() - parts.settings.stagingRetentionMs;
+  let removed = 0;
+  let continuation: string | undefined;
+  do {
+    const page = await site.store.list(ctx, {
+      prefix: DISPLACED_PREFIX,
+      limit: DISPLACED_A_PAGE,
+      ...(continuation === undefined ? {} : { continuation }),
+    });
+    for (const { key, etag, modifiedMs } of page.objects) {
+      if (modifiedMs > oldestKeptMs) continue;
+      if ((await parts.kv.view((tx) => findOwner(tx, site.name, key))) !== undefined) continue;
+      await site.store.delete(ctx, key, { ifMatch: etag });
+      removed += 1;
+    }
+    continuation = page.continuation;
+  } while (continuation !== undefined && !ctx.signal.aborted);
+  return removed;
 }

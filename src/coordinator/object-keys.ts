@@ -32,8 +32,10 @@ export function* chooseKeys(tx: Reader, choice: KeyChoice): Program<Target[]> {
   return targets;
 }
 
+export const DISPLACED_PREFIX = ".globalfs/displaced/";
+
 /** Fits in 1,024 bytes and cannot be a path of the namespace, where `.globalfs` is reserved. */
 export function displacedKey(path: FilePath, versionId: VersionId): string {
   const name = path.slice(path.lastIndexOf("/") + 1);
-  return `.globalfs/displaced/${versionId}-${Buffer.byteLength(name) > 200 ? "object" : name}`;
+  return `${DISPLACED_PREFIX}${versionId}-${Buffer.byteLength(name) > 200 ? "object" : name}`;
 }

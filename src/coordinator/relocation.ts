@@ -51,7 +51,7 @@ export interface Relocatable {
   readonly nowMs: number;
 }
 
-/** One relocate job for each copy whose object is not at the file's path; resolves with how many. */
+/** One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived; resolves with how many. */
 export function* enqueueRelocations(
   tx: Transaction,
   parts: Parts,

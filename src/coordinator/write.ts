@@ -24,6 +24,7 @@ import { type Located, locate } from "./lookup.ts";
 import { chooseKeys } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
+import { enqueueRelocations } from "./relocation.ts";
 import { enqueueRemoval } from "./removal.ts";
 import type { PutRequest, PutResult } from "./service.ts";
 import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
@@ -244,6 +245,7 @@ function* recordPut(
     yield* markUnqueued(tx, { path, inode, versionId: version.id, site: copy.site });
     pendingSites.push(copy.site);
   }
+  yield* enqueueRelocations(tx, parts, { path, file: committed.file, nowMs });
   for (const orphan of committed.orphans) {
     yield* enqueueRemoval(tx, parts, {
       path,

@@ -24,11 +24,14 @@ export function* entombKey(tx: Transaction, tombstone: Tombstone): Program<void>
   tx.put(tombstoneKey(tombstone.path), encodeTombstone({ path: tombstone.path, deletedMs, versionId, etags }));
 }
 
-/** Tombstones beat objects that are not newer, and late copies of the very content that was deleted. */
+/**
+ * Tombstones beat objects that are not newer, and late copies of the very content that was deleted. Of our own objects the version says
+ * which is newer: a site's clock may be behind, and its times coarse.
+ */
 export function isBuried(tombstone: Tombstone | undefined, object: ForeignObject): boolean {
   if (tombstone === undefined) return false;
   const written = object.metadata["globalfs-version"];
-  if (written !== undefined && written <= tombstone.versionId) return true;
+  if (written !== undefined) return written <= tombstone.versionId;
   return object.modifiedMs <= tombstone.deletedMs || tombstone.etags.includes(object.etag);
 }
 

@@ -1,0 +1,54 @@
+import { rigCtx } from "../../../src/coordinator/testing/rig.ts";
+import type { Files, World } from "./world.ts";
+
+/** Does things in a world and keeps what a user may see afterwards: one state once an answer came, two while it is out. */
+export class History {
+  readonly #world: World;
+  /** The later ones come from what was not answered. */
+  possible: readonly Files[] = [new Map()];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get world(): World {
+    return this.#world;
+  }
+
+  async put(key: string, body: string): Promise<void> {
+    await this.#change(
+      (files) => void files.set(key, body),
+      () => this.#world.put(key, body),
+    );
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#change(
+      (files) => void files.delete(key),
+      async () => void (await this.#world.rig.coordinator.deleteObject(rigCtx, key)),
+    );
+  }
+
+  /** Both with a slash at the end: a directory. */
+  async rename(from: string, to: string, overwrite = false): Promise<void> {
+    await this.#change(
+      (files) => {
+        for (const [key, body] of Array.from(files)) {
+          if (key !== from && !(from.endsWith("/") && key.startsWith(from))) continue;
+          files.delete(key);
+          files.set(to + key.slice(from.length), body);
+        }
+      },
+      () => this.#world.rig.coordinator.rename(rigCtx, { from, to, overwrite }),
+    );
+  }
+
+  async #change(effect: (files: Map<string, string>) => void, work: () => Promise<void>): Promise<void> {
+    const before = this.possible[0] as Files;
+    const after = new Map(before);
+    effect(after);
+    this.possible = [before, after];
+    await work();
+    this.possible = [after];
+  }
+}
