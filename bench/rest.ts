@@ -7,6 +7,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { backgroundCtx } from "../src/core/context.ts";
+import { openFileStore } from "../src/stores/index.ts";
 import { generateLoad } from "./lib/load.ts";
 import { freePort, type Server, startServer } from "./lib/process.ts";
 import { printComparison } from "./lib/report.ts";
@@ -29,6 +31,7 @@ const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
 const servers: Server[] = [];
 try {
   await smallGets();
+  await smallPuts();
   await streams();
 } finally {
   for (const server of servers) await server.stop();
@@ -86,6 +89,45 @@ async function smallGets(): Promise<void> {
     figures.theirs.push(other.perSecond);
   }
   printComparison({ what: "GET of a cached 4 KiB object", unit: "/s", peer: "bare node:http", goal: 0.5, ...figures });
+}
+
+/** Both sides make each object durable: the file, its place, and (ours) its record in the catalog. */
+async function smallPuts(): Promise<void> {
+  const ours = await startGlobalFs("puts");
+  const driver = await openFileStore({ root: path.join(directory, "bare-driver") });
+  const body = Buffer.alloc(SMALL, 7);
+  const ctx = backgroundCtx();
+  const head = (sequence: number): string =>
+    `PUT /api/v1/objects/d${sequence % 100}/o${sequence} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMALL}\r\n\r\n`;
+  const figures = { ours: [] as number[], theirs: [] as number[] };
+  let offset = 0;
+  for (let round = 0; round <= rounds; round++) {
+    const base = offset;
+    const mine = await generateLoad({
+      port: ours.port,
+      connections: CONNECTIONS,
+      durationMs,
+      expectedStatus: 201,
+      request: (sequence) => Buffer.concat([Buffer.from(head(base + sequence)), body]),
+    });
+    offset += mine.requests + CONNECTIONS;
+    const startedMs = performance.now();
+    let written = 0;
+    const writer = async (): Promise<void> => {
+      while (performance.now() - startedMs < durationMs) {
+        const staged = await driver.stage(ctx, `d${written % 100}/o${round}-${written++}`, { sizeBytes: SMALL });
+        await staged.write(body);
+        await staged.seal();
+        await staged.commit(ctx);
+      }
+    };
+    await Promise.all(Array.from({ length: CONNECTIONS }, writer));
+    if (round === 0) continue;
+    figures.ours.push(mine.perSecond);
+    figures.theirs.push(written / ((performance.now() - startedMs) / 1_000));
+  }
+  await driver.close();
+  printComparison({ what: "PUT of 4 KiB to a file site", unit: "/s", peer: "bare file driver", goal: 0.5, ...figures });
 }
 
 async function streams(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
 import type { ObjectBody, PartBody, StoreLayer } from "../store.ts";
 import { aroundCalls, CALLS, delegateStaged, delegateStore } from "./delegate.ts";
 
@@ -24,19 +25,18 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
   ): Promise<T> => {
     const leftMs = ctx.deadlineMs === undefined ? limitMs : Math.min(limitMs, ctx.deadlineMs - clock.monotonicMs());
     if (leftMs <= 0) throw timedOut("The time for this request is over.");
-    const controller = new AbortController();
-    const signal = AbortSignal.any([ctx.signal, controller.signal]);
+    const bounded = new BoundedCtx(ctx);
     let over = false;
     let cancelTimer: (() => void) | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
       cancelTimer = clock.timer(leftMs, () => {
         over = true;
         const error = timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`);
-        controller.abort(error);
+        bounded.abort(error);
         reject(error);
       });
     });
-    const working = work({ ...ctx, signal });
+    const working = work(bounded);
     working.then(
       (late) => (over ? discard?.(late) : undefined),
       () => undefined,
@@ -49,6 +49,7 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         : error;
     } finally {
       cancelTimer?.();
+      bounded.release();
     }
   };
   const idle = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -159,6 +160,47 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         });
       },
     });
+}
+
+/** Ends with its parent, or on its own. Most drivers never look at the signal, which is dear to make: it is made when one does. */
+class BoundedCtx implements Ctx {
+  readonly requestId: string;
+  readonly log: Logger;
+  readonly deadlineMs?: number;
+  readonly #parent: Ctx;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+  #follow: (() => void) | undefined;
+
+  constructor(parent: Ctx) {
+    this.requestId = parent.requestId;
+    this.log = parent.log;
+    if (parent.deadlineMs !== undefined) this.deadlineMs = parent.deadlineMs;
+    this.#parent = parent;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    const { signal } = this.#parent;
+    if (this.#reason !== undefined) controller.abort(this.#reason);
+    else if (signal.aborted) controller.abort(signal.reason);
+    else {
+      this.#follow = () => controller.abort(signal.reason);
+      signal.addEventListener("abort", this.#follow, { once: true });
+    }
+    return controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  release(): void {
+    if (this.#follow !== undefined) this.#parent.signal.removeEventListener("abort", this.#follow);
+  }
 }
 
 function timedOut(message: string, cause?: unknown): GfsError {

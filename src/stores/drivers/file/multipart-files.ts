@@ -275,15 +275,16 @@ export class MultipartFiles {
     const directory = this.#directoryOf(upload);
     try {
       const file = await this.#openData(directory);
+      let sealed: ObjectInfo;
       try {
         await file.truncate(sizeBytes);
-        await sealFile(this.#place, file, record);
+        sealed = await sealFile(this.#place, upload.key, file, record);
       } finally {
         await file.close();
       }
       await this.#disk.rename(`${directory}/data`, `${directory}/sealed`);
       await this.#disk.syncDirectory(directory);
-      const info = await this.#place.publish(ctx, upload.key, `${directory}/sealed`, conditions);
+      const info = await this.#place.publish(ctx, { path: `${directory}/sealed`, info: sealed }, conditions);
       await this.#remove(directory);
       return info;
     } catch (error) {

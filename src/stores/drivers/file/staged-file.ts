@@ -5,17 +5,32 @@ import { fromErrno, GfsError } from "../../../core/errors.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
 import { errnoOf, type Layout } from "./layout.ts";
-import { ATTRIBUTE, type Attributes, encodeRecord, makeRecord } from "./object-record.ts";
+import { ATTRIBUTE, type Attributes, describeObject, encodeRecord, makeRecord } from "./object-record.ts";
 
 /** Chunks are gathered into pieces of this size; one is on its way to the disk while the other fills. */
 const PIECE_BYTES = 1024 * 1024;
 const FIRST_PIECE_BYTES = 64 * 1024;
 
+const processName = randomBytes(9).toString("hex");
+let staged = 0;
+
+/** No other process, past or present, has the same. */
+function nextStagingName(): string {
+  staged += 1;
+  return `${processName}-${staged}`;
+}
+
+/** A finished file that has no place yet. A rename does not change what is known of it. */
+export interface SealedFile {
+  readonly path: string;
+  readonly info: ObjectInfo;
+}
+
 export interface StagingPlace {
   readonly disk: Disk;
   readonly layout: Layout;
   /** Puts a finished file in the key's place, durably; the file is gone from `path` afterwards. */
-  readonly publish: (ctx: Ctx, key: string, path: string, conditions?: WriteConditions) => Promise<ObjectInfo>;
+  readonly publish: (ctx: Ctx, sealed: SealedFile, conditions?: WriteConditions) => Promise<ObjectInfo>;
   readonly keepsAttributes: () => boolean;
 }
 
@@ -32,6 +47,7 @@ export class StagedFile implements StagedWrite {
   #filled = 0;
   #position = 0;
   #writing: Promise<void> | undefined;
+  #sealed: ObjectInfo | undefined;
 
   private constructor(place: StagingPlace, key: string, options: StageOptions, path: string, file: DiskFile) {
     this.#place = place;
@@ -43,7 +59,7 @@ export class StagedFile implements StagedWrite {
   }
 
   static async open(place: StagingPlace, key: string, options: StageOptions): Promise<StagedFile> {
-    const path = `${place.layout.staging}/${randomBytes(12).toString("hex")}`;
+    const path = `${place.layout.staging}/${nextStagingName()}`;
     try {
       return new StagedFile(place, key, options, path, await place.disk.open(path, "create"));
     } catch (error) {
@@ -119,7 +135,7 @@ export class StagedFile implements StagedWrite {
     await this.#flush(file, false);
     await this.#settle();
     try {
-      await sealFile(this.#place, file, {
+      this.#sealed = await sealFile(this.#place, this.#key, file, {
         metadata: { ...metadata, ...final?.metadata },
         sha256: final?.sha256,
         contentType,
@@ -133,10 +149,10 @@ export class StagedFile implements StagedWrite {
   }
 
   async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
-    if (this.#phase !== "sealed")
+    if (this.#phase !== "sealed" || this.#sealed === undefined)
       throw new GfsError("Internal", `A write to ${this.#key} is ${this.#phase} and cannot be committed.`);
     throwIfAborted(ctx, "store.commit");
-    const info = await this.#place.publish(ctx, this.#key, this.#path, conditions);
+    const info = await this.#place.publish(ctx, { path: this.#path, info: this.#sealed }, conditions);
     this.#phase = "committed";
     return info;
   }
@@ -156,10 +172,13 @@ export class StagedFile implements StagedWrite {
 /** The record goes in last, when the file's time does not change any more; then all of it is made durable at once. */
 export async function sealFile(
   place: Pick<StagingPlace, "keepsAttributes">,
+  key: string,
   file: DiskFile,
   attributes: Attributes,
-): Promise<void> {
-  if (place.keepsAttributes())
-    await file.setAttribute(ATTRIBUTE, encodeRecord(makeRecord(attributes, await file.stat())));
+): Promise<ObjectInfo> {
+  const stat = await file.stat();
+  const record = place.keepsAttributes() ? encodeRecord(makeRecord(attributes, stat)) : undefined;
+  if (record !== undefined) await file.setAttribute(ATTRIBUTE, record);
   await file.sync();
+  return describeObject(key, stat, record);
 }

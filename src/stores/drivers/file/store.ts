@@ -30,7 +30,7 @@ import { MultipartFiles } from "./multipart-files.ts";
 import { nodeDisk } from "./node-disk.ts";
 import { ATTRIBUTE } from "./object-record.ts";
 import { existsAt, findInfo, openBody, openObject } from "./reading.ts";
-import { sealFile, StagedFile, type StagingPlace } from "./staged-file.ts";
+import { type SealedFile, sealFile, StagedFile, type StagingPlace } from "./staged-file.ts";
 
 export interface FileStoreConfig {
   /** An absolute path. Its last component is made when it is missing. */
@@ -108,7 +108,7 @@ class FileStore implements Store {
       disk,
       layout,
       keepsAttributes: () => keepsAttributes,
-      publish: async (ctx, key, path, conditions) => await this.#publish(ctx, key, path, conditions),
+      publish: async (ctx, sealed, conditions) => await this.#publish(ctx, sealed, conditions),
     };
     this.#multipart = new MultipartFiles(this.#place);
   }
@@ -131,7 +131,8 @@ class FileStore implements Store {
   }
 
   /** The one way a file gets its place. Resolves when the name is durable. */
-  async #publish(ctx: Ctx, key: string, path: string, conditions?: WriteConditions): Promise<ObjectInfo> {
+  async #publish(ctx: Ctx, { path, info }: SealedFile, conditions?: WriteConditions): Promise<ObjectInfo> {
+    const { key } = info;
     return await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
       throwIfAborted(ctx, "store.commit");
       if (conditions !== undefined) checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
@@ -141,9 +142,6 @@ class FileStore implements Store {
         if (errnoOf(error) === "ENOENT") await this.#layout.assertMounted("store.commit");
         throw fromErrno(error, "store.commit", { key });
       }
-      const info = await findInfo(this.#disk, this.#layout, key);
-      if (info === undefined)
-        throw new GfsError("Unavailable", `${key} vanished right after it was written; another program removed it.`);
       return info;
     });
   }
@@ -152,8 +150,7 @@ class FileStore implements Store {
     const { directory, plain, beside, place } = this.#layout.pathsOf(key);
     for (let attempt = 0; ; attempt++) {
       try {
-        const target = beside !== undefined && (await existsAt(this.#disk, plain)) === "directory" ? beside : plain;
-        await this.#disk.rename(path, target);
+        const target = await this.#renameInto(path, plain, beside);
         await this.#disk.syncDirectory(directory);
         await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
@@ -175,6 +172,19 @@ class FileStore implements Store {
         );
       }
     }
+  }
+
+  async #renameInto(path: string, plain: string, beside: string | undefined): Promise<string> {
+    try {
+      await this.#disk.rename(path, plain);
+      return plain;
+    } catch (error) {
+      const errno = errnoOf(error);
+      const occupied = errno === "EISDIR" || errno === "ENOTEMPTY" || errno === "EEXIST";
+      if (!occupied || beside === undefined) throw error;
+    }
+    await this.#disk.rename(path, beside);
+    return beside;
   }
 
   /** An older object of this key that lay beside a directory which is gone. The plain name hides it already. */
@@ -245,6 +255,7 @@ class FileStore implements Store {
     try {
       await this.#copyBytes(from, path);
       const file = await this.#disk.open(path, "update");
+      let sealed: ObjectInfo;
       try {
         const sizeBytes = (await file.stat()).sizeBytes;
         // Between the look and the copy the source may have been replaced.
@@ -252,7 +263,7 @@ class FileStore implements Store {
         if (now?.etag !== source.info.etag || sizeBytes !== source.info.sizeBytes) {
           throw new GfsError("Conflict", `${from} changed while it was copied; try again.`, { op: "store.copy" });
         }
-        await sealFile(this.#place, file, {
+        sealed = await sealFile(this.#place, to, file, {
           sha256: source.info.sha256,
           contentType: contentType ?? source.info.contentType,
           metadata: metadata ?? source.info.metadata,
@@ -260,10 +271,14 @@ class FileStore implements Store {
       } finally {
         await file.close();
       }
-      return await this.#publish(ctx, to, path, {
-        ...(ifMatch === undefined ? {} : { ifMatch }),
-        ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
-      });
+      return await this.#publish(
+        ctx,
+        { path, info: sealed },
+        {
+          ...(ifMatch === undefined ? {} : { ifMatch }),
+          ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+        },
+      );
     } catch (error) {
       await this.#disk.unlink(path).catch(() => undefined);
       throw fromErrno(error, "store.copy", { from, to });
