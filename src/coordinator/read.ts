@@ -32,6 +32,7 @@ export async function readObject(parts: Parts, ctx: Ctx, key: string, conditions
     notModified: readIsNotModified(conditions, meta),
     async open(range) {
       const span = spanOf(range, meta.sizeBytes);
+      if (version?.sizeBytes === 0) await lookForReplacement(parts, ctx, { path: where.path, version, span });
       if (version === undefined || span.start === span.end) return nothing(span);
       return await openVersion(parts, ctx, { path: where.path, version, span });
     },
@@ -42,6 +43,16 @@ interface Wanted {
   readonly path: FilePath;
   readonly version: FileVersion;
   readonly span: Span;
+}
+
+/** No bytes of an empty object ever come from a site; one that has taken its place there is found only by asking. */
+async function lookForReplacement(parts: Parts, ctx: Ctx, wanted: Wanted): Promise<void> {
+  try {
+    (await openFromCopies(parts, ctx, wanted)).cancel();
+  } catch (error) {
+    if (isGfsError(error, "Conflict", "Canceled")) throw error;
+    parts.log.debug("empty_object_not_checked", { path: wanted.path, error: toGfsError(error).message });
+  }
 }
 
 function nothing(span: Span): OpenedRange {

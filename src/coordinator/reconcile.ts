@@ -7,6 +7,7 @@ import { enqueueJob } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
 import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
+import { enqueueRelocations } from "./relocation.ts";
 
 /**
  * A site does not hold what the catalog says. Either a write reached the site and its process died before the catalog knew,
@@ -80,6 +81,7 @@ async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo):
       nowMs,
     });
     yield* enqueueCopies(tx, parts, { file, path: found.path, nowMs });
+    yield* enqueueRelocations(tx, parts, { file, path: found.path, nowMs });
   });
   parts.mover.wake();
   parts.log.warn("site_object_taken_over", {

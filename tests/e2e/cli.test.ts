@@ -189,6 +189,11 @@ describe("operators", () => {
     await writeFile(join(directory, "onprem", "found"), "by another tool");
     expect((await run(["import", "onprem", "found"])).err).toMatch(/adopted 1/);
     expect((await run(["cat", "found"])).out).toBe("by another tool");
+    for (const first of ["", "ours"]) {
+      expect((await run(["object", "put", "replaced"], { input: first })).exit).toBe(0);
+      await writeFile(join(directory, "onprem", "replaced"), `instead of "${first}"`);
+      expect((await run(["cat", "replaced"])).out).toBe(`instead of "${first}"`);
+    }
   });
 
   test("see health and statistics", async () => {

@@ -1,0 +1,51 @@
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { once } from "node:events";
+
+/** Stands before a server on a port of its own, and can be shut as if the machine behind it were gone. */
+export interface Gate {
+  readonly url: string;
+  /** Breaks every connection and refuses new ones. */
+  shut(): Promise<void>;
+  open(): Promise<void>;
+}
+
+export async function openGate(target: string): Promise<Gate> {
+  const { hostname, port: targetPort, pathname } = new URL(target);
+  const sockets = new Set<Socket>();
+  let server: Server | undefined;
+  let port = 0;
+
+  const keep = (socket: Socket, other: Socket): void => {
+    sockets.add(socket);
+    socket.on("error", () => other.destroy());
+    socket.once("close", () => {
+      sockets.delete(socket);
+      other.destroy();
+    });
+  };
+
+  const open = async (): Promise<void> => {
+    const listening = createServer((inside) => {
+      const outside = createConnection({ host: hostname, port: Number(targetPort) });
+      keep(inside, outside);
+      keep(outside, inside);
+      inside.pipe(outside).pipe(inside);
+    });
+    listening.listen(port, "127.0.0.1");
+    await once(listening, "listening");
+    port = (listening.address() as { port: number }).port;
+    server = listening;
+  };
+  await open();
+  return {
+    url: `http://127.0.0.1:${port}${pathname === "/" ? "" : pathname}`,
+    open,
+    async shut() {
+      const closed = server === undefined ? undefined : once(server, "close");
+      server?.close();
+      server = undefined;
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
