@@ -50,13 +50,15 @@ export class PowerLossTree {
     }
   }
 
-  #persist(change: readonly NameChange[], flushed: DirectoryNode): void {
+  /** Earlier changes of the same names go first, whole: what comes later builds on them. */
+  #persist(change: readonly NameChange[], flushed?: DirectoryNode): void {
     const position = this.#waiting.findIndex((each) => each === change);
     if (position === -1) return;
     for (const earlier of this.#waiting.slice(0, position)) {
-      if (earlier.some((one) => change.some((other) => isSameName(one, other)))) this.#persist(earlier, flushed);
+      if (earlier.some((one) => change.some((other) => isSameName(one, other)))) this.#persist(earlier);
     }
-    const left = change.filter((each) => each.node === undefined && each.directory !== flushed);
+    const left =
+      flushed === undefined ? [] : change.filter((each) => each.node === undefined && each.directory !== flushed);
     for (const each of change) if (!left.includes(each)) makeDurable(each);
     this.#waiting = this.#waiting.flatMap((each) => (each !== change ? [each] : left.length === 0 ? [] : [left]));
   }

@@ -156,13 +156,18 @@ export class StoreHistory {
         else if (number === 1) await this.#send(store, open, number, number === count);
       }
       // What goes on in an upload must not show in any object.
-      await this.verify(store);
+      await this.#check(store);
       await this.#complete(store, open);
     }
   }
 
-  /** Throws unless every key holds one of the things that it may hold; what it holds is from then on what it must. */
+  /** After power loss: throws unless every key holds one of the things that it may hold; from then on it must. */
   async verify(store: Store): Promise<void> {
+    for (const [key, found] of await this.#check(store)) this.#possible.set(key, [found]);
+  }
+
+  async #check(store: Store): Promise<Map<string, Outcome>> {
+    const matches = new Map<string, Outcome>();
     const listed = new Map((await store.list(ctx, { limit: 1_000 })).objects.map((info) => [info.key, info]));
     for (const key of listed.keys()) {
       if (!this.#possible.has(key)) throw new Error(`The listing shows ${key}, which nobody wrote.`);
@@ -172,8 +177,9 @@ export class StoreHistory {
       if ((found === ABSENT) === listed.has(key)) throw new Error(`The listing and a read differ about ${key}.`);
       const match = outcomes.find((outcome) => isSame(outcome, found));
       if (match === undefined) throw new Error(`${key} is ${show(found)}; possible: ${outcomes.map(show).join(", ")}.`);
-      this.#possible.set(key, [match]);
+      matches.set(key, match);
     }
+    return matches;
   }
 }
 
