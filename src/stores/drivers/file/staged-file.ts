@@ -34,6 +34,8 @@ export interface StagingPlace {
   readonly keepsAttributes: () => boolean;
 }
 
+const NO_PIECE = Buffer.alloc(0);
+
 type Phase = "open" | "sealed" | "committed" | "aborted";
 
 export class StagedFile implements StagedWrite {
@@ -43,7 +45,7 @@ export class StagedFile implements StagedWrite {
   readonly #path: string;
   #file: DiskFile | undefined;
   #phase: Phase = "open";
-  #piece: Buffer;
+  #piece: Buffer = NO_PIECE;
   #filled = 0;
   #position = 0;
   #writing: Promise<void> | undefined;
@@ -55,7 +57,6 @@ export class StagedFile implements StagedWrite {
     this.#options = options;
     this.#path = path;
     this.#file = file;
-    this.#piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, Math.max(options.sizeBytes ?? FIRST_PIECE_BYTES, 1)));
   }
 
   static async open(place: StagingPlace, key: string, options: StageOptions): Promise<StagedFile> {
@@ -78,6 +79,7 @@ export class StagedFile implements StagedWrite {
     if (sizeBytes !== undefined && this.#writtenBytes + chunk.byteLength > sizeBytes) throw this.#wrongLength();
     let taken = 0;
     while (taken < chunk.byteLength) {
+      if (this.#piece.length === 0) this.#piece = this.#newPiece(chunk.byteLength - taken);
       const count = Math.min(chunk.byteLength - taken, this.#piece.length - this.#filled);
       this.#piece.set(
         taken === 0 && count === chunk.byteLength ? chunk : chunk.subarray(taken, taken + count),
@@ -85,18 +87,25 @@ export class StagedFile implements StagedWrite {
       );
       this.#filled += count;
       taken += count;
-      if (this.#filled === this.#piece.length) await this.#flush(file, true);
+      if (this.#filled === this.#piece.length) await this.#flush(file);
     }
   }
 
-  /** Hands the piece to the disk and takes a new one; waits for the one before, so that two at most are in memory. */
-  async #flush(file: DiskFile, more: boolean): Promise<void> {
+  /** No larger than what is still to come, where that is known: memory outside the heap is dear, too. */
+  #newPiece(atHand: number): Buffer {
+    const { sizeBytes } = this.#options;
+    const expected = sizeBytes === undefined ? Math.max(atHand, FIRST_PIECE_BYTES, this.#position) : sizeBytes - this.#writtenBytes;
+    return Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, expected));
+  }
+
+  /** Hands the piece to the disk; waits for the one before, so that two at most are in memory. */
+  async #flush(file: DiskFile): Promise<void> {
     await this.#settle();
     const piece = this.#piece.subarray(0, this.#filled);
     const position = this.#position;
     this.#position += this.#filled;
     this.#filled = 0;
-    if (more) this.#piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+    this.#piece = NO_PIECE;
     if (piece.length === 0) return;
     this.#writing = file.write([piece], position);
     // Whoever waits next sees the failure; until then it must not count as unhandled.
@@ -132,7 +141,7 @@ export class StagedFile implements StagedWrite {
     const file = this.#openFile();
     const { sizeBytes, contentType, metadata } = this.#options;
     if (sizeBytes !== undefined && this.#writtenBytes !== sizeBytes) throw this.#wrongLength();
-    await this.#flush(file, false);
+    await this.#flush(file);
     await this.#settle();
     try {
       this.#sealed = await sealFile(this.#place, this.#key, file, {
