@@ -7,6 +7,7 @@ import { openFileStore } from "../../../src/stores/index.ts";
 /** Holds the disks of a daemon that is stopped and has no work left against what its clients know. */
 
 const PAGE = 1_000;
+const OWN_CORNER = ".globalfs/displaced/";
 
 /** One sentence for each thing that is wrong. */
 export async function faultsAtRest(
@@ -54,6 +55,8 @@ async function faultsOfSite(root: string, site: string, expected: ReadonlyMap<st
     do {
       const page = await store.list(ctx, { limit: PAGE, ...(continuation === undefined ? {} : { continuation }) });
       for (const { key } of page.objects) {
+        // Hidden from everybody, and swept some days after the write that died.
+        if (key.startsWith(OWN_CORNER)) continue;
         found.add(key);
         const { stream } = await store.get(ctx, key);
         const pieces: Uint8Array[] = [];
