@@ -1,7 +1,7 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, SiteName } from "../core/ids.ts";
-import type { Program, Transaction } from "../kv/index.ts";
+import type { FilePath } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import {
   commitVersion,
@@ -169,9 +169,13 @@ interface ReadyToCommit {
 
 async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
   const { request, path, writes } = ready;
-  const current = await parts.kv.view((tx) => findFile(tx, path));
+  const { current, taken } = await readCatalog(parts.kv, (tx) => lookBeforeCommit(tx, ready));
   checkWriteConditions(request.conditions, currentOf(current));
-  await assertKeysFree(parts, ready, current);
+  if (taken) {
+    throw new GfsError("Conflict", `Another file was renamed away from ${path} meanwhile; send the write again.`, {
+      op: "coordinator.put",
+    });
+  }
   parts.assertCatalogSpace();
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const landed = await commitAll(parts, ctx, path, writes, current);
@@ -182,7 +186,7 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
     const { committed, pendingSites } = await parts.kv.transact((tx) =>
       recordPut(tx, parts, { ready, landed, expect, nowMs }),
     );
-    parts.mover.wake();
+    if (parts.sites.list().length > writes.length || committed.orphans.length > 0) parts.mover.wake();
     return { meta: describeFile(path, committed.file), created: committed.previous === undefined, pendingSites };
   } catch (error) {
     await undo(parts, path, { landed, doubtful: [], previous: current });
@@ -191,18 +195,16 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
 }
 
 /** Between the choice of keys and the lock somebody may have renamed a file away, leaving its object where this one should go. */
-async function assertKeysFree(parts: Parts, ready: ReadyToCommit, current: FileRecord | undefined): Promise<void> {
-  const taken = await parts.kv.view(function* (tx): Program<SiteName | undefined> {
-    for (const { site, objectKey } of ready.writes) {
-      const owner = yield* findOwner(tx, site.name, objectKey);
-      if (owner !== undefined && owner.inode !== current?.inode) return site.name;
-    }
-    return undefined;
-  });
-  if (taken === undefined) return;
-  throw new GfsError("Conflict", `Another file was renamed away from ${ready.path} meanwhile; send the write again.`, {
-    op: "coordinator.put",
-  });
+function* lookBeforeCommit(
+  tx: Reader,
+  { path, writes }: ReadyToCommit,
+): Program<{ readonly current: FileRecord | undefined; readonly taken: boolean }> {
+  const current = yield* findFile(tx, path);
+  for (const { site, objectKey } of writes) {
+    const owner = yield* findOwner(tx, site.name, objectKey);
+    if (owner !== undefined && owner.inode !== current?.inode) return { current, taken: true };
+  }
+  return { current, taken: false };
 }
 
 interface Recording {

@@ -8,6 +8,8 @@ import { type Logger, silentLogger } from "./ports/log.ts";
 export interface Ctx {
   /** Aborts now; whoever waits must stop and take its listener off. */
   readonly signal: AbortSignal;
+  /** The same as `signal.aborted`, where making the signal is dear and nobody may ever need it. */
+  readonly aborted?: boolean;
   /** On the clock's monotonic scale; absent when the caller set no limit. */
   readonly deadlineMs?: number;
   readonly requestId: string;
@@ -22,6 +24,6 @@ export function backgroundCtx(options: Partial<Ctx> = {}): Ctx {
 }
 
 export function throwIfAborted(ctx: Ctx, op: string): void {
-  if (ctx.signal.aborted)
+  if (ctx.aborted ?? ctx.signal.aborted)
     throw new GfsError("Canceled", "The operation was canceled.", { op, cause: ctx.signal.reason });
 }

@@ -92,7 +92,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency };
   const guard = createEndpointGuard(config.security);
   const sites = await openSites(config, siteDeps, signal);
-  const nextUlid = monotonicFactory();
+  const nextUlid = monotonicFactory(pooledChance());
   const { coordinator, sites: registry } = assembleCoordinator(
     {
       kv,
@@ -185,6 +185,19 @@ function urlHost(host: string): string {
 async function openCatalog({ coordinator }: Config): Promise<Kv> {
   const { engine, mapSizeBytes } = coordinator.kv;
   return engine === "memory" ? createMemoryKv() : await openLmdbKv({ path: coordinator.dataDirectory, mapSizeBytes });
+}
+
+/** Numbers from 0 to 1 out of a pool of random bytes: the library asks for each digit of an id by itself. */
+function pooledChance(): () => number {
+  let pool = new Uint8Array(0);
+  let used = 0;
+  return () => {
+    if (used === pool.length) {
+      pool = systemRandom.bytes(4_096) as Uint8Array<ArrayBuffer>;
+      used = 0;
+    }
+    return (pool[used++] as number) / 256;
+  };
 }
 
 /** All at once: the slowest site decides how long a start takes, not their sum. */

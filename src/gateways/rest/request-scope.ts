@@ -127,6 +127,10 @@ class RequestCtx implements Ctx {
     return this.#controller.signal;
   }
 
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
   abort(reason: Error): void {
     this.#reason = reason;
     this.#controller?.abort(reason);

@@ -193,6 +193,10 @@ class BoundedCtx implements Ctx {
     return controller.signal;
   }
 
+  get aborted(): boolean {
+    return this.#reason !== undefined || (this.#parent.aborted ?? this.#parent.signal.aborted);
+  }
+
   abort(reason: Error): void {
     this.#reason = reason;
     this.#controller?.abort(reason);
