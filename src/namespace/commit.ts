@@ -58,7 +58,8 @@ function* releaseReplaced(
   const kept = file.version?.copies ?? [];
   for (const copy of previous?.copies ?? []) {
     if (kept.some((each) => samePlace(each, copy))) continue;
-    yield* release(tx, { inode: file.inode, version: previous as FileVersion, copy, nowMs });
+    const coveredId = (file.version as FileVersion).id;
+    yield* release(tx, { inode: file.inode, version: previous as FileVersion, copy, nowMs, coveredId });
     orphans.push(copy);
   }
   return orphans;

@@ -37,16 +37,18 @@ export interface Release {
   readonly version: FileVersion;
   readonly copy: Copy;
   readonly nowMs: number;
+  /** Also covers what later versions left there whose write died before the catalog knew; absent: the version and those before it. */
+  readonly coveredId?: VersionId;
 }
 
-export function* release(tx: Transaction, { inode, version, copy, nowMs }: Release): Program<void> {
+export function* release(tx: Transaction, { inode, version, copy, nowMs, coveredId }: Release): Program<void> {
   const owner = yield* findOwner(tx, copy.site, copy.key);
   if (owner === undefined || owner.inode !== inode) return;
   tx.delete(ownerKey(copy.site, copy.key));
   yield* entombKey(tx, {
     path: copy.key as FilePath,
     deletedMs: nowMs,
-    versionId: version.id,
+    versionId: coveredId !== undefined && coveredId > version.id ? coveredId : version.id,
     etags: etagsOf(version),
   });
 }
@@ -63,9 +65,13 @@ export function etagsOf(version: FileVersion): string[] {
 }
 
 /** All copies of a file that has lost its last name: each must be removed. */
-export function* releaseAll(tx: Transaction, file: FileRecord, nowMs: number): Program<readonly Copy[]> {
+export function* releaseAll(
+  tx: Transaction,
+  file: FileRecord,
+  last: { readonly nowMs: number; readonly coveredId?: VersionId },
+): Program<readonly Copy[]> {
   const version = file.version;
   if (version === undefined) return [];
-  for (const copy of version.copies) yield* release(tx, { inode: file.inode, version, copy, nowMs });
+  for (const copy of version.copies) yield* release(tx, { inode: file.inode, version, copy, ...last });
   return version.copies;
 }

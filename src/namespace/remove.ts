@@ -27,7 +27,7 @@ export function* removeFile(tx: Transaction, request: RemoveFile): Program<Remov
     yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
     return undefined;
   }
-  const orphans = yield* unlink(tx, { place, file, path, nowMs });
+  const orphans = yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId });
   // The new id sorts after every version that was written until now, so that none of them can come back.
   yield* entombKey(tx, {
     path,
@@ -44,10 +44,11 @@ export interface Unlink {
   readonly file: FileRecord;
   readonly path: FilePath;
   readonly nowMs: number;
+  readonly coveredId?: VersionId;
 }
 
 /** Resolves with the copies that nobody needs any more: none while another hard link names the file. */
-export function* unlink(tx: Transaction, { place, file, path, nowMs }: Unlink): Program<readonly Copy[]> {
+export function* unlink(tx: Transaction, { place, file, path, nowMs, coveredId }: Unlink): Program<readonly Copy[]> {
   removeEntry(tx, place.parent, place.name);
   recordChange(tx, {
     kind: "removed",
@@ -61,5 +62,5 @@ export function* unlink(tx: Transaction, { place, file, path, nowMs }: Unlink): 
     return [];
   }
   tx.delete(inodeKey(file.inode));
-  return yield* releaseAll(tx, file, nowMs);
+  return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
 }

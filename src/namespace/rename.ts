@@ -101,7 +101,8 @@ function* clearTarget(
   if (inode === moving) return "same file";
   const file = yield* getInode(tx, inode);
   if (!directory) {
-    const orphans = yield* unlink(tx, { place: target, file, path: to, nowMs });
+    const covered = tombstoneVersionId === undefined ? {} : { coveredId: tombstoneVersionId };
+    const orphans = yield* unlink(tx, { place: target, file, path: to, nowMs, ...covered });
     if (file.version !== undefined) {
       // A copy of it may be on its way to its name, and must not be taken for somebody's when it gets there.
       const versionId = tombstoneVersionId ?? file.version.id;
