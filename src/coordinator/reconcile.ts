@@ -29,7 +29,7 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
     const current = await parts.kv.view((tx) => findFile(tx, found.path));
     if (current?.version?.id !== found.version.id) return "changed";
     const copy = current.version.copies.find((each) => each.site === found.site.name);
-    if (copy?.etag !== found.copy.etag) return "changed";
+    if (copy?.key !== found.copy.key || copy.etag !== found.copy.etag) return "changed";
     const info = await headIfThere(ctx, found);
     if (info === undefined)
       return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");

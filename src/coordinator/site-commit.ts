@@ -69,9 +69,15 @@ export async function commitAll(
   ctx: Ctx,
   path: FilePath,
   writes: readonly SiteWrite[],
-  previous: FileRecord | undefined,
+  { sent, previous }: { readonly sent: Sent; readonly previous: FileRecord | undefined },
 ): Promise<Landed[]> {
-  const outcomes = await Promise.allSettled(writes.map(async (write) => await commitOne(parts, ctx, write)));
+  const outcomes = await Promise.allSettled(
+    writes.map(async (write) => {
+      const info = await commitOne(parts, ctx, write);
+      assertSame(info, sent);
+      return info;
+    }),
+  );
   const landed: Landed[] = [];
   const doubtful: SiteWrite[] = [];
   let failure: GfsError | undefined;
@@ -88,6 +94,21 @@ export async function commitAll(
   await undo(parts, path, { landed, doubtful, previous });
   await abortAll(writes);
   throw failure;
+}
+
+export interface Sent {
+  readonly sizeBytes: number;
+  readonly sha256?: string;
+}
+
+/** A site that says it holds something else has not taken the write. */
+function assertSame(info: ObjectInfo, sent: Sent): void {
+  const sameSum = info.sha256 === undefined || sent.sha256 === undefined || info.sha256 === sent.sha256;
+  if (info.sizeBytes === sent.sizeBytes && sameSum) return;
+  throw new GfsError("DataCorrupt", "It says that it holds other bytes than were sent; send the write again.", {
+    op: "coordinator.write",
+    context: { key: info.key, sentBytes: sent.sizeBytes, heldBytes: info.sizeBytes },
+  });
 }
 
 /** When the answer is lost the site is asked what it has: a write that has happened is no failure. */

@@ -178,7 +178,7 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
   }
   parts.assertCatalogSpace();
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
-  const landed = await commitAll(parts, ctx, path, writes, current);
+  const landed = await commitAll(parts, ctx, path, writes, { sent: ready.version, previous: current });
   const nowMs = parts.clock.nowMs();
   const expect: Expectation =
     current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };

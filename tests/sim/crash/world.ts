@@ -1,5 +1,5 @@
-import { type Rig, rigCtx, startRig } from "../../../src/coordinator/testing/rig.ts";
-import { chunksOf, readAll } from "../../../src/coordinator/testing/rig.ts";
+import { monotonicFactory } from "ulidx";
+import { chunksOf, readAll, type Rig, rigCtx, startRig } from "../../../src/coordinator/testing/rig.ts";
 import type { Assembly } from "../../../src/coordinator/index.ts";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { GfsError } from "../../../src/core/errors.ts";
@@ -28,6 +28,7 @@ export class World {
   /** Sites that nobody reaches just now. */
   readonly away = new Set<string>();
   readonly #options: WorldOptions;
+  readonly #nextUlid = monotonicFactory();
   readonly #kv: Kv = createMemoryKv({ clock: this.clock });
   #life: Life = new Life();
   #rig: Rig | undefined;
@@ -70,6 +71,8 @@ export class World {
 
   #overrides(): Partial<Assembly> {
     return {
+      // Ids tell the time, so they go by the same clock.
+      nextId: () => this.#nextUlid(this.clock.nowMs()),
       // Every read goes to a site.
       cache: { maxBytes: 1, ttlMs: 0 },
       mover: {

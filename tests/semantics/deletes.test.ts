@@ -1,0 +1,101 @@
+import { expect, test } from "vitest";
+import { bodyAt, putForeign, readAll, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
+import { codeOf, jobsIn, keysOf, start, startTimed } from "./setting.ts";
+
+const THREE = { local: "primary", second: "primary", cloud: "burst" } as const;
+
+test("D1 No site that was away and no restart brings a deleted object back", async () => {
+  const setting = await startTimed(THREE);
+  const { clock, coordinator, kv, put, pass, sites } = setting;
+  await put("x", "1");
+  await pass();
+  sites.cloud.failing.add("*");
+  await coordinator.deleteObject(rigCtx, "x");
+  await clock.advance(120_000);
+  expect(await bodyAt(sites.cloud, "x")).toBeUndefined();
+  sites.cloud.failing.clear();
+  expect(await bodyAt(sites.cloud, "x")).toBe("1");
+  // It is back, and still has the object: nobody must see it, nor after a restart.
+  const unseen = async (seen: typeof coordinator): Promise<void> => {
+    expect(await codeOf(seen.headObject(rigCtx, "x"))).toBe("NotFound");
+    expect((await seen.listObjects(rigCtx, { limit: 10 })).objects).toEqual([]);
+    expect(await codeOf(readAll(seen, "x"))).toBe("NotFound");
+  };
+  await unseen(coordinator);
+  await coordinator.stop();
+  const again = await startRig({
+    kv,
+    clock,
+    sites: (Object.keys(THREE) as (keyof typeof THREE)[]).map((name) => ({
+      name,
+      role: THREE[name],
+      store: sites[name],
+    })),
+  });
+  await unseen(again.coordinator);
+  for (let turn = 0; turn < 3; turn++) await clock.advance(61_000);
+  expect(await bodyAt(sites.cloud, "x")).toBeUndefined();
+  await unseen(again.coordinator);
+  await again.stop();
+});
+
+test("D2 Deleting what is not there succeeds", async () => {
+  const { coordinator, put } = await start(THREE);
+  expect(await codeOf(coordinator.deleteObject(rigCtx, "never"))).toBe("done");
+  await put("d/x", "1");
+  for (let time = 0; time < 3; time++) expect(await codeOf(coordinator.deleteObject(rigCtx, "d/x"))).toBe("done");
+  expect(await codeOf(coordinator.deleteObject(rigCtx, "d/"))).toBe("done");
+});
+
+test("D3 When DELETE is acknowledged the primaries do not hold the object, and the other sites have a durable job", async () => {
+  const setting = await startTimed(THREE);
+  const { coordinator, put, pass, sites } = setting;
+  await put("x", "1");
+  await pass();
+  sites.cloud.failing.add("delete");
+  expect(await coordinator.deleteObject(rigCtx, "x")).toEqual({ pendingSites: ["cloud"] });
+  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, undefined]);
+  expect((await jobsIn(setting, "waiting")).concat(await jobsIn(setting, "running"))).toContainEqual(
+    expect.objectContaining({ kind: "remove", site: "cloud", path: "x" }),
+  );
+  sites.cloud.failing.clear();
+  await pass();
+  expect(await bodyAt(sites.cloud, "x")).toBeUndefined();
+});
+
+test("D3 When a primary does not answer the caller hears so, and a job finishes what the namespace has done", async () => {
+  const setting = await startTimed(THREE);
+  const { coordinator, put, pass, sites } = setting;
+  await put("x", "1");
+  await pass();
+  sites.second.failing.add("delete");
+  await expect(coordinator.deleteObject(rigCtx, "x")).rejects.toMatchObject({
+    code: "Unavailable",
+    message: expect.stringMatching(/second.*job/) as string,
+  });
+  expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
+  expect(await keysOf(setting)).toEqual([]);
+  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, "1"]);
+  sites.second.failing.clear();
+  await pass();
+  expect(await bodyAt(sites.second, "x")).toBeUndefined();
+  expect(await jobsIn(setting, "failed")).toEqual([]);
+});
+
+test("D4 An object that another tool puts at a site after the delete is a new object, and shows", async () => {
+  const setting = await startTimed(THREE);
+  const { clock, coordinator, put, pass, read, sites } = setting;
+  await put("x", "ours");
+  await put("y", "ours");
+  await pass();
+  await coordinator.deleteObject(rigCtx, "x");
+  await coordinator.deleteObject(rigCtx, "y");
+  await pass();
+  await clock.advance(1);
+  await putForeign(sites.cloud, "x", "theirs");
+  await putForeign(sites.local, "y", "at the primary");
+  expect(await keysOf(setting)).toEqual(["x", "y"]);
+  expect([await read("x"), await read("y")]).toEqual(["theirs", "at the primary"]);
+  await pass();
+  expect([await read("x"), await bodyAt(sites.cloud, "x")]).toEqual(["theirs", "theirs"]);
+});

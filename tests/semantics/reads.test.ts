@@ -1,0 +1,156 @@
+import { expect, test } from "vitest";
+import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
+import { seededRandom } from "../../src/core/ports/random.ts";
+import { codeOf, fileStores, jobsIn, keysOf, NO_CACHE, recordFetches, start } from "./setting.ts";
+
+const THREE = { cloud: "burst", archive: "backup", local: "primary" } as const;
+const TWO = { local: "primary", cloud: "burst" } as const;
+
+test("R1 After an acknowledged PUT or DELETE every read through the same coordinator sees it", async () => {
+  const setting = await start(TWO, { openStore: await fileStores() });
+  const { coordinator, put, read } = setting;
+  const random = seededRandom(4);
+  const model = new Map<string, string>();
+  for (let step = 0; step < 60; step++) {
+    const key = `d/${Math.floor(random.fraction() * 3)}`;
+    if (random.fraction() < 0.3) {
+      await coordinator.deleteObject(rigCtx, key);
+      model.delete(key);
+    } else {
+      // Often of the same length, so that a stale block would not show by its size.
+      const body = `${step % 10}`.repeat(random.fraction() < 0.5 ? 50 : step + 1);
+      await put(key, body);
+      model.set(key, body);
+    }
+    const body = model.get(key);
+    const seen = await read(key).catch((error: unknown) => (error as { code: string }).code);
+    expect(seen).toBe(body ?? "NotFound");
+    expect(await codeOf(coordinator.headObject(rigCtx, key))).toBe(body === undefined ? "NotFound" : "done");
+    if (body !== undefined) expect((await readAll(coordinator, key, { suffix: 1 })).toString()).toBe(body.slice(-1));
+    expect(await keysOf(setting)).toEqual([...model.keys()].toSorted());
+  }
+});
+
+test("R2 A read goes to the copies in the order of the route, and on to the next at the byte where one broke", async () => {
+  const { put, read, sites, settled } = await start(THREE, { overrides: NO_CACHE });
+  const body = Array.from({ length: 100_000 }, (_, index) => `${index} `).join("");
+  await put("x", body);
+  await settled();
+  const fetches = recordFetches(sites);
+  const askedBy = async (): Promise<string[]> => {
+    fetches.length = 0;
+    expect(await read("x")).toBe(body);
+    return fetches.map(({ site, options }) => {
+      const range = options?.range as { start: number } | undefined;
+      return `${site} from ${range?.start ?? 0}`;
+    });
+  };
+  expect(await askedBy()).toEqual(["local from 0"]);
+  sites.local.failing.add("get");
+  expect(await askedBy()).toEqual(["local from 0", "archive from 0"]);
+  sites.archive.failing.add("get");
+  expect(await askedBy()).toEqual(["local from 0", "archive from 0", "cloud from 0"]);
+  sites.local.failing.clear();
+  sites.archive.failing.clear();
+  sites.local.truncateAfter = 200_000;
+  expect(await askedBy()).toEqual(["local from 0", "archive from 200000"]);
+  sites.archive.truncateAfter = 123_456;
+  expect(await askedBy()).toEqual(["local from 0", "archive from 200000", "cloud from 323456"]);
+});
+
+test("R3 Every fetch names the content it expects, and what a site holds instead is not served as this version", async () => {
+  const { coordinator, put, read, sites, settled } = await start(THREE, { overrides: NO_CACHE });
+  await put("x", "ours");
+  await settled();
+  const etags = new Map<string, string>();
+  for (const [name, store] of Object.entries(sites)) etags.set(name, (await store.head(rigCtx, "x")).etag);
+  const fetches = recordFetches(sites);
+  expect(await read("x")).toBe("ours");
+  sites.local.failing.add("get");
+  expect((await readAll(coordinator, "x", { start: 1, end: 3 })).toString()).toBe("ur");
+  expect(fetches.length).toBe(3);
+  for (const { site, options } of fetches) expect(options?.ifMatch).toBe(etags.get(site));
+  // Of the same length, at the site that is asked next: only the etag tells.
+  await putForeign(sites.archive, "x", "evil");
+  expect(await read("x")).toBe("ours");
+  await putForeign(sites.cloud, "x", "evil");
+  sites.archive.failing.add("get");
+  expect(await codeOf(read("x"))).toBe("Unavailable");
+});
+
+test("R4 A key that no site has is absent; while a primary is silent an unknown key is unavailable, not absent", async () => {
+  const { coordinator, put, read, sites } = await start({ local: "primary", second: "primary", cloud: "burst" });
+  await putForeign(sites.second, "theirs", "foreign");
+  await put("known", "ours");
+  sites.cloud.failing.add("*");
+  const look = async (key: string): Promise<string[]> => [
+    await codeOf(coordinator.headObject(rigCtx, key)),
+    await codeOf(read(key)),
+  ];
+  expect(await look("absent")).toEqual(["NotFound", "NotFound"]);
+  sites.second.failing.add("*");
+  expect(await look("absent")).toEqual(["Unavailable", "Unavailable"]);
+  expect(await look("theirs")).toEqual(["Unavailable", "Unavailable"]);
+  expect(await read("known")).toBe("ours");
+  sites.local.failing.add("*");
+  expect(await codeOf(coordinator.headObject(rigCtx, "known"))).toBe("done");
+  sites.local.failing.clear();
+  sites.second.failing.clear();
+  expect(await read("theirs")).toBe("foreign");
+  await coordinator.deleteObject(rigCtx, "known");
+  expect(await look("known")).toEqual(["NotFound", "NotFound"]);
+});
+
+test("R5 The cache never makes a read fail, and never answers for another version", async () => {
+  const { coordinator, put, read, sites, settled } = await start(TWO, {
+    overrides: { cache: { maxBytes: 400_000, ttlMs: 0, blockBytes: 1_000 } },
+  });
+  const bodyOf = (version: number): string => `${version}`.repeat(30_500);
+  for (let version = 0; version < 8; version++) {
+    await put("x", bodyOf(version));
+    await put("y", bodyOf(version + 1));
+    expect([await read("x"), await read("y")]).toEqual([bodyOf(version), bodyOf(version + 1)]);
+    expect((await readAll(coordinator, "x", { start: 999, end: 2_001 })).toString()).toBe(
+      bodyOf(version).slice(999, 2_001),
+    );
+  }
+  await settled();
+  await coordinator.rename(rigCtx, { from: "x", to: "z" });
+  await put("x", bodyOf(9));
+  expect([await read("x"), await read("z")]).toEqual([bodyOf(9), bodyOf(7)]);
+  // One of several readers of the same blocks goes away; the site breaks off in the middle.
+  await put("w", bodyOf(5));
+  await settled();
+  sites.local.truncateAfter = 10_000;
+  const leaving = await (await coordinator.readObject(rigCtx, "w")).open();
+  const [whole] = await Promise.all([read("w"), (async () => leaving.cancel())()]);
+  expect(whole).toBe(bodyOf(5));
+  // Once it is all here, the sites are not needed.
+  for (const site of Object.values(sites)) site.failing.add("*");
+  expect(await read("w")).toBe(bodyOf(5));
+});
+
+test("D1 No copy in flight brings a deleted object back", async () => {
+  const setting = await start(TWO);
+  const { coordinator, put, sites, settled } = setting;
+  let release: () => void = () => undefined;
+  const reached = new Promise<void>((arrived) => {
+    sites.cloud.beforeCommit = async () => {
+      arrived();
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    };
+  });
+  await put("x", "1");
+  await reached;
+  const deleting = coordinator.deleteObject(rigCtx, "x");
+  release();
+  await deleting;
+  expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
+  sites.cloud.beforeCommit = undefined;
+  await settled();
+  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.cloud, "x")]).toEqual([undefined, undefined]);
+  expect(await keysOf(setting)).toEqual([]);
+  expect(await jobsIn(setting, "failed")).toEqual([]);
+});

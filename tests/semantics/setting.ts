@@ -1,0 +1,154 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monotonicFactory } from "ulidx";
+import { expect, onTestFinished } from "vitest";
+import type { Settings } from "../../src/coordinator/index.ts";
+import { flakyStore, type FlakyStore } from "../../src/coordinator/testing/flaky-store.ts";
+import { type Rig, rigCtx, type RigOptions, startRig } from "../../src/coordinator/testing/rig.ts";
+import { createFakeClock, type FakeClock } from "../../src/core/testing/fake-clock.ts";
+import { createMemoryKv } from "../../src/kv/index.ts";
+import type { Job } from "../../src/mover/index.ts";
+import { checkCatalog } from "../../src/namespace/index.ts";
+import {
+  createMemoryStore,
+  type GetOptions,
+  openFileStore,
+  type SiteRole,
+  type Store,
+} from "../../src/stores/index.ts";
+
+/** What the tests of the guarantees stand on: a whole coordinator whose sites can be made to fail, looked at from outside. */
+
+export const SETTINGS: Settings = {
+  version: "0.0.0-test",
+  clusterName: "test",
+  maxObjectBytes: 1024 ** 3,
+  maxQueuedJobs: 10_000,
+  tombstoneRetentionMs: 60_000,
+  stagingRetentionMs: 86_400_000,
+  housekeepingIntervalMs: 3_600_000,
+};
+
+export const NO_CACHE = { cache: { maxBytes: 1, ttlMs: 0 } } as const;
+
+export interface Setting<Name extends string> extends Rig {
+  readonly sites: Readonly<Record<Name, FlakyStore>>;
+}
+
+export async function start<Name extends string>(
+  roles: Readonly<Record<Name, SiteRole>>,
+  options: RigOptions & { readonly openStore?: (name: NoInfer<Name>) => Promise<Store> } = {},
+): Promise<Setting<Name>> {
+  const { openStore, ...rest } = options;
+  const sites = {} as Record<Name, FlakyStore>;
+  for (const name of Object.keys(roles) as Name[])
+    sites[name] = flakyStore(openStore === undefined ? createMemoryStore() : await openStore(name));
+  const rig = await startRig({
+    ...rest,
+    sites: (Object.keys(roles) as Name[]).map((name) => ({ name, role: roles[name], store: sites[name] })),
+  });
+  onTestFinished(async () => {
+    expect((await checkCatalog(rig.kv)).faults).toEqual([]);
+    await rig.stop();
+  });
+  return { ...rig, sites };
+}
+
+export interface TimedSetting<Name extends string> extends Setting<Name> {
+  readonly clock: FakeClock;
+  /** Time passes until no job is left that could run. */
+  pass(): Promise<void>;
+}
+
+/** The same, in a time that only the test moves. */
+export async function startTimed<Name extends string>(
+  roles: Readonly<Record<Name, SiteRole>>,
+  options: RigOptions = {},
+): Promise<TimedSetting<Name>> {
+  const clock = createFakeClock();
+  const kv = createMemoryKv({ clock });
+  const openStore = async (): Promise<Store> => createMemoryStore({}, { clock });
+  const nextUlid = monotonicFactory();
+  const nextId = (): string => nextUlid(clock.nowMs());
+  const overrides = { nextId, ...options.overrides };
+  const setting = await start(roles, { kv, clock, openStore, ...options, overrides });
+  return {
+    ...setting,
+    clock,
+    async pass() {
+      for (let turn = 0; turn < 60; turn++) {
+        await clock.advance(61_000);
+        if ((await jobsIn(setting, "waiting")).length + (await jobsIn(setting, "running")).length === 0) return;
+      }
+    },
+  };
+}
+
+export async function jobsIn({ coordinator }: Rig, state: Job["state"]): Promise<readonly Job[]> {
+  return (await coordinator.listJobs(rigCtx, { limit: 1_000 })).jobs.filter((job) => job.state === state);
+}
+
+export async function tempDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "globalfs-semantics-"));
+  onTestFinished(async () => await rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export async function fileStores(): Promise<(name: string) => Promise<Store>> {
+  const directory = await tempDirectory();
+  return async (name) => await openFileStore({ root: join(directory, name) });
+}
+
+export interface Fetch {
+  readonly site: string;
+  readonly key: string;
+  readonly options: GetOptions | undefined;
+}
+
+/** Every fetch from the sites from here on, in order. */
+export function recordFetches(sites: Readonly<Record<string, Store>>): Fetch[] {
+  const fetches: Fetch[] = [];
+  for (const [site, store] of Object.entries(sites)) {
+    const get = store.get.bind(store);
+    store.get = async (ctx, key, options) => {
+      fetches.push({ site, key, options });
+      return await get(ctx, key, options);
+    };
+  }
+  return fetches;
+}
+
+export async function keysOf({ coordinator }: Rig, prefix = ""): Promise<string[]> {
+  return (await coordinator.listObjects(rigCtx, { prefix, limit: 1_000 })).objects.map(({ key }) => key);
+}
+
+/** The code of the error, or `done`. */
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  return await work.then(
+    () => "done",
+    (error: unknown) => (error as { code: string }).code,
+  );
+}
+
+/** Opens when told to. */
+export class Gate {
+  #open: () => void = () => undefined;
+  #arrived: () => void = () => undefined;
+  readonly opened = new Promise<void>((resolve) => {
+    this.#open = resolve;
+  });
+  /** Somebody waits at the gate. */
+  readonly reached = new Promise<void>((resolve) => {
+    this.#arrived = resolve;
+  });
+
+  readonly pass = async (): Promise<void> => {
+    this.#arrived();
+    await this.opened;
+  };
+
+  open(): void {
+    this.#open();
+  }
+}

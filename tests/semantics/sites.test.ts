@@ -1,0 +1,79 @@
+import { expect, test } from "vitest";
+import { backgroundCtx } from "../../src/core/context.ts";
+import { seededRandom } from "../../src/core/ports/random.ts";
+import { noMetrics } from "../../src/core/ports/metrics.ts";
+import type { ObjectRead } from "../../src/coordinator/index.ts";
+import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
+import { rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
+import { createFakeClock } from "../../src/core/testing/fake-clock.ts";
+import { createMemoryKv } from "../../src/kv/index.ts";
+import { createMemoryStore, stackLayers } from "../../src/stores/index.ts";
+import { codeOf, NO_CACHE, startTimed } from "./setting.ts";
+
+async function drain(read: ObjectRead): Promise<void> {
+  for await (const _ of (await read.open()).stream) {
+    // Only the end counts.
+  }
+}
+
+test("P1 A primary that fails makes writes to it fail at once; reads go on from other copies", async () => {
+  const { clock, coordinator, put, pass, read, sites } = await startTimed(
+    { local: "primary", cloud: "burst" },
+    { overrides: NO_CACHE },
+  );
+  await put("x", "1");
+  await pass();
+  sites.local.failing.add("*");
+  const startedMs = clock.nowMs();
+  let taken = 0;
+  const body = (async function* (): AsyncGenerator<Uint8Array> {
+    for (taken = 0; taken < 1_000; taken++) yield Buffer.alloc(1_000);
+  })();
+  await expect(coordinator.putObject(rigCtx, { key: "x", body })).rejects.toMatchObject({
+    code: "Unavailable",
+    message: expect.stringContaining("local") as string,
+  });
+  // No time had to pass, and the body was not taken in first.
+  expect([clock.nowMs() - startedMs, taken]).toEqual([0, 0]);
+  expect(await read("x")).toBe("1");
+  sites.local.failing.clear();
+  await put("x", "2");
+  expect(await read("x")).toBe("2");
+});
+
+test("P2 Not found, failed preconditions and canceled requests never count against a site", async () => {
+  const clock = createFakeClock();
+  const driver = flakyStore(createMemoryStore({}, { clock }));
+  const { store, circuit } = stackLayers(
+    driver,
+    { site: "local", breaker: { threshold: 3, cooldownMs: 60_000 }, verifyMaxBytes: 1_000_000 },
+    { clock, random: seededRandom(1), metrics: noMetrics },
+  );
+  const { coordinator, put, read, stop } = await startRig({
+    kv: createMemoryKv({ clock }),
+    clock,
+    sites: [{ name: "local", role: "primary", store, circuit: circuit as NonNullable<typeof circuit> }],
+    overrides: NO_CACHE,
+  });
+  await put("x", "some bytes");
+  for (let time = 0; time < 10; time++) {
+    expect(await codeOf(read(`absent ${time}`))).toBe("NotFound");
+    expect(await codeOf(put("x", "1", { conditions: { ifNoneMatch: ["*"] } }))).toBe("PreconditionFailed");
+    expect(await codeOf(coordinator.deleteObject(rigCtx, "x", { ifMatch: ["other"] }))).toBe("PreconditionFailed");
+    const controller = new AbortController();
+    const canceled = await coordinator.readObject(backgroundCtx({ signal: controller.signal }), "x");
+    controller.abort();
+    expect(await codeOf(drain(canceled))).toBe("Canceled");
+    // At the site itself, too.
+    expect(await codeOf(store.head(rigCtx, "absent"))).toBe("NotFound");
+    expect(await codeOf(store.get(rigCtx, "x", { ifMatch: "other" }))).toBe("PreconditionFailed");
+    expect(await codeOf(store.delete(rigCtx, "x", { ifMatch: "other" }))).toBe("PreconditionFailed");
+  }
+  expect(circuit?.()).toBe("closed");
+  expect(await read("x")).toBe("some bytes");
+  // What does count, does.
+  driver.failing.add("get");
+  for (let time = 0; time < 3; time++) await codeOf(read("x"));
+  expect(circuit?.()).toBe("open");
+  await stop();
+});
