@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Semaphore } from "../core/async/semaphore.ts";
 import { TokenBucket } from "../core/async/token-bucket.ts";
 import { backgroundCtx, type Ctx } from "../core/context.ts";
@@ -85,6 +86,13 @@ interface Running {
   readonly work: Promise<void>;
 }
 
+/** Every running job follows it, and there may be hundreds. */
+function newStopping(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
 export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const { kv, clock, random, log, metrics } = deps;
   const board = new ProgressBoard(clock);
@@ -113,7 +121,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   const busyLanes = new Set<string>();
   let window: Job[] = [];
   let windowReadMs = 0;
-  let stopping = new AbortController();
+  let stopping = newStopping();
   let draining = false;
   let loop: Promise<void> | undefined;
   let wakeUp: (() => void) | undefined;
@@ -422,7 +430,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   return {
     async start() {
-      stopping = new AbortController();
+      stopping = newStopping();
       draining = false;
       loop = run(stopping.signal);
     },

@@ -162,6 +162,8 @@ export class S3Client {
         headers,
         body: body === undefined ? null : streamed ? Readable.from(body.open(), { objectMode: false }) : body,
         signal: allowManyListeners(ctx.signal),
+        // The library would close the connection after every HEAD, for servers that answer it with a body; S3 servers do not.
+        reset: false,
         headersTimeout: answerTimeoutMs + sizeBytes / SLOWEST_BYTES_PER_MS,
         bodyTimeout: request.slow === true ? SLOW_ANSWER_TIMEOUT_MS : IDLE_BODY_TIMEOUT_MS,
       });
