@@ -25,10 +25,10 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 if (failedChecks.length > 0) process.stdout.write(`\nFailed checks: ${failedChecks.join(", ")}\n`);
-process.stdout.write(
-  `\n${counts.passed} passed, ${counts.failed + failedChecks.length} failed, ${counts.skipped} skipped\n`,
-);
-process.exitCode = code === 0 && failedChecks.length === 0 ? 0 : 1;
+// An error outside of all tests fails the run, too.
+const failed = Math.max(counts.failed + failedChecks.length, code === 0 ? 0 : 1);
+process.stdout.write(`\n${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);
+process.exitCode = failed === 0 ? 0 : 1;
 
 /** A file that could not even be loaded has no failed test, and is a failure all the same. */
 function countTests({ numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults }) {

@@ -35,7 +35,10 @@ export function createPeek({ kv, cache }: Parts): Peek {
 
   return (key) => {
     const meta = describe(key);
-    const bytes = meta === undefined ? undefined : cache.peekWhole(meta.versionId as Parameters<typeof cache.peekWhole>[0], meta.sizeBytes);
+    const bytes =
+      meta === undefined
+        ? undefined
+        : cache.peekWhole(meta.versionId as Parameters<typeof cache.peekWhole>[0], meta.sizeBytes);
     return meta === undefined || bytes === undefined ? undefined : { meta, bytes };
   };
 }

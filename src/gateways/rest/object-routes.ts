@@ -40,7 +40,13 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
     if (headers.range !== undefined || hasConditions(headers)) return false;
     const found = service.peekObject(keyFromUrl(request.url ?? "", OBJECTS_PREFIX).key);
     if (found === undefined) return false;
-    const known = prepared.get(found.meta) ?? [...objectHeaders(found.meta), "Content-Length", String(found.meta.sizeBytes), "X-GlobalFS-Source", "cache"];
+    const known = prepared.get(found.meta) ?? [
+      ...objectHeaders(found.meta),
+      "Content-Length",
+      String(found.meta.sizeBytes),
+      "X-GlobalFS-Source",
+      "cache",
+    ];
     prepared.set(found.meta, known);
     response.writeHead(200, [...known, "X-Request-ID", ctx.requestId]);
     response.end(found.bytes);

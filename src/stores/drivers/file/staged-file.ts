@@ -94,7 +94,8 @@ export class StagedFile implements StagedWrite {
   /** No larger than what is still to come, where that is known: memory outside the heap is dear, too. */
   #newPiece(atHand: number): Buffer {
     const { sizeBytes } = this.#options;
-    const expected = sizeBytes === undefined ? Math.max(atHand, FIRST_PIECE_BYTES, this.#position) : sizeBytes - this.#writtenBytes;
+    const expected =
+      sizeBytes === undefined ? Math.max(atHand, FIRST_PIECE_BYTES, this.#position) : sizeBytes - this.#writtenBytes;
     return Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, expected));
   }
 
