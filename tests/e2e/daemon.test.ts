@@ -4,7 +4,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runBuilt, startUp } from "./daemon.ts";
+import { fileSite, writeConfiguration } from "./support/configuration.ts";
+import { runGlobalfs } from "./support/command.ts";
+import { binaryWords, cleanEnvironment, type ReadyDaemon, startDaemon } from "./support/daemon.ts";
 
 let directory: string;
 beforeAll(async () => {
@@ -14,40 +16,46 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+async function startUp(name: string): Promise<ReadyDaemon> {
+  return await startDaemon({ directory, words: ["up", "--data-dir", name, "--listen", "127.0.0.1:0"] });
+}
+
 describe("globalfs up", () => {
   test("serves, stops tidily on SIGTERM, and has everything again after a restart", async () => {
-    const first = await startUp(join(directory, "data"));
+    const first = await startUp("data");
     const env = { GLOBALFS_COORDINATOR: first.url };
-    expect((await runBuilt(["object", "put", "my-key", "--input", "-"], env, "hello world\n")).exit).toBe(0);
-    expect((await runBuilt(["object", "get", "my-key"], env)).out).toBe("hello world\n");
-    expect((await runBuilt(["status"], env)).exit).toBe(0);
-    expect(await first.stop()).toBe(0);
-    expect((await runBuilt(["status"], env)).exit).toBe(3);
+    expect((await runGlobalfs(["object", "put", "my-key", "--input", "-"], { env, input: "hello world\n" })).exit).toBe(
+      0,
+    );
+    expect((await runGlobalfs(["object", "get", "my-key"], { env })).out).toBe("hello world\n");
+    expect((await runGlobalfs(["status"], { env })).exit).toBe(0);
+    expect(await first.stop()).toEqual({ code: 0, signal: null });
+    expect((await runGlobalfs(["status"], { env })).exit).toBe(3);
 
-    const second = await startUp(join(directory, "data"));
+    const second = await startUp("data");
     try {
-      expect((await runBuilt(["cat", "my-key"], { GLOBALFS_COORDINATOR: second.url })).out).toBe("hello world\n");
+      expect((await runGlobalfs(["cat", "my-key"], { env: { GLOBALFS_COORDINATOR: second.url } })).out).toBe(
+        "hello world\n",
+      );
     } finally {
-      expect(await second.stop("SIGINT")).toBe(0);
+      expect(await second.stop("SIGINT")).toEqual({ code: 0, signal: null });
     }
   });
 
   test("refuses to listen for everybody without a key, and says what to do", async () => {
     const words = ["up", "--data-dir", join(directory, "open"), "--listen", "0.0.0.0:0"];
-    const { exit, err } = await runBuilt(words, { GLOBALFS_API_KEY: "" });
+    const { exit, err } = await runGlobalfs(words, { env: { GLOBALFS_API_KEY: "" } });
     expect(exit).toBe(2);
     expect(err).toMatch(/GLOBALFS_API_KEY/);
   });
 
   test("ends the output quietly when its reader has seen enough", async () => {
-    const daemon = await startUp(join(directory, "pipe"));
+    const daemon = await startUp("pipe");
     try {
       const env = { GLOBALFS_COORDINATOR: daemon.url };
-      await runBuilt(["object", "put", "big"], env, "x".repeat(8_000_000));
-      const binary = join(import.meta.dirname, "../../bin/globalfs.js");
-      const child = spawn("bash", ["-o", "pipefail", "-c", `"$0" "$1" cat big | head -c 5`, process.execPath, binary], {
-        env: { ...process.env, ...env },
-      });
+      await runGlobalfs(["object", "put", "big"], { env, input: "x".repeat(8_000_000) });
+      const pipe = ["-o", "pipefail", "-c", `"$0" "$@" | head -c 5`, process.execPath, ...binaryWords(["cat", "big"])];
+      const child = spawn("bash", pipe, { env: cleanEnvironment(env) });
       let [out, err] = ["", ""];
       child.stdout.on("data", (piece: Buffer) => (out += piece.toString()));
       child.stderr.on("data", (piece: Buffer) => (err += piece.toString()));
@@ -60,20 +68,36 @@ describe("globalfs up", () => {
 });
 
 test("a configuration that is wrong keeps the daemon from starting", async () => {
-  const { exit, err } = await runBuilt(["coordinator", "start", "--config", join(directory, "none.yaml")]);
+  const { exit, err } = await runGlobalfs(["coordinator", "start", "--config", join(directory, "none.yaml")]);
   expect(exit).toBe(2);
   expect(err).toContain("globalfs config init");
 });
 
-test("completion scripts are there for four shells, and answer", async () => {
-  for (const shell of ["bash", "zsh", "fish", "powershell"]) {
-    const { exit, out } = await runBuilt(["completion", shell]);
-    expect(exit).toBe(0);
-    expect(out).toContain("globalfs");
-    expect(out.length).toBeGreaterThan(1_000);
-  }
-  const { out } = await runBuilt(["complete", "--", "site", "add", "--role", ""], {
-    GLOBALFS_COORDINATOR: "127.0.0.1:1",
+test("globalfs-coordinator is a second name of the daemon, and /metrics has what is documented", async () => {
+  const config = await writeConfiguration(directory, [fileSite("onprem", "primary"), fileSite("cloud", "burst")], {
+    cache: { enabled: true },
   });
-  expect(out).toMatch(/^primary\t?\nburst\t?\nbackup\t?\n/);
+  const daemon = await startDaemon({ directory, binary: "globalfs-coordinator", words: ["--config", config] });
+  try {
+    await fetch(`${daemon.url}/api/v1/objects/x`, { method: "PUT", body: "x" });
+    await (await fetch(`${daemon.url}/api/v1/objects/x`)).text();
+    const scraped = await (await fetch(`${daemon.url}/metrics`)).text();
+    for (const [name, type] of [
+      ["globalfs_object_operations_total", "counter"],
+      ["globalfs_object_operation_duration_seconds", "histogram"],
+      ["globalfs_sites_current", "gauge"],
+      ["globalfs_replication_jobs_total", "counter"],
+      ["globalfs_replication_queue_depth", "gauge"],
+      ["globalfs_cache_hits_total", "counter"],
+      ["globalfs_cache_misses_total", "counter"],
+      ["globalfs_cache_evictions_total", "counter"],
+      ["globalfs_cache_bytes", "gauge"],
+    ]) {
+      expect(scraped).toContain(`# TYPE ${name} ${type}\n`);
+    }
+    expect(scraped).toMatch(/^globalfs_object_operations_total\{operation="put",status="success"\} 1$/m);
+    expect(scraped).toMatch(/^globalfs_sites_current(\{\})? 2$/m);
+  } finally {
+    expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+  }
 });

@@ -28,12 +28,14 @@ export interface ReadyDaemon extends Daemon {
 }
 
 export interface DaemonOptions {
+  /** Default: `globalfs`. */
+  readonly binary?: "globalfs" | "globalfs-coordinator";
   readonly words: readonly string[];
   readonly directory: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const BINARY = join(import.meta.dirname, "../../../bin/globalfs.js");
+const BINARIES = join(import.meta.dirname, "../../../bin");
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 40_000;
 
@@ -51,13 +53,13 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
   return { ...Object.fromEntries(kept), NO_COLOR: "1", ...extra };
 }
 
-export function binaryWords(words: readonly string[]): string[] {
-  return [BINARY, ...words];
+export function binaryWords(words: readonly string[], binary = "globalfs"): string[] {
+  return [join(BINARIES, `${binary}.js`), ...words];
 }
 
 /** Does not wait for readiness. */
-export function spawnDaemon({ words, directory, env }: DaemonOptions): Daemon {
-  const child = spawn(process.execPath, binaryWords(words), {
+export function spawnDaemon({ binary, words, directory, env }: DaemonOptions): Daemon {
+  const child = spawn(process.execPath, binaryWords(words, binary), {
     cwd: directory,
     env: cleanEnvironment(env),
     stdio: ["ignore", "pipe", "pipe"],
