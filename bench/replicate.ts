@@ -64,14 +64,18 @@ limits: { max_queued_jobs: ${objects * 2} }
 }
 
 async function call(port: number, method: "GET" | "POST" | "PUT", target: string, body?: Buffer): Promise<string> {
-  const answer = await request(`http://127.0.0.1:${port}${target}`, { method, ...(body === undefined ? {} : { body }) });
+  const answer = await request(`http://127.0.0.1:${port}${target}`, {
+    method,
+    ...(body === undefined ? {} : { body }),
+  });
   const text = await answer.body.text();
   if (answer.statusCode >= 300) throw new Error(`${method} ${target} answered ${answer.statusCode}: ${text}`);
   return text;
 }
 
 async function queueDepth(port: number): Promise<number> {
-  return (JSON.parse(await call(port, "GET", "/api/v1/info")) as { replication_queue_depth: number }).replication_queue_depth;
+  return (JSON.parse(await call(port, "GET", "/api/v1/info")) as { replication_queue_depth: number })
+    .replication_queue_depth;
 }
 
 async function ours(directory: string, server: S3Server): Promise<number> {
@@ -81,7 +85,11 @@ async function ours(directory: string, server: S3Server): Promise<number> {
     // The jobs wait until all objects are there, so that only their running is timed.
     await call(daemon.port, "POST", "/api/v1/jobs/pause");
     const indexes = Array.from({ length: objects }, (_, index) => index);
-    await forEachBounded(indexes, 16, async (index) => void (await call(daemon.port, "PUT", `/api/v1/objects/${keyOf(index)}`, bodyOf(index))));
+    await forEachBounded(
+      indexes,
+      16,
+      async (index) => void (await call(daemon.port, "PUT", `/api/v1/objects/${keyOf(index)}`, bodyOf(index))),
+    );
     const startedMs = performance.now();
     await call(daemon.port, "POST", "/api/v1/jobs/resume");
     while ((await queueDepth(daemon.port)) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -95,10 +103,21 @@ async function ours(directory: string, server: S3Server): Promise<number> {
 async function theirs(directory: string, server: S3Server): Promise<number> {
   const bucket = await createBucket(server);
   const remote = `:s3,provider=Ceph,endpoint="${server.endpoint}",access_key_id=${server.accessKeyId},secret_access_key=${server.secretAccessKey}:${bucket.name}`;
-  const flags = ["--transfers", String(parallel), "--checkers", String(parallel), "--exclude", ".globalfs/**", "--config", "/dev/null"];
+  const flags = [
+    "--transfers",
+    String(parallel),
+    "--checkers",
+    String(parallel),
+    "--exclude",
+    ".globalfs/**",
+    "--config",
+    "/dev/null",
+  ];
   try {
     const startedMs = performance.now();
-    await run("rclone", ["copy", path.join(directory, "disk"), remote, ...flags], { env: { ...process.env, AWS_CA_BUNDLE: "" } });
+    await run("rclone", ["copy", path.join(directory, "disk"), remote, ...flags], {
+      env: { ...process.env, AWS_CA_BUNDLE: "" },
+    });
     return objects / ((performance.now() - startedMs) / 1_000);
   } finally {
     await bucket.remove();

@@ -1,9 +1,15 @@
 // npm start: installs and builds what is missing, then runs everything on this machine.
-import { join } from "node:path";
 import { ensureInstalled } from "./lib/install.mjs";
-import { ROOT, runTool } from "./lib/run.mjs";
 import { ensureBuilt } from "./lib/stale.mjs";
 
 await ensureInstalled();
 await ensureBuilt();
-process.exitCode = await runTool(join(ROOT, "bin", "globalfs.js"), ["up", ...process.argv.slice(2)]);
+
+// npm ends on SIGTERM without telling the shell between it and this process: whoever is left alone ends, too.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) process.kill(process.pid, "SIGTERM");
+}, 500).unref();
+
+const { launch } = await import("../bin/launch.js");
+await launch(["up", ...process.argv.slice(2)]);

@@ -80,6 +80,22 @@ export function addDaemonCommands(program: Command, action: Action): void {
     .addHelpText("after", examples('printf %s "$KEY" | globalfs key hash'))
     .action(action(async (context) => (await import("./commands/key.ts")).keyHash(context)));
 
+  const meta = program.command("meta").description("the catalog of a stopped coordinator");
+  meta
+    .command("check")
+    .description("hold every row of the catalog against the others; changes nothing")
+    .option("--config <file>", "configuration file that names the catalog's directory")
+    .option("--data-dir <directory>", "the catalog's directory itself")
+    .addHelpText(
+      "after",
+      examples("globalfs meta check --config config.yaml", "globalfs meta check --data-dir .globalfs/catalog"),
+    )
+    .action(
+      action(async (context, options: GlobalOptions & { readonly config?: string; readonly dataDir?: string }) =>
+        (await import("./commands/meta-check.ts")).metaCheck(context, options),
+      ),
+    );
+
   program
     .command("version")
     .description("print the version")

@@ -98,7 +98,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await meter.measure("delete", async () => await deleteObject(parts, ctx, key, conditions)),
     listObjects: async (ctx, request) =>
       await meter.measure("list", async () => await listObjects(parts, ctx, request)),
-    rename: async (ctx, request) => await meter.measure("rename", async () => await renameObject(parts, ctx, request)),
+    async rename(ctx, request) {
+      await meter.measure("rename", async () => await renameObject(parts, ctx, request));
+      if (request.from.endsWith("/")) housekeeping.wake();
+    },
     usage: async (ctx, prefix) => await usage(parts, ctx, prefix),
     explain: async (ctx, key) => await explain(parts, ctx, key),
 

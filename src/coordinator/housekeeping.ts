@@ -16,6 +16,8 @@ const DISPLACED_A_PAGE = 1_000;
 
 export interface Housekeeping {
   start(): void;
+  /** There is work that should not wait for the next turn. */
+  wake(): void;
   stop(): Promise<void>;
 }
 
@@ -23,6 +25,8 @@ export function createHousekeeping(parts: Parts): Housekeeping {
   const { clock, log, settings } = parts;
   let stopping = new AbortController();
   let loop: Promise<void> | undefined;
+  let wakeUp: (() => void) | undefined;
+  let woken = false;
   let tombstoneCursor: FilePath | undefined;
 
   const step = async (name: string, work: () => Promise<void>): Promise<void> => {
@@ -44,18 +48,34 @@ export function createHousekeeping(parts: Parts): Housekeeping {
       });
       await step("changes", async () => await trim(parts));
       for (const site of parts.sites.list()) await step("staging", async () => await sweepSite(parts, ctx, site));
-      try {
-        await clock.sleep(settings.housekeepingIntervalMs, signal);
-      } catch {
-        return;
-      }
+      await pause(signal);
     }
+  };
+
+  const pause = async (signal: AbortSignal): Promise<void> => {
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const finish = (): void => {
+        cancel();
+        signal.removeEventListener("abort", finish);
+        wakeUp = undefined;
+        resolve();
+      };
+      const cancel = clock.timer(woken ? 0 : settings.housekeepingIntervalMs, finish);
+      wakeUp = finish;
+      signal.addEventListener("abort", finish, { once: true });
+    });
+    woken = false;
   };
 
   return {
     start() {
       stopping = new AbortController();
       loop = run(stopping.signal);
+    },
+    wake() {
+      woken = true;
+      wakeUp?.();
     },
     async stop() {
       stopping.abort();

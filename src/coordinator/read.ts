@@ -179,6 +179,21 @@ function noCopyAnswered(
     );
   }
   const named = [...new Set([...failures.map(({ site }) => site), ...unasked.map((copy) => copy.site as string)])];
+  const routed = parts.router.routeRead(wanted.path);
+  const left = unasked.filter(
+    (copy) =>
+      parts.sites.find(copy.site) !== undefined &&
+      !routed.sites.some((site) => site.name === copy.site) &&
+      !routed.skipped.some(({ site }) => site === copy.site),
+  );
+  if (routed.rule !== undefined && left.length > 0 && left.length === unasked.length) {
+    const asked = failures.map(({ site }) => site).join(", ") || "none";
+    return new GfsError(
+      "Unavailable",
+      `The rule ${routed.rule} lets reads of ${wanted.path} go to ${asked} only, and no answer came; ${left.map((copy) => copy.site).join(", ")} would have the bytes.`,
+      { op: "coordinator.read", context, cause: failures[0]?.error },
+    );
+  }
   const gone = named.filter((name) => parts.sites.list().every((site) => site.name !== name));
   const hint = gone.length > 0 ? ` Site ${gone.join(", ")} is not registered any more.` : "";
   return new GfsError(

@@ -34,7 +34,9 @@ export async function receiveObject(service: CoordinatorService, scope: RequestS
     "X-Request-ID": ctx.requestId,
     ...(meta.sha256 === undefined ? {} : { "X-GlobalFS-Checksum": `sha256:${meta.sha256}` }),
     ...(meta.versionId === "" ? {} : { "X-GlobalFS-Version": meta.versionId }),
-    ...(pendingSites.length === 0 ? {} : { "X-GlobalFS-Replication": "pending" }),
+    ...(pendingSites.length === 0
+      ? {}
+      : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
   });
   response.end(body);
 }

@@ -14,7 +14,7 @@ export interface MetricsLayerDeps {
   readonly onLatency?: (latencyMs: number) => void;
 }
 
-const MEASURES_LATENCY = new Set(["head", "get", "check"]);
+const MEASURES_LATENCY = new Set(["head", "get"]);
 /** A call that was given up early says nothing of how fast the site is. */
 const ANSWERED = new Set(["success", "not_found"]);
 
