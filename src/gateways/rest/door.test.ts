@@ -85,7 +85,7 @@ describe("closing", () => {
     await expect(send(`http://127.0.0.1:${closingPort}/readyz`)).rejects.toThrow();
     socket.write("lf");
     await closed;
-    expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+    await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 201 /);
     expect(await bodyAt(rig.stores["local"] as never, "drained")).toBe("half");
   });
 });
