@@ -11,7 +11,11 @@ const OBJECTS_A_TRANSACTION = 500;
 const OBJECTS_A_PAGE = 1_000;
 
 /** Takes a site's objects into the catalog, page by page; each page is kept when the import is stopped. */
-export async function* importPrefix(parts: Parts, ctx: Ctx, request: ImportRequest): AsyncGenerator<ImportProgress> {
+export async function* importPrefix(
+  parts: Parts,
+  ctx: Ctx,
+  request: ImportRequest & { readonly buryHidden?: boolean },
+): AsyncGenerator<ImportProgress> {
   const site = parts.sites.find(request.site as SiteName);
   if (site === undefined)
     throw new GfsError("NotFound", `There is no site ${request.site}; \`globalfs site list\` names them.`);
@@ -47,6 +51,7 @@ export async function* importPrefix(parts: Parts, ctx: Ctx, request: ImportReque
           nowMs,
           nextInode: () => parts.inodes.next(),
           nextVersionId: parts.nextVersionId,
+          ...(request.buryHidden === undefined ? {} : { buryHidden: request.buryHidden }),
         }),
       );
       total.scanned += objects.length;

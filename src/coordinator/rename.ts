@@ -27,8 +27,8 @@ export async function renameObject(parts: Parts, ctx: Ctx, request: RenameReques
     throw new GfsError("InvalidArgument", "Name both a file, or end both with a slash to rename a directory.");
   }
   parts.assertCatalogSpace();
-  await bringIn(parts, ctx, from);
-  await bringIn(parts, ctx, to);
+  await bringIn(parts, ctx, from, { buryHidden: true });
+  await bringIn(parts, ctx, to, { buryHidden: false });
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const work = async (): Promise<void> =>
     await commitRename(parts, { from, to, overwrite: request.overwrite ?? false });
@@ -40,7 +40,12 @@ export async function renameObject(parts: Parts, ctx: Ctx, request: RenameReques
 }
 
 /** What the sites hold under the name, and the catalog does not know yet, takes part in the rename. */
-async function bringIn(parts: Parts, ctx: Ctx, where: Located): Promise<void> {
+async function bringIn(
+  parts: Parts,
+  ctx: Ctx,
+  where: Located,
+  { buryHidden }: { readonly buryHidden: boolean },
+): Promise<void> {
   if (!where.directory) {
     await findRecord(parts, ctx, where);
     return;
@@ -48,7 +53,7 @@ async function bringIn(parts: Parts, ctx: Ctx, where: Located): Promise<void> {
   for (const site of parts.sites.list()) {
     if (site.foreign !== "merge") continue;
     try {
-      for await (const _ of importPrefix(parts, ctx, { site: site.name, prefix: where.key })) {
+      for await (const _ of importPrefix(parts, ctx, { site: site.name, prefix: where.key, buryHidden })) {
         // Only the effect counts.
       }
     } catch (error) {

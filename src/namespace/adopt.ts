@@ -5,7 +5,7 @@ import { makeDirectory } from "./directories.ts";
 import { versionOf } from "./foreign.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
-import { findTombstone, isBuried } from "./tombstones.ts";
+import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
 import { ensureDirectory, findDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
@@ -15,6 +15,8 @@ export interface AdoptForeign {
   readonly nowMs: number;
   readonly nextInode: () => Inode;
   readonly nextVersionId: () => VersionId;
+  /** Objects that a file of the same name hides stay hidden when the file is about to lose that name. */
+  readonly buryHidden?: boolean;
 }
 
 export interface Adopted {
@@ -55,7 +57,13 @@ function* adoptOne(
     directories.set(parent, parentInode);
   }
   const known = yield* readEntry(tx, parentInode, name);
-  if (known !== undefined) return yield* addCopy(tx, request, object, yield* getInode(tx, known));
+  if (known !== undefined) {
+    if (yield* addCopy(tx, request, object, yield* getInode(tx, known))) return true;
+    if (request.buryHidden === true) {
+      yield* entombKey(tx, { path, deletedMs: nowMs, versionId: request.nextVersionId(), etags: [object.etag] });
+    }
+    return false;
+  }
   const copy: Copy = { site, key: path, state: "foreign", etag: object.etag, changedMs: nowMs };
   const version = versionOf(object, [copy], request.nextVersionId());
   const file: FileRecord = {

@@ -45,6 +45,8 @@ test(
       );
     });
 
+    const wasUnanswered = (key: string, body: Buffer): boolean =>
+      writers.some((writer) => writer.wasUnanswered(key, body));
     const checkAtRest = async (): Promise<void> => {
       const daemon = await startDaemon(options);
       last = daemon;
@@ -54,7 +56,7 @@ test(
       await calls.close();
       expect(await daemon.stop()).toEqual({ code: 0, signal: null });
       const expected = new Map(writers.flatMap((writer) => [...writer.objects()]));
-      expect(await faultsAtRest(directory, SITES, expected)).toEqual([]);
+      expect(await faultsAtRest(directory, SITES, expected, wasUnanswered)).toEqual([]);
     };
 
     let acknowledged = 0;

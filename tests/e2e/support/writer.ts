@@ -13,6 +13,8 @@ export interface Writer {
   verify(calls: ObjectCalls, fraction: number): Promise<void>;
   /** After a whole verification: every key that exists, with its bytes. */
   objects(): Map<string, Buffer>;
+  /** Whether these are the bytes of a write that never got an answer. */
+  wasUnanswered(key: string, body: Buffer): boolean;
   history(): readonly string[];
 }
 
@@ -32,6 +34,7 @@ const READ_ATTEMPTS = 20;
 export function createWriter(root: string, random: Random): Writer {
   const states = new Map<string, Possible>(NAMES.map((name) => [name, [undefined]]));
   const history: string[] = [];
+  const unanswered: Content[] = [];
   let directory = "first";
   let serial = 0;
   let doubt: Doubt | undefined;
@@ -133,9 +136,12 @@ export function createWriter(root: string, random: Random): Writer {
   async function settleDoubt(calls: ObjectCalls): Promise<void> {
     const open = doubt;
     if (open === undefined) return;
-    if (open.kind === "content") states.set(open.name, [...possible(open.name), open.after]);
-    else if (open.kind === "rename") await settleRename(calls, open.from, open.to);
-    else await settleDirectory(calls, open.to);
+    if (open.kind === "content") {
+      states.set(open.name, [...possible(open.name), open.after]);
+      if (open.after !== undefined) unanswered.push(open.after);
+    }
+    if (open.kind === "rename") await settleRename(calls, open.from, open.to);
+    if (open.kind === "directory") await settleDirectory(calls, open.to);
     doubt = undefined;
   }
 
@@ -193,6 +199,8 @@ export function createWriter(root: string, random: Random): Writer {
       }
       return found;
     },
+    wasUnanswered: (key, body) =>
+      key.startsWith(`${root}/`) && unanswered.some((content) => bytesOf(root, content).equals(body)),
     history: () => history,
   };
 }
