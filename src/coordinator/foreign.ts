@@ -50,22 +50,14 @@ export async function adoptFromSites(parts: Parts, ctx: Ctx, path: FilePath): Pr
     const site = parts.sites.find(skipped.site);
     if (site?.foreign === "merge" && site.role === "primary") silent.set(site.name, skipped.reason);
   }
-  const answers = new Map<string, ObjectInfo>();
-  await forEachBounded(asked, PARALLEL_SITES, async (site) => {
-    try {
-      answers.set(site.name, await site.store.head(ctx, path));
-    } catch (error) {
-      if (isGfsError(error, "Canceled")) throw error;
-      if (!isGfsError(error, "NotFound") && site.role === "primary") silent.set(site.name, error);
-    }
-  });
-  const found: FoundObject[] = [];
-  for (const site of asked) {
-    const info = answers.get(site.name);
-    if (info !== undefined) found.push({ site, info });
-  }
+  const found = await headAll(ctx, path, asked, silent);
   if (found.length > 0) {
-    const adopted = await adopt(parts, path, found);
+    // Our own writes show at their sites before the catalog knows them, and go again when they fail: those are waited for.
+    const adopted = await parts.locks.run(path, async () => {
+      const own = found.some(({ info }) => info.metadata["globalfs-version"] !== undefined);
+      const still = own ? await headAll(ctx, path, asked, silent) : found;
+      return await adopt(parts, path, still);
+    });
     if (adopted !== undefined) return adopted;
   }
   if (silent.size > 0) {
@@ -80,6 +72,30 @@ export async function adoptFromSites(parts: Parts, ctx: Ctx, path: FilePath): Pr
     );
   }
   return undefined;
+}
+
+/** In the order of the sites; primaries that do not answer become `silent`. */
+async function headAll(
+  ctx: Ctx,
+  path: FilePath,
+  sites: readonly Site[],
+  silent: Map<string, unknown>,
+): Promise<FoundObject[]> {
+  const answers = new Map<string, ObjectInfo>();
+  await forEachBounded(sites, PARALLEL_SITES, async (site) => {
+    try {
+      answers.set(site.name, await site.store.head(ctx, path));
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      if (!isGfsError(error, "NotFound") && site.role === "primary") silent.set(site.name, error);
+    }
+  });
+  const found: FoundObject[] = [];
+  for (const site of sites) {
+    const info = answers.get(site.name);
+    if (info !== undefined) found.push({ site, info });
+  }
+  return found;
 }
 
 async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]): Promise<FileRecord | undefined> {

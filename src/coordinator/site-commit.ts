@@ -1,10 +1,12 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import { type FilePath, ROOT_INODE, type VersionId } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
-import type { Copy, FileRecord } from "../namespace/index.ts";
+import { type Copy, type FileRecord, findFile, removeFile } from "../namespace/index.ts";
 import type { ObjectInfo, Site, StagedWrite } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
+import { enqueueRemoval } from "./removal.ts";
 
 /** The same bytes on their way to every required site: all of them have everything before any shows it. */
 
@@ -91,7 +93,7 @@ export async function commitAll(
     }
   });
   if (failure === undefined) return landed;
-  await undo(parts, path, { landed, doubtful, previous });
+  await undo(parts, path, { versionId: (writes[0] as SiteWrite).versionId, landed, doubtful, previous });
   await abortAll(writes);
   throw failure;
 }
@@ -129,6 +131,7 @@ async function commitOne(
 }
 
 interface HalfDone {
+  readonly versionId: VersionId;
   readonly landed: readonly Landed[];
   /** The commit failed, and its effect may be there all the same. */
   readonly doubtful: readonly SiteWrite[];
@@ -137,6 +140,7 @@ interface HalfDone {
 
 export async function undo(parts: Parts, path: FilePath, half: HalfDone): Promise<void> {
   const { landed, doubtful, previous } = half;
+  await forgetFound(parts, path, half);
   const places = [
     ...landed.map(({ site, objectKey, info }) => ({ site, objectKey, etag: info.etag as string | undefined })),
     ...doubtful.map(({ site, objectKey }) => ({ site, objectKey, etag: undefined })),
@@ -155,6 +159,25 @@ export async function undo(parts: Parts, path: FilePath, half: HalfDone): Promis
     }
   }
   parts.mover.wake();
+}
+
+/** An import may have found what landed and taken it in; a file must not outlive its bytes. */
+async function forgetFound(parts: Parts, path: FilePath, { versionId }: HalfDone): Promise<void> {
+  const found = await parts.kv.view((tx) => findFile(tx, path));
+  if (found?.version?.id !== versionId) return;
+  const nowMs = parts.clock.nowMs();
+  await parts.kv.transact(function* (tx): Program<void> {
+    const removed = yield* removeFile(tx, {
+      path,
+      expect: { kind: "version", id: versionId },
+      nowMs,
+      tombstoneVersionId: versionId,
+    });
+    for (const copy of removed?.orphans ?? []) {
+      const { inode } = found;
+      yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
+    }
+  });
 }
 
 function backgroundOf(parts: Parts): Ctx {

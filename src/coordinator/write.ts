@@ -187,9 +187,9 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
       recordPut(tx, parts, { ready, landed, expect, nowMs }),
     );
     if (parts.sites.list().length > writes.length || committed.orphans.length > 0) parts.mover.wake();
-    return { meta: describeFile(path, committed.file), created: committed.previous === undefined, pendingSites };
+    return { meta: describeFile(path, committed.file), created: current?.version === undefined, pendingSites };
   } catch (error) {
-    await undo(parts, path, { landed, doubtful: [], previous: current });
+    await undo(parts, path, { versionId: ready.version.id, landed, doubtful: [], previous: current });
     throw error;
   }
 }
@@ -236,7 +236,15 @@ function* recordPut(
     changedMs: nowMs,
   }));
   const version: FileVersion = { ...ready.version, copies: [...present, ...pending] };
-  const committed = yield* commitVersion(tx, { path, version, expect, nowMs, nextInode: () => parts.inodes.next() });
+  // An import may have found the objects before the catalog knew them; they are this version all the same.
+  const found: Expectation = before?.version?.id === version.id ? { kind: "version", id: version.id } : expect;
+  const committed = yield* commitVersion(tx, {
+    path,
+    version,
+    expect: found,
+    nowMs,
+    nextInode: () => parts.inodes.next(),
+  });
   const { inode } = committed.file;
   const base = { path, inode, versionId: version.id, sizeBytes: version.sizeBytes };
   const limit = parts.settings.maxQueuedJobs;

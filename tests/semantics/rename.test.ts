@@ -42,6 +42,8 @@ test("N2 A rename of a directory takes one transaction, however many files lie b
     const { coordinator, kv, put, settled } = await start({ local: "primary" });
     for (let index = 0; index < files; index++) await put(`from/${index % 7}/${index}`, "x");
     await settled();
+    // The objects move later, one by one.
+    await coordinator.pauseAllJobs(rigCtx, true);
     const stop = new AbortController();
     const changes: number[] = [];
     const watching = (async () => {

@@ -70,7 +70,7 @@ export async function startTimed<Name extends string>(
   const kv = createMemoryKv({ clock });
   const openStore = async (): Promise<Store> => createMemoryStore({}, { clock });
   const nextUlid = monotonicFactory();
-  const nextId = (): string => nextUlid(clock.nowMs());
+  const nextId = (): string => nextUlid(Math.floor(clock.nowMs()));
   const overrides = { nextId, ...options.overrides };
   const setting = await start(roles, { kv, clock, openStore, ...options, overrides });
   return {

@@ -6,7 +6,7 @@ import { GfsError } from "../../src/core/errors.ts";
 import { serveInProcess } from "../e2e/in-process.ts";
 import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { createMemoryStore, type ObjectInfo } from "../../src/stores/index.ts";
-import { codeOf, fileStores, Gate, jobsIn, NO_CACHE, SETTINGS, start } from "./setting.ts";
+import { codeOf, fileStores, Gate, jobsIn, keysOf, NO_CACHE, SETTINGS, start } from "./setting.ts";
 
 const TWO_PRIMARIES = { local: "primary", second: "primary", cloud: "burst" } as const;
 const ONE_PRIMARY = { local: "primary", cloud: "burst" } as const;
@@ -71,6 +71,35 @@ test.each(["stage", "write", "seal", "commit"])("W3 A PUT that fails changes not
   for (const site of Object.values(sites))
     expect([await bodyAt(site, "x"), await bodyAt(site, "fresh")]).toEqual(["old", undefined]);
 });
+
+test.each(["fails", "succeeds"])(
+  "W3 A new object that is found at a site while its PUT goes on, which %s",
+  async (end) => {
+    const setting = await start(TWO_PRIMARIES, { overrides: NO_CACHE });
+    const { coordinator, put, read, settled, sites } = setting;
+    const gate = new Gate();
+    sites.second.beforeCommit = gate.pass;
+    const putting = codeOf(put("d/new", "new"));
+    await gate.reached;
+    await expect.poll(async () => await bodyAt(sites.local, "d/new")).toBe("new");
+    const reading = read("d/new").catch((error: unknown) => (error as { code: string }).code);
+    for await (const _ of coordinator.importSite(rigCtx, { site: "local" })) {
+      // Only the effect counts.
+    }
+    if (end === "fails") sites.second.failing.add("commit");
+    gate.open();
+    expect(await putting).toBe(end === "fails" ? "Unavailable" : "done");
+    sites.second.failing.clear();
+    const expected = end === "fails" ? "NotFound" : "new";
+    // Whoever was told of it before it failed may find it gone, but never something else.
+    expect([expected, "DataCorrupt", "Conflict", "new"]).toContain(await reading);
+    await settled();
+    expect(await codeOf(read("d/new"))).toBe(end === "fails" ? "NotFound" : "done");
+    expect(await keysOf(setting)).toEqual(end === "fails" ? [] : ["d/new"]);
+    for (const site of Object.values(sites))
+      expect(await bodyAt(site, "d/new")).toBe(end === "fails" ? undefined : "new");
+  },
+);
 
 test("W4 Readers see the old version or the new one, whole, while PUTs go on", async () => {
   const { coordinator, put, sites } = await start(ONE_PRIMARY, { openStore: await fileStores(), overrides: NO_CACHE });

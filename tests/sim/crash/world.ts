@@ -1,12 +1,13 @@
 import { monotonicFactory } from "ulidx";
 import { chunksOf, readAll, type Rig, rigCtx, startRig } from "../../../src/coordinator/testing/rig.ts";
 import type { Assembly } from "../../../src/coordinator/index.ts";
+import type { Clock } from "../../../src/core/ports/clock.ts";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { GfsError } from "../../../src/core/errors.ts";
 import { createMemoryKv, type Kv } from "../../../src/kv/index.ts";
 import type { Job } from "../../../src/mover/index.ts";
 import { checkCatalog } from "../../../src/namespace/index.ts";
-import { createMemoryStore, type SiteRole, type Store } from "../../../src/stores/index.ts";
+import { createMemoryStore, type SiteRole, type Stacked, type Store } from "../../../src/stores/index.ts";
 import { aroundCalls, CALLS, delegateStore, TRANSFERS } from "../../../src/stores/layers/delegate.ts";
 import { Life, mortalClock, type MortalKv, mortalKv, mortalStore, type Stop } from "./life.ts";
 
@@ -16,6 +17,8 @@ export interface WorldOptions {
   readonly sites: Readonly<Record<string, SiteRole>>;
   /** Objects larger than this are replicated in parts. */
   readonly transferChunkBytes?: number;
+  /** What lies between the process and a site. */
+  readonly wrap?: (site: string, store: Store, clock: Clock) => Stacked;
 }
 
 const HOUSEKEEPING_MS = 30_000;
@@ -60,11 +63,16 @@ export class World {
     this.#rig = await startRig({
       kv: this.#mortal.kv,
       clock: mortalClock(life, this.clock),
-      sites: [...this.stores].map(([name, store]) => ({
-        name,
-        role: this.#options.sites[name] as SiteRole,
-        store: mortalStore(life, name, this.#reachable(name, store)),
-      })),
+      sites: [...this.stores].map(([name, driver]) => {
+        const reachable = this.#reachable(name, driver);
+        const { store, circuit } = this.#options.wrap?.(name, reachable, this.clock) ?? { store: reachable };
+        return {
+          name,
+          role: this.#options.sites[name] as SiteRole,
+          store: mortalStore(life, name, store),
+          ...(circuit === undefined ? {} : { circuit }),
+        };
+      }),
       overrides: this.#overrides(),
     });
   }
@@ -72,7 +80,7 @@ export class World {
   #overrides(): Partial<Assembly> {
     return {
       // Ids tell the time, so they go by the same clock.
-      nextId: () => this.#nextUlid(this.clock.nowMs()),
+      nextId: () => this.#nextUlid(Math.floor(this.clock.nowMs())),
       // Every read goes to a site.
       cache: { maxBytes: 1, ttlMs: 0 },
       mover: {
@@ -100,6 +108,7 @@ export class World {
       return await call();
     };
     return delegateStore(store, {
+      check: (ctx) => guard(() => store.check(ctx)),
       ...aroundCalls(store, [...CALLS, ...TRANSFERS], (_operation, args, call) => guard(() => call(args))),
       get: (ctx, key, options) => guard(() => store.get(ctx, key, options)),
       stage: (ctx, key, options) => guard(() => store.stage(ctx, key, options)),
@@ -114,6 +123,17 @@ export class World {
       if (this.life.isDead) return;
       quiet = (await this.openJobs()).length === 0 ? quiet + 1 : 0;
     }
+  }
+
+  /** Time passes while it goes on. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    let ended = false;
+    const end = (): void => {
+      ended = true;
+    };
+    work.then(end, end);
+    for (let turn = 0; turn < 1_000 && !ended; turn++) await this.clock.advance(1_000);
+    return await work;
   }
 
   async openJobs(): Promise<readonly Job[]> {
