@@ -24,6 +24,11 @@ export interface ObjectInfo {
   readonly metadata: Readonly<Record<string, string>>;
   /** Hex SHA-256 of the whole content, where the site kept one. */
   readonly sha256?: string;
+  /**
+   * Of a write: the site's answer named a checksum of what it stored, and it is that of what was sent. Absent where the
+   * answer says nothing; then the object has to be asked for.
+   */
+  readonly verified?: boolean;
 }
 
 /** `start` inclusive, `end` exclusive; `end` absent: to the end. `suffix`: the last so many bytes. */

@@ -1,4 +1,4 @@
-import { constants } from "node:fs";
+import { constants, fstatSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import type { BigIntStats, Stats } from "node:fs";
 import type { DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
@@ -41,7 +41,7 @@ export const nodeDisk: Disk = {
     try {
       await handle.sync();
     } finally {
-      await handle.close();
+      handle.close().catch(() => undefined);
     }
   },
   async space(path) {
@@ -99,8 +99,9 @@ class NodeFile implements DiskFile {
     await this.#handle.truncate(sizeBytes);
   }
 
+  /** At once: the inode of an open file is in memory, and a trip through the thread pool costs fifty times as much. */
   async stat(): Promise<DiskStat> {
-    return describe(await this.#handle.stat({ bigint: true }));
+    return describe(fstatSync(this.#handle.fd, { bigint: true }));
   }
 
   getAttribute(name: string): Promise<Uint8Array | undefined> {
@@ -115,7 +116,8 @@ class NodeFile implements DiskFile {
     await this.#handle.sync();
   }
 
+  /** Begun and not waited for: what had to be durable was synced before, and nobody uses the file afterwards. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    this.#handle.close().catch(() => undefined);
   }
 }

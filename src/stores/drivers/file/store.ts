@@ -150,11 +150,10 @@ class FileStore implements Store {
     const { directory, plain, beside, place } = this.#layout.pathsOf(key);
     for (let attempt = 0; ; attempt++) {
       try {
-        const target = await this.#renameInto(path, plain, beside);
+        await this.#renameInto(path, plain, beside);
         await this.#disk.syncDirectory(directory);
         await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
-        if (target === plain && beside !== undefined) await this.#removeShadow(directory, beside);
         return;
       } catch (error) {
         // The directory is missing, was pruned meanwhile, or has just been made where the object should go.
@@ -174,28 +173,17 @@ class FileStore implements Store {
     }
   }
 
-  async #renameInto(path: string, plain: string, beside: string | undefined): Promise<string> {
+  async #renameInto(path: string, plain: string, beside: string | undefined): Promise<void> {
     try {
+      // What may still lie beside it, from a time when a directory had the name, is hidden by it and goes with it.
       await this.#disk.rename(path, plain);
-      return plain;
+      return;
     } catch (error) {
       const errno = errnoOf(error);
       const occupied = errno === "EISDIR" || errno === "ENOTEMPTY" || errno === "EEXIST";
       if (!occupied || beside === undefined) throw error;
     }
     await this.#disk.rename(path, beside);
-    return beside;
-  }
-
-  /** An older object of this key that lay beside a directory which is gone. The plain name hides it already. */
-  async #removeShadow(directory: string, beside: string): Promise<void> {
-    try {
-      await this.#disk.unlink(beside);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return;
-      throw error;
-    }
-    await this.#disk.syncDirectory(directory);
   }
 
   /** An object has the name of a directory that is needed: it takes the name beside it. */
