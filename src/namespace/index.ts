@@ -23,5 +23,5 @@ export { findOwner } from "./owners.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
-export { dropTombstone, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
+export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
 export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";

@@ -328,7 +328,7 @@ describe("configuration files", () => {
         out: `${file} is valid: 2 sites: onprem (primary), cloud (burst)\n`,
       });
       const shown = (await runJson(["config", "show", file])) as { cache: object; performance: object };
-      expect(shown).toMatchObject({ cache: { enabled: true, ttl: 0 }, performance: { max_concurrent_transfers: 8 } });
+      expect(shown).toMatchObject({ cache: { enabled: true, ttl: "0" }, performance: { max_concurrent_transfers: 8 } });
       expect((await run(["config", "show", file])).out).toMatch(/^coordinator:\n {2}listen_addr: /m);
       const started = await startDaemon({
         directory: own,

@@ -1,10 +1,12 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
+import type { FilePath } from "../../core/ids.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import {
   type Copy,
   type FileRecord,
   type FileVersion,
+  entombKey,
   findFile,
   findOwner,
   findTombstone,
@@ -97,7 +99,14 @@ function* recordMove(tx: Transaction, job: Job, { from, to, version }: Move, dep
   const { path, inode, versionId, site, sizeBytes } = job;
   const base = { path, inode, versionId, site, priority: 20 };
   const enqueue = { nowMs, limit: Number.MAX_SAFE_INTEGER };
-  const moved = yield* setCopy(tx, { inode, versionId: version.id, copy: to, nowMs });
+  // A directory above it may have been renamed during the copy: then the object belongs elsewhere, and another job moves it.
+  const stays = (yield* findFile(tx, path))?.inode === inode;
+  const moved = stays && (yield* setCopy(tx, { inode, versionId: version.id, copy: to, nowMs }));
+  if (!moved) {
+    // Until it is removed nobody may take it for a new file.
+    const etags = to.etag === undefined ? [] : [to.etag];
+    yield* entombKey(tx, { path: to.key as FilePath, deletedMs: nowMs, versionId: version.id, etags });
+  }
   const { key, etag } = moved ? from : to;
   const removal: JobSpec = { ...base, kind: "remove", key, sizeBytes: 0, ...(etag === undefined ? {} : { etag }) };
   yield* enqueueJob(tx, removal, { ...enqueue, id: deps.nextJobId() });
