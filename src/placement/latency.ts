@@ -3,12 +3,13 @@ import type { Site } from "../stores/index.ts";
 
 /** How fast sites answer, smoothed, and put in steps so that equals do not change places with every request. */
 export interface LatencyTracker {
+  /** What the operator said of a site's line: where measuring begins. */
+  expect(site: SiteName, latencyMs: number): void;
   observe(site: SiteName, latencyMs: number): void;
   /** Undefined until something was measured. */
   latencyOf(site: SiteName): number | undefined;
   /** Lower is faster; sites of one step count as equal. */
   stepOf(site: Site): number;
-  forget(site: SiteName): void;
 }
 
 const WEIGHT = 0.2;
@@ -23,10 +24,13 @@ interface Measured {
 export function createLatencyTracker(): LatencyTracker {
   const measured = new Map<SiteName, Measured>();
   return {
+    expect(site, latencyMs) {
+      measured.set(site, { latencyMs, step: Math.round(scale(latencyMs)) });
+    },
     observe(site, latencyMs) {
       const before = measured.get(site);
       if (before === undefined) {
-        measured.set(site, { latencyMs, step: Math.round(scale(latencyMs)) });
+        this.expect(site, latencyMs);
         return;
       }
       before.latencyMs += (latencyMs - before.latencyMs) * WEIGHT;
@@ -34,13 +38,7 @@ export function createLatencyTracker(): LatencyTracker {
       if (Math.abs(exact - before.step) > 0.5 + HYSTERESIS) before.step = Math.round(exact);
     },
     latencyOf: (site) => measured.get(site)?.latencyMs,
-    stepOf(site) {
-      const found = measured.get(site.name);
-      if (found !== undefined) return found.step;
-      const told = site.network?.latencyMs;
-      return told === undefined ? 0 : Math.round(scale(told));
-    },
-    forget: (site) => void measured.delete(site),
+    stepOf: (site) => measured.get(site.name)?.step ?? 0,
   };
 }
 

@@ -23,7 +23,8 @@ function rig(sites: readonly Site[], rules: readonly Rule[] = []) {
   const measure = (name: string, latencyMs: number, times = 1): void => {
     for (let time = 0; time < times; time++) latency.observe(name as SiteName, latencyMs);
   };
-  return { registry, latency, router, setHealthy, measure };
+  const expectLatency = (name: string, latencyMs: number): void => latency.expect(name as SiteName, latencyMs);
+  return { registry, latency, router, setHealthy, measure, expectLatency };
 }
 
 const names = (sites: readonly Site[]): string[] => sites.map(({ name }) => name);
@@ -148,13 +149,12 @@ describe("latency", () => {
     expect(router.latencyOf(testSite("unknown"))).toBeUndefined();
   });
 
-  it("is what the operator said until it was measured", () => {
-    const { router, measure } = rig([
-      testSite("far", "primary", { network: { latencyMs: 100 } }),
-      testSite("near", "primary", { network: { latencyMs: 10 } }),
-    ]);
+  it("begins with what the operator said, and follows what is measured", () => {
+    const { router, expectLatency, measure } = rig([testSite("far"), testSite("near")]);
+    expectLatency("far", 100);
+    expectLatency("near", 10);
     expect(read(router)).toEqual(["near", "far"]);
-    measure("near", 400);
+    measure("near", 400, 30);
     expect(read(router)).toEqual(["far", "near"]);
   });
 

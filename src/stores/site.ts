@@ -16,7 +16,7 @@ export interface Site {
   readonly store: Store;
   /** `merge`: objects that GlobalFS did not write show in listings and are adopted when read. `ignore`: only the catalog counts. */
   readonly foreign: "merge" | "ignore";
-  /** What the operator said of the line to this site; used until latency has been measured. */
+  /** What the operator said of the line to this site; where measuring its latency begins. */
   readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
   /** The state of the site's breaker; absent when none is configured. */
   readonly circuit?: () => BreakerState;

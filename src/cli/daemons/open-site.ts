@@ -37,6 +37,7 @@ export async function openSite(
     throw error;
   }
   const { circuitBreaker, retry, timeout } = deps.config.resilience;
+  if (site.network?.latencyMs !== undefined) deps.latency.expect(site.name, site.network.latencyMs);
   const bandwidth = site.network?.bandwidthBytesPerSecond;
   const { store, circuit } = stackLayers(
     driver,
