@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, jobsIn, keysOf, start, startTimed } from "./setting.ts";
+import { codeOf, Gate, jobsIn, keysOf, start, startTimed } from "./setting.ts";
 
 const THREE = { local: "primary", second: "primary", cloud: "burst" } as const;
 
@@ -38,6 +38,48 @@ test("D1 No site that was away and no restart brings a deleted object back", asy
   await unseen(again.coordinator);
   await again.stop();
 });
+
+test.each(["seal", "commit"] as const)(
+  "D1 No copy in flight brings a deleted object back, held up before its %s",
+  async (moment) => {
+    const setting = await start({ local: "primary", cloud: "burst" });
+    const { coordinator, put, settled, sites } = setting;
+    const gate = new Gate();
+    let deleted = false;
+    const late: string[] = [];
+    const stage = sites.cloud.stage.bind(sites.cloud);
+    sites.cloud.stage = async (ctx, key, options) => {
+      const staged = await stage(ctx, key, options);
+      return {
+        ...staged,
+        async seal(final) {
+          if (moment === "seal") await gate.pass();
+          await staged.seal(final);
+        },
+        async commit(commitCtx, conditions) {
+          if (moment === "commit") await gate.pass();
+          if (deleted) late.push(key);
+          return await staged.commit(commitCtx, conditions);
+        },
+      };
+    };
+    await put("x", "1");
+    await gate.reached;
+    const deleting = coordinator.deleteObject(rigCtx, "x");
+    if (moment === "seal") {
+      await deleting;
+      deleted = true;
+    }
+    gate.open();
+    await deleting;
+    expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
+    await settled();
+    expect(late).toEqual([]);
+    expect([await bodyAt(sites.local, "x"), await bodyAt(sites.cloud, "x")]).toEqual([undefined, undefined]);
+    expect(await keysOf(setting)).toEqual([]);
+    expect(await jobsIn(setting, "failed")).toEqual([]);
+  },
+);
 
 test("D2 Deleting what is not there succeeds", async () => {
   const { coordinator, put } = await start(THREE);

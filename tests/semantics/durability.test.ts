@@ -23,6 +23,8 @@ afterAll(async () => await writer.remove());
 /** By key: the names of the bodies that may be seen. */
 type Possible = Map<string, string[]>;
 
+const MIN_ACKNOWLEDGED = 10;
+
 /** Runs until it is killed; what was acknowledged is the only possibility, until something else is begun. */
 async function writeUntilKilled(directory: string, round: number, forMs: number, possible: Possible): Promise<number> {
   const child = spawn(process.execPath, [writer.path, directory, String(round)], {
@@ -31,19 +33,20 @@ async function writeUntilKilled(directory: string, round: number, forMs: number,
   const lines = readline.createInterface({ input: child.stdout });
   const ended = Promise.all([once(child, "exit"), once(lines, "close")]);
   let acknowledged = 0;
-  const opened = new Promise<void>((resolve, reject) => {
-    child.once("exit", () => reject(new Error("The writer ended before it was ready.")));
+  const underWay = new Promise<void>((resolve, reject) => {
+    child.once("exit", () => reject(new Error("The writer ended by itself.")));
     lines.on("line", (line) => {
-      if (line === "open") return resolve();
+      if (line === "open") return;
       const [word, key, ...name] = line.split(" ") as [string, string, ...string[]];
       if (word === "begin") possible.set(key, [...(possible.get(key) ?? ["absent"]), name.join(" ")]);
       else {
         acknowledged += 1;
         possible.set(key, [name.join(" ")]);
+        if (acknowledged === MIN_ACKNOWLEDGED) resolve();
       }
     });
   });
-  await opened;
+  await underWay;
   // The moment of the kill is the test.
   await new Promise((resolve) => setTimeout(resolve, forMs));
   child.kill("SIGKILL");
@@ -80,7 +83,7 @@ test("W1 An acknowledged PUT survives kill -9", { timeout: 60_000 }, async () =>
   const possible: Possible = new Map();
   let acknowledged = 0;
   for (let round = 0; round < 3; round++) {
-    acknowledged += await writeUntilKilled(directory, round, 20 + random.fraction() * 200, possible);
+    acknowledged += await writeUntilKilled(directory, round, random.fraction() * 150, possible);
     const { coordinator, kv, close } = await reopen(directory);
     await coordinator.pauseAllJobs(rigCtx, true);
     for (const [key, names] of possible) {
@@ -92,7 +95,7 @@ test("W1 An acknowledged PUT survives kill -9", { timeout: 60_000 }, async () =>
     expect((await checkCatalog(kv)).faults).toEqual([]);
     await close();
   }
-  expect(acknowledged).toBeGreaterThan(20);
+  expect(acknowledged).toBeGreaterThanOrEqual(3 * MIN_ACKNOWLEDGED);
 });
 
 test("W1 An acknowledged PUT survives the loss of power", async () => {
@@ -123,7 +126,7 @@ test("J1 A job is durable from the moment of the answer that caused it", { timeo
   const directory = join(writer.directory, "j1");
   await mkdir(directory);
   const possible: Possible = new Map();
-  await writeUntilKilled(directory, 0, 150, possible);
+  await writeUntilKilled(directory, 0, 50, possible);
   const answered = [...possible].filter(([, names]) => names.length === 1 && names[0] !== "absent");
   expect(answered.length).toBeGreaterThan(5);
   const again = await reopen(directory);

@@ -46,6 +46,27 @@ test("J2 Jobs of one path run one after another in the order in which they were 
   expect(ended).toEqual(made);
 });
 
+test("J2 A job that is ready waits for an older one of its path that is not", async () => {
+  const setting = await startTimed(TWO);
+  const { clock, coordinator, put, pass, sites } = setting;
+  sites.cloud.failing.add("stage");
+  await put("x", "1");
+  await put("y", "2");
+  await clock.advance(10);
+  await coordinator.deleteObject(rigCtx, "x");
+  sites.cloud.failing.clear();
+  await clock.advance(10);
+  expect((await jobsIn(setting, "waiting")).map(({ kind, path }) => `${kind} ${path}`)).toEqual([
+    "replicate x",
+    "replicate y",
+    "remove x",
+  ]);
+  await pass();
+  const done = (await jobsIn(setting, "done")).filter(({ path, site }) => path === "x" && site === "cloud");
+  expect(done.map(({ kind }) => kind)).toEqual(["replicate", "remove"]);
+  expect((done[0] as Job).changedMs).toBeLessThanOrEqual((done[1] as Job).changedMs);
+});
+
 function watchCommits(store: Store, onCommit: (key: string) => void): void {
   const stage = store.stage.bind(store);
   store.stage = async (ctx, key, options): Promise<StagedWrite> => {

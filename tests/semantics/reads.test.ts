@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
+import { putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
-import { codeOf, fileStores, jobsIn, keysOf, NO_CACHE, recordFetches, start } from "./setting.ts";
+import { codeOf, fileStores, keysOf, NO_CACHE, recordFetches, start } from "./setting.ts";
 
 const THREE = { cloud: "burst", archive: "backup", local: "primary" } as const;
 const TWO = { local: "primary", cloud: "burst" } as const;
@@ -128,29 +128,4 @@ test("R5 The cache never makes a read fail, and never answers for another versio
   // Once it is all here, the sites are not needed.
   for (const site of Object.values(sites)) site.failing.add("*");
   expect(await read("w")).toBe(bodyOf(5));
-});
-
-test("D1 No copy in flight brings a deleted object back", async () => {
-  const setting = await start(TWO);
-  const { coordinator, put, sites, settled } = setting;
-  let release: () => void = () => undefined;
-  const reached = new Promise<void>((arrived) => {
-    sites.cloud.beforeCommit = async () => {
-      arrived();
-      await new Promise<void>((resolve) => {
-        release = resolve;
-      });
-    };
-  });
-  await put("x", "1");
-  await reached;
-  const deleting = coordinator.deleteObject(rigCtx, "x");
-  release();
-  await deleting;
-  expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
-  sites.cloud.beforeCommit = undefined;
-  await settled();
-  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.cloud, "x")]).toEqual([undefined, undefined]);
-  expect(await keysOf(setting)).toEqual([]);
-  expect(await jobsIn(setting, "failed")).toEqual([]);
 });
