@@ -109,6 +109,19 @@ async function settled(calls: ObjectCalls): Promise<void> {
   expect(await jobsIn(calls, "failed")).toEqual([]);
 }
 
+/** A page that was filtered may be short, or empty, and have a next one all the same. */
 async function jobsIn(calls: ObjectCalls, state: string): Promise<readonly unknown[]> {
-  return ((await calls.json(`/api/v1/jobs?state=${state}&limit=20`)) as { jobs: unknown[] }).jobs;
+  const found: unknown[] = [];
+  let next = "";
+  do {
+    const page = (await calls.json(`/api/v1/jobs?state=${state}&limit=1000${next}`)) as JobPage;
+    found.push(...page.jobs);
+    next = page.continuation === undefined ? "" : `&continuation=${encodeURIComponent(page.continuation)}`;
+  } while (next !== "");
+  return found;
+}
+
+interface JobPage {
+  readonly jobs: readonly unknown[];
+  readonly continuation?: string;
 }
