@@ -1,7 +1,7 @@
 import { rigCtx } from "../../../src/coordinator/testing/rig.ts";
 import type { Files, World } from "./world.ts";
 
-/** Does things in a world and keeps what a user may see afterwards: one state once an answer came, two while it is out. */
+/** Does things in a world and keeps what a user may see afterwards: one state once an answer came, one more while it is out. */
 export class History {
   readonly #world: World;
   /** The later ones come from what was not answered. */
@@ -44,11 +44,14 @@ export class History {
   }
 
   async #change(effect: (files: Map<string, string>) => void, work: () => Promise<void>): Promise<void> {
-    const before = this.possible[0] as Files;
-    const after = new Map(before);
-    effect(after);
-    this.possible = [before, after];
+    const before = this.possible;
+    const after = before.map((files) => {
+      const changed = new Map(files);
+      effect(changed);
+      return changed;
+    });
+    this.possible = [...before, ...after];
     await work();
-    this.possible = [after];
+    this.possible = after;
   }
 }
