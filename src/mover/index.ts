@@ -2,4 +2,5 @@
 export type * from "./types.ts";
 export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
 export { enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
-export { createMover, type Mover } from "./mover.ts";
+export { createMover } from "./mover.ts";
+export type { Mover } from "./service.ts";

@@ -28,34 +28,9 @@ import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
 import { verifyCopy } from "./kinds/verify.ts";
 import type { Outcome } from "./outcome.ts";
 import { ProgressBoard } from "./progress.ts";
-import type { Job, JobProgress, JobSpec, JobState } from "./types.ts";
+import type { Mover } from "./service.ts";
+import type { Job, JobProgress } from "./types.ts";
 import { hasUnqueued, takeUnqueued } from "./unqueued.ts";
-
-/** Runs durable jobs, many at once, those of one file at one site one after the other. */
-export interface Mover {
-  start(): Promise<void>;
-  /** Takes up no more jobs and waits for those under way, for a while; then stops. */
-  drain(): Promise<void>;
-  /** Stops now. What was under way is taken up again at the next start. */
-  stop(): Promise<void>;
-  /** There may be new work. */
-  wake(): void;
-  /** Jobs that are not finished. */
-  depth(): Promise<number>;
-  jobsOf(path: string): Promise<JobProgress[]>;
-  list(query: {
-    readonly state?: JobState;
-    readonly after?: string;
-    readonly limit: number;
-  }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
-  get(id: JobId): Promise<JobProgress>;
-  pause(id: JobId): Promise<JobProgress>;
-  resume(id: JobId): Promise<JobProgress>;
-  cancel(id: JobId): Promise<JobProgress>;
-  pauseAll(paused: boolean): Promise<void>;
-  /** By a person: in front of all others, and never refused. */
-  enqueue(spec: JobSpec): Promise<JobProgress>;
-}
 
 const WINDOW = 512;
 /** Jobs that came since the window was read may go before those in it. */
@@ -127,6 +102,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   let wakeUp: (() => void) | undefined;
   let woken = false;
   let sinceTrim = 0;
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  let dueMs = Number.NEGATIVE_INFINITY;
 
   const laneOf = (job: Job): string => `${job.path}\0${job.site}`;
   const wake = (): void => {
@@ -323,6 +300,20 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   /** Due jobs become ready; resolves with when to look again. */
   const turn = async (): Promise<number> => {
+    const nowMs = clock.monotonicMs();
+    // Between jobs that end one after the other there is no need to look at everything.
+    if (window.length === 0 || nowMs - lookedMs > LOOK_EVERY_MS || nowMs >= dueMs) {
+      lookedMs = nowMs;
+      dueMs = nowMs + (await lookAround());
+    }
+    const hasRoom = running.size < config.maxConcurrentTransfers;
+    if (hasRoom && (window.length === 0 || clock.monotonicMs() - windowReadMs > WINDOW_KEPT_MS)) await loadWindow();
+    while (window.length > 0 && running.size < config.maxConcurrentTransfers) await launch(window.shift() as Job);
+    return Math.max(1, dueMs - clock.monotonicMs());
+  };
+
+  /** Jobs whose time has come, copies that wait for room, rows that have been kept long enough; resolves with when to look again. */
+  const lookAround = async (): Promise<number> => {
     const { nextDueMs } = await promote();
     if (sinceTrim >= TRIM_EVERY) {
       sinceTrim = 0;
@@ -334,9 +325,6 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
       const order = { nowMs: clock.nowMs(), limit: config.maxQueuedJobs, nextJobId: deps.nextJobId };
       await kv.transact((tx) => takeUnqueued(tx, order));
     }
-    const hasRoom = running.size < config.maxConcurrentTransfers;
-    if (hasRoom && (window.length === 0 || clock.monotonicMs() - windowReadMs > WINDOW_KEPT_MS)) await loadWindow();
-    while (window.length > 0 && running.size < config.maxConcurrentTransfers) await launch(window.shift() as Job);
     return nextDueMs === undefined ? IDLE_LOOK_MS : Math.max(1, Math.min(IDLE_LOOK_MS, nextDueMs - clock.nowMs()));
   };
 
@@ -492,4 +480,5 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 }
 
 const IDLE_LOOK_MS = 5_000;
+const LOOK_EVERY_MS = 50;
 const GAUGES_EVERY_MS = 1_000;

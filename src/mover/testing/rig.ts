@@ -23,7 +23,8 @@ import { createMemoryStore, type Site, type SiteDirectory, type Store } from "..
 import { bytesAt, putBytes, type ScriptedStore, scriptedStore, sha256Of } from "../../stores/testing/scripted-store.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
 import { enqueueJob, markUnqueued } from "../jobs.ts";
-import { createMover, type Mover } from "../mover.ts";
+import { createMover } from "../mover.ts";
+import type { Mover } from "../service.ts";
 import type { Job, JobProgress, JobSpec } from "../types.ts";
 
 /** A mover over memory, sites whose calls a test can script, and the few steps of a coordinator that make work for it. */

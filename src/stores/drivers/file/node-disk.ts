@@ -1,10 +1,23 @@
-import { constants, fstatSync } from "node:fs";
-import fs, { type FileHandle } from "node:fs/promises";
-import type { BigIntStats, Stats } from "node:fs";
+import {
+  type BigIntStats,
+  close as closeLater,
+  constants,
+  fstatSync,
+  fsync,
+  ftruncate,
+  open,
+  read,
+  type Stats,
+  write,
+} from "node:fs";
+import fs from "node:fs/promises";
 import type { DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
 import { getXattr, lgetXattr, setXattr } from "./xattr.ts";
 
-/** The Disk port over the operating system. */
+/**
+ * The Disk port over the operating system. Open files are plain descriptors: the handles of `fs/promises` cost half as much again for
+ * each call (measured on files of 4 KiB).
+ */
 
 const FLAGS: Record<OpenFlags, number> = {
   read: constants.O_RDONLY | constants.O_NOFOLLOW,
@@ -15,7 +28,7 @@ const NANOSECONDS_A_MS = 1_000_000n;
 
 export const nodeDisk: Disk = {
   async open(path, flags) {
-    return new NodeFile(await fs.open(path, FLAGS[flags], 0o644));
+    return new NodeFile(await descriptor(path, FLAGS[flags]));
   },
   rename: async (from, to) => await fs.rename(from, to),
   link: async (from, to) => await fs.link(from, to),
@@ -37,11 +50,11 @@ export const nodeDisk: Disk = {
     await fs.copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   },
   async syncDirectory(path) {
-    const handle = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const directory = new NodeFile(await descriptor(path, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
-      await handle.sync();
+      await directory.sync();
     } finally {
-      handle.close().catch(() => undefined);
+      await directory.close();
     }
   },
   async space(path) {
@@ -66,58 +79,87 @@ function describe(stat: BigIntStats): DiskStat {
   };
 }
 
-class NodeFile implements DiskFile {
-  readonly #handle: FileHandle;
+function descriptor(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o644, (error, fd) => (error === null ? resolve(fd) : reject(error)));
+  });
+}
 
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
+class NodeFile implements DiskFile {
+  readonly #fd: number;
+  #closed = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
   }
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
     let filled = 0;
     while (filled < buffer.byteLength) {
-      const { bytesRead } = await this.#handle.read(buffer, filled, buffer.byteLength - filled, position + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
+      const count = await this.#readSome(buffer, filled, position + filled);
+      if (count === 0) break;
+      filled += count;
     }
     return filled;
+  }
+
+  #readSome(buffer: Uint8Array, offset: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.#fd, buffer, offset, buffer.byteLength - offset, position, (error, count) =>
+        error === null ? resolve(count) : reject(error),
+      );
+    });
   }
 
   async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
     let at = position;
     for (const buffer of buffers) {
       for (let written = 0; written < buffer.byteLength;) {
-        const { bytesWritten } = await this.#handle.write(buffer, written, buffer.byteLength - written, at);
-        if (bytesWritten === 0) throw Object.assign(new Error("The disk took no more bytes."), { code: "ENOSPC" });
-        written += bytesWritten;
-        at += bytesWritten;
+        const count = await this.#writeSome(buffer, written, at);
+        if (count === 0) throw Object.assign(new Error("The disk took no more bytes."), { code: "ENOSPC" });
+        written += count;
+        at += count;
       }
     }
   }
 
-  async truncate(sizeBytes: number): Promise<void> {
-    await this.#handle.truncate(sizeBytes);
+  #writeSome(buffer: Uint8Array, offset: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, buffer, offset, buffer.byteLength - offset, position, (error, count) =>
+        error === null ? resolve(count) : reject(error),
+      );
+    });
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      ftruncate(this.#fd, sizeBytes, (error) => (error === null ? resolve() : reject(error)));
+    });
   }
 
   /** At once: the inode of an open file is in memory, and a trip through the thread pool costs fifty times as much. */
   async stat(): Promise<DiskStat> {
-    return describe(fstatSync(this.#handle.fd, { bigint: true }));
+    return describe(fstatSync(this.#fd, { bigint: true }));
   }
 
   getAttribute(name: string): Promise<Uint8Array | undefined> {
-    return getXattr(this.#handle.fd, name);
+    return getXattr(this.#fd, name);
   }
 
   setAttribute(name: string, value: Uint8Array): Promise<void> {
-    return setXattr(this.#handle.fd, name, value);
+    return setXattr(this.#fd, name, value);
   }
 
-  async sync(): Promise<void> {
-    await this.#handle.sync();
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fsync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
+    });
   }
 
   /** Begun and not waited for: what had to be durable was synced before, and nobody uses the file afterwards. */
   async close(): Promise<void> {
-    this.#handle.close().catch(() => undefined);
+    if (this.#closed) return;
+    this.#closed = true;
+    closeLater(this.#fd, () => undefined);
   }
 }

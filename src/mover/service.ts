@@ -1,0 +1,28 @@
+import type { JobId } from "../core/ids.ts";
+import type { JobProgress, JobSpec, JobState } from "./types.ts";
+
+/** Runs durable jobs, many at once, those of one file at one site one after the other. */
+export interface Mover {
+  start(): Promise<void>;
+  /** Takes up no more jobs and waits for those under way, for a while; then stops. */
+  drain(): Promise<void>;
+  /** Stops now. What was under way is taken up again at the next start. */
+  stop(): Promise<void>;
+  /** There may be new work. */
+  wake(): void;
+  /** Jobs that are not finished. */
+  depth(): Promise<number>;
+  jobsOf(path: string): Promise<JobProgress[]>;
+  list(query: {
+    readonly state?: JobState;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
+  get(id: JobId): Promise<JobProgress>;
+  pause(id: JobId): Promise<JobProgress>;
+  resume(id: JobId): Promise<JobProgress>;
+  cancel(id: JobId): Promise<JobProgress>;
+  pauseAll(paused: boolean): Promise<void>;
+  /** By a person: in front of all others, and never refused. */
+  enqueue(spec: JobSpec): Promise<JobProgress>;
+}
