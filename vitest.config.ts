@@ -13,7 +13,10 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "conformance", include: ["tests/conformance/**/*.test.ts", "tests/sim/**/*.test.ts", "tests/semantics/**/*.test.ts"] },
+        test: {
+          name: "conformance",
+          include: ["tests/conformance/**/*.test.ts", "tests/sim/**/*.test.ts", "tests/semantics/**/*.test.ts"],
+        },
       },
       {
         extends: true,

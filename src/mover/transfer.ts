@@ -62,7 +62,10 @@ async function* checkedBytes(ctx: Ctx, work: Transfer): AsyncGenerator<Uint8Arra
 
 /** The source's bytes in order, counted, paced and hashed. Ends with an error when they are not the version's. */
 async function* sourceBytes(ctx: Ctx, { version, source, limit, onBytes }: Transfer): AsyncGenerator<Uint8Array> {
-  const body = await source.site.store.get(ctx, source.key, source.etag === undefined ? {} : { ifMatch: source.etag });
+  const body = await source.site.store.get(ctx, source.key, {
+    checkedByCaller: version.sha256 !== undefined,
+    ...(source.etag === undefined ? {} : { ifMatch: source.etag }),
+  });
   if (body.info.sizeBytes !== version.sizeBytes) {
     body.cancel();
     throw new GfsError("PreconditionFailed", `Site ${source.site.name} holds another size than the catalog says.`);

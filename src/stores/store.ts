@@ -49,6 +49,8 @@ export interface GetOptions {
   readonly range?: ByteRange;
   /** `PreconditionFailed` when the object is another one by now. */
   readonly ifMatch?: ETag;
+  /** The caller holds the bytes against a checksum of its own: doing it twice helps nobody. */
+  readonly checkedByCaller?: boolean;
 }
 
 /** On writes: the object must (not) be there. `ifMatch` on an absent object is `PreconditionFailed`. */
