@@ -35,8 +35,6 @@ export interface PartedEnding {
 
 /** What one site does for one write. */
 export interface PartedTarget<Upload> {
-  /** The endpoint holds the body of a whole object against the SHA-256 that the request is signed with. */
-  readonly checksSha256?: boolean;
   /** Throws on attributes that the site can not keep. */
   checkAttributes(attributes: WriteAttributes): void;
   put(ctx: Ctx, body: WholeBody): Promise<ObjectInfo>;
@@ -135,11 +133,7 @@ export class PartedWrite<Upload> implements StagedWrite {
       if (this.#failure !== undefined) throw this.#failure;
       this.#sha256 = final.sha256;
     } else {
-      // One that was announced is checked by the endpoint, where the target signs with it.
-      this.#sha256 =
-        final.sha256 !== undefined && this.#target.checksSha256 === true
-          ? final.sha256
-          : await sha256Hex(this.#content());
+      this.#sha256 = await sha256Hex(this.#content());
       if (final.sha256 !== undefined && final.sha256 !== this.#sha256) {
         throw new GfsError("ChecksumMismatch", "The bytes do not have the SHA-256 that was announced.", {
           op: "store.seal",

@@ -63,8 +63,6 @@ export class S3Client {
   readonly #signer = new SigV4();
   /** The endpoint's clock less ours; zero until it complained. */
   #skewMs = 0;
-  /** Public buckets are asked without a signature, and then nobody compares what was sent. */
-  readonly signs: boolean;
   #connection: Connection;
   readonly #retired: Pool[] = [];
   /** Whether the endpoint takes the quotes of an `If-Match` for a part of the entity tag; learned from it. */
@@ -75,7 +73,6 @@ export class S3Client {
     this.#clock = deps.clock;
     this.#credentials = credentialSource(config.credentials, deps.clock);
     const region = config.region ?? process.env["AWS_REGION"] ?? process.env["AWS_DEFAULT_REGION"] ?? "us-east-1";
-    this.signs = config.credentials !== "anonymous";
     this.#connection = this.#connect(region);
   }
 

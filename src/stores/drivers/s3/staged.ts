@@ -9,12 +9,10 @@ import { abortUpload, attributeHeaders, completeUpload, createUpload, type FullU
 import { headOrUndefined, putWhole } from "./putting.ts";
 
 export class S3StageTarget implements PartedTarget<FullUpload> {
-  readonly checksSha256: boolean;
   readonly #client: S3Client;
   readonly #keys: { readonly key: string; readonly fullKey: string };
 
   constructor(client: S3Client, keys: { readonly key: string; readonly fullKey: string }) {
-    this.checksSha256 = client.signs;
     this.#client = client;
     this.#keys = keys;
   }
