@@ -1,6 +1,6 @@
 import {
   type BigIntStats,
-  close as closeLater,
+  closeSync,
   constants,
   fstatSync,
   fsync,
@@ -156,10 +156,10 @@ class NodeFile implements DiskFile {
     });
   }
 
-  /** Begun and not waited for: what had to be durable was synced before, and nobody uses the file afterwards. */
+  /** At once, too: what had to be durable was synced before, so that nothing is left to write. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    closeLater(this.#fd, () => undefined);
+    closeSync(this.#fd);
   }
 }
