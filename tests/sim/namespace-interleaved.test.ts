@@ -107,6 +107,6 @@ describe("programs that run at the same time", () => {
       { numRuns: 300 },
     );
     // Without contention the test would prove nothing.
-    expect(reruns).toBeGreaterThan(100);
+    expect(reruns).toBeGreaterThan(30);
   }, 60_000);
 });
