@@ -3,6 +3,8 @@ import { GfsError } from "../core/errors.ts";
 import type { SiteName } from "../core/ids.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import { initialize } from "../namespace/index.ts";
+import { createAccessKeyService } from "./access-keys.ts";
+import { createBucketService } from "./buckets.ts";
 import { deleteObject } from "./delete.ts";
 import { explain } from "./explain.ts";
 import { createHousekeeping } from "./housekeeping.ts";
@@ -18,7 +20,9 @@ import { renameObject } from "./rename.ts";
 import type { CoordinatorService, ObjectRead, OpenedRange } from "./service.ts";
 import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
 import { health, info } from "./status.ts";
+import { createUploadService } from "./uploads.ts";
 import { usage } from "./usage.ts";
+import { createVersionService } from "./versions.ts";
 import { putObject } from "./write.ts";
 
 /** Everything but the seat of the leader, which the coordinator takes itself. */
@@ -65,6 +69,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const countSites = (): void => sitesCurrent.set(parts.sites.list().length);
 
   return {
+    ...createVersionService(parts),
+    ...createUploadService(parts),
+    ...createBucketService(parts),
+    ...createAccessKeyService(parts),
     get ready() {
       return ready;
     },
@@ -89,13 +97,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (found !== undefined) meter.begin("get")();
       return found;
     },
-    readObject: async (ctx, key, conditions) =>
-      await measuredRead(meter, async () => await readObject(parts, ctx, key, conditions)),
-    headObject: async (ctx, key, conditions) =>
-      await meter.measure("head", async () => await headObject(parts, ctx, key, conditions)),
+    readObject: async (ctx, key, options) =>
+      await measuredRead(meter, async () => await readObject(parts, ctx, key, options)),
+    headObject: async (ctx, key, options) =>
+      await meter.measure("head", async () => await headObject(parts, ctx, key, options)),
     putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),
-    deleteObject: async (ctx, key, conditions) =>
-      await meter.measure("delete", async () => await deleteObject(parts, ctx, key, conditions)),
+    deleteObject: async (ctx, key, options) =>
+      await meter.measure("delete", async () => await deleteObject(parts, ctx, key, options)),
     listObjects: async (ctx, request) =>
       await meter.measure("list", async () => await listObjects(parts, ctx, request)),
     async rename(ctx, request) {

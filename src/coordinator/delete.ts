@@ -17,7 +17,7 @@ import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
-import type { Conditions, DeleteResult } from "./service.ts";
+import type { Conditions, DeleteOptions, DeleteResult } from "./service.ts";
 import { enqueueRemoval } from "./removal.ts";
 
 const PARALLEL_SITES = 8;
@@ -30,7 +30,7 @@ export async function deleteObject(
   parts: Parts,
   ctx: Ctx,
   key: string,
-  conditions?: Conditions,
+  { conditions }: DeleteOptions = {},
 ): Promise<DeleteResult> {
   const where = locate(key);
   parts.assertCatalogSpace();

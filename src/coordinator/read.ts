@@ -9,20 +9,25 @@ import { getRecord, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile } from "./reconcile.ts";
-import type { Conditions, ObjectMeta, ObjectRead, OpenedRange } from "./service.ts";
+import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "./service.ts";
 
 export async function headObject(
   parts: Parts,
   ctx: Ctx,
   key: string,
-  conditions?: Conditions,
+  { conditions }: ReadOptions = {},
 ): Promise<{ readonly meta: ObjectMeta; readonly notModified: boolean }> {
   const where = locate(key);
   const meta = describeFile(where.key, await getRecord(parts, ctx, where));
   return { meta, notModified: readIsNotModified(conditions, meta) };
 }
 
-export async function readObject(parts: Parts, ctx: Ctx, key: string, conditions?: Conditions): Promise<ObjectRead> {
+export async function readObject(
+  parts: Parts,
+  ctx: Ctx,
+  key: string,
+  { conditions }: ReadOptions = {},
+): Promise<ObjectRead> {
   const where = locate(key);
   const record = await getRecord(parts, ctx, where);
   const meta = describeFile(where.key, record);

@@ -5,98 +5,18 @@
 import type { Ctx } from "../core/context.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobProgress, JobState } from "../mover/types.ts";
-
 import type { BreakerState, SiteRole } from "../stores/site.ts";
-import type { ByteRange } from "../stores/store.ts";
+import type { AccessKeyService } from "./service-access-keys.ts";
+import type { BucketService } from "./service-buckets.ts";
+import type { ObjectMeta, ObjectService } from "./service-objects.ts";
+import type { UploadService } from "./service-uploads.ts";
+import type { VersionService } from "./service-versions.ts";
 
-export interface ObjectMeta {
-  readonly key: string;
-  readonly sizeBytes: number;
-  readonly etag: string;
-  readonly modifiedMs: number;
-  readonly contentType?: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly sha256?: string;
-  readonly versionId: string;
-}
-
-/** As HTTP has them; the service answers `PreconditionFailed` or, for reads, says `notModified`. */
-export interface Conditions {
-  /** Etags without quotes; `*` is any. */
-  readonly ifMatch?: readonly string[];
-  readonly ifNoneMatch?: readonly string[];
-  readonly ifModifiedSinceMs?: number;
-  readonly ifUnmodifiedSinceMs?: number;
-}
-
-export interface ObjectRead {
-  readonly meta: ObjectMeta;
-  /** The caller's copy is current; no bytes are read. */
-  readonly notModified: boolean;
-  /**
-   * Reads one range of this very version; several may be read one after the other. Undefined: the whole object. A range that
-   * cannot be satisfied throws `RangeNotSatisfiable` at once, before any byte. `Conflict` means that the file changed since
-   * it was looked up: call `readObject` again.
-   */
-  open(range?: ByteRange): Promise<OpenedRange>;
-}
-
-export interface OpenedRange {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-  /** Consume it, or stop iterating, or `cancel`. */
-  readonly stream: AsyncIterable<Uint8Array>;
-  cancel(): void;
-  /** The same bytes as `stream`, when they are in memory already. Whoever takes them need not touch the stream. */
-  readonly bytes?: Uint8Array;
-  /** `cache` or the site's name. */
-  readonly source: string;
-}
-
-export interface PutRequest {
-  readonly key: string;
-  readonly body: AsyncIterable<Uint8Array>;
-  /** From `Content-Length`; the body must have exactly this length. */
-  readonly sizeBytes?: number;
-  readonly contentType?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly conditions?: Conditions;
-  /** What the caller says of the body; a difference is `ChecksumMismatch` and leaves the old version. */
-  readonly expected?: { readonly md5Hex?: string; readonly sha256Hex?: string; readonly crc32cHex?: string };
-  /** Computes the MD5 for the etag, as S3 clients expect. */
-  readonly md5Etag?: boolean;
-}
-
-export interface PutResult {
-  readonly meta: ObjectMeta;
-  readonly created: boolean;
-  /** Sites whose replication could not be queued now; it will be, once the queue has room. Not empty means 202. */
-  readonly pendingSites: readonly string[];
-}
-
-export interface ListRequest {
-  readonly prefix?: string;
-  readonly delimiter?: "/";
-  readonly after?: string;
-  /** From the previous page. */
-  readonly continuation?: string;
-  /** 1 to 1,000. */
-  readonly limit: number;
-}
-
-export interface ListResult {
-  readonly objects: readonly ObjectMeta[];
-  readonly prefixes: readonly string[];
-  readonly continuation?: string;
-  /** Sites that could not be listed, so that keys only they know may be missing. Not empty means 207. */
-  readonly failedSites: readonly { readonly site: string; readonly error: string }[];
-}
-
-export interface DeleteResult {
-  /** Sites where the object is still to be deleted; jobs do it. */
-  readonly pendingSites: readonly string[];
-}
+export type * from "./service-access-keys.ts";
+export type * from "./service-buckets.ts";
+export type * from "./service-objects.ts";
+export type * from "./service-uploads.ts";
+export type * from "./service-versions.ts";
 
 export interface SiteStatus {
   readonly name: string;
@@ -212,27 +132,8 @@ export interface Usage {
   readonly bySite: Readonly<Record<string, { readonly objects: number; readonly bytes: number }>>;
 }
 
-export interface CoordinatorService {
-  /**
-   * An object whose bytes are in memory and whose record can be looked up at once, without a promise; undefined: ask `readObject`,
-   * which also says what is wrong with a key.
-   */
-  peekObject(key: string): { readonly meta: ObjectMeta; readonly bytes: Uint8Array } | undefined;
-  readObject(ctx: Ctx, key: string, conditions?: Conditions): Promise<ObjectRead>;
-  headObject(
-    ctx: Ctx,
-    key: string,
-    conditions?: Conditions,
-  ): Promise<{ readonly meta: ObjectMeta; readonly notModified: boolean }>;
-  putObject(ctx: Ctx, request: PutRequest): Promise<PutResult>;
-  /** Deleting what is not there succeeds. */
-  deleteObject(ctx: Ctx, key: string, conditions?: Conditions): Promise<DeleteResult>;
-  listObjects(ctx: Ctx, request: ListRequest): Promise<ListResult>;
-  /** A file, or with a trailing `/` on both a whole directory. An existing target is `AlreadyExists` unless `overwrite`. */
-  rename(
-    ctx: Ctx,
-    request: { readonly from: string; readonly to: string; readonly overwrite?: boolean },
-  ): Promise<void>;
+export interface CoordinatorService
+  extends ObjectService, VersionService, UploadService, BucketService, AccessKeyService {
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;
 

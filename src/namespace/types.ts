@@ -35,6 +35,110 @@ export interface FileVersion {
   readonly metadata: Readonly<Record<string, string>>;
   readonly createdMs: number;
   readonly copies: readonly Copy[];
+  /** Absent for adopted objects and for files that no S3 client wrote. */
+  readonly details?: VersionDetails;
+}
+
+/** What S3 clients say about an object beside its bytes. The first group never changes; labels may. */
+export interface VersionDetails {
+  readonly contentHeaders?: ContentHeaders;
+  /** The checksum that the writer asked for. */
+  readonly checksum?: ContentChecksum;
+  /** How many parts it was uploaded in; the row of its parts tells their sizes. */
+  readonly partCount?: number;
+  /** It was written while its bucket kept versions; S3 calls every other version `null`. */
+  readonly versioned?: boolean;
+  /** The user who wrote it. */
+  readonly owner?: string;
+  readonly labels?: VersionLabels;
+}
+
+/** Headers that come back as they were given. */
+export interface ContentHeaders {
+  readonly cacheControl?: string;
+  readonly contentDisposition?: string;
+  readonly contentEncoding?: string;
+  readonly contentLanguage?: string;
+  readonly expires?: string;
+  /** S3 has one class here; other names are refused, save this one. */
+  readonly websiteRedirect?: string;
+}
+
+export type ChecksumAlgorithm = "CRC32" | "CRC32C" | "CRC64NVME" | "SHA1" | "SHA256";
+
+export interface ContentChecksum {
+  readonly algorithm: ChecksumAlgorithm;
+  /** Composite: the checksum of the parts' checksums, and their number. */
+  readonly kind: "full" | "composite";
+  /** Base64; a composite one ends in `-` and the number of parts. */
+  readonly value: string;
+}
+
+/** What may change on a version without making a new one. */
+export interface VersionLabels {
+  readonly tags?: Readonly<Record<string, string>>;
+  /** As the gateway that checks it wrote it. */
+  readonly accessList?: string;
+  readonly lock?: VersionLock;
+}
+
+export interface VersionLock {
+  readonly retention?: Retention;
+  readonly legalHold?: boolean;
+}
+
+export interface Retention {
+  readonly mode: "governance" | "compliance";
+  readonly untilMs: number;
+}
+
+/** One part of a version that was uploaded in parts. */
+export interface VersionPart {
+  readonly partNumber: number;
+  readonly sizeBytes: number;
+  readonly checksum?: string;
+}
+
+/** A bucket is a directory at the top of the tree with settings. A directory without settings has the defaults. */
+export interface BucketSettings {
+  readonly name: string;
+  readonly createdMs: number;
+  /** The user who made it; absent for directories that no S3 client made. */
+  readonly owner?: string;
+  readonly versioning: "off" | "enabled" | "suspended";
+  /** Versions can be locked; once on, it stays on, and so do versions. */
+  readonly objectLock: boolean;
+  readonly defaultRetention?: { readonly mode: Retention["mode"]; readonly days: number };
+  readonly lifecycle: readonly LifecycleRule[];
+}
+
+/** Checked by the gateway that took it; carried out by the leader. */
+export interface LifecycleRule {
+  readonly id: string;
+  readonly enabled: boolean;
+  readonly filter: {
+    readonly prefix?: string;
+    readonly tags?: Readonly<Record<string, string>>;
+    readonly largerThanBytes?: number;
+    readonly smallerThanBytes?: number;
+  };
+  readonly expireAfterDays?: number;
+  readonly expireAtMs?: number;
+  readonly removeLoneDeleteMarkers?: boolean;
+  readonly noncurrentDays?: number;
+  readonly noncurrentKept?: number;
+  readonly abortUploadsAfterDays?: number;
+}
+
+/** An older version of a key, or the mark of a delete, in a bucket that keeps versions. */
+export interface HistoryEntry {
+  readonly path: FilePath;
+  readonly versionId: VersionId;
+  readonly versioned: boolean;
+  readonly createdMs: number;
+  readonly owner?: string;
+  /** Absent for a delete marker. The inode holds the version and its copies; no name leads to it. */
+  readonly file?: FileRecord;
 }
 
 export interface FileRecord {

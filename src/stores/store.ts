@@ -91,8 +91,11 @@ export interface PartInfo {
 }
 
 export interface MultipartOptions extends WriteAttributes {
-  /** Every part but the last has this size, at least `capabilities.multipart.minPartBytes`. */
-  readonly partSizeBytes: number;
+  /**
+   * Every part but the last has this size, at least `capabilities.multipart.minPartBytes`. Absent: each part has a size of its own, and their
+   * numbers may have gaps; all but the last have at least `minPartBytes`.
+   */
+  readonly partSizeBytes?: number;
   readonly sha256?: string;
 }
 
@@ -101,7 +104,7 @@ export interface MultipartUpload {
   readonly uploadId: string;
 }
 
-/** A body that can be sent again, so that a retry is honest. */
+/** A body that can be sent again, so that a retry is honest; one that cannot throws `IncompleteBody` when it is opened once more. */
 export interface PartBody {
   readonly sizeBytes: number;
   open(): AsyncIterable<Uint8Array>;

@@ -59,7 +59,9 @@ test("P2 Not found, failed preconditions and canceled requests never count again
   for (let time = 0; time < 10; time++) {
     expect(await codeOf(read(`absent ${time}`))).toBe("NotFound");
     expect(await codeOf(put("x", "1", { conditions: { ifNoneMatch: ["*"] } }))).toBe("PreconditionFailed");
-    expect(await codeOf(coordinator.deleteObject(rigCtx, "x", { ifMatch: ["other"] }))).toBe("PreconditionFailed");
+    expect(await codeOf(coordinator.deleteObject(rigCtx, "x", { conditions: { ifMatch: ["other"] } }))).toBe(
+      "PreconditionFailed",
+    );
     const controller = new AbortController();
     const canceled = await coordinator.readObject(backgroundCtx({ signal: controller.signal }), "x");
     controller.abort();

@@ -34,6 +34,11 @@ const CONTRACTS: ReadonlySet<string> = new Set([
   "src/mover/types.ts",
   "src/placement/types.ts",
   "src/coordinator/service.ts",
+  "src/coordinator/service-access-keys.ts",
+  "src/coordinator/service-buckets.ts",
+  "src/coordinator/service-objects.ts",
+  "src/coordinator/service-uploads.ts",
+  "src/coordinator/service-versions.ts",
 ]);
 
 function roomOf(path: string): string {

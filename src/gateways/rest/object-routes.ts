@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GfsError, toGfsError } from "../../core/errors.ts";
-import type { CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
+import type { Conditions, CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
 import { describeError, sendError } from "./errors.ts";
 import { hasConditions, objectHeaders, parseConditions } from "./http-headers.ts";
 import { keyFromUrl } from "./object-key.ts";
@@ -18,6 +18,11 @@ export interface ObjectRoutesDeps {
 }
 
 const METHODS = "GET, HEAD, PUT, DELETE";
+
+function conditionsOf({ headers }: IncomingMessage): { readonly conditions?: Conditions } {
+  const conditions = parseConditions(headers);
+  return conditions === undefined ? {} : { conditions };
+}
 
 /** Headers of objects that are asked for again and again. */
 const prepared = new WeakMap<ObjectMeta, string[]>();
@@ -80,7 +85,7 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
   }
 
   async function sendHead({ request, response, ctx }: RequestScope, key: string): Promise<void> {
-    const { meta, notModified } = await service.headObject(ctx, key, parseConditions(request.headers));
+    const { meta, notModified } = await service.headObject(ctx, key, conditionsOf(request));
     const headers = objectHeaders(meta);
     headers.push("X-Request-ID", ctx.requestId);
     if (!notModified) headers.push("Content-Length", String(meta.sizeBytes));
@@ -89,7 +94,7 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
   }
 
   async function remove({ request, response, ctx }: RequestScope, key: string): Promise<void> {
-    const { pendingSites } = await service.deleteObject(ctx, key, parseConditions(request.headers));
+    const { pendingSites } = await service.deleteObject(ctx, key, conditionsOf(request));
     response.writeHead(204, {
       "X-Request-ID": ctx.requestId,
       ...(pendingSites.length === 0

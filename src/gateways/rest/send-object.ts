@@ -17,7 +17,7 @@ export async function sendObject(
   conditions: Conditions | undefined,
 ): Promise<void> {
   for (let lookup = 1; ; lookup++) {
-    const read = await service.readObject(scope.ctx, key, conditions);
+    const read = await service.readObject(scope.ctx, key, conditions === undefined ? {} : { conditions });
     try {
       await sendRead(scope, read);
       return;

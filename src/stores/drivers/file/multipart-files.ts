@@ -53,14 +53,16 @@ export class MultipartFiles {
   }
 
   async create(key: string, options: MultipartOptions): Promise<MultipartUpload> {
-    if (!Number.isSafeInteger(options.partSizeBytes) || options.partSizeBytes < 1) {
-      throw new GfsError("InvalidArgument", `A part must have at least one byte, not ${options.partSizeBytes}.`);
+    const { partSizeBytes } = options;
+    if (partSizeBytes === undefined) throw new GfsError("Unsupported", "Parts need one size here.");
+    if (!Number.isSafeInteger(partSizeBytes) || partSizeBytes < 1) {
+      throw new GfsError("InvalidArgument", `A part must have at least one byte, not ${partSizeBytes}.`);
     }
     const upload = { key, uploadId: `upload-${randomBytes(12).toString("hex")}` };
     const directory = this.#directoryOf(upload);
     const record: UploadRecord = {
       key,
-      partSizeBytes: options.partSizeBytes,
+      partSizeBytes,
       sha256: options.sha256,
       contentType: options.contentType,
       metadata: options.metadata ?? {},

@@ -183,7 +183,7 @@ class MemoryStore implements Store {
     if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > 10_000) {
       throw new GfsError("InvalidArgument", `Parts are numbered 1 to 10,000, not ${partNumber}.`);
     }
-    if (body.sizeBytes > upload.options.partSizeBytes) {
+    if (upload.options.partSizeBytes !== undefined && body.sizeBytes > upload.options.partSizeBytes) {
       throw new GfsError("TooLarge", `A part of this upload has at most ${upload.options.partSizeBytes} bytes.`);
     }
     const chunks: Buffer[] = [];
