@@ -87,3 +87,14 @@ export interface Operation {
   readonly bucket: "exists" | "none";
   run(request: S3Request, deps: S3Deps): Promise<void>;
 }
+
+/** A line of the routing table. Of those whose level and method fit, the one whose `query` is present wins over those without. */
+export interface Route {
+  readonly level: "service" | "bucket" | "object";
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** The sub-resource: a parameter that must be there, such as `acl`, or several, all of which must be. */
+  readonly query?: string | readonly string[];
+  /** A header that must be there, such as `x-amz-copy-source`. */
+  readonly header?: string;
+  readonly operation: Operation;
+}
