@@ -200,6 +200,21 @@ describe("a site that fails", () => {
     expect(await read("x")).toBe(body);
   });
 
+  it("that fails at the commit keeps what another tool put there meanwhile", async () => {
+    const local = flakyStore(createMemoryStore());
+    const { put, read, settled } = await start({ sites: [{ name: "local", role: "primary", store: local }] });
+    local.beforeCommit = async () => {
+      local.beforeCommit = undefined;
+      await putForeign(local, "x", "theirs");
+      local.failing.add("commit");
+    };
+    await expect(put("x", "ours")).rejects.toMatchObject({ code: "Unavailable" });
+    local.failing.clear();
+    await settled();
+    expect(await bodyAt(local, "x")).toBe("theirs");
+    expect(await read("x")).toBe("theirs");
+  });
+
   it("makes an unknown key unknown, not absent", async () => {
     const local = flakyStore(createMemoryStore());
     const cloud = flakyStore(createMemoryStore());
@@ -315,7 +330,7 @@ describe("bodies", () => {
       yield Buffer.from("half");
       throw new Error("the client went away");
     })();
-    await expect(put("x", "", { body: broken })).rejects.toThrow();
+    await expect(put("x", "", { body: broken })).rejects.toThrow("the client went away");
     expect(await read("x")).toBe("old");
     await put("x", "", {
       body: chunksOf(Buffer.from("new")),

@@ -93,7 +93,8 @@ export async function commitAll(
     }
   });
   if (failure === undefined) return landed;
-  await undo(parts, path, { versionId: (writes[0] as SiteWrite).versionId, landed, doubtful, previous });
+  const { versionId } = writes[0] as SiteWrite;
+  await undo(parts, path, { versionId, sizeBytes: sent.sizeBytes, landed, doubtful, previous });
   await abortAll(writes);
   throw failure;
 }
@@ -132,6 +133,7 @@ async function commitOne(
 
 interface HalfDone {
   readonly versionId: VersionId;
+  readonly sizeBytes: number;
   readonly landed: readonly Landed[];
   /** The commit failed, and its effect may be there all the same. */
   readonly doubtful: readonly SiteWrite[];
@@ -152,13 +154,26 @@ export async function undo(parts: Parts, path: FilePath, half: HalfDone): Promis
       continue;
     }
     try {
-      await site.store.delete(backgroundOf(parts), objectKey, etag === undefined ? {} : { ifMatch: etag });
+      const found = etag ?? (await etagOfOurs(backgroundOf(parts), site, objectKey, half));
+      if (found !== undefined) await site.store.delete(backgroundOf(parts), objectKey, { ifMatch: found });
     } catch (error) {
       if (isGfsError(error, "NotFound", "PreconditionFailed")) continue;
-      await orderRemoval(parts, path, { site, objectKey, etag });
+      await orderRemoval(parts, path, { site, objectKey, etag, versionId: half.versionId });
     }
   }
   parts.mover.wake();
+}
+
+/**
+ * What a write left that failed without a clear answer. Another tool may have put an object there in the same moment, which is not ours to
+ * delete; where a site keeps no metadata that could tell, the length has to.
+ */
+async function etagOfOurs(ctx: Ctx, site: Site, key: string, half: HalfDone): Promise<string | undefined> {
+  const info = await site.store.head(ctx, key);
+  const ours = site.store.capabilities.userMetadata
+    ? info.metadata["globalfs-version"] === half.versionId
+    : info.sizeBytes === half.sizeBytes;
+  return ours ? info.etag : undefined;
 }
 
 /** An import may have found what landed and taken it in; a file must not outlive its bytes. */
@@ -190,13 +205,13 @@ interface Place {
   readonly site: Site;
   readonly objectKey: string;
   readonly etag: string | undefined;
+  readonly versionId: VersionId;
 }
 
 /** The remove job looks again whether anybody owns the object by then. */
-async function orderRemoval(parts: Parts, path: FilePath, { site, objectKey, etag }: Place): Promise<void> {
+async function orderRemoval(parts: Parts, path: FilePath, { site, objectKey, etag, versionId }: Place): Promise<void> {
   const nowMs = parts.clock.nowMs();
   const id = parts.nextJobId();
-  const versionId = parts.nextVersionId();
   await parts.kv.transact((tx) =>
     enqueueJob(
       tx,

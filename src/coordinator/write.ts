@@ -189,7 +189,8 @@ async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<
     if (parts.sites.list().length > writes.length || committed.orphans.length > 0) parts.mover.wake();
     return { meta: describeFile(path, committed.file), created: current?.version === undefined, pendingSites };
   } catch (error) {
-    await undo(parts, path, { versionId: ready.version.id, landed, doubtful: [], previous: current });
+    const { id: versionId, sizeBytes } = ready.version;
+    await undo(parts, path, { versionId, sizeBytes, landed, doubtful: [], previous: current });
     throw error;
   }
 }

@@ -51,6 +51,7 @@ export function createInodeAllocator(kv: Kv): InodeAllocator {
   };
   return {
     async ensure(count) {
+      // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- Others take from the block while this waits.
       while (end - next < count) {
         await lock.run("reserve", async () => {
           if (end - next < count) await reserve(count);

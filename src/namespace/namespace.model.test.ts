@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/no-standalone-expect -- The commands of the model look at the state after each step. */
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";

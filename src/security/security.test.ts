@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { GfsError } from "../core/errors.ts";
 import {
   assertSafeListen,
   createEndpointGuard,
@@ -42,7 +43,7 @@ describe("listening", () => {
 
   it("beyond this machine needs a key", () => {
     expect(() => assertSafeListen({ host: "0.0.0.0", port: 1 }, false)).toThrow(/GLOBALFS_API_KEY/);
-    expect(() => assertSafeListen({ host: "::", port: 1 }, false)).toThrow();
+    expect(() => assertSafeListen({ host: "::", port: 1 }, false)).toThrow(/GLOBALFS_API_KEY/);
     assertSafeListen({ host: "0.0.0.0", port: 1 }, true);
     assertSafeListen({ host: "127.8.8.8", port: 1 }, false);
     expect(["localhost", "127.0.0.1", "[::1]", "::ffff:127.0.0.1"].every(isLoopbackHost)).toBe(true);
@@ -83,7 +84,7 @@ describe("endpoints of sites that are added at run time", () => {
     "gopher://x",
     "nonsense",
   ])("refuses %s", (endpoint) => {
-    expect(() => guard.checkUrl(endpoint)).toThrow();
+    expect(() => guard.checkUrl(endpoint)).toThrow(GfsError);
   });
 
   it("keeps directories below what was allowed", () => {

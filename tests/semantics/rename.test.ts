@@ -14,6 +14,7 @@ test("N1 At every moment exactly one of the two names leads to the file", async 
   let looks = 0;
   const names = new Set<string>();
   const looker = async (): Promise<void> => {
+    // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- It changes while this waits.
     while (!done) {
       const keys = (await keysOf(setting, "n/")).join();
       names.add(keys);

@@ -113,6 +113,7 @@ test("W4 Readers see the old version or the new one, whole, while PUTs go on", a
   let done = false;
   const seen = new Set<number>();
   const reader = async (): Promise<void> => {
+    // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- It changes while this waits.
     while (!done) {
       const atLeast = acknowledged;
       const bytes = await readAll(coordinator, "x");

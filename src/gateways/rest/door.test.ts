@@ -82,7 +82,7 @@ describe("closing", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const closed = closing.close({ drainMs: 5_000 });
     await new Promise((resolve) => setTimeout(resolve, 50));
-    await expect(send(`http://127.0.0.1:${closingPort}/readyz`)).rejects.toThrow();
+    await expect(send(`http://127.0.0.1:${closingPort}/readyz`)).rejects.toThrow("ECONNREFUSED");
     socket.write("lf");
     await closed;
     await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 201 /);

@@ -36,14 +36,19 @@ async function removeIfMatches(ctx: Ctx, site: Site, key: string, etag: string):
 }
 
 /**
- * Without a known content, only what the tombstone covers may go. Where the content was known and another is there, only one that GlobalFS
+ * Without a known content, only the job's own version may go, and what the tombstone covers. Where the content was known and another is there, only one that GlobalFS
  * wrote: that of a write which was never answered, and which the delete covers, too.
  */
-async function deletableEtag(ctx: Ctx, site: Site, { key, etag }: Job, deps: MoverDeps): Promise<string | undefined> {
+async function deletableEtag(
+  ctx: Ctx,
+  site: Site,
+  { key, etag, versionId }: Job,
+  deps: MoverDeps,
+): Promise<string | undefined> {
   try {
     const info = await site.store.head(ctx, key);
     if (etag !== undefined && info.metadata["globalfs-version"] === undefined) return undefined;
-    if (key.startsWith(OWN_PREFIX)) return info.etag;
+    if (key.startsWith(OWN_PREFIX) || info.metadata["globalfs-version"] === versionId) return info.etag;
     const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
     return isBuried(tombstone, info) ? info.etag : undefined;
   } catch (error) {

@@ -312,10 +312,8 @@ export function describeEngine(engine: EngineUnderTest): void {
       await kv.transact(function* (tx): Program<void> {
         tx.put(text("seat/1"), text("x"), { lease: lease.id });
       });
-      const gone = kv
-        .watch(prefixRange(text("seat/")), { signal: AbortSignal.timeout(5_000) })
-        [Symbol.asyncIterator]()
-        .next();
+      const batches = kv.watch(prefixRange(text("seat/")), { signal: AbortSignal.timeout(5_000) });
+      const gone = batches[Symbol.asyncIterator]().next();
       const { value: batch } = (await gone) as { value: { events: { value: unknown }[] } };
       expect(batch.events[0]?.value).toBeUndefined();
       expect(lease.lost.aborted).toBe(true);

@@ -31,7 +31,9 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>, op
       fresh: () => `case${String(++serial).padStart(4, "0")}/`,
       test(title, work, timeoutMs) {
         const reason = Object.entries(options.except ?? {}).find(([part]) => title.includes(part))?.[1];
+        // oxlint-disable-next-line vitest/no-conditional-tests, vitest/no-disabled-tests -- A driver that lacks something says why; the count shows it.
         if (reason !== undefined) it.skip(`${title} [not here: ${reason}]`, work);
+        // oxlint-disable-next-line vitest/no-conditional-tests, vitest/valid-title -- The cases bring their titles.
         else it(title, work, timeoutMs);
       },
     };

@@ -133,6 +133,7 @@ export class World {
       ended = true;
     };
     work.then(end, end);
+    // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- It ends while this waits.
     for (let turn = 0; turn < 1_000 && !ended; turn++) await this.clock.advance(1_000);
     return await work;
   }
