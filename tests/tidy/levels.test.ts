@@ -15,6 +15,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   placement: 3,
   mover: 3,
   coordinator: 4,
+  "gateways/http": 4.5,
   "gateways/rest": 5,
   "gateways/s3": 5,
   "gateways/grpc": 5,

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { Conditions, CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
 import { describeError, sendError } from "./errors.ts";
-import { hasConditions, objectHeaders, parseConditions } from "./http-headers.ts";
+import { drainRest, hasConditions, parseConditions } from "../http/index.ts";
+import { objectHeaders } from "./http-headers.ts";
 import { keyFromUrl } from "./object-key.ts";
-import { drainRest, receiveObject } from "./receive-object.ts";
+import { receiveObject } from "./receive-object.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
 import { sendObject } from "./send-object.ts";
 

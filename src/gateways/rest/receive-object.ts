@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { GfsError } from "../../core/errors.ts";
 import type { Conditions, CoordinatorService, PutRequest } from "../../coordinator/index.ts";
+import { incomingBody } from "../http/index.ts";
 import { parseChecksums, parseMetadata } from "./http-headers.ts";
 import type { RequestScope } from "./request-scope.ts";
 
@@ -58,7 +59,7 @@ function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () 
   const contentType = headers["content-type"];
   return {
     key: upload.key,
-    body: bodyOf(request, upload.idleMs, onFirstRead),
+    body: incomingBody(request, { idleMs: upload.idleMs, onFirstRead }),
     metadata: parseMetadata(headers),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(contentType === undefined ? {} : { contentType }),
@@ -66,52 +67,3 @@ function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () 
     ...(upload.conditions === undefined ? {} : { conditions: upload.conditions }),
   };
 }
-
-/** Ends with an error when the client goes away or sends nothing for too long; what has arrived is thrown away then. */
-async function* bodyOf(request: IncomingMessage, idleMs: number, onFirstRead: () => void): AsyncGenerator<Uint8Array> {
-  onFirstRead();
-  let idle = false;
-  const timer = setTimeout(() => {
-    idle = true;
-    request.destroy();
-  }, idleMs);
-  try {
-    // A body that was refused halfway is drained by whoever answers, on the same connection.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      timer.refresh();
-      yield chunk;
-      timer.refresh();
-    }
-  } catch (error) {
-    throw new GfsError(
-      "IncompleteBody",
-      idle
-        ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.`
-        : "The connection ended before the body did.",
-      {
-        cause: error,
-      },
-    );
-  } finally {
-    clearTimeout(timer);
-  }
-  if (!request.complete) throw new GfsError("IncompleteBody", "The connection ended before the body did.");
-}
-
-const DRAINED_BYTES = 8 * 1024 ** 2;
-
-/** After an early answer: the client may still be sending, and would not read the answer if the connection broke under it. */
-export function drainRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  let left = DRAINED_BYTES;
-  const giveUp = setTimeout(() => request.socket.destroySoon(), DRAIN_MS);
-  giveUp.unref();
-  request.on("data", (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) request.socket.destroySoon();
-  });
-  request.once("close", () => clearTimeout(giveUp));
-  request.resume();
-}
-
-const DRAIN_MS = 5_000;

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { GfsError, isGfsError } from "../../core/errors.ts";
-import type { Conditions, CoordinatorService, ObjectMeta, ObjectRead, OpenedRange } from "../../coordinator/index.ts";
+import type { Conditions, CoordinatorService, ObjectMeta, ObjectRead } from "../../coordinator/index.ts";
 import { type ByteRange, type Span, spanOf } from "../../stores/index.ts";
-import { httpDate, objectHeaders, parseHttpDate, parseRanges } from "./http-headers.ts";
+import { httpDate, parseHttpDate, parseRanges, pump } from "../http/index.ts";
+import { objectHeaders } from "./http-headers.ts";
 import type { RequestScope } from "./request-scope.ts";
 
 const LOOKUPS = 3;
@@ -120,19 +120,6 @@ async function sendSpan(
   writeHead(response, status, headers);
   await pump(response, opened, ctx.signal);
   response.end();
-}
-
-/** Waits for the socket when it is full: no more than one chunk is held here. */
-async function pump(response: ServerResponse, opened: OpenedRange, signal: AbortSignal): Promise<void> {
-  try {
-    for await (const chunk of opened.stream) {
-      if (response.destroyed) throw new GfsError("Canceled", "The client went away.");
-      if (!response.write(chunk)) await once(response, "drain", { signal });
-    }
-  } catch (error) {
-    opened.cancel();
-    throw error;
-  }
 }
 
 /** RFC 9110 section 14.6. */

@@ -7,7 +7,8 @@ import type { DeleteOutcome, ETag } from "../../store.ts";
 import type { S3Client } from "./client.ts";
 import { failureInside, toError } from "./failures.ts";
 import { headObject, quoteEtag } from "./objects.ts";
-import { childrenNamed, childText, escapeXml, fitsXml, parseXml } from "./xml.ts";
+import { childrenNamed, childText, escapeXml, fitsXml } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 const PARALLEL_DELETES = 16;
 
@@ -86,7 +87,7 @@ export class BulkDelete {
       this.#supported = false;
       return false;
     }
-    const root = parseXml(text);
+    const root = parseAnswer(text);
     const failure = failureInside(op, root);
     if (failure !== undefined) throw toError(failure);
     for (const element of childrenNamed(root, "Error")) {

@@ -1,6 +1,7 @@
 /** What an S3 error or a broken connection means here. */
 import { type ErrorCode, GfsError, isAbort } from "../../../core/errors.ts";
-import { childText, parseXml, type XmlElement } from "./xml.ts";
+import { childText, type XmlElement } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 export interface S3Failure {
   readonly op: string;
@@ -194,7 +195,7 @@ export function fromTransport(error: unknown, op: string, signal: AbortSignal): 
 
 function parseErrorDocument(body: string): XmlElement | undefined {
   try {
-    const root = parseXml(body);
+    const root = parseAnswer(body);
     return root.name === "Error" ? root : root.children.find((child) => child.name === "Error");
   } catch {
     // Proxies answer in HTML; the status says enough then.

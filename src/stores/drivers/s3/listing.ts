@@ -4,7 +4,8 @@ import { GfsError } from "../../../core/errors.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "../../store.ts";
 import type { S3Client } from "./client.ts";
 import { bareEtag } from "./objects.ts";
-import { childrenNamed, childText, parseXml, type XmlElement } from "./xml.ts";
+import { childrenNamed, childText, type XmlElement } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 const MAX_PAGES = 10_000;
 
@@ -80,7 +81,7 @@ async function listPage(client: S3Client, ctx: Ctx, prefix: string, query: PageQ
       ...(query.startAfter === undefined ? {} : { "start-after": prefix + query.startAfter }),
     },
   });
-  const root = parseXml(text);
+  const root = parseAnswer(text);
   if (root.name !== "ListBucketResult") {
     throw new GfsError("Unavailable", "The S3 endpoint answered a listing with something else.", { op: "s3.list" });
   }
@@ -120,7 +121,7 @@ export async function* openUploads(client: S3Client, ctx: Ctx, prefix: string): 
       method: "GET",
       query: { uploads: "", "encoding-type": "url", prefix, ...marker },
     });
-    const root = parseXml(text);
+    const root = parseAnswer(text);
     for (const upload of childrenNamed(root, "Upload")) {
       yield {
         fullKey: decodeKey(childText(upload, "Key") ?? ""),

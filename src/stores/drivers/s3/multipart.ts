@@ -9,7 +9,8 @@ import { failureInside, toError } from "./failures.ts";
 import { metadataHeaders } from "./metadata.ts";
 import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./objects.ts";
 import { sha256Hex } from "../payload-hash.ts";
-import { childrenNamed, childText, escapeXml, parseXml } from "./xml.ts";
+import { childrenNamed, childText, escapeXml } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 export interface FullUpload extends MultipartUpload {
   /** With the site's prefix. */
@@ -35,7 +36,7 @@ export async function createUpload(
     query: { uploads: "" },
     headers,
   });
-  const uploadId = childText(parseXml(text), "UploadId");
+  const uploadId = childText(parseAnswer(text), "UploadId");
   if (uploadId === undefined || uploadId === "") {
     throw new GfsError("Unavailable", "The S3 endpoint named no upload.", { op: "s3.createMultipart" });
   }
@@ -112,7 +113,7 @@ export async function listParts(client: S3Client, ctx: Ctx, upload: FullUpload):
       ...(marker === "" ? {} : { "part-number-marker": marker }),
     };
     const { text } = await client.sendForText(ctx, { op: "s3.listParts", method: "GET", key: upload.fullKey, query });
-    const root = parseXml(text);
+    const root = parseAnswer(text);
     for (const part of childrenNamed(root, "Part")) {
       parts.push({
         partNumber: Number(childText(part, "PartNumber")),
@@ -136,7 +137,7 @@ export async function completeUpload(
   const op = "s3.completeMultipart";
   try {
     const { text } = await client.sendForText(ctx, completeRequest(upload, ending.parts, ending.conditions));
-    const failure = failureInside(op, parseXml(text));
+    const failure = failureInside(op, parseAnswer(text));
     if (failure !== undefined) throw toError(failure);
   } catch (error) {
     if (await uploadIsGone(client, ctx, upload, error)) {

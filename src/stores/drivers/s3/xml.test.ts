@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isGfsError } from "../../../core/errors.ts";
-import { childrenNamed, childText, escapeXml, fitsXml, parseXml } from "./xml.ts";
+import { childrenNamed, childText, escapeXml, fitsXml } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 describe("XML from an endpoint", () => {
   it("becomes a tree, without name space prefixes", () => {
-    const root = parseXml(
+    const root = parseAnswer(
       '\n <?xml version="1.0"?><s:List xmlns:s="x"><s:Key>a &amp; <![CDATA[<b>]]></s:Key><s:Key/></s:List>'.trimStart(),
     );
     expect(root.name).toBe("List");
@@ -13,11 +14,11 @@ describe("XML from an endpoint", () => {
   });
 
   it("may have white space before its declaration", () => {
-    expect(parseXml('  \n\n<?xml version="1.0"?><A><B>1</B></A>').children[0]?.text).toBe("1");
+    expect(parseAnswer('  \n\n<?xml version="1.0"?><A><B>1</B></A>').children[0]?.text).toBe("1");
   });
 
   it("may refer to control characters", () => {
-    expect(childText(parseXml("<A><B>x&#1;y</B></A>"), "B")).toBe("x\u0001y");
+    expect(childText(parseAnswer("<A><B>x&#1;y</B></A>"), "B")).toBe("x\u0001y");
   });
 
   it.each([
@@ -29,7 +30,7 @@ describe("XML from an endpoint", () => {
     ["too many elements", `<a>${"<b/>".repeat(100_001)}</a>`],
     ["too many bytes", `<a>${" ".repeat(17 * 1024 * 1024)}</a>`],
   ])("is refused with %s", (_what, document) => {
-    expect(() => parseXml(document)).toThrow(expect.objectContaining({ code: "Unavailable" }));
+    expect(() => parseAnswer(document)).toThrow(expect.objectContaining({ code: "Unavailable" }));
   });
 
   it("never fails with anything but a GfsError", () => {
@@ -40,7 +41,7 @@ describe("XML from an endpoint", () => {
     fc.assert(
       fc.property(fc.array(piece), (pieces) => {
         try {
-          parseXml(pieces.join(""));
+          parseAnswer(pieces.join(""));
         } catch (error) {
           expect(isGfsError(error)).toBe(true);
         }
@@ -51,7 +52,7 @@ describe("XML from an endpoint", () => {
   it("brings back whatever was escaped, as far as XML can carry it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }).filter(fitsXml), (text) => {
-        expect(parseXml(`<a>${escapeXml(text)}</a>`).text).toBe(text);
+        expect(parseAnswer(`<a>${escapeXml(text)}</a>`).text).toBe(text);
       }),
     );
   });

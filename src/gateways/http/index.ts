@@ -1,0 +1,17 @@
+/** What every gateway needs of HTTP, whatever it speaks over it: contexts, values of headers, bodies, and a server with bounds. */
+export {
+  CONTROL,
+  hasConditions,
+  headerBytes,
+  headerText,
+  httpDate,
+  parseConditions,
+  parseEtags,
+  parseHttpDate,
+  parseRanges,
+  TOKEN,
+} from "./header-values.ts";
+export { drainRest, type IncomingBody, incomingBody } from "./incoming-body.ts";
+export { pump } from "./pump.ts";
+export { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "./request-context.ts";
+export { createHttpServer, type HttpServer, listenFailure, type TlsFiles } from "./server.ts";

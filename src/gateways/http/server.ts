@@ -1,0 +1,145 @@
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import https from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { GfsError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+
+/** What both gateways want of a server: bounds on what a client may do before it is known, and a tidy end. */
+
+const MAX_HEADER_BYTES = 32 * 1024;
+const HEADERS_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 65_000;
+
+export interface HttpServerOptions {
+  /** `expectsContinue`: the client waits for a word before it sends the body. */
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean) => void;
+  /** The body of the answer to what is no HTTP. */
+  readonly malformed: { readonly contentType: string; readonly body: string };
+  readonly tls?: TlsFiles;
+  /** Further connections are closed at once. Absent: as many as the system lets us have. */
+  readonly maxConnections?: number;
+  readonly headersTimeoutMs?: number;
+}
+
+export interface TlsFiles {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+export interface HttpServer {
+  readonly server: http.Server;
+  /** New certificates for connections from now on. Only where the server has TLS. */
+  renewTls(files: TlsFiles): void;
+  listen(address: {
+    readonly host: string;
+    readonly port: number;
+    /** The configuration field to name when this cannot be. */
+    readonly setting: string;
+  }): Promise<AddressInfo>;
+  /** Takes no more connections, lets what `running` counts finish for so long, then cuts it off. */
+  close(options: {
+    readonly drainMs: number;
+    readonly running: () => number;
+    readonly clock: Clock;
+    readonly log: Logger;
+  }): Promise<void>;
+}
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const sockets = new Set<Socket>();
+  let closing = false;
+  const settings: http.ServerOptions = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // An upload may take as long as it goes on; its body has an idle time of its own.
+    requestTimeout: 0,
+    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+    connectionsCheckingInterval: Math.min(30_000, Math.ceil((options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS) / 2)),
+  };
+  const server: http.Server =
+    options.tls === undefined
+      ? http.createServer(settings)
+      : https.createServer({ ...settings, ...options.tls, handshakeTimeout: HEADERS_TIMEOUT_MS });
+  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+
+  const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    if (closing) response.setHeader("Connection", "close");
+    options.onRequest(request, response, expectsContinue);
+  };
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => handle(request, response, false));
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => handle(request, response, true));
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    const { contentType, body } = options.malformed;
+    socket.end(
+      `HTTP/1.1 ${statusOf(error.code)}\r\nConnection: close\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  });
+
+  return {
+    server,
+    renewTls(files) {
+      if (server instanceof https.Server) server.setSecureContext(files);
+    },
+    async listen({ host, port, setting }) {
+      await new Promise<void>((resolve, reject) => {
+        const fail = (error: Error): void => reject(listenFailure(error, { where: `${host}:${port}`, setting }));
+        server.once("error", fail);
+        server.listen({ host, port }, () => {
+          server.off("error", fail);
+          resolve();
+        });
+      });
+      return server.address() as AddressInfo;
+    },
+    async close({ drainMs, running, clock, log }) {
+      closing = true;
+      const closed = new Promise<void>((resolve) => {
+        if (server.listening) server.close(() => resolve());
+        else resolve();
+      });
+      server.closeIdleConnections();
+      const deadlineMs = clock.monotonicMs() + drainMs;
+      while (running() > 0 && clock.monotonicMs() < deadlineMs) {
+        await clock.sleep(20);
+        server.closeIdleConnections();
+      }
+      if (running() > 0) log.warn("requests_cut_off", { running: running() });
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function statusOf(code: string | undefined): string {
+  if (code === "HPE_HEADER_OVERFLOW") return "431 Request Header Fields Too Large";
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" ? "408 Request Timeout" : "400 Bad Request";
+}
+
+/** A sentence that tells the person what to do. */
+export function listenFailure(
+  error: unknown,
+  { where, setting }: { readonly where: string; readonly setting: string },
+): GfsError {
+  const { code } = error as { code?: string };
+  if (code === "EADDRINUSE")
+    return new GfsError("ConfigInvalid", `Something else listens on ${where} already; stop it or set ${setting}.`, {
+      cause: error,
+    });
+  if (code === "EACCES")
+    return new GfsError("ConfigInvalid", `This user may not listen on ${where}; choose a port above 1023.`, {
+      cause: error,
+    });
+  return new GfsError("ConfigInvalid", `The coordinator cannot listen on ${where}: ${(error as Error).message}`, {
+    cause: error,
+  });
+}
