@@ -32,9 +32,7 @@ export async function* incomingBody(
       idle
         ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.`
         : "The connection ended before the body did.",
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   } finally {
     clearTimeout(timer);
