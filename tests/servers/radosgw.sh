@@ -1,6 +1,7 @@
 #!/bin/bash
 # A whole S3 server on this machine: one monitor, one object daemon that keeps its data in memory, one gateway.
 # usage: radosgw.sh DIRECTORY GATEWAY_PORT MONITOR_PORT ACCESS_KEY SECRET_KEY
+# RADOSGW_SETTINGS in the environment: more lines for the gateway's section of the configuration.
 # Writes DIRECTORY/ready once requests are answered, and stays until it is killed with its process group.
 set -euo pipefail
 directory=$1 gateway_port=$2 monitor_port=$3 access_key=$4 secret_key=$5
@@ -47,6 +48,7 @@ rgw thread pool size = 64
 rgw enable usage log = false
 rgw gc obj min wait = 5
 rgw gc processor period = 15
+${RADOSGW_SETTINGS:-}
 CONF
 
 # Tries until it works, for some seconds; the daemons tell nobody when they are up.

@@ -1,0 +1,102 @@
+import { operationOf } from "./operations.mjs";
+
+/** Why a test is not passed: said of the test itself, of its file, or of a mark that it has. Undefined: nobody has said. */
+export function reasonOf(test, reasons) {
+  const base = test.name.replace(/\[.*/, "");
+  const byName = reasons.tests[base] ?? reasons.names.find(({ pattern }) => new RegExp(pattern).test(base))?.reason;
+  return byName ?? reasons.files[test.file] ?? test.marks.map((mark) => reasons.marks[mark]).find(Boolean);
+}
+
+export function failuresWithoutReason({ tests }, reasons) {
+  return tests.filter((test) => test.outcome === "failed" && reasonOf(test, reasons) === undefined);
+}
+
+/** `docs/s3-compatibility.md`, of a whole run against GlobalFS and, when there is one, against radosgw. */
+export function makePage({ ours, theirs, reasons }) {
+  const other = new Map(theirs?.tests.map((test) => [keyOf(test), test]));
+  return [
+    "# What of S3 works",
+    "",
+    "Made by `npm run s3-tests` from a run of Ceph's S3 tests (github.com/ceph/s3-tests); nothing here is written by hand but the",
+    "reasons, which are in `tools/s3-tests-reasons.json`.",
+    "",
+    `Suite at ${ours.suite}, driven by ${ours.client}. Lifecycle days are shortened to seconds at both servers.`,
+    "",
+    ...totals([ours, ...(theirs === undefined ? [] : [theirs])]),
+    ...operations(ours.tests, other),
+    ...notPassed(ours, reasons, other),
+  ].join("\n");
+}
+
+function totals(runs) {
+  const rows = runs.map(({ server, tests, seconds }) => [
+    server,
+    ...["passed", "failed", "skipped"].map((outcome) => count(tests, outcome)),
+    tests.length,
+    `${Math.round(seconds)} s`,
+  ]);
+  return ["## Totals", "", ...table(["Server", "Passed", "Failed", "Skipped", "Tests", "Took"], rows), ""];
+}
+
+function operations(tests, other) {
+  const groups = groupBy(tests, operationOf);
+  const rows = [...groups].toSorted(byFirst).map(([operation, of]) => {
+    const theirs = of.map((test) => other.get(keyOf(test))).filter(Boolean);
+    return [
+      operation,
+      count(of, "passed"),
+      count(of, "failed"),
+      count(of, "skipped"),
+      theirs.length === 0 ? "" : count(theirs, "passed"),
+    ];
+  });
+  return [
+    "## By operation",
+    "",
+    ...table(["What is tested", "Passed", "Failed", "Skipped", "radosgw passed"], rows),
+    "",
+  ];
+}
+
+function notPassed({ tests }, reasons, other) {
+  const left = tests.filter(({ outcome }) => outcome !== "passed");
+  const because = (test) =>
+    reasonOf(test, reasons) ??
+    (test.outcome === "skipped" ? `The suite skips it: ${test.message.replace(/^Skipped: /, "")}` : "To be mended");
+  const lines = [...groupBy(left, because)].toSorted(byFirst).flatMap(([reason, of]) => [
+    `### ${reason.replace(/\.$/, "")}`,
+    "",
+    ...table(
+      ["Test", "Here", "radosgw"],
+      of.map((test) => [`\`${test.name}\``, test.outcome, other.get(keyOf(test))?.outcome ?? ""]),
+    ),
+    "",
+  ]);
+  return ["## Not passed, and why", "", ...lines];
+}
+
+function count(tests, outcome) {
+  return tests.filter((test) => test.outcome === outcome).length;
+}
+
+function keyOf({ file, name }) {
+  return `${file} ${name}`;
+}
+
+function groupBy(items, keyOfItem) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOfItem(item);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+}
+
+function byFirst([one], [other]) {
+  return one < other ? -1 : 1;
+}
+
+function table(head, rows) {
+  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
+}
