@@ -2,6 +2,7 @@
 export type * from "./kv.ts";
 export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";
+export { openLmdbReader } from "./engines/lmdb-reader.ts";
 export { answer, reader, runAsync, runSync, type Snapshot } from "./program.ts";
 export { Staged } from "./staged.ts";
 export {

@@ -1,12 +1,23 @@
 import { mkdir, open, stat, statfs } from "node:fs/promises";
 import path from "node:path";
-import type { Database, RootDatabase } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import { fromErrno, GfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { type Counters, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
-import type { Key, Kv, KvEntry, RangeQuery, Value } from "../kv.ts";
-import type { Snapshot } from "../program.ts";
+import type { Key, Kv, Value } from "../kv.ts";
 import { lockDirectory } from "./directory-lock.ts";
+import {
+  asBuffer,
+  BINARY,
+  CATALOG_FILE,
+  COUNTERS,
+  decodeCounters,
+  FORMAT,
+  FORMAT_KEY,
+  readRange,
+  type Rows,
+  snapshotOf,
+} from "./lmdb-rows.ts";
 
 /** One process, one directory: LMDB maps the file, so reads cost no system call, and commits that arrive together share one flush. */
 export interface LmdbOptions {
@@ -15,11 +26,6 @@ export interface LmdbOptions {
   readonly mapSizeBytes?: number;
 }
 
-type Rows = Database<Buffer, Buffer>;
-
-const FORMAT = 1;
-const COUNTERS = Buffer.from("counters");
-const FORMAT_KEY = Buffer.from("format");
 const EPHEMERAL = Buffer.from("ephemeral\0");
 
 export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { clock: systemClock }): Promise<Kv> {
@@ -89,7 +95,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
   let root: RootDatabase;
   try {
     root = openEnvironment({
-      path: path.join(options.path, "catalog.lmdb"),
+      path: path.join(options.path, CATALOG_FILE),
       noSubdir: true,
       maxDbs: 4,
       // Without a bound on the kept free list single commits become 20 times slower after large random transactions.
@@ -107,12 +113,11 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
       { cause: error },
     );
   }
-  const binary = { keyEncoding: "binary", encoding: "binary" } as const;
-  const rows = root.openDB({ name: "rows", ...binary }) as Rows;
-  const meta = root.openDB({ name: "meta", ...binary }) as Rows;
+  const rows = root.openDB({ name: "rows", ...BINARY }) as Rows;
+  const meta = root.openDB({ name: "meta", ...BINARY }) as Rows;
   await checkFormat(root, meta, options.path);
 
-  const snapshot: Snapshot = { get: (key) => readValue(rows, asBuffer(key)), range: (query) => readRange(rows, query) };
+  const snapshot = snapshotOf(rows);
   const counters = (): Counters => decodeCounters(meta.getBinary(COUNTERS));
   await syncDirectory(options.path);
   const writer: TableWriter = {
@@ -205,47 +210,9 @@ async function removeEphemeral(table: LmdbTable): Promise<void> {
   }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/**
- * The library's own copy of a value is a buffer with memory of its own, which costs more than all else of a lookup; this one shares a pool.
- * What the library hands out is overwritten by the next read.
- */
-function readValue(rows: Rows, key: Buffer): Buffer | undefined {
-  const shared: (Buffer & { readonly isGlobal?: boolean }) | undefined = rows.getBinaryFast(key);
-  if (shared === undefined) return undefined;
-  const sizeBytes =
-    shared.isGlobal === true ? (rows as unknown as { readonly lastSize: number }).lastSize : shared.length;
-  const value = Buffer.allocUnsafe(sizeBytes);
-  value.set(new Uint8Array(shared.buffer, shared.byteOffset, sizeBytes));
-  return value;
-}
-
 /** Inside a transaction a synchronous put joins it. */
 function put(rows: Rows, key: Key, value: Value): void {
   rows.putSync(asBuffer(key), asBuffer(value));
-}
-
-function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
-  const start = asBuffer(query.start);
-  const end = asBuffer(query.end);
-  if (Buffer.compare(start, end) >= 0) return [];
-  const found: KvEntry[] = [];
-  const range =
-    query.reverse === true
-      ? rows.getRange({
-          start: end,
-          end: start,
-          exclusiveStart: true,
-          inclusiveEnd: true,
-          reverse: true,
-          limit: query.limit,
-        })
-      : rows.getRange({ start, end, limit: query.limit });
-  for (const { key, value } of range) found.push({ key, value });
-  return found;
 }
 
 function encodeCounters({ revision, appended }: Counters): Buffer {
@@ -253,11 +220,6 @@ function encodeCounters({ revision, appended }: Counters): Buffer {
   bytes.writeBigUInt64BE(BigInt(revision), 0);
   bytes.writeBigUInt64BE(BigInt(appended), 8);
   return bytes;
-}
-
-function decodeCounters(bytes: Buffer | undefined): Counters {
-  if (bytes === undefined) return { revision: 0, appended: 0 };
-  return { revision: Number(bytes.readBigUInt64BE(0)), appended: Number(bytes.readBigUInt64BE(8)) };
 }
 
 const MAP_FULL = -30_792;

@@ -1,0 +1,92 @@
+import path from "node:path";
+import type { RootDatabase } from "lmdb";
+import { GfsError } from "../../core/errors.ts";
+import type { Kv, Program, Reader } from "../kv.ts";
+import { reader, runSync } from "../program.ts";
+import {
+  BINARY,
+  CATALOG_FILE,
+  COUNTERS,
+  decodeCounters,
+  FORMAT,
+  FORMAT_KEY,
+  type Rows,
+  snapshotOf,
+} from "./lmdb-rows.ts";
+
+/**
+ * The catalog of another process of this machine, to read. Every view begins with the newest commit, so that what that process has acknowledged
+ * is seen here. What would write is `ReadOnly`: the process that owns the catalog does it.
+ */
+export async function openLmdbReader(directory: string): Promise<Kv> {
+  const { open } = await import("lmdb");
+  let root: RootDatabase;
+  let rows: Rows;
+  let meta: Rows;
+  try {
+    root = open({ path: path.join(directory, CATALOG_FILE), noSubdir: true, maxDbs: 4, readOnly: true });
+    rows = root.openDB({ name: "rows", ...BINARY }) as Rows;
+    meta = root.openDB({ name: "meta", ...BINARY }) as Rows;
+  } catch (error) {
+    throw new GfsError("Unavailable", `The catalog at ${directory} cannot be read: ${(error as Error).message}`, {
+      op: "kv.open",
+      cause: error,
+    });
+  }
+  if (meta.getBinary(FORMAT_KEY)?.readUInt32BE(0) !== FORMAT) {
+    await root.close();
+    throw new GfsError("ConfigInvalid", `The catalog at ${directory} has another format than this release reads.`, {
+      op: "kv.open",
+    });
+  }
+  const snapshot = snapshotOf(rows);
+  let closed = false;
+
+  const begin = (): void => {
+    if (closed) throw new GfsError("Unavailable", "The catalog is closed; the process is shutting down.");
+    // The library keeps a snapshot until the next turn of its timers, and another process may have committed since.
+    root.resetReadTxn();
+  };
+  const viewSync = <T>(program: (tx: Reader) => Program<T>): T => {
+    begin();
+    return runSync(program(reader), snapshot);
+  };
+  const revisionSync = (): number => {
+    begin();
+    return decodeCounters(meta.getBinary(COUNTERS)).revision;
+  };
+
+  return {
+    engine: "lmdb",
+    view: async (program) => viewSync(program),
+    viewSync,
+    revisionSync,
+    revision: async () => revisionSync(),
+    async transact() {
+      throw readOnly();
+    },
+    async lease() {
+      throw readOnly();
+    },
+    watch() {
+      throw readOnly();
+    },
+    async stats() {
+      begin();
+      const { entryCount } = rows.getStats() as { entryCount: number };
+      const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+      return { entries: entryCount, sizeBytes: lastPageNumber * pageSize };
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      await root.close();
+    },
+  };
+}
+
+function readOnly(): GfsError {
+  return new GfsError("ReadOnly", "This process only reads the catalog; the coordinator writes it.", {
+    op: "kv.transact",
+  });
+}
