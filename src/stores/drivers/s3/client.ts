@@ -4,13 +4,14 @@ import { type Dispatcher, Pool } from "undici";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
+import { canonicalQuery, EMPTY_SHA256, UNSIGNED_PAYLOAD, uriEncodePath } from "../../../core/sigv4.ts";
 import type { PartBody } from "../../store.ts";
 import { allowManyListeners } from "../shared-signal.ts";
 import { resolveEndpoint, type S3Endpoint, type S3StoreConfig } from "./config.ts";
 import { type CredentialSource, credentialSource } from "./credentials.ts";
 import { failureFrom, fromTransport, type S3Failure, toError } from "./failures.ts";
-import { type AwsCredentials, canonicalQuery, EMPTY_SHA256, SigV4, UNSIGNED_PAYLOAD, uriEncodePath } from "./sigv4.ts";
-import { MAX_XML_BYTES } from "./xml.ts";
+import { type AwsCredentials, SigV4 } from "./sigv4.ts";
+import { MAX_XML_BYTES } from "../../../core/xml.ts";
 
 export interface S3Request {
   /** For errors, such as `s3.get`. */

@@ -2,6 +2,7 @@
 import { forEachBounded } from "../../../core/async/for-each.ts";
 import { backgroundCtx, type Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
+import { EMPTY_SHA256, uriEncodePath } from "../../../core/sigv4.ts";
 import type { ETag, ObjectInfo, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
 import type { S3Client } from "./client.ts";
 import { MAX_PARTS, MIB } from "./config.ts";
@@ -9,8 +10,8 @@ import { failureInside, toError } from "./failures.ts";
 import { abortUpload, attributeHeaders, completeUpload, createUpload, type FullUpload } from "./multipart.ts";
 import { bareEtag, headObject, quoteEtag } from "./objects.ts";
 import { putWhole } from "./putting.ts";
-import { EMPTY_SHA256, uriEncodePath } from "./sigv4.ts";
-import { childText, parseXml, type XmlElement } from "./xml.ts";
+import { childText, type XmlElement } from "../../../core/xml.ts";
+import { parseAnswer } from "./xml.ts";
 
 export interface CopyPlan {
   readonly fromFullKey: string;
@@ -137,7 +138,7 @@ function sourceHeaders(client: S3Client, plan: CopyPlan, source: ObjectInfo): Re
 }
 
 function copied(op: string, text: string): XmlElement {
-  const root = parseXml(text);
+  const root = parseAnswer(text);
   const failure = failureInside(op, root);
   if (failure !== undefined) throw toError(failure);
   return root;

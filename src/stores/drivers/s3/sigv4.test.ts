@@ -1,7 +1,8 @@
 import { createHash, createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { canonicalQuery, EMPTY_SHA256, SigV4, uriEncode, uriEncodePath } from "./sigv4.ts";
+import { canonicalQuery, EMPTY_SHA256, uriEncode, uriEncodePath } from "../../../core/sigv4.ts";
+import { SigV4 } from "./sigv4.ts";
 
 /** The credentials, date and requests of the examples in the S3 API reference. */
 const credentials = {

@@ -1,8 +1,15 @@
-/**
- * AWS Signature Version 4 for S3: headers of a request, or the query of a presigned address.
- * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
- */
-import { createHmac, hash } from "node:crypto";
+/** Signs requests to S3: by their headers, or by the query of a presigned address. */
+import {
+  canonicalQuery,
+  canonicalRequest,
+  credentialScope,
+  foldSpaces,
+  signatureOf,
+  SIGV4_ALGORITHM,
+  SigningKeys,
+  textToSign,
+  UNSIGNED_PAYLOAD,
+} from "../../../core/sigv4.ts";
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -28,14 +35,9 @@ export interface RequestToSign {
   readonly payloadHash: string;
 }
 
-export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
-export const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-const ALGORITHM = "AWS4-HMAC-SHA256";
-
-/** Derives the signing key once a day for each secret and region, and formats the date once a second. */
+/** Formats the date once a second; keys are derived once a day. */
 export class SigV4 {
-  #keyFor = "";
-  #key: Buffer = Buffer.alloc(0);
+  readonly #keys = new SigningKeys(4);
   #second = Number.NaN;
   #amzDate = "";
 
@@ -47,13 +49,14 @@ export class SigV4 {
     if (credentials.sessionToken !== undefined) added["x-amz-security-token"] = credentials.sessionToken;
     const headers = { ...request.headers, ...added };
     const names = Object.keys(headers).sort();
-    let canonicalHeaders = "";
-    for (const name of names) canonicalHeaders += `${name}:${foldSpaces(headers[name] ?? "")}\n`;
+    let headerLines = "";
+    for (const name of names) headerLines += `${name}:${foldSpaces(headers[name] ?? "")}\n`;
     const signedHeaders = names.join(";");
-    const canonical = `${request.method}\n${request.path}\n${request.query}\n${canonicalHeaders}\n${signedHeaders}\n${request.payloadHash}`;
-    const { credentialScope, signature } = this.#signature(scope, amzDate, canonical);
+    const { path, query, method, payloadHash } = request;
+    const canonical = canonicalRequest({ method, path, query, headerLines, signedHeaders, payloadHash });
+    const { holdsFor, signature } = this.#sign(scope, amzDate, canonical);
     added["authorization"] =
-      `${ALGORITHM} Credential=${credentials.accessKeyId}/${credentialScope},SignedHeaders=${signedHeaders},Signature=${signature}`;
+      `${SIGV4_ALGORITHM} Credential=${credentials.accessKeyId}/${holdsFor},SignedHeaders=${signedHeaders},Signature=${signature}`;
     return added;
   }
 
@@ -65,38 +68,35 @@ export class SigV4 {
   ): string {
     const amzDate = this.#dateAt(lifetime.nowMs);
     const query: Record<string, string> = {
-      "X-Amz-Algorithm": ALGORITHM,
-      "X-Amz-Credential": `${scope.credentials.accessKeyId}/${amzDate.slice(0, 8)}/${scope.region}/s3/aws4_request`,
+      "X-Amz-Algorithm": SIGV4_ALGORITHM,
+      "X-Amz-Credential": `${scope.credentials.accessKeyId}/${credentialScope(amzDate.slice(0, 8), scope.region)}`,
       "X-Amz-Date": amzDate,
       "X-Amz-Expires": String(lifetime.expiresSeconds),
       "X-Amz-SignedHeaders": "host",
     };
     if (scope.credentials.sessionToken !== undefined) query["X-Amz-Security-Token"] = scope.credentials.sessionToken;
     const unsigned = canonicalQuery(query);
-    const canonical = `${request.method}\n${request.path}\n${unsigned}\nhost:${request.host}\n\nhost\n${UNSIGNED_PAYLOAD}`;
-    return `${unsigned}&X-Amz-Signature=${this.#signature(scope, amzDate, canonical).signature}`;
+    const canonical = canonicalRequest({
+      method: request.method,
+      path: request.path,
+      query: unsigned,
+      headerLines: `host:${request.host}\n`,
+      signedHeaders: "host",
+      payloadHash: UNSIGNED_PAYLOAD,
+    });
+    return `${unsigned}&X-Amz-Signature=${this.#sign(scope, amzDate, canonical).signature}`;
   }
 
-  #signature(
-    scope: SigningScope,
+  #sign(
+    { region, credentials }: SigningScope,
     amzDate: string,
     canonical: string,
-  ): { readonly credentialScope: string; readonly signature: string } {
+  ): { readonly holdsFor: string; readonly signature: string } {
     const day = amzDate.slice(0, 8);
-    const credentialScope = `${day}/${scope.region}/s3/aws4_request`;
-    const text = `${ALGORITHM}\n${amzDate}\n${credentialScope}\n${hash("sha256", canonical)}`;
-    return { credentialScope, signature: hmac(this.#keyOf(scope, day), text).toString("hex") };
-  }
-
-  #keyOf(scope: SigningScope, day: string): Buffer {
-    const secret = scope.credentials.secretAccessKey;
-    const keyFor = `${day}/${scope.region}/${secret}`;
-    if (this.#keyFor !== keyFor) {
-      const dated = hmac(`AWS4${secret}`, day);
-      this.#key = hmac(hmac(hmac(dated, scope.region), "s3"), "aws4_request");
-      this.#keyFor = keyFor;
-    }
-    return this.#key;
+    const holdsFor = credentialScope(day, region);
+    const key = this.#keys.keyFor({ secret: credentials.secretAccessKey, day, region });
+    const text = textToSign(amzDate, holdsFor, { text: canonical, encoding: "utf8" });
+    return { holdsFor, signature: signatureOf(key, text) };
   }
 
   #dateAt(nowMs: number): string {
@@ -107,29 +107,4 @@ export class SigV4 {
     }
     return this.#amzDate;
   }
-}
-
-/** Percent-encodes all but the unreserved characters of RFC 3986, as S3 does it. */
-export function uriEncode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
-}
-
-/** A key as a path: slashes stay, and dots are not special. */
-export function uriEncodePath(text: string): string {
-  return uriEncode(text).replaceAll("%2F", "/");
-}
-
-/** In the order that the signature wants, so that the same text can be sent and signed. */
-export function canonicalQuery(parameters: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(parameters).map(([name, value]) => [uriEncode(name), uriEncode(value)] as const);
-  pairs.sort(([one], [other]) => (one < other ? -1 : 1));
-  return pairs.map(([name, value]) => `${name}=${value}`).join("&");
-}
-
-function foldSpaces(value: string): string {
-  return value.includes("  ") ? value.trim().replace(/ +/g, " ") : value.trim();
-}
-
-function hmac(key: Buffer | string, text: string): Buffer {
-  return createHmac("sha256", key).update(text).digest();
 }
