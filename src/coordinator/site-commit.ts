@@ -14,6 +14,7 @@ export interface SiteWrite {
   readonly site: Site;
   readonly objectKey: string;
   readonly staged: StagedWrite;
+  /** Which version the object there says it is. An upload in parts says so when it begins, and gets its version when it ends. */
   readonly versionId: VersionId;
 }
 

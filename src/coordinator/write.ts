@@ -26,7 +26,7 @@ import { checkUserMetadata, describeFile, storedMetadata } from "./object-meta.t
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
 import { enqueueRemoval } from "./removal.ts";
-import type { PutRequest, PutResult } from "./service.ts";
+import type { Conditions, PutRequest, PutResult } from "./service.ts";
 import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
 
 const FILE_MODE = 0o644;
@@ -118,7 +118,14 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
     };
     return await parts.locks.run(
       path,
-      async () => await commitPut(parts, ctx, { request, path, writes, version, following: plan.following }),
+      async () =>
+        await commitPut(parts, ctx, {
+          conditions: request.conditions,
+          path,
+          writes,
+          version,
+          following: plan.following,
+        }),
     );
   } catch (error) {
     await abortAll(writes);
@@ -159,18 +166,24 @@ async function streamBody(
   }
 }
 
-interface ReadyToCommit {
-  readonly request: PutRequest;
+export interface ReadyToCommit {
+  readonly conditions: Conditions | undefined;
   readonly path: FilePath;
   readonly writes: readonly SiteWrite[];
   readonly version: Omit<FileVersion, "copies">;
+  /** Sites that get their copy by a job. */
   readonly following: readonly Site[];
+  /** Rows that belong to the same commit. */
+  readonly also?: (tx: Transaction, committed: Committed) => Program<void>;
 }
 
-async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
-  const { request, path, writes } = ready;
+/** The caller holds the path's lock, and aborts the writes when this rejects. */
+export async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
+  const { conditions, path, writes } = ready;
   const { current, taken } = await readCatalog(parts.kv, (tx) => lookBeforeCommit(tx, ready));
-  checkWriteConditions(request.conditions, currentOf(current));
+  // An import may have found what an earlier attempt of this very write left at a site.
+  const own = current?.version !== undefined && current.version.id === writes[0]?.versionId;
+  checkWriteConditions(conditions, own ? undefined : currentOf(current));
   if (taken) {
     throw new GfsError("Conflict", `Another file was renamed away from ${path} meanwhile; send the write again.`, {
       op: "coordinator.put",
@@ -238,7 +251,9 @@ function* recordPut(
   }));
   const version: FileVersion = { ...ready.version, copies: [...present, ...pending] };
   // An import may have found the objects before the catalog knew them; they are this version all the same.
-  const found: Expectation = before?.version?.id === version.id ? { kind: "version", id: version.id } : expect;
+  const writtenAs = ready.writes[0]?.versionId;
+  const found: Expectation =
+    writtenAs !== undefined && before?.version?.id === writtenAs ? { kind: "version", id: writtenAs } : expect;
   const committed = yield* commitVersion(tx, {
     path,
     version,
@@ -266,5 +281,6 @@ function* recordPut(
       nowMs,
     });
   }
+  if (ready.also !== undefined) yield* ready.also(tx, committed);
   return { committed, pendingSites };
 }
