@@ -1,13 +1,33 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
-import { etagOf, type FileRecord, type FileVersion, shownEtag, userMetadata } from "../namespace/index.ts";
+import {
+  CHECKSUM_NAME,
+  type ContentChecksum,
+  encodeChecksum,
+  encodeHeaders,
+  etagOf,
+  type FileRecord,
+  type FileVersion,
+  HEADERS_NAME,
+  OWNER_NAME,
+  readDescribed,
+  shownEtag,
+  userMetadata,
+  type VersionDetails,
+} from "../namespace/index.ts";
 import type { ObjectInfo, WriteAttributes } from "../stores/index.ts";
 import type { ObjectMeta } from "./service.ts";
 
 /** How an object looks from outside, and what GlobalFS writes beside the user's metadata so that a catalog can be made again from the sites. */
 
 const RESERVED_PREFIX = "globalfs-";
-/** S3 allows 2 KiB of user metadata in all; a longer path is left out, and the object's key tells it. */
+/** As S3 has it, names and values together. */
+const MAX_USER_METADATA_BYTES = 2_048;
+/** What a site may be given in all, ours included; S3 takes no more. */
+const MAX_STORED_BYTES = 2_048;
+/** Kept free for what is known only when the last byte has come: the ETag, the SHA-256 and the checksum. */
+const LATE_BYTES = 220;
+/** A longer path is left out, and the object's key tells it. */
 const MAX_PATH_METADATA = 900;
 
 export function describeFile(key: string, file: FileRecord): ObjectMeta {
@@ -24,6 +44,7 @@ export function describeFile(key: string, file: FileRecord): ObjectMeta {
     versionId: version.id,
     ...(version.contentType === undefined ? {} : { contentType: version.contentType }),
     ...(version.sha256 === undefined ? {} : { sha256: version.sha256 }),
+    ...(version.details === undefined ? {} : { details: version.details }),
   };
 }
 
@@ -32,6 +53,7 @@ const EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e";
 
 /** An object that a site lists and the catalog does not know. */
 export function describeForeign(info: ObjectInfo): ObjectMeta {
+  const details = info.metadata["globalfs-version"] === undefined ? undefined : readDescribed(info.metadata);
   return {
     key: info.key,
     sizeBytes: info.sizeBytes,
@@ -41,6 +63,7 @@ export function describeForeign(info: ObjectInfo): ObjectMeta {
     versionId: info.metadata["globalfs-version"] ?? "",
     ...(info.contentType === undefined ? {} : { contentType: info.contentType }),
     ...(info.sha256 === undefined ? {} : { sha256: info.sha256 }),
+    ...(details === undefined ? {} : { details }),
   };
 }
 
@@ -55,8 +78,12 @@ export function checkUserMetadata(metadata: Readonly<Record<string, string>>): v
     }
     sizeBytes += Buffer.byteLength(name) + Buffer.byteLength(value);
   }
-  if (sizeBytes > 1_024) {
-    throw new GfsError("TooLarge", `The metadata has ${sizeBytes} bytes; names and values together may have 1,024.`);
+  if (sizeBytes > MAX_USER_METADATA_BYTES) {
+    throw new GfsError(
+      "TooLarge",
+      `The metadata has ${sizeBytes} bytes; names and values together may have ${MAX_USER_METADATA_BYTES}.`,
+      { op: "coordinator.metadata", context: { s3: "MetadataTooLarge" } },
+    );
   }
 }
 
@@ -65,19 +92,64 @@ export interface Provenance {
   readonly version: string;
   readonly createdMs: number;
   readonly mode: number;
+  readonly details?: VersionDetails;
 }
 
+/**
+ * What goes along to the sites. What does not fit there is left out, the least needed last: the catalog has it all. `globalfs-left-out` says how many
+ * of the user's names are missing.
+ */
 export function storedMetadata(
   user: Readonly<Record<string, string>>,
   from: Provenance,
 ): Readonly<Record<string, string>> {
-  const encodedPath = encodeURIComponent(from.path);
-  return {
-    ...user,
+  const stored: Record<string, string> = {
     "globalfs-version": from.version,
     "globalfs-mtime": String(from.createdMs),
     "globalfs-mode": from.mode.toString(8),
-    ...(encodedPath.length > MAX_PATH_METADATA ? {} : { "globalfs-path": encodedPath }),
+  };
+  let room = MAX_STORED_BYTES - LATE_BYTES;
+  for (const [name, value] of Object.entries(stored)) room -= costOf(name, value);
+  const add = (name: string, value: string | undefined): boolean => {
+    if (value === undefined) return true;
+    const cost = costOf(name, value);
+    if (cost > room) return false;
+    stored[name] = value;
+    room -= cost;
+    return true;
+  };
+  const encodedPath = encodeURIComponent(from.path);
+  if (encodedPath.length <= MAX_PATH_METADATA) add("globalfs-path", encodedPath);
+  room -= LEFT_OUT_BYTES;
+  let leftOut = 0;
+  for (const [name, value] of Object.entries(user)) if (!add(name, value)) leftOut += 1;
+  if (leftOut > 0) stored["globalfs-left-out"] = String(leftOut);
+  const { contentHeaders, owner } = from.details ?? {};
+  add(HEADERS_NAME, contentHeaders === undefined ? undefined : encodeHeaders(contentHeaders));
+  add(OWNER_NAME, owner === undefined ? undefined : encodeURIComponent(owner));
+  return stored;
+}
+
+const LEFT_OUT_BYTES = 22;
+// oxlint-disable-next-line no-control-regex -- what is not printable ASCII is what it looks for
+const NOT_PLAIN = /[^\u0020-\u007e]/;
+
+/** Values that are not plain ASCII grow on their way: S3 takes them as encoded words. */
+function costOf(name: string, value: string): number {
+  const bytes = Buffer.byteLength(value);
+  return Buffer.byteLength(name) + (NOT_PLAIN.test(value) ? Math.ceil(bytes / 3) * 4 + 12 : bytes);
+}
+
+/** What is known only at the end of the body. */
+export function lateMetadata(late: {
+  readonly md5?: string | undefined;
+  readonly checksum?: ContentChecksum | undefined;
+}): Readonly<Record<string, string>> | undefined {
+  const { md5, checksum } = late;
+  if (md5 === undefined && checksum === undefined) return undefined;
+  return {
+    ...(md5 === undefined ? {} : { "globalfs-etag": md5 }),
+    ...(checksum === undefined ? {} : { [CHECKSUM_NAME]: encodeChecksum(checksum) }),
   };
 }
 
@@ -89,9 +161,13 @@ export function describeWrite(path: FilePath, version: FileVersion): WriteAttrib
     version: version.id,
     createdMs: version.createdMs,
     mode: DEFAULT_MODE,
+    ...(version.details === undefined ? {} : { details: version.details }),
   });
   return {
-    metadata: ownEtag ? { ...metadata, "globalfs-etag": version.etag } : metadata,
+    metadata: {
+      ...metadata,
+      ...lateMetadata({ md5: ownEtag ? version.etag : undefined, checksum: version.details?.checksum }),
+    },
     ...(version.contentType === undefined ? {} : { contentType: version.contentType }),
   };
 }

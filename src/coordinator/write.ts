@@ -6,6 +6,7 @@ import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import {
   commitVersion,
   type Committed,
+  type ContentChecksum,
   type Copy,
   etagOf,
   type Expectation,
@@ -14,6 +15,7 @@ import {
   findFile,
   findOwner,
   makeDirectory,
+  type VersionDetails,
 } from "../namespace/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
@@ -22,7 +24,7 @@ import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
 import { chooseKeys } from "./object-keys.ts";
-import { checkUserMetadata, describeFile, storedMetadata } from "./object-meta.ts";
+import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
 import { enqueueRemoval } from "./removal.ts";
@@ -93,11 +95,18 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
 
   const versionId = parts.nextVersionId();
   const createdMs = parts.clock.nowMs();
+  const given = detailsOf(request, undefined);
   const targets = await readCatalog(parts.kv, (tx) =>
     chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }),
   );
   const writes = await stageAll(ctx, targets, versionId, {
-    metadata: storedMetadata(request.metadata ?? {}, { path, version: versionId, createdMs, mode: FILE_MODE }),
+    metadata: storedMetadata(request.metadata ?? {}, {
+      path,
+      version: versionId,
+      createdMs,
+      mode: FILE_MODE,
+      ...(given === undefined ? {} : { details: given }),
+    }),
     ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
     ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
   });
@@ -105,8 +114,11 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
     const digest = createBodyDigest(request);
     await streamBody(parts, request, writes, digest);
     const { sha256, md5 } = digest.finish();
-    const final = { sha256, ...(md5 === undefined ? {} : { metadata: { "globalfs-etag": md5 } }) };
+    const checksum = request.checksum?.();
+    const late = lateMetadata({ md5, checksum });
+    const final = { sha256, ...(late === undefined ? {} : { metadata: late }) };
     await eachSite(writes, async ({ staged }) => await staged.seal(final));
+    const details = checksum === undefined ? given : detailsOf(request, checksum);
     const version: Omit<FileVersion, "copies"> = {
       id: versionId,
       sizeBytes: digest.sizeBytes,
@@ -115,6 +127,7 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       metadata: request.metadata ?? {},
       createdMs,
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
+      ...(details === undefined ? {} : { details }),
     };
     return await parts.locks.run(
       path,
@@ -131,6 +144,21 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
     await abortAll(writes);
     throw toGfsError(error, "coordinator.put");
   }
+}
+
+/** Undefined for a writer who says nothing beside the bytes, so that plain files cost nothing more. */
+function detailsOf(
+  { contentHeaders, owner, labels }: PutRequest,
+  checksum: ContentChecksum | undefined,
+): VersionDetails | undefined {
+  if (contentHeaders === undefined && owner === undefined && labels === undefined && checksum === undefined)
+    return undefined;
+  return {
+    ...(contentHeaders === undefined ? {} : { contentHeaders }),
+    ...(checksum === undefined ? {} : { checksum }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(labels === undefined ? {} : { labels }),
+  };
 }
 
 function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {

@@ -1,4 +1,5 @@
 import type { VersionId } from "../core/ids.ts";
+import { readDescribed } from "./described.ts";
 import type { Copy, FileVersion, ForeignObject } from "./types.ts";
 
 /** What an object that the catalog does not know becomes when it is taken in. */
@@ -8,6 +9,7 @@ const RESERVED_METADATA = "globalfs-";
 
 export function versionOf(object: ForeignObject, copies: readonly Copy[], freshId: VersionId): FileVersion {
   const writtenId = object.metadata["globalfs-version"];
+  const details = writtenId === undefined ? undefined : readDescribed(object.metadata);
   return {
     id: writtenId !== undefined && VERSION_ID.test(writtenId) ? (writtenId as VersionId) : freshId,
     sizeBytes: object.sizeBytes,
@@ -17,6 +19,7 @@ export function versionOf(object: ForeignObject, copies: readonly Copy[], freshI
     copies,
     ...(object.sha256 === undefined ? {} : { sha256: object.sha256 }),
     ...(object.contentType === undefined ? {} : { contentType: object.contentType }),
+    ...(details === undefined ? {} : { details }),
   };
 }
 

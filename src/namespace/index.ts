@@ -5,6 +5,7 @@ export { type ChangeCursor, type ChangePage, readChanges, trimChanges } from "./
 export { type CatalogReport, checkCatalog } from "./check.ts";
 export { commitVersion } from "./commit.ts";
 export { type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
+export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME, readDescribed } from "./described.ts";
 export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirectory } from "./directories.ts";
 export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
 export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
@@ -25,3 +26,4 @@ export { type RemoveFile, removeFile } from "./remove.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
 export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";
+export { readVersionParts, writeVersionParts } from "./version-parts.ts";

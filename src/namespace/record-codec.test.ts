@@ -13,7 +13,16 @@ import {
   encodeOwner,
   encodeTombstone,
 } from "./rows.ts";
-import type { Copy, FileRecord } from "./types.ts";
+import type {
+  ContentHeaders,
+  Copy,
+  FileRecord,
+  FileVersion,
+  VersionDetails,
+  VersionLabels,
+  VersionLock,
+} from "./types.ts";
+import { decodeVersionParts, encodeVersionParts } from "./version-parts.ts";
 
 const text = fc.string({ unit: "grapheme", maxLength: 40 });
 const time = fc.integer({ min: -1e12, max: 4e12 });
@@ -44,24 +53,79 @@ const copyArbitrary: fc.Arbitrary<Copy> = fc
   )
   .map(([base, etag, reason]) => ({ ...base, ...etag, ...reason }));
 
+const names = text.filter((name) => name !== "__proto__");
+
+const detailsArbitrary: fc.Arbitrary<VersionDetails> = fc
+  .tuple(
+    optional(
+      "contentHeaders",
+      fc
+        .tuple(
+          optional("cacheControl", text),
+          optional("contentDisposition", text),
+          optional("contentEncoding", text),
+          optional("contentLanguage", text),
+          optional("expires", text),
+          optional("websiteRedirect", text),
+        )
+        .map((fields) => Object.assign({}, ...fields) as ContentHeaders),
+    ),
+    optional(
+      "checksum",
+      fc.record({
+        algorithm: fc.constantFrom(
+          "CRC32" as const,
+          "CRC32C" as const,
+          "CRC64NVME" as const,
+          "SHA1" as const,
+          "SHA256" as const,
+        ),
+        kind: fc.constantFrom("full" as const, "composite" as const),
+        value: text,
+      }),
+    ),
+    optional("partCount", count),
+    optional("versioned", fc.constant(true)),
+    optional("owner", text),
+    optional(
+      "labels",
+      fc
+        .tuple(
+          optional("tags", fc.dictionary(names, text, { maxKeys: 4, noNullPrototype: true })),
+          optional("accessList", text),
+          optional(
+            "lock",
+            fc
+              .tuple(
+                optional(
+                  "retention",
+                  fc.record({ mode: fc.constantFrom("governance" as const, "compliance" as const), untilMs: time }),
+                ),
+                optional("legalHold", fc.boolean()),
+              )
+              .map((fields) => Object.assign({}, ...fields) as VersionLock),
+          ),
+        )
+        .map((fields) => Object.assign({}, ...fields) as VersionLabels),
+    ),
+  )
+  .map((fields) => Object.assign({}, ...fields) as VersionDetails);
+
 const versionArbitrary = fc
   .tuple(
     fc.record({
       id: text as fc.Arbitrary<VersionId>,
       sizeBytes: count,
       etag: text,
-      metadata: fc.dictionary(
-        text.filter((name) => name !== "__proto__"),
-        text,
-        { maxKeys: 3, noNullPrototype: true },
-      ),
+      metadata: fc.dictionary(names, text, { maxKeys: 3, noNullPrototype: true }),
       createdMs: time,
       copies: fc.array(copyArbitrary, { maxLength: 4 }),
     }),
     optional("sha256", fc.stringMatching(/^[0-9a-f]{64}$/)),
     optional("contentType", text),
+    optional("details", detailsArbitrary),
   )
-  .map(([base, sha256, contentType]) => ({ ...base, ...sha256, ...contentType }));
+  .map(([base, ...rest]) => Object.assign({}, base, ...rest) as FileVersion);
 
 const recordArbitrary: fc.Arbitrary<FileRecord> = fc
   .tuple(
@@ -102,6 +166,46 @@ describe("rows of the catalog", () => {
     expect(decodeTombstone(tombstone.path, encodeTombstone(tombstone))).toEqual(tombstone);
   });
 
+  it("of parts read back as they were written", () => {
+    const part = fc
+      .tuple(fc.record({ partNumber: count, sizeBytes: count }), optional("checksum", text))
+      .map(([base, checksum]) => ({ ...base, ...checksum }));
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 20 }), (parts) => {
+        expect(decodeVersionParts(encodeVersionParts(parts))).toEqual(parts);
+      }),
+    );
+  });
+
+  it("grow by one byte of flags and the texts for the details that are usual", () => {
+    const version: FileVersion = {
+      id: "01ARZ3NDEKTSV4RRFFQ69G5FAV" as VersionId,
+      sizeBytes: 1,
+      etag: "e",
+      metadata: {},
+      createdMs: 0,
+      copies: [],
+    };
+    const record: FileRecord = {
+      inode: 7 as Inode,
+      kind: "file",
+      mode: 0,
+      uid: 0,
+      gid: 0,
+      linkCount: 1,
+      createdMs: 0,
+      modifiedMs: 0,
+      changedMs: 0,
+      version,
+    };
+    const details: VersionDetails = {
+      checksum: { algorithm: "CRC32", kind: "full", value: "AAAAAA==" },
+      owner: "alice",
+    };
+    const plain = encodeRecord(record).byteLength;
+    expect(encodeRecord({ ...record, version: { ...version, details } }).byteLength - plain).toBe(1 + 1 + 9 + 6);
+  });
+
   it("say that they are damaged, whatever the bytes are", () => {
     const decoders = [
       (bytes: Uint8Array) => decodeRecord(7 as Inode, bytes),
@@ -109,6 +213,7 @@ describe("rows of the catalog", () => {
       decodeOwner,
       decodeChange,
       (bytes: Uint8Array) => decodeTombstone("a" as FilePath, bytes),
+      decodeVersionParts,
     ];
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), fc.nat(decoders.length - 1), (bytes, index) => {

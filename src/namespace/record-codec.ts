@@ -1,5 +1,6 @@
 import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
+import { readDetails, writeDetails } from "./details-codec.ts";
 import type { Copy, CopyState, FileKind, FileRecord, FileVersion } from "./types.ts";
 
 /** An inode row: the file, its current version and that version's copies, in one value. `docs/formats.md` draws it. */
@@ -14,6 +15,7 @@ const HAS_TARGET = 1 << 4;
 const HAS_VERSION = 1 << 5;
 const HAS_SHA256 = 1;
 const HAS_CONTENT_TYPE = 1 << 1;
+const HAS_DETAILS = 1 << 2;
 const STATE_MASK = 0b111;
 const HAS_ETAG = 1 << 3;
 const HAS_REASON = 1 << 4;
@@ -46,9 +48,13 @@ export function encodeRecord(file: FileRecord): Buffer {
 }
 
 function writeVersion(row: RowWriter, version: FileVersion): void {
-  const { sha256, contentType } = version;
+  const { sha256, contentType, details } = version;
   const kept = sha256 !== undefined && SHA256_HEX.test(sha256);
-  row.byte((kept ? HAS_SHA256 : 0) | (contentType === undefined ? 0 : HAS_CONTENT_TYPE));
+  row.byte(
+    (kept ? HAS_SHA256 : 0) |
+      (contentType === undefined ? 0 : HAS_CONTENT_TYPE) |
+      (details === undefined ? 0 : HAS_DETAILS),
+  );
   row.text(version.id);
   row.count(version.sizeBytes);
   row.text(version.etag);
@@ -63,6 +69,7 @@ function writeVersion(row: RowWriter, version: FileVersion): void {
   row.time(version.createdMs);
   row.count(version.copies.length);
   for (const copy of version.copies) writeCopy(row, copy);
+  if (details !== undefined) writeDetails(row, details);
 }
 
 function writeCopy(row: RowWriter, copy: Copy): void {
@@ -114,6 +121,7 @@ function readVersion(row: RowReader): FileVersion {
   const createdMs = row.time();
   const copies: Copy[] = [];
   for (let left = row.count(); left > 0; left--) copies.push(readCopy(row));
+  const details = flags & HAS_DETAILS ? readDetails(row) : undefined;
   return {
     id,
     sizeBytes,
@@ -123,6 +131,7 @@ function readVersion(row: RowReader): FileVersion {
     copies,
     ...(sha256 === undefined ? undefined : { sha256 }),
     ...(contentType === undefined ? undefined : { contentType }),
+    ...(details === undefined ? undefined : { details }),
   };
 }
 
