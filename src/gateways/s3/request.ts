@@ -36,14 +36,22 @@ export interface Identity {
 export interface RequestBody {
   /** Of the decoded body; undefined when the client does not say. */
   readonly sizeBytes: number | undefined;
-  /** May be called once. Sends `100 Continue` where the client waits for it. */
-  stream(): AsyncIterable<Uint8Array>;
+  /** May be called once. Sends `100 Continue` where the client waits for it. A PUT or POST without a length is `LengthRequired`. */
+  stream(options?: StreamOptions): AsyncIterable<Uint8Array>;
   /** For small documents; more than the limit is `TooLarge`. */
   readAll(limitBytes: number): Promise<Buffer>;
   /** What the headers say of the whole body, for the one who computes it anyway. */
   readonly expected: { readonly md5Hex?: string; readonly sha256Hex?: string };
   /** The checksum that the client sent and that the body had; known at the end of the stream. */
   checksum(): ContentChecksum | undefined;
+}
+
+export interface StreamOptions {
+  /**
+   * The caller compares what `expected` says with the body itself before anything is kept, because it computes both hashes anyway. The
+   * other checks stay where they are.
+   */
+  readonly callerChecks?: boolean;
 }
 
 export interface S3Request extends Target {

@@ -1,0 +1,103 @@
+import type { GfsError } from "../../../core/errors.ts";
+import { s3Error } from "../failure.ts";
+
+/** What S3 says of requests whose signature or body does not hold. None of them tells a secret or what would have been right. */
+
+export function signatureDoesNotMatch(accessKeyId: string): GfsError {
+  return s3Error(
+    "PermissionDenied",
+    "SignatureDoesNotMatch",
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    { AWSAccessKeyId: accessKeyId },
+  );
+}
+
+export function invalidAccessKeyId(accessKeyId: string): GfsError {
+  return s3Error(
+    "PermissionDenied",
+    "InvalidAccessKeyId",
+    "The AWS Access Key Id you provided does not exist in our records.",
+    { AWSAccessKeyId: accessKeyId.slice(0, 128) },
+  );
+}
+
+export function requestTimeTooSkewed(requestMs: number, serverMs: number): GfsError {
+  return s3Error(
+    "PermissionDenied",
+    "RequestTimeTooSkewed",
+    "The difference between the request time and the current time is too large; set the clock of the client.",
+    {
+      RequestTime: new Date(requestMs).toISOString(),
+      ServerTime: new Date(serverMs).toISOString(),
+      MaxAllowedSkewMilliseconds: 900_000,
+    },
+  );
+}
+
+export function denied(message: string, context: Readonly<Record<string, unknown>> = {}): GfsError {
+  return s3Error("PermissionDenied", "AccessDenied", message, context);
+}
+
+export function headerMalformed(message: string, context: Readonly<Record<string, unknown>> = {}): GfsError {
+  return s3Error(
+    "InvalidArgument",
+    "AuthorizationHeaderMalformed",
+    `The authorization header is malformed; ${message}`,
+    context,
+  );
+}
+
+export function queryMalformed(message: string, context: Readonly<Record<string, unknown>> = {}): GfsError {
+  return s3Error("InvalidArgument", "AuthorizationQueryParametersError", message, context);
+}
+
+export function invalidRequest(message: string): GfsError {
+  return s3Error("InvalidArgument", "InvalidRequest", message);
+}
+
+export function invalidArgument(message: string, name: string, value: string): GfsError {
+  return s3Error("InvalidArgument", "InvalidArgument", message, {
+    ArgumentName: name,
+    ArgumentValue: value.slice(0, 256),
+  });
+}
+
+export function invalidToken(): GfsError {
+  return s3Error("InvalidArgument", "InvalidToken", "The provided token is malformed or otherwise invalid.");
+}
+
+export function expiredToken(): GfsError {
+  return s3Error("InvalidArgument", "ExpiredToken", "The provided token has expired; ask for a new access key.");
+}
+
+export function invalidDigest(): GfsError {
+  return s3Error("InvalidArgument", "InvalidDigest", "The Content-MD5 you specified is not valid.");
+}
+
+export function badDigest(what: string): GfsError {
+  return s3Error(
+    "ChecksumMismatch",
+    "BadDigest",
+    `The ${what} you specified did not match the calculated checksum; send the body again.`,
+  );
+}
+
+export function contentSha256Mismatch(): GfsError {
+  return s3Error(
+    "ChecksumMismatch",
+    "XAmzContentSHA256Mismatch",
+    "The provided 'x-amz-content-sha256' header does not match what was computed.",
+  );
+}
+
+export function incompleteBody(message: string): GfsError {
+  return s3Error("IncompleteBody", "IncompleteBody", message);
+}
+
+export function missingContentLength(message: string): GfsError {
+  return s3Error("LengthRequired", "MissingContentLength", message);
+}
+
+export function malformedTrailer(message: string): GfsError {
+  return s3Error("InvalidArgument", "MalformedTrailerError", message);
+}

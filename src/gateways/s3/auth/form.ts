@@ -1,0 +1,202 @@
+import { createHmac } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { KnownAccessKey } from "../../../coordinator/index.ts";
+import { isChecksumValue } from "../../../core/checksums.ts";
+import { SIGV4_ALGORITHM, signatureOf, type SigningKeys } from "../../../core/sigv4.ts";
+import { incomingBody } from "../../http/index.ts";
+import type { Target } from "../request.ts";
+import { scopeOf, timeOfAmzDate } from "./claim.ts";
+import {
+  invalidAccessKeyId,
+  invalidArgument,
+  invalidDigest,
+  invalidRequest,
+  queryMalformed,
+  signatureDoesNotMatch,
+} from "./failures.ts";
+import { type FileChecks, FormBody } from "./form-body.ts";
+import { boundaryOf, FormReader } from "./form-reader.ts";
+import { ANONYMOUS, identityOf } from "./identity.ts";
+import { ALGORITHM_OF_HEADER } from "./payload.ts";
+import { checkPostPolicy, parsePostPolicy, type PostPolicy } from "./post-policy.ts";
+import type { Authenticated, GateDeps } from "./types.ts";
+import { checkRegion, checkToken, sameText } from "./verify.ts";
+
+/** A form that a browser sends to a bucket: its fields carry the signature, over a policy that says what they may be. */
+export function isPostForm(http: IncomingMessage, target: Target): boolean {
+  return (
+    http.method === "POST" &&
+    target.bucket !== "" &&
+    target.key === "" &&
+    target.query.size === 0 &&
+    boundaryOf(http.headers["content-type"]) !== undefined
+  );
+}
+
+export interface FormRequest {
+  readonly http: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly target: Target;
+}
+
+type FormDeps = GateDeps & { readonly keys: SigningKeys };
+
+/**
+ * Reads the fields, checks signature and policy, and leaves the file to the operation. From then on `http.headers` looks as those of a PUT of
+ * the same object would: what the fields say, and nothing that came beside them unsigned.
+ */
+export async function authenticateForm(deps: FormDeps, request: FormRequest): Promise<Authenticated> {
+  const { http, response, target } = request;
+  const wire = incomingBody(http, {
+    idleMs: deps.settings.bodyIdleMs,
+    onFirstRead: () => {
+      if (http.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
+    },
+  });
+  // A file that nobody reads, because the request is refused, must not keep its idle timer.
+  response.once("close", () => void wire.return(undefined).catch(() => undefined));
+  const reader = new FormReader(wire, boundaryOf(http.headers["content-type"]) ?? "");
+  const head = await reader.readHead();
+  const key = head.fields.get("key");
+  if (key === undefined || key === "") throw missingField("key");
+  const fields = new Map(head.fields).set(
+    "key",
+    key.replaceAll("${filename}", () => head.fileName),
+  );
+  const { policy, accessKey } = await authorOf(deps, fields);
+  if (policy !== undefined) {
+    checkPostPolicy(policy, new Map(fields).set("bucket", target.bucket), deps.clock.nowMs());
+  }
+  const checks = checksOf(fields, policy);
+  showAsHeaders(http, fields);
+  return {
+    identity: accessKey === undefined ? ANONYMOUS : identityOf(accessKey),
+    body: new FormBody({ fields }, reader.file(), checks),
+    key: fields.get("key") as string,
+  };
+}
+
+interface Author {
+  readonly policy?: PostPolicy;
+  readonly accessKey?: KnownAccessKey;
+}
+
+async function authorOf(deps: FormDeps, fields: ReadonlyMap<string, string>): Promise<Author> {
+  const encoded = fields.get("policy");
+  const signature = fields.get("x-amz-signature") ?? fields.get("signature");
+  if (encoded === undefined && signature === undefined && !fields.has("awsaccesskeyid")) return {};
+  if (encoded === undefined) throw missingField("policy");
+  if (signature === undefined) throw missingField(fields.has("awsaccesskeyid") ? "signature" : "x-amz-signature");
+  const accessKey = fields.has("x-amz-signature")
+    ? await verifyForm(deps, fields, { encoded, signature })
+    : await verifyOldForm(deps, fields, { encoded, signature });
+  checkToken(accessKey, fields.get("x-amz-security-token"), deps.clock.nowMs());
+  return { policy: parsePostPolicy(encoded), accessKey };
+}
+
+interface SignedPolicy {
+  readonly encoded: string;
+  readonly signature: string;
+}
+
+async function verifyForm(
+  { keys, settings, findAccessKey }: FormDeps,
+  fields: ReadonlyMap<string, string>,
+  { encoded, signature }: SignedPolicy,
+): Promise<KnownAccessKey> {
+  if (fields.get("x-amz-algorithm") !== SIGV4_ALGORITHM) {
+    throw invalidArgument(
+      'x-amz-algorithm only supports "AWS4-HMAC-SHA256".',
+      "x-amz-algorithm",
+      fields.get("x-amz-algorithm") ?? "",
+    );
+  }
+  const date = fields.get("x-amz-date") ?? "";
+  if (timeOfAmzDate(date) === undefined)
+    throw invalidArgument("x-amz-date must look like 20130524T000000Z.", "x-amz-date", date);
+  const credential = fields.get("x-amz-credential");
+  if (credential === undefined) throw missingField("x-amz-credential");
+  const scope = scopeOf(credential, date, (message, context) =>
+    queryMalformed(`Error parsing the x-amz-credential field; ${message}`, context),
+  );
+  checkRegion({ place: "query", region: scope.region }, settings.region);
+  const key = await findAccessKey(scope.accessKeyId);
+  if (key === undefined) throw invalidAccessKeyId(scope.accessKeyId);
+  const signingKey = keys.keyFor({ secret: key.secret, day: scope.day, region: scope.region });
+  if (!sameText(signatureOf(signingKey, encoded), signature)) throw signatureDoesNotMatch(scope.accessKeyId);
+  return key;
+}
+
+/** Forms live long on pages that nobody changes, so that the older signature is still taken here; the policy bounds it in time. */
+async function verifyOldForm(
+  { findAccessKey }: FormDeps,
+  fields: ReadonlyMap<string, string>,
+  { encoded, signature }: SignedPolicy,
+): Promise<KnownAccessKey> {
+  const accessKeyId = fields.get("awsaccesskeyid");
+  if (accessKeyId === undefined) throw missingField("AWSAccessKeyId");
+  const key = await findAccessKey(accessKeyId);
+  if (key === undefined) throw invalidAccessKeyId(accessKeyId);
+  const right = createHmac("sha1", key.secret).update(encoded).digest("base64");
+  if (!sameText(right, signature)) throw signatureDoesNotMatch(accessKeyId);
+  return key;
+}
+
+function checksOf(fields: ReadonlyMap<string, string>, policy: PostPolicy | undefined): FileChecks {
+  const md5 = fields.get("content-md5");
+  const md5Bytes = md5 === undefined ? undefined : Buffer.from(md5, "base64");
+  if (md5Bytes !== undefined && md5Bytes.byteLength !== 16) throw invalidDigest();
+  let checksum: FileChecks["checksum"];
+  for (const [name, algorithm] of Object.entries(ALGORITHM_OF_HEADER)) {
+    const value = fields.get(name);
+    if (value === undefined) continue;
+    if (checksum !== undefined) throw invalidRequest("Expecting a single x-amz-checksum- field.");
+    if (!isChecksumValue(algorithm, value)) throw invalidRequest(`Value for ${name} field is invalid.`);
+    checksum = { algorithm, value };
+  }
+  return {
+    minBytes: policy?.minBytes ?? 0,
+    maxBytes: policy?.maxBytes ?? Number.MAX_SAFE_INTEGER,
+    ...(md5Bytes === undefined ? {} : { md5Hex: md5Bytes.toString("hex") }),
+    ...(checksum === undefined ? {} : { checksum }),
+  };
+}
+
+const CONTENT_FIELDS: readonly string[] = [
+  "content-type",
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "content-md5",
+  "expires",
+];
+/** Said by the signature, not by the object. */
+const SIGNATURE_FIELDS: ReadonlySet<string> = new Set([
+  "x-amz-algorithm",
+  "x-amz-credential",
+  "x-amz-date",
+  "x-amz-signature",
+  "x-amz-security-token",
+]);
+
+function showAsHeaders({ headers }: IncomingMessage, fields: ReadonlyMap<string, string>): void {
+  for (const name of Object.keys(headers)) {
+    if (name.startsWith("x-amz-") || CONTENT_FIELDS.includes(name)) delete headers[name];
+  }
+  for (const [name, value] of fields) {
+    const isKept = CONTENT_FIELDS.includes(name) || (name.startsWith("x-amz-") && !SIGNATURE_FIELDS.has(name));
+    // Headers are bytes, one character each.
+    if (isKept) headers[name] = Buffer.from(value).toString("latin1");
+  }
+  const accessList = fields.get("acl");
+  if (accessList !== undefined) headers["x-amz-acl"] = accessList;
+}
+
+function missingField(name: string): Error {
+  return invalidArgument(
+    `Bucket POST must contain a field named '${name}'. If it is specified, please check the order of the fields.`,
+    name,
+    "",
+  );
+}

@@ -1,0 +1,89 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { KnownAccessKey } from "../../../coordinator/index.ts";
+import { SigningKeys } from "../../../core/sigv4.ts";
+import { headerMap } from "./canonical.ts";
+import { type Claim, claimOf } from "./claim.ts";
+import { invalidAccessKeyId, invalidRequest, denied } from "./failures.ts";
+import { authenticateForm, isPostForm } from "./form.ts";
+import { GatedBody } from "./gated-body.ts";
+import { ANONYMOUS, identityOf } from "./identity.ts";
+import { type Payload, payloadOf, withoutChunked } from "./payload.ts";
+import type { Authenticated, Gate, GateDeps } from "./types.ts";
+import { checkAllSigned, checkRegion, checkSignature, checkTime, checkToken } from "./verify.ts";
+
+/** Users times two days; each key takes some hundred bytes. */
+const MAX_SIGNING_KEYS = 2_048;
+
+export function createGate(deps: GateDeps): Gate {
+  const { findAccessKey, clock, settings } = deps;
+  const keys = new SigningKeys(MAX_SIGNING_KEYS);
+
+  const accept = (request: Arrived, claim: Claim, key: KnownAccessKey | undefined): Authenticated => {
+    const { http, headers, payload } = request;
+    if (key === undefined) throw invalidAccessKeyId(claim.accessKeyId);
+    const nowMs = clock.nowMs();
+    checkRegion(claim, settings.region);
+    checkTime(claim, nowMs);
+    checkAllSigned(claim, headers);
+    const signed = checkSignature(claim, key, keys, { http, headers, payload: payload.declared });
+    checkToken(key, claim.sessionToken, nowMs);
+    const { accessKeyId, amzDate, signature } = claim;
+    return { identity: identityOf(key), body: bodyOf(request, { ...signed, accessKeyId, amzDate, signature }) };
+  };
+
+  const bodyOf = ({ http, response, payload }: Arrived, seed: ConstructorParameters<typeof GatedBody>[0]["seed"]) => {
+    const encoding = http.headers["content-encoding"];
+    if (encoding !== undefined && /aws-chunked/i.test(encoding)) {
+      const rest = withoutChunked(encoding);
+      if (rest === undefined) delete http.headers["content-encoding"];
+      else http.headers["content-encoding"] = rest;
+    }
+    return new GatedBody({ http, response, payload, seed, idleMs: settings.bodyIdleMs });
+  };
+
+  return {
+    authenticate(http, response, target) {
+      const headers = headerMap(http.rawHeaders);
+      refuseRepeated(http, headers);
+      const claim = claimOf({ headers, query: target.query });
+      if (claim === undefined && isPostForm(http, target))
+        return authenticateForm({ ...deps, keys }, { http, response, target });
+      const payload = payloadOf(headers, target);
+      const request: Arrived = { http, response, headers, payload };
+      if (claim === undefined) {
+        if (payload.framing === "signed-chunks" || payload.framing === "signed-chunks-trailer") {
+          throw denied("Chunks are signed here, but the request is not.");
+        }
+        return { identity: ANONYMOUS, body: bodyOf(request, undefined) };
+      }
+      if (claim.place === "header" && payload.declared === undefined) {
+        throw invalidRequest("Missing required header for this request: x-amz-content-sha256");
+      }
+      const key = findAccessKey(claim.accessKeyId);
+      return key instanceof Promise ? key.then((found) => accept(request, claim, found)) : accept(request, claim, key);
+    },
+  };
+}
+
+interface Arrived {
+  readonly http: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly payload: Payload;
+}
+
+/** One of two equal headers would be checked and the other one used. */
+const ONCE = ["authorization", "host", "x-amz-date", "x-amz-content-sha256", "x-amz-decoded-content-length"];
+
+function refuseRepeated(http: IncomingMessage, headers: ReadonlyMap<string, string>): void {
+  if (headers.size * 2 !== http.rawHeaders.length) {
+    const { rawHeaders } = http;
+    for (const once of ONCE) {
+      let seen = 0;
+      for (let index = 0; index < rawHeaders.length; index += 2) {
+        if ((rawHeaders[index] as string).toLowerCase() === once) seen += 1;
+      }
+      if (seen > 1) throw invalidRequest(`The header ${once} came more than once.`);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { KnownAccessKey } from "../../../coordinator/index.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import type { Identity, RequestBody, Target } from "../request.ts";
+
+export interface GateSettings {
+  readonly region: string;
+  /** A body that brings no byte for so long is given up. */
+  readonly bodyIdleMs: number;
+}
+
+export interface GateDeps {
+  /** As `AccessKeyService` has it: also keys that have expired, with their `expiresMs`. */
+  readonly findAccessKey: (id: string) => KnownAccessKey | undefined | Promise<KnownAccessKey | undefined>;
+  readonly clock: Clock;
+  readonly settings: GateSettings;
+}
+
+export interface Authenticated {
+  readonly identity: Identity;
+  readonly body: RequestBody;
+  /** Of a POST form only: the key that the form names. It is the target's key, for the authorisation and for the operation. */
+  readonly key?: string;
+}
+
+export interface Gate {
+  /**
+   * Who sent this request, and its body. A request that carries no signature is of kind `anonymous`: whether that may pass is decided by
+   * access. Throws what S3 answers to signatures that do not hold. Without a promise where the access key is known at once; a POST
+   * form always brings one, since its signature stands in the body.
+   *
+   * `Content-Encoding` loses `aws-chunked`, which is no property of the object, in `http.headers`.
+   */
+  authenticate(http: IncomingMessage, response: ServerResponse, target: Target): Authenticated | Promise<Authenticated>;
+}
