@@ -1,0 +1,243 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { GfsError } from "../../../core/errors.ts";
+import type { Bucket } from "../../../coordinator/service.ts";
+import { parseCopySource } from "../copy-source.ts";
+import { s3Error } from "../failure.ts";
+import type { Identity, Operation, S3Deps, S3Request, S3Settings } from "../request.ts";
+import { checkAccessListHeaders } from "./access-list-check.ts";
+import { hasAccessListHeaders } from "./access-list-headers.ts";
+import { actionOnVersion, LISTINGS, READS_OBJECT } from "./actions.ts";
+import { policyOf } from "./bucket-documents.ts";
+import { reachesInto } from "./grants.ts";
+import { holdsAlready, permits } from "./permits.ts";
+import { askBucket, askObject, bucketPath, type Question } from "./question.ts";
+
+/**
+ * Whether the request may be carried out. Throws `PermissionDenied`, which is AccessDenied to S3 and says nothing of what is there. Synchronous and
+ * without looking anything up for those whose grants or buckets decide, unless the bucket has a policy.
+ */
+export function authorize(request: S3Request, operation: Operation, deps: S3Deps): void | Promise<void> {
+  const { identity, settings: bucket, http } = request;
+  if (identity.kind === "anonymous" && !deps.settings.allowAnonymous) throw denied();
+  if (DECIDED_LATER.has(operation.name)) return undefined;
+  if (operation.action === "s3:ListAllMyBuckets") return undefined;
+  if (bucket?.documents["policy"] === undefined && holdsAlready(identity, deps, usual(request, operation, deps))) {
+    if (!BRINGS_MORE.has(operation.name) || !bringsMore(http.headers)) return undefined;
+  }
+  return authorizeAll(request, operation, deps);
+}
+
+/** `authorizeKey` is asked for every key of a batch. */
+const DECIDED_LATER: ReadonlySet<string> = new Set(["DeleteObjects"]);
+
+const BRINGS_MORE: ReadonlySet<string> = new Set([
+  "PutObject",
+  "CopyObject",
+  "UploadPartCopy",
+  "CreateMultipartUpload",
+  "CreateBucket",
+  "PutBucketAcl",
+  "PutObjectAcl",
+  "DeleteObject",
+  "PutObjectRetention",
+]);
+
+export const BYPASS_HEADER = "x-amz-bypass-governance-retention";
+
+function bringsMore(headers: IncomingHttpHeaders): boolean {
+  return (
+    headers["x-amz-copy-source"] !== undefined ||
+    headers["x-amz-tagging"] !== undefined ||
+    headers["x-amz-object-lock-mode"] !== undefined ||
+    headers["x-amz-object-lock-legal-hold"] !== undefined ||
+    headers[BYPASS_HEADER] !== undefined ||
+    hasAccessListHeaders(headers)
+  );
+}
+
+/** The same question as `questionOf`, with no more than the usual answer needs. */
+function usual(
+  request: S3Request,
+  operation: Operation,
+  deps: S3Deps,
+): Pick<Question, "action" | "bucketName" | "bucket" | "key" | "path" | "prefix" | "presence"> {
+  const { bucket: bucketName, key, query } = request;
+  const versionId = query.size === 0 ? undefined : query.get("versionId");
+  const prefix = key === "" && query.size > 0 ? query.get("prefix") : undefined;
+  return {
+    action: actionOnVersion(operation.action, versionId),
+    bucketName,
+    bucket: operation.name === "CreateBucket" ? undefined : request.settings,
+    key,
+    path: key === "" ? bucketPath(deps, bucketName) : request.path,
+    ...(prefix === undefined ? undefined : { prefix }),
+    ...(PRESENCE.has(operation.name) ? ONLY_PRESENCE : undefined),
+  };
+}
+
+const PRESENCE: ReadonlySet<string> = new Set(["HeadBucket", "GetBucketLocation"]);
+const ONLY_PRESENCE = { presence: true } as const;
+
+function questionOf(request: S3Request, operation: Operation, deps: S3Deps): Question {
+  const { bucket: bucketName, key, query } = request;
+  const bucket = operation.name === "CreateBucket" ? undefined : request.settings;
+  if (key !== "") {
+    return askObject(request, deps, {
+      action: operation.action,
+      bucketName,
+      bucket,
+      key,
+      versionId: query.get("versionId"),
+    });
+  }
+  const presence = PRESENCE.has(operation.name);
+  return askBucket(deps, {
+    action: operation.action,
+    bucketName,
+    bucket,
+    ...(presence ? { presence } : {}),
+    ...(LISTINGS.has(operation.action) && !presence && query.has("prefix")
+      ? { prefix: query.get("prefix") as string }
+      : {}),
+  });
+}
+
+async function authorizeAll(request: S3Request, operation: Operation, deps: S3Deps): Promise<void> {
+  const question = questionOf(request, operation, deps);
+  // The tags of a body are known only to the operation, which asks again with them; until then everything but they decides.
+  if (operation.name === "PutObjectTagging" && waitsForTags(question)) return;
+  await settle(request, deps, question);
+  if (operation.name === "GetObjectAttributes") await settle(request, deps, { ...question, action: "s3:GetObject" });
+  if (BRINGS_MORE.has(operation.name)) await settleMore(request, operation, { deps, question });
+}
+
+function waitsForTags({ bucket }: Question): boolean {
+  const policy = bucket === undefined ? undefined : policyOf(bucket);
+  return policy !== undefined && policy !== "unreadable" && policy.asksForRequestTags;
+}
+
+/** The tags that the body brought, for policies that ask about them. Nothing is asked a second time where none does. */
+export async function authorizeTags(
+  request: S3Request,
+  deps: S3Deps,
+  requestTags: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { bucket: bucketName, settings: bucket, key, query } = request;
+  const action = "s3:PutObjectTagging";
+  const question = askObject(request, deps, {
+    action,
+    bucketName,
+    bucket,
+    key,
+    versionId: query.get("versionId"),
+    requestTags,
+  });
+  if (waitsForTags(question)) await settle(request, deps, question);
+}
+
+export interface KeyInBody {
+  /** Such as `s3:DeleteObject`; of a version, when one is named. */
+  readonly action: string;
+  readonly key: string;
+  readonly versionId?: string | undefined;
+  /** Those that a form brings. */
+  readonly requestTags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** For keys that the body names: each of a batch of deletes, and that of a form. */
+export function authorizeKey(request: S3Request, about: KeyInBody, deps: S3Deps): void | Promise<void> {
+  const { identity, bucket: bucketName, settings: bucket } = request;
+  if (identity.kind === "anonymous" && !deps.settings.allowAnonymous) throw denied();
+  const question = askObject(request, deps, { ...about, bucketName, bucket });
+  const bypasses = about.versionId !== undefined && asksBypass(request);
+  if (!bypasses && bucket?.documents["policy"] === undefined && holdsAlready(identity, deps, question))
+    return undefined;
+  return settleKey(request, deps, { question, bypasses });
+}
+
+async function settleKey(
+  request: S3Request,
+  deps: S3Deps,
+  { question, bypasses }: { readonly question: Question; readonly bypasses: boolean },
+): Promise<void> {
+  await settle(request, deps, question);
+  if (bypasses) await settle(request, deps, { ...question, action: "s3:BypassGovernanceRetention" });
+  if (question.requestTags !== undefined) await settle(request, deps, { ...question, action: "s3:PutObjectTagging" });
+}
+
+export function asksBypass({ http }: S3Request): boolean {
+  return http.headers[BYPASS_HEADER] === "true";
+}
+
+/** What the headers ask for beside the operation itself. */
+async function settleMore(
+  request: S3Request,
+  operation: Operation,
+  { deps, question }: { readonly deps: S3Deps; readonly question: Question },
+): Promise<void> {
+  const { headers } = request.http;
+  if (hasAccessListHeaders(headers)) await checkAccessListHeaders(request, operation, deps);
+  if (operation.name === "CreateBucket") return;
+  const also = async (action: string): Promise<void> => await settle(request, deps, { ...question, action });
+  if (headers["x-amz-tagging"] !== undefined) await also("s3:PutObjectTagging");
+  if (headers["x-amz-object-lock-mode"] !== undefined) await also("s3:PutObjectRetention");
+  if (headers["x-amz-object-lock-legal-hold"] !== undefined) await also("s3:PutObjectLegalHold");
+  const bypasses = operation.name === "PutObjectRetention" || request.query.has("versionId");
+  if (bypasses && asksBypass(request)) await also("s3:BypassGovernanceRetention");
+  if (operation.name === "CopyObject" || operation.name === "UploadPartCopy") await settleSource(request, deps);
+}
+
+async function settleSource(request: S3Request, deps: S3Deps): Promise<void> {
+  const header = request.http.headers["x-amz-copy-source"];
+  if (header === undefined) return;
+  const source = parseCopySource(header);
+  const bucket = await bucketNamed(request, deps, source.bucket);
+  if (bucket === undefined)
+    throw s3Error("NotFound", "NoSuchBucket", "The bucket that is to be copied from does not exist.");
+  const { key, versionId } = source;
+  await settle(
+    request,
+    deps,
+    askObject(request, deps, { action: "s3:GetObject", bucketName: source.bucket, bucket, key, versionId }),
+  );
+}
+
+async function bucketNamed(
+  request: S3Request,
+  { service, settings }: S3Deps,
+  name: string,
+): Promise<Bucket | undefined> {
+  if (name === request.bucket) return request.settings;
+  if (settings.rootBucket !== undefined) return undefined;
+  return service.peekBucket(name) ?? (await service.findBucket(request.ctx, name));
+}
+
+/** Whoever may list is told that an object is missing; to everybody else a missing object and a closed one look the same. */
+async function settle(request: S3Request, deps: S3Deps, question: Question): Promise<void> {
+  const permitted = await permits(request, deps, question);
+  if (question.key === "" || !READS_OBJECT.has(question.action)) {
+    if (!permitted) throw denied();
+    return;
+  }
+  if (permitted && holdsAlready(request.identity, deps, question)) return;
+  if ((await question.meta()) !== undefined) {
+    if (!permitted) throw denied();
+    return;
+  }
+  const { bucketName, bucket, key } = question;
+  const listing = askBucket(deps, { action: "s3:ListBucket", bucketName, bucket, prefix: key });
+  if (!(await permits(request, deps, listing))) throw denied();
+}
+
+function denied(): GfsError {
+  return new GfsError("PermissionDenied", "Access Denied.", { op: "s3.authorize" });
+}
+
+/** Whether a listing of all buckets shows this one: those one owns, and those that one's grants reach. */
+export function seesBucket(identity: Identity, bucket: Bucket, settings: Pick<S3Settings, "rootBucket">): boolean {
+  if (identity.kind === "anonymous") return false;
+  const path = settings.rootBucket === undefined ? bucket.name : "";
+  return identity.grants.some((grant) =>
+    grant.role === "user" ? bucket.owner === identity.user : reachesInto(grant.path, path),
+  );
+}

@@ -1,0 +1,152 @@
+import type { TLSSocket } from "node:tls";
+import type { Clock } from "../../../core/ports/clock.ts";
+import type { S3Request } from "../request.ts";
+import { plainAddress } from "./ip-range.ts";
+
+/** The facts about a request that conditions of policies can ask for. Names of keys are in lower case here. */
+
+export interface Facts {
+  readonly request: S3Request;
+  readonly clock: Clock;
+  /** Of the version that the request names; absent: none was looked up, or there is no such object. */
+  readonly existingTags?: Readonly<Record<string, string>>;
+  /** Those that the request brings in its body; absent: those of its header. */
+  readonly requestTags?: Readonly<Record<string, string>>;
+  /** Instead of the parameter, when something else than the request itself is asked about. */
+  readonly prefix?: string;
+  readonly versionId?: string;
+}
+
+const EXISTING_TAG = "s3:existingobjecttag/";
+const REQUEST_TAG = "s3:requestobjecttag/";
+const REQUEST_TAG_KEYS = "s3:requestobjecttagkeys";
+
+/** Fixed at signing; nobody can set it at will. */
+type Reading = (facts: Facts) => string | undefined;
+
+const KEYS: ReadonlyMap<string, Reading> = new Map<string, Reading>([
+  ["aws:sourceip", ({ request }) => plain(request.http.socket.remoteAddress)],
+  ["aws:securetransport", ({ request }) => String(isSecure(request))],
+  ["aws:currenttime", ({ clock }) => new Date(clock.nowMs()).toISOString()],
+  ["aws:epochtime", ({ clock }) => String(Math.floor(clock.nowMs() / 1_000))],
+  ["aws:referer", ({ request }) => request.http.headers.referer],
+  ["aws:useragent", ({ request }) => request.http.headers["user-agent"]],
+  ["aws:username", ({ request }) => named(request)],
+  ["aws:userid", ({ request }) => (request.identity.kind === "user" ? request.identity.userId : undefined)],
+  ["aws:principaltype", ({ request }) => (request.identity.kind === "user" ? "User" : "Anonymous")],
+  ["s3:prefix", ({ request, prefix }) => prefix ?? request.query.get("prefix")],
+  ["s3:delimiter", ({ request }) => request.query.get("delimiter")],
+  ["s3:max-keys", ({ request }) => request.query.get("max-keys")],
+  ["s3:versionid", ({ request, versionId }) => versionId ?? request.query.get("versionId")],
+  ["s3:signatureversion", ({ request }) => (request.identity.kind === "user" ? "AWS4-HMAC-SHA256" : undefined)],
+  ["s3:authtype", ({ request }) => authTypeOf(request)],
+  ["s3:signatureage", signatureAge],
+  ["s3:tlsversion", ({ request }) => tlsVersion(request)],
+]);
+
+const HEADER = /^s3:(x-amz-[a-z0-9-]{1,100})$/;
+
+export function isKnownKey(key: string): boolean {
+  return (
+    KEYS.has(key) ||
+    key === REQUEST_TAG_KEYS ||
+    HEADER.test(key) ||
+    (key.startsWith(EXISTING_TAG) && key.length > EXISTING_TAG.length) ||
+    (key.startsWith(REQUEST_TAG) && key.length > REQUEST_TAG.length)
+  );
+}
+
+/** Tags keep their case: of a key's name only the part before the slash is folded. */
+export function foldKey(key: string): string {
+  const slash = key.indexOf("/");
+  return slash === -1 ? key.toLowerCase() : key.slice(0, slash).toLowerCase() + key.slice(slash);
+}
+
+export function asksForExistingTags(key: string): boolean {
+  return key.startsWith(EXISTING_TAG);
+}
+
+export function asksForRequestTags(key: string): boolean {
+  return key.startsWith(REQUEST_TAG) || key === REQUEST_TAG_KEYS;
+}
+
+/** Undefined: the request has no such fact. */
+export function readKey(key: string, facts: Facts): readonly string[] | undefined {
+  const reading = KEYS.get(key);
+  if (reading !== undefined) return listed(reading(facts));
+  if (key.startsWith(EXISTING_TAG)) return listed(own(facts.existingTags, key.slice(EXISTING_TAG.length)));
+  if (key.startsWith(REQUEST_TAG)) return listed(own(tagsOf(facts), key.slice(REQUEST_TAG.length)));
+  if (key === REQUEST_TAG_KEYS) {
+    const tags = tagsOf(facts);
+    return tags === undefined ? undefined : Object.keys(tags);
+  }
+  const header = HEADER.exec(key)?.[1];
+  if (header === undefined) return undefined;
+  const value = facts.request.http.headers[header] ?? facts.request.query.get(header);
+  const text = Array.isArray(value) ? value.join(",") : value;
+  if (text === undefined || header !== "x-amz-copy-source") return listed(text);
+  return [decoded(text.startsWith("/") ? text.slice(1) : text)];
+}
+
+function listed(value: string | undefined): readonly string[] | undefined {
+  return value === undefined ? undefined : [value];
+}
+
+function own(tags: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
+  return tags !== undefined && Object.hasOwn(tags, name) ? tags[name] : undefined;
+}
+
+function tagsOf({ request, requestTags }: Facts): Readonly<Record<string, string>> | undefined {
+  if (requestTags !== undefined) return requestTags;
+  const header = request.http.headers["x-amz-tagging"];
+  return typeof header === "string" ? Object.fromEntries(new URLSearchParams(header)) : undefined;
+}
+
+function plain(address: string | undefined): string | undefined {
+  return address === undefined ? undefined : plainAddress(address);
+}
+
+function named({ identity }: S3Request): string | undefined {
+  return identity.kind === "user" ? identity.user : undefined;
+}
+
+function isSecure({ http }: S3Request): boolean {
+  return "encrypted" in http.socket;
+}
+
+function tlsVersion(request: S3Request): string | undefined {
+  if (!isSecure(request)) return undefined;
+  return (request.http.socket as TLSSocket).getProtocol()?.replace(/^TLSv/, "");
+}
+
+function authTypeOf(request: S3Request): string | undefined {
+  if (request.identity.kind === "anonymous") return undefined;
+  if (request.http.headers.authorization !== undefined) return "REST-HEADER";
+  return request.query.has("X-Amz-Signature") ? "REST-QUERY-STRING" : "POST";
+}
+
+const BASIC_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
+
+/** Milliseconds since the signature was made, for presigned addresses and signed headers alike. */
+function signatureAge({ request, clock }: Facts): string | undefined {
+  const given = request.query.get("X-Amz-Date") ?? request.http.headers["x-amz-date"];
+  const parts = typeof given === "string" ? BASIC_DATE.exec(given) : null;
+  if (parts === null) return undefined;
+  const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return String(Math.max(0, clock.nowMs() - Date.UTC(year, month - 1, day, hour, minute, second)));
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

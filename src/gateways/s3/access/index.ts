@@ -1,0 +1,5 @@
+/** Who may do what: the one place that other parts of the gateway ask. */
+export { accessListFromHeaders } from "./access-list-headers.ts";
+export { asksBypass, authorize, authorizeKey, authorizeTags, type KeyInBody, seesBucket } from "./authorize.ts";
+export { corsHeaders, preflight } from "./cors.ts";
+export { newBucketDocuments, type Ownership, ownerOfNewObject } from "./ownership.ts";

@@ -1,0 +1,51 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { S3Request } from "../request.ts";
+import { s3Error } from "../failure.ts";
+import { accessListFromHeaders } from "./access-list-headers.ts";
+import { accessListOf, ownershipOf } from "./bucket-documents.ts";
+import { isOwnerOnly, readAccessList } from "./access-list.ts";
+
+/** Who owns what is written into a bucket, and whether lists count there. */
+
+export const OWNERSHIPS = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] as const;
+export type Ownership = (typeof OWNERSHIPS)[number];
+
+/** Of the object that this request writes; undefined for those of anonymous writers and of buckets that nobody owns. */
+export function ownerOfNewObject(request: S3Request): string | undefined {
+  const { settings, identity, http } = request;
+  const writer = identity.kind === "user" ? identity.user : undefined;
+  if (settings === undefined) return writer;
+  const ownership = ownershipOf(settings);
+  if (ownership === "BucketOwnerEnforced") return settings.owner ?? writer;
+  const handsOver = ownership === "BucketOwnerPreferred" && http.headers["x-amz-acl"] === "bucket-owner-full-control";
+  return handsOver ? (settings.owner ?? writer) : writer;
+}
+
+/** What a new bucket keeps of the headers of its creation; `owner` will own it. */
+export function newBucketDocuments(headers: IncomingHttpHeaders, owner: string): Readonly<Record<string, string>> {
+  const ownership = headers["x-amz-object-ownership"];
+  const list = accessListFromHeaders(headers, owner);
+  const documents: Record<string, string> = {};
+  if (ownership !== undefined) {
+    if (!OWNERSHIPS.some((one) => one === ownership)) {
+      throw s3Error("InvalidArgument", "InvalidArgument", `x-amz-object-ownership is one of ${OWNERSHIPS.join(", ")}.`);
+    }
+    documents.ownership = ownership as string;
+    if (ownership === "BucketOwnerEnforced" && list !== undefined) throw conflictingList();
+  }
+  if (list !== undefined) documents.acl = list;
+  return documents;
+}
+
+export function refuseListWithEnforcement(settings: NonNullable<S3Request["settings"]>): void {
+  if (!isOwnerOnly(readAccessList(settings.documents.acl)) && accessListOf(settings).length > 0)
+    throw conflictingList();
+}
+
+function conflictingList(): Error {
+  return s3Error(
+    "InvalidArgument",
+    "InvalidBucketAclWithObjectOwnership",
+    "A bucket with BucketOwnerEnforced has no access list that lets in others; make the list private first.",
+  );
+}
