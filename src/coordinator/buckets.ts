@@ -1,27 +1,299 @@
-import { GfsError } from "../core/errors.ts";
+import { forEachBounded } from "../core/async/for-each.ts";
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError } from "../core/errors.ts";
+import {
+  type BucketSettings,
+  checkPath,
+  findStoredBucket,
+  removeBucket,
+  type StoredBucket,
+  writeBucket,
+} from "../namespace/index.ts";
+import type { Program } from "../kv/index.ts";
+import { createBucketCache } from "./bucket-cache.ts";
+import { listObjects } from "./list.ts";
 import type { Parts } from "./parts.ts";
-import type { BucketService } from "./service.ts";
+import type {
+  Bucket,
+  BucketChange,
+  BucketService,
+  CreateBucket,
+  ListBucketsRequest,
+  UploadService,
+} from "./service.ts";
 
-export function createBucketService(_parts: Parts): BucketService {
-  const unfinished = (): GfsError => new GfsError("Unsupported", "Not here yet.");
-  return {
-    async listBuckets() {
-      throw unfinished();
-    },
-    async createBucket() {
-      throw unfinished();
-    },
-    async deleteBucket() {
-      throw unfinished();
-    },
-    async changeBucket() {
-      throw unfinished();
-    },
-    async findBucket() {
-      throw unfinished();
-    },
-    peekBucket() {
-      throw unfinished();
-    },
+const MAX_BUCKETS = 100_000;
+const PAGE = 1_000;
+const PARALLEL_SITES = 8;
+
+/** Buckets: the directories at the top of the tree, with what S3 wants to know of them. */
+export function createBucketService(
+  parts: Parts,
+  uploads: Pick<UploadService, "listUploads" | "abortUpload">,
+): BucketService {
+  const cache = createBucketCache(parts);
+  const findBucket = async (ctx: Ctx, name: string): Promise<Bucket | undefined> => {
+    checkBucketName(name);
+    return (await cache.find(name)) ?? (await findAtSites(parts, ctx, name, cache.remember));
   };
+  return {
+    listBuckets: async (ctx, request) => await listBuckets(parts, ctx, request, findBucket),
+    createBucket: async (_ctx, request) => await createBucket(parts, request, findStored),
+    deleteBucket: async (ctx, name) => await deleteBucket(parts, ctx, name, uploads),
+    changeBucket: async (_ctx, name, change) => await changeBucket(parts, name, change, findStored),
+    findBucket,
+    peekBucket: (name) => cache.peek(name),
+  };
+
+  async function findStored(name: string): Promise<Bucket> {
+    const found = await cache.find(name);
+    if (found === undefined) throw noSuchBucket(name);
+    return found;
+  }
+}
+
+function checkBucketName(name: string): void {
+  checkPath(name);
+  if (!name.includes("/")) return;
+  throw new GfsError("InvalidArgument", `A bucket is a directory at the top of the tree; ${name} holds a slash.`, {
+    op: "coordinator.buckets",
+  });
+}
+
+function noSuchBucket(name: string): GfsError {
+  return new GfsError("NotFound", `There is no bucket ${name}.`, {
+    op: "coordinator.buckets",
+    context: { s3: "NoSuchBucket", bucket: name },
+  });
+}
+
+/** Objects that only the sites know make a bucket as well. A primary that does not answer must not make one seem absent. */
+async function findAtSites(
+  parts: Parts,
+  ctx: Ctx,
+  name: string,
+  remember: (bucket: Bucket) => Bucket,
+): Promise<Bucket | undefined> {
+  const { objects, failedSites } = await listObjects(parts, ctx, { prefix: `${name}/`, limit: 1 });
+  const found = objects[0];
+  if (found !== undefined) {
+    return remember({
+      name,
+      createdMs: found.modifiedMs,
+      versioning: "off",
+      objectLock: false,
+      lifecycle: [],
+      documents: {},
+    });
+  }
+  refuseSilence(parts, name, failedSites);
+  return undefined;
+}
+
+function refuseSilence(parts: Parts, name: string, failedSites: readonly { readonly site: string }[]): void {
+  const silent = failedSites
+    .map(({ site }) => site)
+    .filter((site) => parts.sites.list().some((each) => each.name === site && each.role === "primary"));
+  if (silent.length === 0) return;
+  throw new GfsError(
+    "Unavailable",
+    `Nobody can tell what lies in ${name}: site ${silent.join(", ")} does not answer; try again when it does.`,
+    { op: "coordinator.buckets", context: { bucket: name, sites: silent } },
+  );
+}
+
+async function listBuckets(
+  parts: Parts,
+  ctx: Ctx,
+  { prefix, after, limit }: ListBucketsRequest,
+  find: (ctx: Ctx, name: string) => Promise<Bucket | undefined>,
+): Promise<{ readonly buckets: readonly Bucket[]; readonly next?: string }> {
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    throw new GfsError("InvalidArgument", "A page of buckets has 1 to 10,000; page with `after` for more.");
+  const names: string[] = [];
+  let continuation: string | undefined;
+  do {
+    const page = await listObjects(parts, ctx, {
+      delimiter: "/",
+      limit: PAGE,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(continuation === undefined ? {} : { continuation }),
+    });
+    for (const directory of page.prefixes) names.push(directory.slice(0, -1));
+    if (names.length > MAX_BUCKETS)
+      throw new GfsError("TooLarge", `There are more than ${MAX_BUCKETS} buckets; list them by prefix.`);
+    continuation = page.continuation;
+  } while (continuation !== undefined);
+  // Keys sort with the slash behind the name, and names without it.
+  const ordered = names.sort(byBytes).filter((name) => after === undefined || byBytes(name, after) > 0);
+  const buckets: Bucket[] = [];
+  for (const name of ordered) {
+    if (buckets.length === limit) return { buckets, next: (buckets.at(-1) as Bucket).name };
+    const bucket = await find(ctx, name);
+    if (bucket !== undefined) buckets.push(bucket);
+  }
+  return { buckets };
+}
+
+function byBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
+type Find = (name: string) => Promise<Bucket>;
+
+async function createBucket(parts: Parts, request: CreateBucket, find: Find): Promise<Bucket> {
+  const { name, owner, documents } = request;
+  checkBucketName(name);
+  parts.assertCatalogSpace();
+  await parts.inodes.ensure(2);
+  const nowMs = parts.clock.nowMs();
+  const objectLock = request.objectLock ?? false;
+  await parts.kv.transact(function* (tx): Program<void> {
+    const before = yield* findStoredBucket(tx, name);
+    if (before !== undefined && !(before.implicit && !before.hasRow)) throw existsAlready(name, before);
+    const settings: BucketSettings = {
+      name,
+      createdMs: nowMs,
+      versioning: objectLock ? "enabled" : "off",
+      objectLock,
+      lifecycle: [],
+      ...(owner === undefined ? {} : { owner }),
+    };
+    yield* writeBucket(tx, { settings, documents: documents ?? {}, nowMs, nextInode: () => parts.inodes.next() });
+  });
+  return await find(name);
+}
+
+function existsAlready(name: string, { settings }: StoredBucket): GfsError {
+  return new GfsError("AlreadyExists", `There is a bucket ${name} already; choose another name.`, {
+    op: "coordinator.buckets",
+    context: { bucket: name, ...(settings.owner === undefined ? {} : { owner: settings.owner }) },
+  });
+}
+
+async function changeBucket(parts: Parts, name: string, change: BucketChange, find: Find): Promise<Bucket> {
+  checkBucketName(name);
+  parts.assertCatalogSpace();
+  await parts.inodes.ensure(2);
+  const nowMs = parts.clock.nowMs();
+  await parts.kv.transact(function* (tx): Program<void> {
+    const before = yield* findStoredBucket(tx, name);
+    // A bucket that only sites know becomes one of the catalog when it is given settings.
+    const settings = applyChange(
+      before?.settings ?? {
+        name,
+        createdMs: nowMs,
+        versioning: "off",
+        objectLock: false,
+        lifecycle: [],
+      },
+      change,
+    );
+    yield* writeBucket(tx, {
+      settings,
+      documents: change.documents ?? {},
+      nowMs,
+      nextInode: () => parts.inodes.next(),
+    });
+  });
+  return await find(name);
+}
+
+function applyChange(before: BucketSettings, change: BucketChange): BucketSettings {
+  const { defaultRetention: _, ...rest } = before;
+  const versioning = change.versioning ?? before.versioning;
+  const objectLock = before.objectLock || change.objectLock === true;
+  if (objectLock && versioning !== "enabled") {
+    const sentence = before.objectLock
+      ? `${before.name} has object lock, which needs its versions; they cannot be suspended.`
+      : `Object lock needs versions; enable versioning of ${before.name} first.`;
+    throw new GfsError("Conflict", sentence, {
+      op: "coordinator.buckets",
+      retry: "never",
+      context: { s3: "InvalidBucketState", bucket: before.name },
+    });
+  }
+  const defaultRetention =
+    change.defaultRetention === undefined ? before.defaultRetention : (change.defaultRetention ?? undefined);
+  if (defaultRetention !== undefined && !objectLock) {
+    throw new GfsError("InvalidArgument", `${before.name} has no object lock, so nothing can be retained in it.`, {
+      op: "coordinator.buckets",
+      context: { s3: "InvalidRequest", bucket: before.name },
+    });
+  }
+  const owner = change.owner ?? before.owner;
+  return {
+    ...rest,
+    versioning,
+    objectLock,
+    lifecycle: change.lifecycle ?? before.lifecycle,
+    ...(defaultRetention === undefined ? {} : { defaultRetention }),
+    ...(owner === undefined ? {} : { owner }),
+  };
+}
+
+async function deleteBucket(
+  parts: Parts,
+  ctx: Ctx,
+  name: string,
+  uploads: Pick<UploadService, "listUploads" | "abortUpload">,
+): Promise<void> {
+  checkBucketName(name);
+  const prefix = `${name}/`;
+  const { objects, failedSites } = await listObjects(parts, ctx, { prefix, limit: 2 });
+  if (objects.some(({ key }) => key !== prefix)) throw notEmpty(name);
+  refuseSilence(parts, name, failedSites);
+  const nowMs = parts.clock.nowMs();
+  const known = await parts.kv.view((tx) => findStoredBucket(tx, name));
+  if (known === undefined && objects.length === 0) throw noSuchBucket(name);
+  await abortUploads(ctx, prefix, uploads).catch((error: unknown) => {
+    if (!isGfsError(error, "Unsupported")) throw error;
+  });
+  if (known !== undefined) {
+    await parts.kv
+      .transact((tx) => removeBucket(tx, { name, nowMs }))
+      .catch((error: unknown) => {
+        if (isGfsError(error, "NotEmpty")) throw notEmpty(name);
+        if (isGfsError(error, "NotFound")) throw noSuchBucket(name);
+        throw error;
+      });
+  }
+  await removeMarkers(parts, ctx, prefix);
+}
+
+function notEmpty(name: string): GfsError {
+  return new GfsError(
+    "NotEmpty",
+    `${name} is not empty; remove its objects, their versions and delete markers first.`,
+    {
+      op: "coordinator.buckets",
+      context: { s3: "BucketNotEmpty", bucket: name },
+    },
+  );
+}
+
+async function abortUploads(
+  ctx: Ctx,
+  prefix: string,
+  uploads: Pick<UploadService, "listUploads" | "abortUpload">,
+): Promise<void> {
+  for (;;) {
+    const page = await uploads.listUploads(ctx, { prefix, limit: PAGE });
+    for (const { key, uploadId } of page.uploads) await uploads.abortUpload(ctx, { key, uploadId });
+    if (page.next === undefined) return;
+  }
+}
+
+/** Other tools mark a directory with an object of its name; left there, it would be a bucket again. */
+async function removeMarkers(parts: Parts, ctx: Ctx, prefix: string): Promise<void> {
+  const merged = parts.sites.list().filter((site) => site.foreign === "merge");
+  await forEachBounded(merged, PARALLEL_SITES, async (site) => {
+    try {
+      await site.store.delete(ctx, prefix);
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      if (!isGfsError(error, "NotFound"))
+        parts.log.warn("bucket_marker_left", { site: site.name, key: prefix, error: String(error) });
+    }
+  });
 }

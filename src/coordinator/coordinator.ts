@@ -63,6 +63,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
   const peek = createPeek(parts);
+  const uploads = createUploadService(parts);
   const startedAtMs = clock.monotonicMs();
   let ready = false;
 
@@ -70,8 +71,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   return {
     ...createVersionService(parts),
-    ...createUploadService(parts),
-    ...createBucketService(parts),
+    ...uploads,
+    ...createBucketService(parts, uploads),
     ...createAccessKeyService(parts),
     get ready() {
       return ready;

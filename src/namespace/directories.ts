@@ -1,6 +1,7 @@
 import { GfsError } from "../core/errors.ts";
-import type { FilePath, Inode } from "../core/ids.ts";
+import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
+import { dropBucketRow, hasBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { splitPath } from "./path.ts";
 import { inodeKey } from "./rows.ts";
@@ -77,10 +78,13 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
     if (semantics === "directory") throw new GfsError("NotEmpty", `${path} is not empty; remove what is in it first.`);
     const directory = yield* getInode(tx, inode);
     if (directory.implicit === true) return false;
+    if (place.parent === ROOT_INODE && (yield* hasBucketRow(tx, path)))
+      throw new GfsError("NotEmpty", `${path} is a bucket with settings, and not empty; remove what is in it first.`);
     writeInode(tx, { ...directory, implicit: true, changedMs: nowMs });
     recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
     return true;
   }
+  if (place.parent === ROOT_INODE) yield* dropBucketRow(tx, path);
   removeEntry(tx, place.parent, place.name);
   tx.delete(inodeKey(inode));
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });

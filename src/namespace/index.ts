@@ -1,6 +1,16 @@
 /** The catalog: a tree of files with versions and copies, as programs over the KV. */
 export type * from "./types.ts";
 export { type AdoptForeign, type Adopted, adoptForeign } from "./adopt.ts";
+export type { VersionRules } from "./bucket-codec.ts";
+export { bucketGeneration, bucketOf, keepsVersions, rulesOf } from "./bucket-rows.ts";
+export {
+  findStoredBucket,
+  findTopDirectory,
+  removeBucket,
+  type StoredBucket,
+  type WriteBucket,
+  writeBucket,
+} from "./buckets.ts";
 export { type ChangeCursor, type ChangePage, readChanges, trimChanges } from "./changes.ts";
 export { type CatalogReport, checkCatalog } from "./check.ts";
 export { commitVersion } from "./commit.ts";
@@ -26,4 +36,23 @@ export { type RemoveFile, removeFile } from "./remove.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
 export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";
+export {
+  dropPart,
+  type EndedUpload,
+  endUpload,
+  findEndedUpload,
+  findPart,
+  findUpload,
+  forgetEndedUploads,
+  isUploadInUse,
+  listUploads,
+  type PartRecord,
+  putPart,
+  putUpload,
+  readParts,
+  type SiteUpload,
+  type UploadPage,
+  type UploadQuery,
+  type UploadRecord,
+} from "./uploads.ts";
 export { readVersionParts, writeVersionParts } from "./version-parts.ts";

@@ -1,6 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
+import { bucketOf, dropBucketRow, moveBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { etagsOf } from "./owners.ts";
 import { splitPath } from "./path.ts";
@@ -60,6 +61,7 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   const cleared = yield* clearTarget(tx, target, request, inode);
   if (cleared === "same file") return { moved };
 
+  if (directory) yield* moveSettings(tx, from, to);
   removeEntry(tx, source.parent, source.name);
   writeEntry(tx, target.parent, target.name, inode);
   const renamed: FileRecord = {
@@ -83,6 +85,14 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   }
   yield* pruneUpwards(tx, source.parent);
   return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
+}
+
+/** A bucket keeps its settings under its new name; deeper in the tree it is a directory like any other. */
+function* moveSettings(tx: Transaction, from: FilePath, to: FilePath): Program<void> {
+  const [was, is] = [bucketOf(from) === undefined, bucketOf(to) === undefined];
+  if (was && is) yield* moveBucketRow(tx, from, to);
+  else if (was) yield* dropBucketRow(tx, from);
+  else if (is) yield* dropBucketRow(tx, to);
 }
 
 function* clearTarget(

@@ -11,6 +11,8 @@ const OWNER = "o";
 const TOMBSTONE = "t";
 const CHANGE = "c";
 const ALLOCATION = "n";
+const BUCKET = "b";
+const BUCKET_DOCUMENT = "bd";
 
 export const inodeSpace = encodeKey(INODE);
 export const entrySpace = encodeKey(ENTRY);
@@ -18,6 +20,9 @@ export const ownerSpace = encodeKey(OWNER);
 export const tombstoneSpace = encodeKey(TOMBSTONE);
 export const changeSpace = encodeKey(CHANGE);
 export const inodeCounterKey = encodeKey(ALLOCATION, "inodes");
+export const bucketSpace = encodeKey(BUCKET);
+export const bucketDocumentSpace = encodeKey(BUCKET_DOCUMENT);
+export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
 
 export function inodeKey(inode: Inode): Key {
   return encodeKey(INODE, inode);
@@ -104,6 +109,35 @@ export function decodeTombstone(path: FilePath, bytes: Uint8Array): Tombstone {
   for (let left = row.count(); left > 0; left--) etags.push(row.text());
   row.end();
   return { path, deletedMs, versionId, etags };
+}
+
+export function bucketKey(name: string): Key {
+  return encodeKey(BUCKET, tail(name));
+}
+
+export function nameOfBucketKey(key: Key): string {
+  return decodeKey(key, ["tail"])[0] as string;
+}
+
+export function bucketDocumentKey(bucket: string, document: string): Key {
+  return encodeKey(BUCKET_DOCUMENT, bucket, tail(document));
+}
+
+export function documentOfKey(key: Key): string {
+  return decodeKey(key, ["string", "tail"])[1] as string;
+}
+
+export function encodeGeneration(generation: number): Buffer {
+  const row = new RowWriter();
+  row.count(generation);
+  return row.finish();
+}
+
+export function decodeGeneration(bytes: Uint8Array): number {
+  const row = new RowReader(bytes);
+  const generation = row.count();
+  row.end();
+  return generation;
 }
 
 const CHANGE_KINDS: readonly ChangeKind[] = ["created", "updated", "removed", "renamed"];

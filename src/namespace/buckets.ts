@@ -1,0 +1,87 @@
+import { GfsError } from "../core/errors.ts";
+import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
+import { decodeBucket, encodeBucket } from "./bucket-codec.ts";
+import { advanceGeneration, MAX_DOCUMENTS, NO_RULES, readDocuments } from "./bucket-rows.ts";
+import { makeDirectory, removeDirectory } from "./directories.ts";
+import { bucketDocumentKey, bucketKey } from "./rows.ts";
+import { findDirectory, getInode, readEntry } from "./tree.ts";
+import type { BucketSettings } from "./types.ts";
+
+/** Buckets: directories at the top of the tree, with their settings and documents. */
+
+const MAX_DOCUMENT_BYTES = 65_536;
+const DIRECTORY_MODE = 0o755;
+
+export interface StoredBucket {
+  readonly settings: BucketSettings;
+  readonly documents: Readonly<Record<string, string>>;
+  /** Nobody made it: it is there because objects are. */
+  readonly implicit: boolean;
+  readonly hasRow: boolean;
+}
+
+/** Undefined when there is no such directory. One without a row has the defaults, and nobody owns it. */
+export function* findStoredBucket(tx: Reader, name: string): Program<StoredBucket | undefined> {
+  const inode = yield* readEntry(tx, ROOT_INODE, `${name}/`);
+  if (inode === undefined) return undefined;
+  const directory = yield* getInode(tx, inode);
+  const row = yield* tx.get(bucketKey(name));
+  const implicit = directory.implicit === true;
+  if (row === undefined) {
+    const settings = { ...NO_RULES, name, createdMs: directory.createdMs, lifecycle: [] };
+    return { settings, documents: {}, implicit, hasRow: false };
+  }
+  return { settings: decodeBucket(name, row), documents: yield* readDocuments(tx, name), implicit, hasRow: true };
+}
+
+/** The inode of a directory at the top. */
+export function findTopDirectory(tx: Reader, name: string): Program<Inode | undefined> {
+  return readEntry(tx, ROOT_INODE, `${name}/`);
+}
+
+export interface WriteBucket {
+  readonly settings: BucketSettings;
+  /** A text replaces what was there; null takes it away. */
+  readonly documents: Readonly<Record<string, string | null>>;
+  readonly nowMs: number;
+  readonly nextInode: () => Inode;
+}
+
+/** Makes the directory when it is missing, and explicit when nobody had made it. */
+export function* writeBucket(tx: Transaction, { settings, documents, nowMs, nextInode }: WriteBucket): Program<void> {
+  const { name, ...row } = settings;
+  yield* makeDirectory(tx, {
+    path: name as FilePath,
+    mode: DIRECTORY_MODE,
+    uid: 0,
+    gid: 0,
+    parents: true,
+    existing: "keep",
+    nowMs,
+    nextInode,
+  });
+  tx.put(bucketKey(name), encodeBucket(row));
+  const kept = new Set(Object.keys(yield* readDocuments(tx, name)));
+  for (const [document, text] of Object.entries(documents)) {
+    if (text === null) {
+      kept.delete(document);
+      tx.delete(bucketDocumentKey(name, document));
+      continue;
+    }
+    if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES)
+      throw new GfsError("TooLarge", `The ${document} of a bucket has at most ${MAX_DOCUMENT_BYTES} bytes.`);
+    kept.add(document);
+    tx.put(bucketDocumentKey(name, document), Buffer.from(text));
+  }
+  if (kept.size > MAX_DOCUMENTS)
+    throw new GfsError("TooLarge", `A bucket has at most ${MAX_DOCUMENTS} documents; remove one first.`);
+  yield* advanceGeneration(tx);
+}
+
+/** `NotFound`, or `NotEmpty` while anything lies below it or is remembered of what lay there. */
+export function* removeBucket(tx: Transaction, { name, nowMs }: { name: string; nowMs: number }): Program<void> {
+  if ((yield* findDirectory(tx, name as FilePath)) === undefined)
+    throw new GfsError("NotFound", `There is no bucket ${name}.`, { op: "namespace.buckets" });
+  yield* removeDirectory(tx, { path: name as FilePath, semantics: "directory", nowMs });
+}

@@ -1,0 +1,220 @@
+import { createHash } from "node:crypto";
+import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
+import {
+  afterPrefix,
+  encodeKey,
+  type Key,
+  keyAfter,
+  type Program,
+  type Reader,
+  tail,
+  type Transaction,
+} from "../kv/index.ts";
+import { corrupt } from "./bytes.ts";
+import type { ChecksumAlgorithm, ContentChecksum, ContentHeaders, VersionLabels } from "./types.ts";
+
+/**
+ * Uploads in parts that are under way: a row for each upload, by path, one for each of its parts, and one for each of the uploads at the
+ * sites, by which a site's sweep knows what is still wanted. What became of an upload stays known for a while in a row of its own.
+ */
+export interface UploadRecord {
+  readonly path: FilePath;
+  /** Also what the objects at the sites say of their version: they were described before the version was made. */
+  readonly uploadId: VersionId;
+  readonly startedMs: number;
+  readonly owner?: string;
+  readonly contentType?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentHeaders?: ContentHeaders;
+  readonly labels?: VersionLabels;
+  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly kind: ContentChecksum["kind"] };
+  readonly sites: readonly SiteUpload[];
+  /** Its bucket was there when it began, so without the bucket it is meant for nothing. */
+  readonly inBucket: boolean;
+  /** The sites may have been told to complete it, with these parts; only a process that died leaves this behind. */
+  readonly completing?: { readonly partNumbers: readonly number[]; readonly atMs: number };
+}
+
+export interface SiteUpload {
+  readonly site: SiteName;
+  readonly objectKey: string;
+  readonly uploadId: string;
+}
+
+export interface PartRecord {
+  readonly partNumber: number;
+  readonly sizeBytes: number;
+  /** Hex MD5. */
+  readonly etag: string;
+  readonly modifiedMs: number;
+  /** Base64, in the upload's algorithm. */
+  readonly checksum?: string;
+  /** Base64; what the whole can be held against when nobody asked for a checksum. */
+  readonly crc32c: string;
+  readonly sites: readonly { readonly site: SiteName; readonly etag: string }[];
+}
+
+/** What became of an upload; `answer` is the caller's own. */
+export interface EndedUpload {
+  readonly uploadId: VersionId;
+  readonly path: FilePath;
+  readonly endedMs: number;
+  /** Absent for one that was aborted. */
+  readonly answer?: unknown;
+}
+
+const UPLOAD = "u";
+const PART = "up";
+const SITE_UPLOAD = "us";
+const ENDED = "ue";
+const MAX_PARTS = 10_000;
+const PAGE = 1_000;
+
+function uploadKey(path: FilePath, uploadId: string): Key {
+  return encodeKey(UPLOAD, path, tail(uploadId));
+}
+
+/** Sites name their uploads at any length. */
+function siteUploadKey(site: SiteName, uploadId: string): Key {
+  return encodeKey(SITE_UPLOAD, site, tail(createHash("sha256").update(uploadId).digest("hex")));
+}
+
+function encodeRow(record: unknown): Buffer {
+  return Buffer.from(JSON.stringify(record));
+}
+
+function decodeRow<T>(bytes: Uint8Array): T {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as T;
+  } catch {
+    throw corrupt();
+  }
+}
+
+export function putUpload(tx: Transaction, upload: UploadRecord): void {
+  tx.put(uploadKey(upload.path, upload.uploadId), encodeRow(upload));
+  for (const { site, uploadId } of upload.sites) tx.put(siteUploadKey(site, uploadId), Buffer.alloc(0));
+}
+
+export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Program<UploadRecord | undefined> {
+  const row = yield* tx.get(uploadKey(path, uploadId));
+  return row === undefined ? undefined : decodeRow<UploadRecord>(row);
+}
+
+/** Whether a site's upload belongs to one that is under way. */
+export function* isUploadInUse(tx: Reader, site: SiteName, uploadId: string): Program<boolean> {
+  return (yield* tx.get(siteUploadKey(site, uploadId))) !== undefined;
+}
+
+/** Takes the upload and its parts away and remembers what became of it. */
+export function* endUpload(tx: Transaction, upload: UploadRecord, ended: EndedUpload): Program<void> {
+  tx.delete(uploadKey(upload.path, upload.uploadId));
+  for (const { site, uploadId } of upload.sites) tx.delete(siteUploadKey(site, uploadId));
+  const parts = encodeKey(PART, upload.uploadId);
+  for (const { key } of yield* tx.range({ start: parts, end: afterPrefix(parts), limit: MAX_PARTS })) tx.delete(key);
+  tx.put(encodeKey(ENDED, tail(upload.uploadId)), encodeRow(ended));
+}
+
+export function* findEndedUpload(tx: Reader, uploadId: string): Program<EndedUpload | undefined> {
+  const row = yield* tx.get(encodeKey(ENDED, tail(uploadId)));
+  return row === undefined ? undefined : decodeRow<EndedUpload>(row);
+}
+
+/** Forgets what ended before; resolves with where to go on, or undefined at the end. */
+export function* forgetEndedUploads(
+  tx: Transaction,
+  query: { readonly beforeMs: number; readonly after?: string },
+): Program<string | undefined> {
+  const space = encodeKey(ENDED);
+  const start = query.after === undefined ? space : keyAfter(encodeKey(ENDED, tail(query.after)));
+  const rows = yield* tx.range({ start, end: afterPrefix(space), limit: PAGE });
+  let last: string | undefined;
+  for (const { key, value } of rows) {
+    const ended = decodeRow<EndedUpload>(value);
+    last = ended.uploadId;
+    if (ended.endedMs < query.beforeMs) tx.delete(key);
+  }
+  return rows.length === PAGE ? last : undefined;
+}
+
+export function putPart(tx: Transaction, uploadId: VersionId, part: PartRecord): void {
+  tx.put(encodeKey(PART, uploadId, part.partNumber), encodeRow(part));
+}
+
+export function dropPart(tx: Transaction, uploadId: VersionId, partNumber: number): void {
+  tx.delete(encodeKey(PART, uploadId, partNumber));
+}
+
+export function* findPart(tx: Reader, uploadId: VersionId, partNumber: number): Program<PartRecord | undefined> {
+  const row = yield* tx.get(encodeKey(PART, uploadId, partNumber));
+  return row === undefined ? undefined : decodeRow<PartRecord>(row);
+}
+
+/** By number, those after `after`. */
+export function* readParts(
+  tx: Reader,
+  uploadId: VersionId,
+  { after, limit }: { readonly after?: number; readonly limit: number },
+): Program<PartRecord[]> {
+  const start = encodeKey(PART, uploadId, (after ?? 0) + 1);
+  const rows = yield* tx.range({ start, end: afterPrefix(encodeKey(PART, uploadId)), limit });
+  return rows.map(({ value }) => decodeRow<PartRecord>(value));
+}
+
+export interface UploadQuery {
+  readonly prefix: string;
+  readonly delimiter?: "/";
+  readonly afterKey?: string;
+  readonly afterUploadId?: string;
+  readonly limit: number;
+}
+
+export interface UploadPage {
+  readonly uploads: readonly UploadRecord[];
+  readonly prefixes: readonly string[];
+  readonly next?: { readonly key: string; readonly uploadId?: string };
+}
+
+/** In the order of the paths' bytes, then of when they began. Common prefixes count as uploads do. */
+export function* listUploads(tx: Reader, query: UploadQuery): Program<UploadPage> {
+  const { prefix, delimiter, limit } = query;
+  const end = afterPrefix(encodeKey(UPLOAD, tail(prefix)));
+  let start = startOf(query);
+  const uploads: UploadRecord[] = [];
+  const prefixes: string[] = [];
+  let last: { readonly key: string; readonly uploadId?: string } | undefined;
+  for (;;) {
+    const rows = yield* tx.range({ start, end, limit: Math.min(PAGE, limit + 1) });
+    let jumped = false;
+    for (const { key, value } of rows) {
+      if (uploads.length + prefixes.length === limit)
+        return { uploads, prefixes, ...(last === undefined ? {} : { next: last }) };
+      const upload = decodeRow<UploadRecord>(value);
+      const slash = delimiter === undefined ? -1 : upload.path.indexOf(delimiter, prefix.length);
+      if (slash === -1) {
+        uploads.push(upload);
+        last = { key: upload.path, uploadId: upload.uploadId };
+        start = keyAfter(key);
+        continue;
+      }
+      const common = upload.path.slice(0, slash + 1);
+      prefixes.push(common);
+      last = { key: common };
+      start = afterPrefix(encodeKey(UPLOAD, tail(common)));
+      jumped = true;
+      break;
+    }
+    if (!jumped && rows.length < Math.min(PAGE, limit + 1)) return { uploads, prefixes };
+  }
+}
+
+function startOf({ prefix, delimiter, afterKey, afterUploadId }: UploadQuery): Key {
+  const first = encodeKey(UPLOAD, tail(prefix));
+  if (afterKey === undefined || afterKey === "") return first;
+  let start: Key;
+  if (afterUploadId !== undefined) start = keyAfter(uploadKey(afterKey as FilePath, afterUploadId));
+  else if (delimiter !== undefined && afterKey.startsWith(prefix) && afterKey.endsWith(delimiter))
+    start = afterPrefix(encodeKey(UPLOAD, tail(afterKey)));
+  else start = afterPrefix(encodeKey(UPLOAD, afterKey));
+  return Buffer.compare(start, first) > 0 ? start : first;
+}
