@@ -1,7 +1,8 @@
 #!/bin/bash
 # A whole S3 server on this machine: one monitor, one object daemon that keeps its data in memory, one gateway.
 # usage: radosgw.sh DIRECTORY GATEWAY_PORT MONITOR_PORT ACCESS_KEY SECRET_KEY
-# RADOSGW_SETTINGS in the environment: more lines for the gateway's section of the configuration.
+# In the environment: RADOSGW_SETTINGS has more lines for the gateway's section of the configuration; with RADOSGW_RESTART=1 a gateway that
+# crashes, as some requests make it do, is started again.
 # Writes DIRECTORY/ready once requests are answered, and stays until it is killed with its process group.
 set -euo pipefail
 directory=$1 gateway_port=$2 monitor_port=$3 access_key=$4 secret_key=$5
@@ -73,7 +74,10 @@ ceph-osd -i 0 --mkfs --osd-uuid "$osd_uuid" --no-mon-config
 ceph-osd -i 0 -f &
 osd_up() { ceph osd stat | grep -q '1 up'; }
 await osd_up
-radosgw -n client.rgw -f &
+gateway() {
+  until radosgw -n client.rgw -f || [ "${RADOSGW_RESTART:-}" != 1 ]; do sleep 0.2; done
+}
+gateway &
 gateway_up() { (exec 3<> "/dev/tcp/127.0.0.1/$gateway_port"); }
 await gateway_up
 radosgw-admin -n client.rgw user create --uid=tests --display-name=tests --access-key="$access_key" --secret-key="$secret_key" > /dev/null

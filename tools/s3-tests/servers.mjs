@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ROOT } from "../lib/run.mjs";
 
 /** Seconds that count as a day in lifecycle rules, at both servers. */
-const LIFECYCLE_DAY_SECONDS = 2;
+const LIFECYCLE_DAY_SECONDS = 4;
 const START_TIMEOUT_MS = 60_000;
 
 /** A coordinator with one file site, and a key of its own for each user that the suite knows. */
@@ -79,7 +79,7 @@ export async function startRadosgw({ directory, logDirectory }) {
     join(ROOT, "tests", "servers", "radosgw.sh"),
     [home, String(port), String(monitorPort), access, secret],
     join(logDirectory, "radosgw.log"),
-    { RADOSGW_SETTINGS: `rgw lc debug interval = ${LIFECYCLE_DAY_SECONDS}` },
+    { RADOSGW_SETTINGS: `rgw lc debug interval = ${LIFECYCLE_DAY_SECONDS}`, RADOSGW_RESTART: "1" },
   );
   const endMs = performance.now() + START_TIMEOUT_MS;
   while (!existsSync(join(home, "ready"))) {
