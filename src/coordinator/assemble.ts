@@ -18,6 +18,7 @@ import {
   type Rule,
   type SiteRegistry,
 } from "../placement/index.ts";
+import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
 import { describeWrite } from "./object-meta.ts";
@@ -29,6 +30,7 @@ export interface Assembly {
   readonly kv: Kv;
   readonly clock: Clock;
   readonly random: Random;
+  readonly secrets: SecretBox;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Ids that sort in the order they were made. */
@@ -83,7 +85,9 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     inodes: createInodeAllocator(kv),
     locks,
     clock,
+    random,
     log,
+    secrets: assembly.secrets,
     metrics,
     nextVersionId,
     nextJobId,

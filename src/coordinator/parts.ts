@@ -3,10 +3,12 @@ import type { KeyedLock } from "../core/async/keyed-lock.ts";
 import type { JobId, VersionId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
+import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import type { Mover } from "../mover/index.ts";
 import type { InodeAllocator } from "../namespace/index.ts";
 import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
+import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
 import type { Leadership } from "./leadership.ts";
 import type { AddSite } from "./service.ts";
@@ -25,7 +27,10 @@ export interface Parts {
   /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */
   readonly locks: KeyedLock;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
+  /** Seals what the catalog must not tell: the secrets of access keys. */
+  readonly secrets: SecretBox;
   readonly nextVersionId: () => VersionId;
   readonly nextJobId: () => JobId;
   /** Builds the driver with its layers and probes it; throws a sentence when the site cannot be used. */
@@ -44,5 +49,7 @@ export interface Settings {
   readonly tombstoneRetentionMs: number;
   /** What a crashed write left at a site is removed after this long. */
   readonly stagingRetentionMs: number;
+  /** An upload in parts that nobody completes is given up after this long. */
+  readonly uploadRetentionMs: number;
   readonly housekeepingIntervalMs: number;
 }

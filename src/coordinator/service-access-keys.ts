@@ -45,6 +45,9 @@ export interface AccessKeyService {
   createAccessKey(ctx: Ctx, request: CreateAccessKey): Promise<KnownAccessKey>;
   listAccessKeys(ctx: Ctx): Promise<readonly AccessKey[]>;
   deleteAccessKey(ctx: Ctx, id: string): Promise<void>;
-  /** Undefined for unknown and expired ones. Without a promise where the catalog is in this process, and cached. */
+  /**
+   * Undefined for unknown ones. An expired one is still told, so that its user can be told the reason: whoever verifies looks at
+   * `expiresMs`. Without a promise where the catalog is in this process, and cached.
+   */
   findAccessKey(id: string): KnownAccessKey | undefined | Promise<KnownAccessKey | undefined>;
 }

@@ -23,6 +23,7 @@ import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import { watchCatalogSpace } from "./catalog-space.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
+import { openSecrets } from "./open-secrets.ts";
 import { openSite, type SiteDeps } from "./open-site.ts";
 import { storeOfUri } from "./site-uri.ts";
 
@@ -38,6 +39,7 @@ const DRAIN_MS = 30_000;
 const HEALTH_TIMEOUT_MS = 10_000;
 const TOMBSTONE_RETENTION_MS = 86_400_000;
 const STAGING_RETENTION_MS = 2 * 86_400_000;
+const UPLOAD_RETENTION_MS = 7 * 86_400_000;
 const HOUSEKEEPING_INTERVAL_MS = 60_000;
 
 /** The coordinator daemon: everything is made here, in order, and unmade in the opposite one. */
@@ -82,6 +84,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   }
   const kv = await openCatalog(config);
   undo.push(() => kv.close());
+  const secrets = await openSecrets(config, random);
   const space =
     config.coordinator.kv.engine === "memory"
       ? undefined
@@ -98,6 +101,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       kv,
       clock,
       random,
+      secrets,
       log,
       metrics,
       latency,
@@ -119,6 +123,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
         maxQueuedJobs: config.limits.maxQueuedJobs,
         tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
         stagingRetentionMs: STAGING_RETENTION_MS,
+        uploadRetentionMs: UPLOAD_RETENTION_MS,
         housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
       },
       identity: `${os.hostname()}:${process.pid}`,

@@ -8,6 +8,7 @@ import { noMetrics } from "../../core/ports/metrics.ts";
 import { seededRandom } from "../../core/ports/random.ts";
 import { createMemoryKv, type Kv } from "../../kv/index.ts";
 import type { Rule } from "../../placement/index.ts";
+import { createSecretBox } from "../../security/index.ts";
 import { createMemoryStore, type Site, type SiteRole, type Store } from "../../stores/index.ts";
 import { type Assembled, type Assembly, assembleCoordinator } from "../assemble.ts";
 import type { Coordinator } from "../coordinator.ts";
@@ -64,6 +65,7 @@ export function assemblyFor(kv: Kv, overrides: Partial<Assembly> = {}): Assembly
     kv,
     clock: systemClock,
     random: seededRandom(1),
+    secrets: createSecretBox(new Uint8Array(32).fill(7), seededRandom(2)),
     log: silentLogger,
     metrics: noMetrics,
     nextId: nextTestUlid,
@@ -84,6 +86,7 @@ export function assemblyFor(kv: Kv, overrides: Partial<Assembly> = {}): Assembly
       maxQueuedJobs: 10_000,
       tombstoneRetentionMs: 60_000,
       stagingRetentionMs: 86_400_000,
+      uploadRetentionMs: 7 * 86_400_000,
       housekeepingIntervalMs: 3_600_000,
     },
     identity: "test",
