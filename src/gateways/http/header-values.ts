@@ -62,7 +62,7 @@ export function parseConditions(headers: IncomingHttpHeaders): Conditions | unde
 const MAX_RANGES = 32;
 
 /** RFC 9110 section 14.2: what is no byte range at all is ignored. Undefined: send everything. */
-export function parseRanges(value: string | undefined): ByteRange[] | undefined {
+function parseRanges(value: string | undefined): ByteRange[] | undefined {
   const match = value === undefined ? null : /^bytes=(.+)$/i.exec(value.trim());
   if (match === null) return undefined;
   const specs = (match[1] as string).split(",");
@@ -111,4 +111,21 @@ export function headerText(value: string): string {
 /** The other way round: what Node then writes as the bytes of UTF-8. */
 export function headerBytes(text: string): string {
   return Buffer.from(text).toString("latin1");
+}
+
+/** RFC 9110 section 13.1.5: an If-Range that does not hold asks for the whole. */
+export function rangesAsked(
+  headers: IncomingHttpHeaders,
+  meta: { readonly etag: string; readonly modifiedMs: number },
+): ByteRange[] | undefined {
+  if (headers.range === undefined) return undefined;
+  const ifRange = headers["if-range"];
+  if (typeof ifRange === "string") {
+    const tag = /^"([^"]*)"$/.exec(ifRange.trim());
+    const dateMs = tag === null ? parseHttpDate(ifRange) : undefined;
+    const holds =
+      tag === null ? dateMs !== undefined && httpDate(dateMs) === httpDate(meta.modifiedMs) : tag[1] === meta.etag;
+    if (!holds) return undefined;
+  }
+  return parseRanges(headers.range);
 }

@@ -8,7 +8,7 @@ export {
   parseConditions,
   parseEtags,
   parseHttpDate,
-  parseRanges,
+  rangesAsked,
   TOKEN,
 } from "./header-values.ts";
 export { drainRest, type IncomingBody, incomingBody } from "./incoming-body.ts";

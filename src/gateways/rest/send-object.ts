@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { GfsError, isGfsError } from "../../core/errors.ts";
-import type { Conditions, CoordinatorService, ObjectMeta, ObjectRead } from "../../coordinator/index.ts";
+import type { Conditions, CoordinatorService, ObjectRead } from "../../coordinator/index.ts";
 import { type ByteRange, type Span, spanOf } from "../../stores/index.ts";
-import { httpDate, parseHttpDate, parseRanges, pump } from "../http/index.ts";
+import { pump, rangesAsked } from "../http/index.ts";
 import { objectHeaders } from "./http-headers.ts";
 import type { RequestScope } from "./request-scope.ts";
 
@@ -37,7 +37,7 @@ async function sendRead(scope: RequestScope, read: ObjectRead): Promise<void> {
     response.end();
     return;
   }
-  const ranges = rangesAsked(request.headers.range, request.headers["if-range"], meta);
+  const ranges = rangesAsked(request.headers, meta);
   const spans = ranges === undefined ? undefined : satisfiable(ranges, meta.sizeBytes);
   if (spans === undefined) await sendSpan(scope, read, { status: 200, headers, range: undefined });
   else if (spans.length === 1) {
@@ -45,23 +45,6 @@ async function sendRead(scope: RequestScope, read: ObjectRead): Promise<void> {
     headers.push("Content-Range", contentRange(span, meta.sizeBytes));
     await sendSpan(scope, read, { status: 206, headers, range: span });
   } else await sendParts(scope, read, spans, headers);
-}
-
-/** RFC 9110 section 13.1.5: an If-Range that does not hold asks for the whole. */
-function rangesAsked(
-  range: string | undefined,
-  ifRange: string | string[] | undefined,
-  meta: ObjectMeta,
-): ByteRange[] | undefined {
-  if (range === undefined) return undefined;
-  if (typeof ifRange === "string") {
-    const tag = /^"([^"]*)"$/.exec(ifRange.trim());
-    const dateMs = tag === null ? parseHttpDate(ifRange) : undefined;
-    const holds =
-      tag === null ? dateMs !== undefined && httpDate(dateMs) === httpDate(meta.modifiedMs) : tag[1] === meta.etag;
-    if (!holds) return undefined;
-  }
-  return parseRanges(range);
 }
 
 /** In the order asked for; those that overlap or touch are sent as one. */

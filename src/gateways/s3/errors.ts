@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { GfsError, type GfsError as Failure, toGfsError } from "../../core/errors.ts";
+import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { Ctx } from "../../core/context.ts";
 import { escapeXml } from "../../core/xml.ts";
 import { drainRest, pathOf } from "../http/index.ts";
@@ -72,7 +72,7 @@ export function describeFailure(error: unknown, { ctx, http, target }: FailedReq
   };
 }
 
-function codeOf(failure: Failure, target: Target | undefined): string {
+function codeOf(failure: GfsError, target: Target | undefined): string {
   const { s3 } = failure.context;
   if (typeof s3 === "string") return s3;
   switch (failure.code) {
@@ -100,8 +100,12 @@ const FROM_CONTEXT: Readonly<Record<string, string>> = {
 };
 
 function fieldsOf(
-  failure: Failure,
-  { code, target, http }: { readonly code: string; readonly target: Target | undefined; readonly http: IncomingMessage },
+  failure: GfsError,
+  {
+    code,
+    target,
+    http,
+  }: { readonly code: string; readonly target: Target | undefined; readonly http: IncomingMessage },
 ): (readonly [string, string])[] {
   const fields: (readonly [string, string])[] = [];
   const add = (name: string, value: unknown): void => {
@@ -127,15 +131,11 @@ function fieldsOf(
 
 function resourceType(target: Target | undefined): string {
   if (target === undefined || target.bucket === "") return "SERVICE";
-  if (failureOnMarker(target)) return "DeleteMarker";
+  if (target.query.has("versionId")) return "DeleteMarker";
   return target.key === "" ? "BUCKET" : "OBJECT";
 }
 
-function failureOnMarker(target: Target): boolean {
-  return target.query.has("versionId");
-}
-
-function headersOf(failure: Failure): string[] {
+function headersOf(failure: GfsError): string[] {
   const headers: string[] = [];
   const { context, code, retryAfterMs } = failure;
   if (retryAfterMs !== undefined) headers.push("Retry-After", String(Math.max(1, Math.ceil(retryAfterMs / 1_000))));

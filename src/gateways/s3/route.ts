@@ -100,7 +100,10 @@ export function createRouter(routes: readonly Route[]): Router {
       if (route !== undefined && queryOf(route).includes(name)) continue;
       if (isStrange(name, target)) throw refuse(name, route, target);
     }
-    if (route === undefined) throw notImplemented(`There is no such request of ${level === "service" ? "the service" : `an S3 ${level}`} here.`);
+    if (route === undefined)
+      throw notImplemented(
+        `There is no such request of ${level === "service" ? "the service" : `an S3 ${level}`} here.`,
+      );
     return route;
   };
 }
@@ -141,9 +144,12 @@ function refuse(name: string, route: Route | undefined, target: Target): GfsErro
       { argumentName: name.slice(0, 100), argumentValue: (target.query.get(name) ?? "").slice(0, 100) },
     );
   }
-  return notImplemented(`${target.method} with the parameter ${JSON.stringify(name.slice(0, 100))} is not implemented.`, {
-    header: name.slice(0, 100),
-  });
+  return notImplemented(
+    `${target.method} with the parameter ${JSON.stringify(name.slice(0, 100))} is not implemented.`,
+    {
+      header: name.slice(0, 100),
+    },
+  );
 }
 
 function wrongMethod({ method }: Target, byPlace: ReadonlyMap<string, readonly Route[]>, level: string): GfsError {

@@ -1,0 +1,201 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Bucket } from "../../coordinator/service-buckets.ts";
+import type { Ctx } from "../../core/context.ts";
+import { GfsError } from "../../core/errors.ts";
+import type { Metrics } from "../../core/ports/metrics.ts";
+import {
+  createTraffic,
+  drainRest,
+  DURATION_BUCKETS_SECONDS,
+  methodLabel,
+  nextRequestId,
+  pathOf,
+} from "../http/index.ts";
+import { authorize, corsHeaders, preflight } from "./access/index.ts";
+import { type Authenticated, canonicalUserId, type Gate } from "./auth/index.ts";
+import { sendFailure } from "./errors.ts";
+import { s3Error } from "./failure.ts";
+import { pathIn, wholeTree } from "./key-space.ts";
+import type { Operation, S3Deps, S3Request, Target } from "./request.ts";
+import type { Router } from "./route.ts";
+import { parseTarget } from "./target.ts";
+
+export interface HandlerDeps extends S3Deps {
+  readonly gate: Gate;
+  readonly router: Router;
+  readonly metrics: Metrics;
+  readonly domains: readonly string[];
+  readonly maxConcurrentRequests: number;
+}
+
+export interface Handler {
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  readonly running: number;
+}
+
+/** What is known of a request while it runs; filled as the request goes its way, so that its end can tell. */
+interface Scope {
+  readonly ctx: Ctx;
+  readonly http: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly trace: { operation: string };
+  target: Target | undefined;
+}
+
+/**
+ * The way of every request, in this order and with no way around any step: a place among those that run, the address, the signature, the
+ * route, the bucket, the permission, the operation.
+ */
+export function createHandler(deps: HandlerDeps): Handler {
+  const { service, gate, router, clock, log, settings, domains, maxConcurrentRequests } = deps;
+  const instruments = createInstruments(deps.metrics);
+  const traffic = createTraffic({ clock, log, inFlight: instruments.inFlight });
+  const whole = settings.rootBucket === undefined ? undefined : wholeTree(settings.rootBucket);
+
+  return {
+    get running() {
+      return traffic.running;
+    },
+    handle(http, response) {
+      const scope = begin(http, response);
+      try {
+        if (traffic.running > maxConcurrentRequests) throw tooBusy();
+        const { method, url } = http;
+        const target = parseTarget({ method, url, host: http.headers.host ?? "" }, domains);
+        scope.target = target;
+        const authenticated = gate.authenticate(http, response, target);
+        const work =
+          authenticated instanceof Promise
+            ? authenticated.then(async (known) => await proceed(scope, target, known))
+            : proceed(scope, target, authenticated);
+        void work.catch((error: unknown) => fail(scope, error));
+      } catch (error) {
+        fail(scope, error);
+      }
+    },
+  };
+
+  function begin(http: IncomingMessage, response: ServerResponse): Scope {
+    const trace = { operation: "Unknown" };
+    const requestId = nextRequestId();
+    const { socket } = http;
+    const before = { read: socket.bytesRead, written: socket.bytesWritten };
+    const ctx = traffic.begin(http, response, {
+      requestId,
+      onEnd({ status, elapsedMs }) {
+        const { operation } = trace;
+        instruments.total.add(1, { operation, status: String(status) });
+        instruments.duration.observe(elapsedMs / 1_000, { operation });
+        instruments.received.add(socket.bytesRead - before.read);
+        instruments.sent.add(socket.bytesWritten - before.written);
+        if (status < 500 && !log.debugs) return;
+        log[status < 500 ? "debug" : "info"]("s3_request", {
+          requestId,
+          operation,
+          method: methodLabel(http.method),
+          path: pathOf(http.url ?? ""),
+          status,
+          durationMs: Math.round(elapsedMs * 10) / 10,
+        });
+      },
+    });
+    return { ctx, http, response, trace, target: undefined };
+  }
+
+  async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {
+    const { ctx, http, response, trace } = scope;
+    if (target.method === "OPTIONS") {
+      trace.operation = "Preflight";
+      preflight({ ctx, http, response, target, bucket: await bucketFor(ctx, target) });
+      return;
+    }
+    const { operation } = router(target, http.headers);
+    trace.operation = operation.name;
+    const settingsOfBucket = await lookUp(ctx, target, operation);
+    if (settingsOfBucket !== undefined) checkExpectedOwner(http, settingsOfBucket);
+    const request: S3Request = {
+      ...target,
+      key: key ?? target.key,
+      ctx,
+      http,
+      response,
+      identity,
+      body,
+      path: pathIn(settings, target.bucket, key ?? target.key),
+      settings: settingsOfBucket,
+    };
+    if (http.headers.origin !== undefined && settingsOfBucket !== undefined) {
+      for (const [name, value] of corsHeaders(settingsOfBucket, http)) response.setHeader(name, value);
+    }
+    const allowed = authorize(request, operation, deps);
+    if (allowed !== undefined) await allowed;
+    await operation.run(request, deps);
+    // What nobody read of the body is not kept: bounded, it makes room for the next request of the connection.
+    if (!http.complete) drainRest(http);
+  }
+
+  /** Undefined for operations that work whether there is a bucket or not. */
+  async function lookUp(ctx: Ctx, target: Target, { bucket }: Operation): Promise<Bucket | undefined> {
+    if (bucket === "none") return undefined;
+    const known = whole === undefined && target.bucket !== "" ? service.peekBucket(target.bucket) : undefined;
+    const found = known ?? (await bucketFor(ctx, target));
+    if (found === undefined) throw s3Error("NotFound", "NoSuchBucket", "The specified bucket does not exist.");
+    return found;
+  }
+
+  async function bucketFor(ctx: Ctx, { bucket }: Target): Promise<Bucket | undefined> {
+    if (whole !== undefined) return bucket === whole.name ? whole : undefined;
+    if (bucket === "") return undefined;
+    try {
+      return await service.findBucket(ctx, bucket);
+    } catch (error) {
+      // A name that no directory can have names no bucket either.
+      if (error instanceof GfsError && (error.code === "InvalidKey" || error.code === "KeyTooLong"))
+        throw s3Error("InvalidArgument", "InvalidBucketName", "The specified bucket is not valid.");
+      throw error;
+    }
+  }
+
+  function fail({ ctx, http, response, target }: Scope, error: unknown): void {
+    sendFailure(response, { ctx, http, target }, error);
+  }
+}
+
+function tooBusy(): GfsError {
+  return new GfsError("Overloaded", "Please reduce your request rate: too many requests run at once.", {
+    retryAfterMs: 1_000,
+  });
+}
+
+/** The canonical id of the owner, or the name. */
+function checkExpectedOwner({ headers }: IncomingMessage, { owner }: Bucket): void {
+  const expected = headers["x-amz-expected-bucket-owner"];
+  if (expected === undefined) return;
+  if (owner !== undefined && (expected === owner || expected === canonicalUserId(owner))) return;
+  throw s3Error("PermissionDenied", "AccessDenied", "The bucket belongs to somebody else than the request expects.");
+}
+
+function createInstruments(metrics: Metrics) {
+  return {
+    total: metrics.counter({
+      name: "globalfs_s3_requests_total",
+      help: "Requests of S3 clients.",
+      labels: ["operation", "status"],
+    }),
+    duration: metrics.histogram({
+      name: "globalfs_s3_request_duration_seconds",
+      help: "How long requests of S3 clients took, to the last byte.",
+      labels: ["operation"],
+      buckets: DURATION_BUCKETS_SECONDS,
+    }),
+    inFlight: metrics.gauge({ name: "globalfs_s3_requests_in_flight", help: "Requests of S3 clients that run now." }),
+    received: metrics.counter({
+      name: "globalfs_s3_received_bytes_total",
+      help: "Bytes that came from S3 clients, headers included.",
+    }),
+    sent: metrics.counter({
+      name: "globalfs_s3_sent_bytes_total",
+      help: "Bytes that went to S3 clients, headers included.",
+    }),
+  };
+}

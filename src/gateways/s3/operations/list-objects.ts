@@ -1,0 +1,27 @@
+import { S3_NAMESPACE, sendXml } from "../answer.ts";
+import { commonPrefixes, delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
+import { contentsXml, listPage } from "../listing.ts";
+import { NOBODY } from "../owners.ts";
+import type { Operation } from "../request.ts";
+
+/** The first version, which pages by the name of the last key; older tools still use it. */
+export const listObjects: Operation = {
+  name: "ListObjects",
+  action: "s3:ListBucket",
+  bucket: "exists",
+  async run(request, deps) {
+    const { query, bucket, settings } = request;
+    const prefix = query.get("prefix") ?? "";
+    const marker = query.get("marker") ?? "";
+    const limit = pageSize(query, "max-keys");
+    const delimiter = delimiterOf(query);
+    const { write, xml } = keyWriter(request);
+    const page = await listPage(request, deps, { prefix, delimiter, after: marker, limit });
+    const owner = settings?.owner ?? NOBODY;
+    sendXml(
+      request,
+      `<ListBucketResult ${S3_NAMESPACE}><Name>${bucket}</Name><Prefix>${write(prefix)}</Prefix><Marker>${write(marker)}</Marker>${element("NextMarker", page.next === undefined ? undefined : write(page.next))}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
+      { headers: ["x-amz-bucket-region", deps.settings.region] },
+    );
+  },
+};

@@ -1,0 +1,44 @@
+import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import { GfsError } from "../../../core/errors.ts";
+import { sendEmpty } from "../answer.ts";
+import { checksumHeaders, pendingHeaders, shownVersionId } from "../object-headers.ts";
+import type { Operation, S3Request } from "../request.ts";
+import { attributesOf, writeConditions } from "../write-headers.ts";
+
+export const putObject: Operation = {
+  name: "PutObject",
+  action: "s3:PutObject",
+  bucket: "exists",
+  async run(request, { service }) {
+    const { ctx, body, path, http } = request;
+    const { sizeBytes } = body;
+    if (sizeBytes === undefined) {
+      throw new GfsError("LengthRequired", "You must provide the Content-Length HTTP header.", {
+        op: "s3.put",
+        context: { s3: "MissingContentLength" },
+      });
+    }
+    const { meta, pendingSites } = await service.putObject(ctx, {
+      key: path,
+      body: body.stream({ callerChecks: true }),
+      sizeBytes,
+      md5Etag: true,
+      expected: body.expected,
+      checksum: () => body.checksum(),
+      ...attributesOf(request),
+      ...writeConditions(http.headers),
+    });
+    sendEmpty(request, 200, [...writtenHeaders(request, meta), ...pendingHeaders(pendingSites)]);
+  },
+};
+
+export function writtenHeaders({ settings }: Pick<S3Request, "settings">, meta: ObjectMeta): string[] {
+  const versionId = shownVersionId(meta, settings);
+  const checksum = meta.details?.checksum;
+  return [
+    "ETag",
+    `"${meta.etag}"`,
+    ...(versionId === undefined ? [] : ["x-amz-version-id", versionId]),
+    ...(checksum === undefined ? [] : checksumHeaders(checksum)),
+  ];
+}

@@ -1,0 +1,69 @@
+import type { AddressInfo } from "node:net";
+import type { CoordinatorService } from "../../coordinator/index.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+import type { Metrics } from "../../core/ports/metrics.ts";
+import { createHttpServer, type TlsFiles } from "../http/index.ts";
+import { XML_DECLARATION } from "./answer.ts";
+import { createGate } from "./auth/index.ts";
+import { createHandler } from "./handler.ts";
+import type { S3Settings } from "./request.ts";
+import { createRouter } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+
+export interface S3GatewayDeps {
+  readonly service: CoordinatorService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface S3GatewayConfig {
+  readonly settings: S3Settings;
+  /** Below which the first part of the host is the bucket, such as `s3.example.org`. */
+  readonly domains: readonly string[];
+  readonly maxConnections: number;
+  readonly maxConcurrentRequests: number;
+  readonly tls?: TlsFiles;
+  /** A client that has not sent its headers for so long is cut off. */
+  readonly headersTimeoutMs?: number;
+}
+
+export interface S3Gateway {
+  listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  /** New certificates, for connections from now on. */
+  renewTls(files: TlsFiles): void;
+  /** Takes no more connections, lets running requests finish for so long, then cuts them off. */
+  close(options: { readonly drainMs: number }): Promise<void>;
+}
+
+const NOT_HTTP = {
+  contentType: "application/xml",
+  body: `${XML_DECLARATION}<Error><Code>InvalidRequest</Code><Message>The request is not HTTP as this server reads it.</Message><RequestId></RequestId></Error>`,
+};
+
+export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S3Gateway {
+  const { service, clock, log } = deps;
+  const { settings } = config;
+  const handler = createHandler({
+    ...deps,
+    settings,
+    gate: createGate({ findAccessKey: (id) => service.findAccessKey(id), clock, settings }),
+    router: createRouter(ROUTES),
+    domains: config.domains,
+    maxConcurrentRequests: config.maxConcurrentRequests,
+  });
+  const server = createHttpServer({
+    malformed: NOT_HTTP,
+    maxConnections: config.maxConnections,
+    // The gate sends `100 Continue`, once it is known who asks and somebody begins to read.
+    onRequest: (request, response) => handler.handle(request, response),
+    ...(config.tls === undefined ? {} : { tls: config.tls }),
+    ...(config.headersTimeoutMs === undefined ? {} : { headersTimeoutMs: config.headersTimeoutMs }),
+  });
+  return {
+    listen: async (address) => await server.listen({ ...address, setting: "s3.listen_addr" }),
+    renewTls: (files) => server.renewTls(files),
+    close: async ({ drainMs }) => await server.close({ drainMs, running: () => handler.running, clock, log }),
+  };
+}
