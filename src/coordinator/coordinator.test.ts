@@ -356,6 +356,7 @@ describe("bodies", () => {
           maxQueuedJobs: 2,
           tombstoneRetentionMs: 1,
           stagingRetentionMs: 1e9,
+          uploadRetentionMs: 7 * 86_400_000,
           housekeepingIntervalMs: 1e9,
         },
         mover: {

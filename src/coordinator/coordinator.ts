@@ -20,7 +20,7 @@ import { renameObject } from "./rename.ts";
 import type { CoordinatorService, ObjectRead, OpenedRange } from "./service.ts";
 import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
 import { health, info } from "./status.ts";
-import { createUploadService } from "./uploads.ts";
+import { createUploads } from "./uploads.ts";
 import { usage } from "./usage.ts";
 import { createVersionService } from "./versions.ts";
 import { putObject } from "./write.ts";
@@ -59,11 +59,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
   });
   const parts: Parts = { ...rest, leadership };
-  const housekeeping = createHousekeeping(parts);
+  const uploads = createUploads(parts);
+  const housekeeping = createHousekeeping(parts, uploads);
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
   const peek = createPeek(parts);
-  const uploads = createUploadService(parts);
   const startedAtMs = clock.monotonicMs();
   let ready = false;
 
@@ -71,8 +71,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   return {
     ...createVersionService(parts),
-    ...uploads,
-    ...createBucketService(parts, uploads),
+    ...uploads.service,
+    ...createBucketService(parts, uploads.service),
     ...createAccessKeyService(parts),
     get ready() {
       return ready;

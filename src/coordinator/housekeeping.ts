@@ -6,6 +6,8 @@ import type { Site } from "../stores/index.ts";
 import { DISPLACED_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { relocateSome } from "./relocation.ts";
+import type { Uploads } from "./uploads.ts";
+import { uploadCheck } from "./uploads/collect.ts";
 
 /** What the leader does now and then so that nothing grows without bound. Each turn is small; what is left waits for the next. */
 
@@ -21,7 +23,7 @@ export interface Housekeeping {
   stop(): Promise<void>;
 }
 
-export function createHousekeeping(parts: Parts): Housekeeping {
+export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping {
   const { clock, log, settings } = parts;
   let stopping = new AbortController();
   let loop: Promise<void> | undefined;
@@ -47,6 +49,7 @@ export function createHousekeeping(parts: Parts): Housekeeping {
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
       });
       await step("changes", async () => await trim(parts));
+      await step("uploads", async () => await uploads.collect(ctx));
       for (const site of parts.sites.list()) await step("staging", async () => await sweepSite(parts, ctx, site));
       await pause(signal);
     }
@@ -125,7 +128,7 @@ async function trim(parts: Parts): Promise<void> {
 }
 
 async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
-  const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs);
+  const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs, uploadCheck(parts, site.name));
   if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
   const lost = await removeLostWrites(parts, ctx, site);
   if (lost > 0) parts.log.info("lost_writes_removed", { site: site.name, removed: lost });

@@ -1,36 +1,34 @@
-import { GfsError } from "../core/errors.ts";
+import type { Ctx } from "../core/context.ts";
+import { copyObject } from "./copy-object.ts";
 import type { Parts } from "./parts.ts";
 import type { UploadService } from "./service.ts";
+import { collectUploads } from "./uploads/collect.ts";
+import { abortUpload, completeUpload } from "./uploads/complete.ts";
+import { createUploadContext } from "./uploads/context.ts";
+import { copyPart } from "./uploads/copy-part.ts";
+import { createUpload, findUploadOf, listParts, listUploads } from "./uploads/open.ts";
+import { putPart } from "./uploads/put-part.ts";
 
-export function createUploadService(_parts: Parts): UploadService {
-  const unfinished = (): GfsError => new GfsError("Unsupported", "Not here yet.");
+export interface Uploads {
+  readonly service: UploadService;
+  /** The leader's turn. */
+  collect(ctx: Ctx): Promise<void>;
+}
+
+export function createUploads(parts: Parts): Uploads {
+  const context = createUploadContext(parts);
   return {
-    async createUpload() {
-      throw unfinished();
+    service: {
+      createUpload: async (ctx, request) => await createUpload(context, ctx, request),
+      findUpload: async (_ctx, place) => await findUploadOf(context, place),
+      putPart: async (ctx, request) => await putPart(context, ctx, request),
+      copyPart: async (ctx, request) => await copyPart(context, ctx, request),
+      listParts: async (_ctx, request) => await listParts(context, request),
+      listUploads: async (_ctx, request) => await listUploads(context, request),
+      completeUpload: async (ctx, request) => await completeUpload(context, ctx, request),
+      abortUpload: async (ctx, place) => await abortUpload(context, ctx, place),
+      copyObject: async (ctx, request) => await copyObject(parts, ctx, request),
     },
-    async findUpload() {
-      throw unfinished();
-    },
-    async putPart() {
-      throw unfinished();
-    },
-    async copyPart() {
-      throw unfinished();
-    },
-    async listParts() {
-      throw unfinished();
-    },
-    async listUploads() {
-      throw unfinished();
-    },
-    async completeUpload() {
-      throw unfinished();
-    },
-    async abortUpload() {
-      throw unfinished();
-    },
-    async copyObject() {
-      throw unfinished();
-    },
+    collect: async (ctx) => await collectUploads(context, ctx),
   };
 }

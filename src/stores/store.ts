@@ -104,6 +104,9 @@ export interface MultipartUpload {
   readonly uploadId: string;
 }
 
+/** Whether an upload with this id may still be wanted, however old it is. */
+export type UploadCheck = (uploadId: string) => Promise<boolean>;
+
 /** A body that can be sent again, so that a retry is honest; one that cannot throws `IncompleteBody` when it is opened once more. */
 export interface PartBody {
   readonly sizeBytes: number;
@@ -193,8 +196,8 @@ export interface Store {
   presign(ctx: Ctx, key: string, query: PresignQuery): Promise<string>;
   /** Reaches the medium with the credentials at hand and changes nothing; rejects with what is wrong. The health check. */
   check(ctx: Ctx): Promise<void>;
-  /** Removes what staged writes and multipart uploads older than `olderThanMs` left behind; resolves with how many. */
-  sweep(ctx: Ctx, olderThanMs: number): Promise<number>;
+  /** Removes what staged writes and multipart uploads older than `olderThanMs` left behind, save uploads that are in use; resolves with how many. */
+  sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -27,6 +27,7 @@ export const SETTINGS: Settings = {
   maxQueuedJobs: 10_000,
   tombstoneRetentionMs: 60_000,
   stagingRetentionMs: 86_400_000,
+  uploadRetentionMs: 7 * 86_400_000,
   housekeepingIntervalMs: 3_600_000,
 };
 

@@ -61,7 +61,7 @@ export function flakyStore(inner: Store): FlakyStore {
     list: (ctx, query) => run("list", () => inner.list(ctx, query)),
     presign: (ctx, key, query) => inner.presign(ctx, key, query),
     check: (ctx) => run("check", () => inner.check(ctx)),
-    sweep: (ctx, olderThanMs) => inner.sweep(ctx, olderThanMs),
+    sweep: (ctx, olderThanMs, isInUse) => inner.sweep(ctx, olderThanMs, isInUse),
     close: () => inner.close(),
   };
   return flaky;

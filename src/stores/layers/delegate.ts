@@ -19,7 +19,7 @@ export function delegateStore(inner: Store, overrides: Partial<Store>): Store {
     list: (ctx, query) => inner.list(ctx, query),
     presign: (ctx, key, query) => inner.presign(ctx, key, query),
     check: (ctx) => inner.check(ctx),
-    sweep: (ctx, olderThanMs) => inner.sweep(ctx, olderThanMs),
+    sweep: (ctx, olderThanMs, isInUse) => inner.sweep(ctx, olderThanMs, isInUse),
     close: () => inner.close(),
     ...overrides,
   };

@@ -97,6 +97,7 @@ export class World {
         maxQueuedJobs: 1_000,
         tombstoneRetentionMs: 60_000,
         stagingRetentionMs: 20_000,
+        uploadRetentionMs: 7 * 86_400_000,
         housekeepingIntervalMs: HOUSEKEEPING_MS,
       },
     };

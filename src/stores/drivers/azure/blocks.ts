@@ -13,7 +13,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Random } from "../../../core/ports/random.ts";
-import type { ObjectInfo, PartBody, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import type { ObjectInfo, PartBody, PartInfo, UploadCheck, WriteAttributes, WriteConditions } from "../../store.ts";
 import { allowManyListeners } from "../shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
 import { MAX_PARTS } from "./config.ts";
@@ -83,13 +83,14 @@ export class Blocks {
   }
 
   /** Removes records of uploads that began before; resolves with how many. */
-  async sweep(ctx: Ctx, beforeMs: number): Promise<number> {
+  async sweep(ctx: Ctx, beforeMs: number, isInUse?: UploadCheck): Promise<number> {
     let removed = 0;
     const prefix = `${this.#prefix}${UPLOADS_DIRECTORY}/`;
     const found = this.#container.listBlobsFlat({ prefix, abortSignal: allowManyListeners(ctx.signal) });
     try {
       for await (const blob of found) {
         if (!(blob.properties.lastModified.getTime() < beforeMs)) continue;
+        if ((await isInUse?.(blob.name.slice(prefix.length))) === true) continue;
         await this.#container.getBlobClient(blob.name).deleteIfExists({ abortSignal: ctx.signal });
         removed += 1;
       }

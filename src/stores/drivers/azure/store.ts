@@ -24,6 +24,7 @@ import type {
   StageOptions,
   Store,
   StoreCapabilities,
+  UploadCheck,
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
@@ -209,8 +210,8 @@ export class AzureStore implements Store {
   }
 
   /** Blocks without an object the service itself drops after a week; what is removed here are the records of uploads. */
-  async sweep(ctx: Ctx, olderThanMs: number): Promise<number> {
-    return this.#blocks.sweep(ctx, this.#clock.nowMs() - olderThanMs);
+  async sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
+    return this.#blocks.sweep(ctx, this.#clock.nowMs() - olderThanMs, isInUse);
   }
 
   async close(): Promise<void> {

@@ -20,6 +20,7 @@ import type {
   StageOptions,
   Store,
   StoreCapabilities,
+  UploadCheck,
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
@@ -216,11 +217,15 @@ class MemoryStore implements Store {
     conditions?: WriteConditions,
   ): Promise<ObjectInfo> {
     const upload = this.#upload(which);
+    const { partSizeBytes } = upload.options;
     const bytes: Buffer[] = [];
     for (const [index, part] of parts.entries()) {
       const found = upload.parts.get(part.partNumber);
-      const short = index < parts.length - 1 && found?.info.sizeBytes !== upload.options.partSizeBytes;
-      if (part.partNumber !== index + 1 || found === undefined || found.info.etag !== part.etag || short) {
+      const misplaced =
+        partSizeBytes === undefined
+          ? part.partNumber <= (parts[index - 1]?.partNumber ?? 0)
+          : part.partNumber !== index + 1 || (index < parts.length - 1 && found?.info.sizeBytes !== partSizeBytes);
+      if (misplaced || found === undefined || found.info.etag !== part.etag) {
         throw new GfsError(
           "InvalidArgument",
           `Part ${part.partNumber} is missing, out of order, of the wrong size, or not the one that arrived.`,
@@ -336,11 +341,15 @@ class MemoryStore implements Store {
       throw new GfsError("NoSpace", "The memory site is full; raise its max_bytes.", { op: "store.check" });
   }
 
-  async sweep(_ctx: Ctx, olderThanMs: number): Promise<number> {
+  async sweep(_ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
     const oldestKeptMs = this.#clock.nowMs() - olderThanMs;
-    const old = [...this.#uploads].filter(([, upload]) => upload.createdMs <= oldestKeptMs);
-    for (const [uploadId] of old) this.#forget(uploadId, 0);
-    return old.length;
+    let removed = 0;
+    for (const [uploadId, upload] of [...this.#uploads]) {
+      if (upload.createdMs > oldestKeptMs || (await isInUse?.(uploadId)) === true) continue;
+      this.#forget(uploadId, 0);
+      removed += 1;
+    }
+    return removed;
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,7 @@ import type {
   StageOptions,
   Store,
   StoreCapabilities,
+  UploadCheck,
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
@@ -182,11 +183,11 @@ export class S3Store implements Store {
   }
 
   /** S3 does not tell whose an upload is: below the prefix, all that are old enough go. */
-  async sweep(ctx: Ctx, olderThanMs: number): Promise<number> {
+  async sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
     const before = this.#clock.nowMs() - olderThanMs;
     let removed = 0;
     for await (const upload of openUploads(this.#client, ctx, this.#prefix)) {
-      if (!(upload.initiatedMs < before)) continue;
+      if (!(upload.initiatedMs < before) || (await isInUse?.(upload.uploadId)) === true) continue;
       await abortUpload(this.#client, ctx, { key: upload.fullKey, ...upload });
       removed += 1;
     }

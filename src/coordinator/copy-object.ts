@@ -1,0 +1,319 @@
+import { createHash } from "node:crypto";
+import { type Checksum, createChecksum } from "../core/checksums.ts";
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath } from "../core/ids.ts";
+import {
+  type Copy,
+  type FileRecord,
+  type FileVersion,
+  findFile,
+  type VersionDetails,
+  type VersionLabels,
+} from "../namespace/index.ts";
+import type { StagedWrite } from "../stores/index.ts";
+import { readCatalog } from "./catalog-view.ts";
+import { checkWriteConditions } from "./conditions.ts";
+import { adoptFromSites } from "./foreign.ts";
+import { type Located, locate } from "./lookup.ts";
+import { chooseKeys, type Target } from "./object-keys.ts";
+import { checkUserMetadata, describeWrite, lateMetadata } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+import type { CopyObject, ObjectMeta, ObjectRead, PutResult } from "./service.ts";
+import { abortAll, atSite, type SiteWrite } from "./site-commit.ts";
+import { readSource } from "./uploads/copy-part.ts";
+import { commitPut, putObject } from "./write.ts";
+
+type Copied = PutResult & { readonly source: ObjectMeta };
+
+const MAX_ATTEMPTS = 3;
+
+/**
+ * A site that holds the source copies it by itself; the others get its bytes through here, in one pass for all of them. The copies become
+ * visible under the locks of both paths, and are committed as a put is, so that one that fails is undone at the sites where it showed.
+ */
+export async function copyObject(parts: Parts, ctx: Ctx, request: CopyObject): Promise<Copied> {
+  const from = locate(request.from.key);
+  const to = locate(request.key);
+  parts.assertCatalogSpace();
+  if (request.replace !== undefined) checkUserMetadata(request.replace.metadata);
+  for (let attempt = 1; ; attempt++) {
+    const source = await readSource(parts, ctx, request.from);
+    try {
+      if (from.directory || to.directory) return await copyMarker(parts, ctx, request, source);
+      return await copyFile(parts, ctx, { request, source, from, to, streamed: attempt > 1 });
+    } catch (error) {
+      // The source changed while it was copied, or its site cannot copy it after all: what is read is always right.
+      if (!(error instanceof SourceLost) || attempt === MAX_ATTEMPTS) throw error;
+      ctx.log.debug("copy_repeated", { from: from.path, to: to.path, error: error.message });
+    }
+  }
+}
+
+/** It says nothing against the copy as such: done in another way, it may work. */
+class SourceLost extends GfsError {}
+
+async function copyMarker(parts: Parts, ctx: Ctx, request: CopyObject, source: ObjectRead): Promise<Copied> {
+  if (source.meta.sizeBytes > 0) {
+    throw new GfsError(
+      "InvalidKey",
+      `${request.key} names a directory, which holds no bytes; leave out the trailing slash.`,
+    );
+  }
+  const { replace, owner, conditions } = request;
+  const result = await putObject(parts, ctx, {
+    key: request.key,
+    body: nothing(),
+    sizeBytes: 0,
+    md5Etag: true,
+    metadata: replace?.metadata ?? source.meta.metadata,
+    ...(replace?.contentType === undefined ? {} : { contentType: replace.contentType }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(conditions === undefined ? {} : { conditions }),
+  });
+  return { ...result, source: source.meta };
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+interface FileCopy {
+  readonly request: CopyObject;
+  readonly source: ObjectRead;
+  readonly from: Located;
+  readonly to: Located;
+  /** Sites are not asked to copy. */
+  readonly streamed: boolean;
+}
+
+async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied> {
+  const { request, source, from, to } = copy;
+  const { path } = to;
+  const plan = parts.router.planWrite(path);
+  if (plan.required.length === 0) {
+    throw new GfsError(
+      "Unavailable",
+      `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
+    );
+  }
+  const { sizeBytes } = source.meta;
+  if (sizeBytes > parts.settings.maxObjectBytes) {
+    throw new GfsError(
+      "TooLarge",
+      `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
+    );
+  }
+  const before = await readCatalog(parts.kv, (tx) => findFile(tx, path));
+  const known = before ?? (request.conditions === undefined ? undefined : await adoptFromSites(parts, ctx, path));
+  checkWriteConditions(request.conditions, currentOf(known));
+
+  const kept = keptChecksum(request, source.meta);
+  const summed =
+    request.checksumAlgorithm === undefined || kept !== undefined
+      ? undefined
+      : createChecksum(request.checksumAlgorithm);
+  const draft = draftOf(parts, request, source.meta, kept);
+  const targets = await readCatalog(parts.kv, (tx) =>
+    chooseKeys(tx, { path, sites: plan.required, owner: known, versionId: draft.id }),
+  );
+  const held = copy.streamed || summed !== undefined ? [] : await copiesOf(parts, from.path, source.meta);
+  const { writes, streams } = await openWrites(ctx, { targets, held, draft, path });
+  try {
+    const sums = streams.length === 0 ? {} : await stream(source, streams, draft, summed);
+    const version = { ...draft, ...sums };
+    const commit = async (): Promise<PutResult> =>
+      await commitPut(parts, ctx, {
+        conditions: request.conditions,
+        path,
+        writes,
+        version,
+        following: plan.following,
+      });
+    return { ...(await lockBoth(parts, [from.path, path], commit)), source: source.meta };
+  } catch (error) {
+    await abortAll(writes);
+    throw lostSource(error) ?? toGfsError(error, "coordinator.copy");
+  }
+}
+
+function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {
+  return file?.version === undefined ? undefined : { etag: file.version.etag, modifiedMs: file.version.createdMs };
+}
+
+/** In one order everywhere, so that two copies in opposite directions do not wait for each other. */
+async function lockBoth<T>(parts: Parts, paths: readonly [FilePath, FilePath], work: () => Promise<T>): Promise<T> {
+  const [first, second] = [...new Set(paths)].sort();
+  return await parts.locks.run(first as FilePath, async () =>
+    second === undefined ? await work() : await parts.locks.run(second, work),
+  );
+}
+
+/** That of all bytes is still true of the copy; one of parts is not. */
+function keptChecksum({ checksumAlgorithm }: CopyObject, { details }: ObjectMeta): VersionDetails["checksum"] {
+  const checksum = details?.checksum;
+  if (checksum?.kind !== "full") return undefined;
+  return checksumAlgorithm === undefined || checksumAlgorithm === checksum.algorithm ? checksum : undefined;
+}
+
+type Draft = Omit<FileVersion, "copies">;
+
+function draftOf(parts: Parts, request: CopyObject, source: ObjectMeta, checksum: VersionDetails["checksum"]): Draft {
+  const { replace, owner } = request;
+  const contentType = replace === undefined ? source.contentType : replace.contentType;
+  const contentHeaders = replace === undefined ? source.details?.contentHeaders : replace.contentHeaders;
+  const tags = request.tags ?? source.details?.labels?.tags;
+  const labels: VersionLabels = {
+    ...(tags === undefined ? {} : { tags }),
+    ...(request.accessList === undefined ? {} : { accessList: request.accessList }),
+    ...(request.lock === undefined ? {} : { lock: request.lock }),
+  };
+  const details: VersionDetails = {
+    ...(contentHeaders === undefined ? {} : { contentHeaders }),
+    ...(checksum === undefined ? {} : { checksum }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+  };
+  return {
+    id: parts.nextVersionId(),
+    sizeBytes: source.sizeBytes,
+    etag: source.etag,
+    metadata: replace?.metadata ?? source.metadata,
+    createdMs: parts.clock.nowMs(),
+    ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(Object.keys(details).length === 0 ? {} : { details }),
+  };
+}
+
+/** Where the very version lies that is to be copied. */
+async function copiesOf(parts: Parts, path: FilePath, { versionId }: ObjectMeta): Promise<readonly Copy[]> {
+  const file = await readCatalog(parts.kv, (tx) => findFile(tx, path));
+  const version = file?.version?.id === versionId ? file.version : undefined;
+  return version?.copies.filter(({ state, etag }) => state === "present" && etag !== undefined) ?? [];
+}
+
+interface Opening {
+  readonly targets: readonly Target[];
+  readonly held: readonly Copy[];
+  readonly draft: Draft;
+  readonly path: FilePath;
+}
+
+async function openWrites(
+  ctx: Ctx,
+  { targets, held, draft, path }: Opening,
+): Promise<{ readonly writes: SiteWrite[]; readonly streams: SiteWrite[] }> {
+  const attributes = describeWrite(path, { ...draft, copies: [] });
+  const writes: SiteWrite[] = [];
+  const streams: SiteWrite[] = [];
+  try {
+    for (const { site, objectKey } of targets) {
+      const copy = site.store.capabilities.serverSideCopy ? held.find((each) => each.site === site.name) : undefined;
+      const write: SiteWrite = {
+        site,
+        objectKey,
+        versionId: draft.id,
+        staged:
+          copy === undefined
+            ? await site.store
+                .stage(ctx, objectKey, { ...attributes, sizeBytes: draft.sizeBytes })
+                .catch((error: unknown) => {
+                  throw atSite(site, error);
+                })
+            : copyAtSite({ site, objectKey }, copy, attributes),
+      };
+      writes.push(write);
+      if (copy === undefined) streams.push(write);
+    }
+    return { writes, streams };
+  } catch (error) {
+    await abortAll(writes);
+    throw error;
+  }
+}
+
+/** Shows at once when it is committed, as a staged write does; there is nothing to prepare and nothing to abort. */
+function copyAtSite(
+  { site, objectKey }: Target,
+  copy: Copy,
+  attributes: ReturnType<typeof describeWrite>,
+): StagedWrite {
+  return {
+    write: () => Promise.reject(new GfsError("Internal", "A site copies by itself what it holds.")),
+    seal: () => Promise.resolve(),
+    abort: () => Promise.resolve(),
+    async commit(ctx) {
+      try {
+        return await site.store.copy(ctx, copy.key, objectKey, {
+          ...attributes,
+          ...(copy.etag === undefined ? {} : { sourceIfMatch: copy.etag }),
+        });
+      } catch (error) {
+        if (!isGfsError(error, "NotFound", "PreconditionFailed", "Conflict", "Unsupported", "TooLarge")) throw error;
+        throw new GfsError("Conflict", `It could not copy the source by itself: ${error.message}`, {
+          op: "coordinator.copy",
+          context: { ...error.context, sourceLost: true },
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+function lostSource(error: unknown): SourceLost | undefined {
+  if (!isGfsError(error) || (error.context["sourceLost"] !== true && error.op !== "coordinator.read")) return undefined;
+  if (error.context["sourceLost"] !== true && error.code !== "Conflict") return undefined;
+  return new SourceLost("Conflict", error.message, { op: "coordinator.copy", context: error.context, cause: error });
+}
+
+interface Sums {
+  readonly sha256: string;
+  readonly details?: VersionDetails;
+}
+
+/** The source is held against its own sums on the way, where it has any. */
+async function stream(
+  source: ObjectRead,
+  writes: readonly SiteWrite[],
+  draft: Draft,
+  summed: Checksum | undefined,
+): Promise<Sums> {
+  const known = draft.sha256 === undefined ? draft.details?.checksum : undefined;
+  const proof = known === undefined ? undefined : createChecksum(known.algorithm);
+  const hash = createHash("sha256");
+  const opened = await source.open();
+  try {
+    for await (const chunk of opened.stream) {
+      hash.update(chunk);
+      proof?.update(chunk);
+      summed?.update(chunk);
+      await atEach(writes, async ({ staged }) => await staged.write(chunk));
+    }
+  } finally {
+    opened.cancel();
+  }
+  const sha256 = hash.digest("hex");
+  if (
+    (draft.sha256 !== undefined && draft.sha256 !== sha256) ||
+    (known !== undefined && proof?.digest() !== known.value)
+  ) {
+    throw new GfsError("DataCorrupt", "The source's bytes are not those of its checksum; nothing was copied.", {
+      op: "coordinator.copy",
+    });
+  }
+  const checksum =
+    summed === undefined ? undefined : { algorithm: summed.algorithm, kind: "full" as const, value: summed.digest() };
+  const metadata = lateMetadata({ checksum });
+  await atEach(
+    writes,
+    async ({ staged }) => await staged.seal({ sha256, ...(metadata === undefined ? {} : { metadata }) }),
+  );
+  if (checksum === undefined) return { sha256 };
+  return { sha256, details: { ...draft.details, checksum } };
+}
+
+async function atEach(writes: readonly SiteWrite[], work: (write: SiteWrite) => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled(writes.map(async (write) => await work(write)));
+  outcomes.forEach((outcome, index) => {
+    if (outcome.status === "rejected") throw atSite((writes[index] as SiteWrite).site, outcome.reason);
+  });
+}

@@ -1,0 +1,85 @@
+import type { Ctx } from "../../core/context.ts";
+import type { SiteName } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
+import {
+  findUpload,
+  forgetEndedUploads,
+  isUploadInUse,
+  listUploads,
+  type UploadRecord,
+} from "../../namespace/index.ts";
+import type { UploadCheck } from "../../stores/index.ts";
+import type { Parts } from "../parts.ts";
+import { finishCompleting } from "./complete.ts";
+import type { UploadContext } from "./context.ts";
+import { endAborted, hasBucket } from "./open.ts";
+
+const UPLOADS_A_PAGE = 200;
+/** An answer may be asked for again so long. */
+const ANSWER_RETENTION_MS = 86_400_000;
+/** A completion that was marked longer ago, and is not under way here, has lost its process. */
+const COMPLETION_GRACE_MS = 60_000;
+
+/**
+ * What the leader does for uploads: finishes completions whose process died, ends uploads that nobody completed in time or whose bucket is
+ * gone, and forgets what became of old ones.
+ */
+export async function collectUploads(context: UploadContext, ctx: Ctx): Promise<void> {
+  const { parts } = context;
+  let after: { readonly key: string; readonly uploadId?: string } | undefined;
+  do {
+    const from = after;
+    const page = await parts.kv.view((tx) =>
+      listUploads(tx, {
+        prefix: "",
+        limit: UPLOADS_A_PAGE,
+        ...(from === undefined ? {} : { afterKey: from.key }),
+        ...(from?.uploadId === undefined ? {} : { afterUploadId: from.uploadId }),
+      }),
+    );
+    for (const upload of page.uploads) {
+      if (ctx.signal.aborted) return;
+      await collectOne(context, ctx, upload);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  await forgetEnded(parts);
+}
+
+async function collectOne(context: UploadContext, ctx: Ctx, listed: UploadRecord): Promise<void> {
+  const { parts } = context;
+  const { path, uploadId } = listed;
+  const nowMs = parts.clock.nowMs();
+  const stuck = listed.completing !== undefined && listed.completing.atMs <= nowMs - COMPLETION_GRACE_MS;
+  const old = listed.startedMs <= nowMs - parts.settings.uploadRetentionMs;
+  const homeless = listed.inBucket && !(await parts.kv.view((tx) => hasBucket(tx, path)));
+  if (!stuck && !old && !homeless) return;
+  try {
+    await context.gate.end(uploadId, async () => {
+      const upload = await parts.kv.view((tx) => findUpload(tx, path, uploadId));
+      if (upload === undefined) return;
+      if (upload.completing !== undefined) await finishCompleting(parts, ctx, upload);
+      else if (old || homeless) await endAborted(parts, upload);
+    });
+    parts.log.info("upload_collected", { path, upload: uploadId, finished: stuck });
+  } catch (error) {
+    // Another turn tries again; one upload must not keep the others.
+    parts.log.warn("upload_not_collected", { path, upload: uploadId, error: String(error) });
+  }
+}
+
+async function forgetEnded(parts: Parts): Promise<void> {
+  const beforeMs = parts.clock.nowMs() - ANSWER_RETENTION_MS;
+  let after: string | undefined;
+  do {
+    const from = after;
+    after = await parts.kv.transact(function* (tx): Program<string | undefined> {
+      return yield* forgetEndedUploads(tx, { beforeMs, ...(from === undefined ? {} : { after: from }) });
+    });
+  } while (after !== undefined);
+}
+
+/** For a site's sweep: uploads of its own that belong to one of ours. */
+export function uploadCheck(parts: Parts, site: SiteName): UploadCheck {
+  return async (uploadId) => await parts.kv.view((tx) => isUploadInUse(tx, site, uploadId));
+}

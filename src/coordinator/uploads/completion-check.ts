@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import { combineChecksums, compositeChecksum, isCombinable } from "../../core/checksums.ts";
+import { GfsError } from "../../core/errors.ts";
+import type { ContentChecksum, PartRecord, UploadRecord } from "../../namespace/index.ts";
+import type { CompleteUpload } from "../service.ts";
+import { refuse } from "./context.ts";
+
+const MIN_PART_BYTES = 5 * 1024 ** 2;
+
+/** What the parts make, or why they make nothing. */
+export interface Whole {
+  readonly parts: readonly PartRecord[];
+  readonly sizeBytes: number;
+  /** The MD5 of the parts' MD5s, a dash, and how many they are. */
+  readonly etag: string;
+  readonly checksum: ContentChecksum;
+}
+
+export function checkCompletion(upload: UploadRecord, arrived: readonly PartRecord[], request: CompleteUpload): Whole {
+  const byNumber = new Map(arrived.map((part) => [part.partNumber, part]));
+  const parts: PartRecord[] = [];
+  let lastNumber = 0;
+  for (const { partNumber, etag, checksum } of request.parts) {
+    if (partNumber <= lastNumber) {
+      throw refuse("InvalidPartOrder", "The parts are not in ascending order; list them by their numbers, each once.");
+    }
+    lastNumber = partNumber;
+    const part = byNumber.get(partNumber);
+    const sameSum = checksum === undefined || part?.checksum === undefined || checksum === part.checksum;
+    if (part === undefined || part.etag !== bareEtag(etag) || !sameSum) {
+      throw refuse(
+        "InvalidPart",
+        `Part ${partNumber} has not arrived, or has another ETag or checksum than the request names.`,
+      );
+    }
+    parts.push(part);
+  }
+  if (parts.length === 0) throw refuse("MalformedXML", "An upload is completed with one part at least.");
+  const small = parts.find((part, index) => index < parts.length - 1 && part.sizeBytes < MIN_PART_BYTES);
+  if (small !== undefined) {
+    throw refuse(
+      "EntityTooSmall",
+      `Part ${small.partNumber} has ${small.sizeBytes} bytes; every part but the last needs ${MIN_PART_BYTES}.`,
+    );
+  }
+  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
+  if (request.sizeBytes !== undefined && request.sizeBytes !== sizeBytes) {
+    throw refuse(
+      "InvalidRequest",
+      `The parts have ${sizeBytes} bytes together, and the request names ${request.sizeBytes}.`,
+    );
+  }
+  const checksum = checksumOf(upload, parts);
+  if (request.checksum !== undefined && upload.checksum !== undefined && !isSame(request.checksum, checksum)) {
+    throw new GfsError(
+      "ChecksumMismatch",
+      `The ${checksum.algorithm} of the parts is ${checksum.value} and the request promised ${request.checksum}.`,
+      { op: "coordinator.upload" },
+    );
+  }
+  return { parts, sizeBytes, etag: etagOf(parts), checksum };
+}
+
+function bareEtag(etag: string): string {
+  return etag.replace(/^"|"$/g, "").toLowerCase();
+}
+
+/** Clients may leave out how many the parts are. */
+function isSame(promised: string, { kind, value }: ContentChecksum): boolean {
+  return promised === value || (kind === "composite" && promised === value.slice(0, value.lastIndexOf("-")));
+}
+
+function etagOf(parts: readonly PartRecord[]): string {
+  const whole = createHash("md5");
+  for (const { etag } of parts) whole.update(etag, "hex");
+  return `${whole.digest("hex")}-${parts.length}`;
+}
+
+/** Where nobody asked for one, that of all bytes is kept all the same: it is what copies are held against. */
+function checksumOf({ checksum }: UploadRecord, parts: readonly PartRecord[]): ContentChecksum {
+  if (checksum === undefined) {
+    const value = combineChecksums(
+      "CRC32C",
+      parts.map(({ crc32c, sizeBytes }) => ({ value: crc32c, sizeBytes })),
+    );
+    return { algorithm: "CRC32C", kind: "full", value };
+  }
+  const { algorithm, kind } = checksum;
+  const sums = parts.map(({ checksum: value, sizeBytes }) => ({ value: value ?? "", sizeBytes }));
+  if (kind === "full" && isCombinable(algorithm)) return { algorithm, kind, value: combineChecksums(algorithm, sums) };
+  return {
+    algorithm,
+    kind: "composite",
+    value: compositeChecksum(
+      algorithm,
+      sums.map(({ value }) => value),
+    ),
+  };
+}

@@ -1,0 +1,193 @@
+import { isCombinable } from "../../core/checksums.ts";
+import { backgroundCtx, type Ctx } from "../../core/context.ts";
+import { GfsError } from "../../core/errors.ts";
+import type { FilePath } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
+import {
+  endUpload,
+  findDirectory,
+  findFile,
+  findUpload,
+  listUploads as listUploadRows,
+  putUpload,
+  readParts,
+  type SiteUpload,
+  type UploadRecord,
+} from "../../namespace/index.ts";
+import { readCatalog } from "../catalog-view.ts";
+import { locate } from "../lookup.ts";
+import { chooseKeys, type Target } from "../object-keys.ts";
+import { checkUserMetadata, storedMetadata } from "../object-meta.ts";
+import type { Parts } from "../parts.ts";
+import type { CreateUpload, Upload, UploadPlace, UploadService } from "../service.ts";
+import { atSite } from "../site-commit.ts";
+import { describePart, describeUpload, getUpload, refuse, type UploadContext } from "./context.ts";
+
+const FILE_MODE = 0o644;
+
+/** Opens an upload at each required site, then remembers them all; when one refuses, none stays open. */
+export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: CreateUpload): Promise<Upload> {
+  const where = locate(request.key);
+  if (where.directory) {
+    throw new GfsError(
+      "InvalidKey",
+      `${where.key} names a directory; leave out the trailing slash to store an object.`,
+    );
+  }
+  const { path } = where;
+  parts.assertCatalogSpace();
+  checkUserMetadata(request.metadata ?? {});
+  checkChecksumKind(request.checksum);
+  const plan = parts.router.planWrite(path);
+  if (plan.required.length === 0) {
+    throw new GfsError(
+      "Unavailable",
+      `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
+    );
+  }
+  const uploadId = parts.nextVersionId();
+  const startedMs = parts.clock.nowMs();
+  const { targets, inBucket } = await readCatalog(parts.kv, function* (tx): Program<{
+    targets: Target[];
+    inBucket: boolean;
+  }> {
+    const owner = yield* findFile(tx, path);
+    return {
+      targets: yield* chooseKeys(tx, { path, sites: plan.required, owner, versionId: uploadId }),
+      inBucket: yield* hasBucket(tx, path),
+    };
+  });
+  const { contentType, contentHeaders, owner, labels, checksum } = request;
+  const metadata = request.metadata ?? {};
+  const details = {
+    ...(contentHeaders === undefined ? {} : { contentHeaders }),
+    ...(owner === undefined ? {} : { owner }),
+  };
+  const stored = storedMetadata(metadata, { path, version: uploadId, createdMs: startedMs, mode: FILE_MODE, details });
+  const sites = await openAtAll(parts, ctx, targets, {
+    metadata: stored,
+    ...(contentType === undefined ? {} : { contentType }),
+  });
+  const upload: UploadRecord = {
+    path,
+    uploadId,
+    startedMs,
+    metadata,
+    sites,
+    inBucket,
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(contentHeaders === undefined ? {} : { contentHeaders }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(checksum === undefined ? {} : { checksum }),
+  };
+  try {
+    await parts.kv.transact(function* (tx): Program<void> {
+      putUpload(tx, upload);
+    });
+  } catch (error) {
+    await abortAtSites(parts, sites);
+    throw error;
+  }
+  return describeUpload(upload);
+}
+
+function checkChecksumKind(checksum: CreateUpload["checksum"]): void {
+  if (checksum === undefined) return;
+  const { algorithm, kind } = checksum;
+  const possible = kind === "full" ? isCombinable(algorithm) : algorithm !== "CRC64NVME";
+  if (!possible)
+    throw refuse(
+      "InvalidRequest",
+      `The checksum type of ${algorithm} cannot be ${kind === "full" ? "FULL_OBJECT" : "COMPOSITE"}.`,
+    );
+}
+
+/** A path without a directory has no bucket that could go. */
+export function* hasBucket(tx: Parameters<typeof findDirectory>[0], path: FilePath): Program<boolean> {
+  const slash = path.indexOf("/");
+  return slash !== -1 && (yield* findDirectory(tx, path.slice(0, slash) as FilePath)) !== undefined;
+}
+
+async function openAtAll(
+  parts: Parts,
+  ctx: Ctx,
+  targets: readonly Target[],
+  attributes: { readonly contentType?: string; readonly metadata: Readonly<Record<string, string>> },
+): Promise<SiteUpload[]> {
+  const outcomes = await Promise.allSettled(
+    targets.map(async ({ site, objectKey }): Promise<SiteUpload> => {
+      if (site.store.capabilities.multipart === undefined) {
+        throw new GfsError("Unsupported", `Site ${site.name} takes no uploads in parts; send the object in one piece.`);
+      }
+      try {
+        const { uploadId } = await site.store.createMultipart(ctx, objectKey, attributes);
+        return { site: site.name, objectKey, uploadId };
+      } catch (error) {
+        throw atSite(site, error);
+      }
+    }),
+  );
+  const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed === undefined) return opened;
+  await abortAtSites(parts, opened);
+  throw failed.reason;
+}
+
+const ABORT_TIMEOUT_MS = 30_000;
+
+/** What cannot be aborted now is in no row any more, so the site's sweep removes it. */
+export async function abortAtSites(parts: Parts, sites: readonly SiteUpload[]): Promise<void> {
+  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: parts.log });
+  await Promise.all(
+    sites.map(async ({ site, objectKey: key, uploadId }) => {
+      try {
+        await parts.sites.find(site)?.store.abortMultipart(ctx, { key, uploadId });
+      } catch (error) {
+        parts.log.info("upload_left_to_sweep", { site, key, error: String(error) });
+      }
+    }),
+  );
+}
+
+/** First the catalog, then the sites: nobody finds an upload whose parts are going. */
+export async function endAborted(parts: Parts, upload: UploadRecord): Promise<void> {
+  const { uploadId, path } = upload;
+  const endedMs = parts.clock.nowMs();
+  await parts.kv.transact(function* (tx): Program<void> {
+    const current = yield* findUpload(tx, path, uploadId);
+    if (current !== undefined) yield* endUpload(tx, current, { uploadId, path, endedMs });
+  });
+  await abortAtSites(parts, upload.sites);
+}
+
+export async function findUploadOf({ parts }: UploadContext, place: UploadPlace): Promise<Upload> {
+  return describeUpload(await getUpload(parts, place));
+}
+
+export async function listParts(
+  { parts }: UploadContext,
+  request: Parameters<UploadService["listParts"]>[1],
+): ReturnType<UploadService["listParts"]> {
+  const upload = await getUpload(parts, request);
+  const { after, limit } = request;
+  const rows = await readCatalog(parts.kv, (tx) =>
+    readParts(tx, upload.uploadId, { limit: limit + 1, ...(after === undefined ? {} : { after }) }),
+  );
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1)?.partNumber : undefined;
+  return {
+    upload: describeUpload(upload),
+    parts: page.map(describePart),
+    ...(last === undefined ? {} : { next: last }),
+  };
+}
+
+export async function listUploads(
+  { parts }: UploadContext,
+  request: Parameters<UploadService["listUploads"]>[1],
+): ReturnType<UploadService["listUploads"]> {
+  const { uploads, prefixes, next } = await readCatalog(parts.kv, (tx) => listUploadRows(tx, request));
+  return { uploads: uploads.map(describeUpload), prefixes, ...(next === undefined ? {} : { next }) };
+}
