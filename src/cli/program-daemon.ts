@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type Action, examples } from "./action.ts";
 import type { GlobalOptions } from "./context.ts";
+import { addKeyCommands } from "./program-keys.ts";
 
 export function addDaemonCommands(program: Command, action: Action): void {
   program
@@ -63,23 +64,7 @@ export function addDaemonCommands(program: Command, action: Action): void {
       ),
     );
 
-  const key = program.command("key").description("API keys");
-  key
-    .command("generate")
-    .description("make an API key, and the lines that let a coordinator accept it")
-    .option("--name <name>", "who will hold the key", "somebody")
-    .addHelpText("after", examples("globalfs key generate --name alice"))
-    .action(
-      action(async (context, options: GlobalOptions & { readonly name: string }) =>
-        (await import("./commands/key.ts")).keyGenerate(context, options),
-      ),
-    );
-  key
-    .command("hash")
-    .description("read an API key from stdin and print its hash for security.api_keys")
-    .addHelpText("after", examples('printf %s "$KEY" | globalfs key hash'))
-    .action(action(async (context) => (await import("./commands/key.ts")).keyHash(context)));
-
+  addKeyCommands(program, action);
   const meta = program.command("meta").description("the catalog of a stopped coordinator");
   meta
     .command("check")

@@ -1,12 +1,24 @@
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { asRecord, camelFields, explanationOf, infoOf, jobOf, jobsOf, parseJson, siteOf } from "./decode.ts";
+import {
+  accessKeyOf,
+  asRecord,
+  camelFields,
+  explanationOf,
+  infoOf,
+  jobOf,
+  jobsOf,
+  parseJson,
+  siteOf,
+} from "./decode.ts";
 import { errorOfTransport, GlobalFsError } from "./errors.ts";
 import { callOptions, createObjectCalls, keyPath } from "./objects.ts";
 import { type ClientOptions, createTransport, discard } from "./transport.ts";
 import type {
+  AccessKey,
   AddSite,
   CallOptions,
+  CreateAccessKey,
   Explanation,
   Health,
   ImportProgress,
@@ -14,6 +26,7 @@ import type {
   Job,
   JobPage,
   JobState,
+  NewAccessKey,
   SiteStatus,
   Usage,
 } from "./types.ts";
@@ -87,6 +100,21 @@ export function createClient(options: ClientOptions = {}) {
     },
   };
 
+  const keys = {
+    /** Of S3 clients, without their secrets. */
+    async list(call: CallOptions = {}): Promise<AccessKey[]> {
+      return ((await getJson(`${API}/keys`, call)) as unknown[]).map(accessKeyOf);
+    },
+    async create(request: CreateAccessKey, call: CallOptions = {}): Promise<NewAccessKey> {
+      const { expiresInSeconds, ...rest } = request;
+      const body = { ...rest, expires_in_seconds: expiresInSeconds };
+      return accessKeyOf(await send("POST", `${API}/keys`, body, call)) as NewAccessKey;
+    },
+    async delete(id: string, call: CallOptions = {}): Promise<void> {
+      await send("DELETE", keyPath(`${API}/keys`, id), undefined, call);
+    },
+  };
+
   const actOnJob =
     (action: "pause" | "resume" | "cancel") =>
     async (id: string, call: CallOptions = {}): Promise<Job> =>
@@ -132,6 +160,7 @@ export function createClient(options: ClientOptions = {}) {
     ...createObjectCalls(transport),
     sites,
     jobs,
+    keys,
 
     async rename(
       request: { readonly from: string; readonly to: string; readonly overwrite?: boolean },

@@ -1,6 +1,6 @@
 /** From the JSON of the API (snake_case, ISO times) to the types of this package. */
 import { type Answer, GlobalFsError, header } from "./errors.ts";
-import type { Explanation, FailedSite, Info, Job, ListPage, ObjectInfo, SiteStatus } from "./types.ts";
+import type { AccessKey, Explanation, FailedSite, Info, Job, ListPage, ObjectInfo, SiteStatus } from "./types.ts";
 
 export type Json = Record<string, unknown>;
 
@@ -99,6 +99,15 @@ export function pageOf(value: unknown): ListPage {
 export function siteOf(value: unknown): SiteStatus {
   const { last_checked_at: lastCheckedAt, ...rest } = asRecord(value);
   return { ...(camelFields(rest) as object as SiteStatus), ...withTime("lastCheckedAt", lastCheckedAt) };
+}
+
+export function accessKeyOf(value: unknown): AccessKey {
+  const { created_at: createdAt, expires_at: expiresAt, ...rest } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as AccessKey),
+    ...withTime("createdAt", createdAt),
+    ...withTime("expiresAt", expiresAt),
+  };
 }
 
 export function jobOf(value: unknown): Job {

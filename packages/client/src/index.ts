@@ -4,9 +4,13 @@ export { GlobalFsError } from "./errors.ts";
 export type { ListAllOptions, PutBody } from "./objects.ts";
 export type { ClientOptions } from "./transport.ts";
 export type {
+  AccessGrant,
+  AccessKey,
+  AccessRole,
   AddSite,
   CallOptions,
   Conditions,
+  CreateAccessKey,
   DeleteOptions,
   ExplainedRoute,
   Explanation,
@@ -20,6 +24,7 @@ export type {
   JobState,
   ListOptions,
   ListPage,
+  NewAccessKey,
   ObjectInfo,
   PutOptions,
   PutResult,

@@ -98,6 +98,40 @@ export type AddSite = { readonly name: string; readonly role: SiteRole } & (
   | { readonly s3Bucket: string; readonly s3Region: string; readonly s3Endpoint?: string }
 );
 
+/** reader: reads below the path. writer: also writes and deletes. admin: everything below it. user: what it owns, as an account of S3. */
+export type AccessRole = "reader" | "writer" | "admin" | "user";
+
+export interface AccessGrant {
+  /** Whole components, without a leading slash; empty is everything. */
+  readonly path: string;
+  readonly role: AccessRole;
+}
+
+/** What an S3 client signs its requests with. */
+export interface AccessKey {
+  readonly id: string;
+  readonly user: string;
+  readonly grants: readonly AccessGrant[];
+  readonly createdAt?: Date;
+  readonly expiresAt?: Date;
+}
+
+export interface NewAccessKey extends AccessKey {
+  /** Told only once. */
+  readonly secret: string;
+  /** Requests with this key must carry it. */
+  readonly sessionToken?: string;
+}
+
+export interface CreateAccessKey {
+  readonly user: string;
+  readonly grants: readonly AccessGrant[];
+  readonly expiresInSeconds?: number;
+  /** Of a key that is brought along, with its secret. */
+  readonly id?: string;
+  readonly secret?: string;
+}
+
 export type JobState = "waiting" | "running" | "paused" | "done" | "failed" | "canceled";
 
 export interface Job {

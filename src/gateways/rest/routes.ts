@@ -3,7 +3,17 @@ import type { Ctx } from "../../core/context.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { AddSite, CoordinatorService } from "../../coordinator/index.ts";
 import * as schemas from "./schemas.ts";
-import { explainView, importView, infoView, jobView, listView, siteView, usageView } from "./views.ts";
+import {
+  accessKeyView,
+  explainView,
+  importView,
+  infoView,
+  jobView,
+  listView,
+  newAccessKeyView,
+  siteView,
+  usageView,
+} from "./views.ts";
 
 /** Every JSON route, in one table: the router and the OpenAPI document are both made from it. */
 export interface Route {
@@ -203,6 +213,45 @@ export const ROUTES: readonly Route[] = [
     summary: "Ends one job for good.",
     answers: { 200: schemas.jobSchema },
     run: async (service, call) => ok(jobView(await service.cancelJob(call.ctx, jobId(call)))),
+  },
+  {
+    method: "GET",
+    path: "/api/v1/keys",
+    summary: "The access keys of S3 clients, without their secrets.",
+    answers: { 200: schemas.accessKeySchema.array() },
+    run: async (service, { ctx }) => ok((await service.listAccessKeys(ctx)).map(accessKeyView)),
+  },
+  {
+    method: "POST",
+    path: "/api/v1/keys",
+    summary: "Makes an access key for S3 clients. Its secret is told only in this answer.",
+    body: schemas.createAccessKeyBody,
+    answers: { 201: schemas.newAccessKeySchema },
+    run: async (service, { ctx, body }) => {
+      const {
+        expires_in_seconds: lifetimeSeconds,
+        id,
+        secret,
+        ...rest
+      } = body as z.infer<typeof schemas.createAccessKeyBody>;
+      const key = await service.createAccessKey(ctx, {
+        ...rest,
+        ...(lifetimeSeconds === undefined ? {} : { lifetimeMs: lifetimeSeconds * 1_000 }),
+        ...(id === undefined ? {} : { id }),
+        ...(secret === undefined ? {} : { secret }),
+      });
+      return { status: 201, body: newAccessKeyView(key), headers: { "Cache-Control": "no-store" } };
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/api/v1/keys/{id}",
+    summary: "Deletes an access key; what it signs from now on is refused.",
+    answers: { 204: undefined },
+    run: async (service, call) => {
+      await service.deleteAccessKey(call.ctx, param(call, "id"));
+      return { status: 204 };
+    },
   },
 ];
 

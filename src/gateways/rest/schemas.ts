@@ -98,6 +98,29 @@ export const usageSchema = z.object({
   by_site: z.record(z.string(), z.object({ objects: z.number(), bytes: z.number() })),
 });
 
+const grantSchema = z.strictObject({
+  path: z.string().max(4_096).describe("Whole components; empty is everything."),
+  role: z.enum(["reader", "writer", "admin", "user"]),
+});
+export const accessKeySchema = z.object({
+  id: z.string(),
+  user: z.string(),
+  grants: z.array(grantSchema),
+  created_at: time,
+  expires_at: time.optional(),
+});
+export const newAccessKeySchema = accessKeySchema.extend({
+  secret: z.string().describe("Told only now."),
+  session_token: z.string().optional().describe("Requests with this key must carry it."),
+});
+export const createAccessKeyBody = z.strictObject({
+  user: z.string().min(1).max(64),
+  grants: z.array(grantSchema).min(1).max(32),
+  expires_in_seconds: z.number().int().min(1).optional(),
+  id: z.string().min(3).max(128).optional().describe("Of a key that is brought along, with its secret."),
+  secret: z.string().min(8).max(128).optional(),
+});
+
 export const importBody = z.strictObject({ prefix: z.string().optional(), after: z.string().optional() });
 export const importProgressSchema = z.object({
   scanned: z.number(),

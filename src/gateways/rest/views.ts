@@ -1,8 +1,10 @@
 import type { z } from "zod";
 import type {
+  AccessKey,
   Explanation,
   ImportProgress,
   Info,
+  KnownAccessKey,
   ListResult,
   ObjectMeta,
   SiteStatus,
@@ -54,6 +56,20 @@ export function siteView(site: SiteStatus): z.infer<typeof schemas.siteSchema> {
     latency_ms: site.latencyMs === undefined ? undefined : Math.round(site.latencyMs * 100) / 100,
     last_checked_at: site.checkedAtMs === undefined ? undefined : iso(site.checkedAtMs),
   });
+}
+
+export function accessKeyView(key: AccessKey): z.infer<typeof schemas.accessKeySchema> {
+  return defined({
+    id: key.id,
+    user: key.user,
+    grants: key.grants.map(({ path, role }) => ({ path, role })),
+    created_at: iso(key.createdMs),
+    expires_at: key.expiresMs === undefined ? undefined : iso(key.expiresMs),
+  });
+}
+
+export function newAccessKeyView(key: KnownAccessKey): z.infer<typeof schemas.newAccessKeySchema> {
+  return defined({ ...accessKeyView(key), secret: key.secret, session_token: key.sessionToken });
 }
 
 export function jobView(job: Job): z.infer<typeof schemas.jobSchema> {
