@@ -136,7 +136,7 @@ describe.skipIf((await isMissing("s3fs")) || fuseIsMissing())("s3fs", () => {
     await sdk.send(new CreateBucketCommand({ Bucket: "s3fs" }));
     await sdk.send(new PutObjectCommand({ Bucket: "s3fs", Key: "put/by-sdk", Body: "an object" }));
     await writeFile(join(s3.directory, "s3fs.password"), `${s3.accessKeyId}:${s3.secretAccessKey}`, { mode: 0o600 });
-    const options = `url=${s3.url},use_path_request_style,passwd_file=s3fs.password,compat_dir,multipart_size=5`;
+    const options = `url=${s3.url},use_path_request_style,passwd_file=s3fs.password,multipart_size=5`;
     await mounted("s3fs", ["s3fs", "MOUNTPOINT", "-f", "-o", options], {}, async (at) => {
       expect(await readFile(join(at, "put/by-sdk"), "utf8")).toBe("an object");
       await mkdir(join(at, "ä"));

@@ -1,4 +1,4 @@
-import { CreateBucketCommand, paginateListObjectsV2, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, paginateListObjectsV2, type S3Client } from "@aws-sdk/client-s3";
 import { Client } from "minio";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { forEachBounded } from "../../src/core/async/for-each.ts";
@@ -9,6 +9,7 @@ import { isMissing, type S3Endpoint, startS3Endpoint } from "./support/s3-endpoi
 const COUNT = 10_000;
 let s3: S3Endpoint;
 let sdk: S3Client;
+let minio: Client;
 const keys = Array.from(
   { length: COUNT },
   (_, index) => `d${index % 10}/key ${String(index).padStart(5, "0")}-ä`,
@@ -17,9 +18,11 @@ const keys = Array.from(
 beforeAll(async () => {
   s3 = await startS3Endpoint("many");
   sdk = s3.sdk();
+  const { port, accessKeyId: accessKey, secretAccessKey: secretKey } = s3;
+  minio = new Client({ endPoint: "127.0.0.1", port, useSSL: false, accessKey, secretKey });
   await sdk.send(new CreateBucketCommand({ Bucket: "many" }));
-  await forEachBounded(keys, 32, async (Key) => {
-    await sdk.send(new PutObjectCommand({ Bucket: "many", Key, Body: "" }));
+  await forEachBounded(keys, 32, async (key) => {
+    await minio.putObject("many", key, "");
   });
 }, 120_000);
 afterAll(async () => {
@@ -36,8 +39,6 @@ test("the AWS SDK lists them in order, each once", async () => {
 });
 
 test("the MinIO client lists them with the older listing, each once", async () => {
-  const { port, accessKeyId: accessKey, secretAccessKey: secretKey } = s3;
-  const minio = new Client({ endPoint: "127.0.0.1", port, useSSL: false, accessKey, secretKey });
   const listed: (string | undefined)[] = [];
   for await (const item of minio.listObjects("many", "", true)) listed.push((item as { name?: string }).name);
   expect(listed).toEqual(keys);

@@ -1,0 +1,105 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missingServer } from "../servers/shared-server.ts";
+import { runProgram } from "./support/command.ts";
+import { isMissing, type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
+
+/** What the guide to S3 clients tells a person to type, word for word, in one shell from top to bottom. */
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** Of a block, told by words in it, what it must show. Blocks that the guide no longer has fail, too. */
+const SHOWN: readonly (readonly [words: string, shown: RegExp])[] = [
+  ["key create --name alice", /alice/],
+  ["s3 ls --recursive s3://photos", / 2026\/one\.txt$[^]* notes\/hello\.txt$/m],
+  ["s3 presign", /^notes\/hello\.txt[^]*hello world\n[^]*hello world/m],
+  ["list-object-versions", /^\S+\t8\tTrue\nnull\t12\tFalse$/m],
+  ["s3cmd get", /s3:\/\/photos\/by-s3cmd\.txt/],
+  ["rclone lsf", /^2026\/two ä\.txt$/m],
+  ["restic check", /no errors were found[^]*restoring/],
+  ["cat mnt/by-s3cmd.txt", /^hello world$/m],
+  ["s3 -u get photos/by-libs3.txt", /^hello world$/m],
+  ["PutObjectCommand", /^hello from the SDK$/m],
+  ["listObjectsV2", /^17 by-minio\.txt$/m],
+];
+const PROGRAMS = [
+  ["aws", "awscli"],
+  ["s3cmd"],
+  ["rclone"],
+  ["restic"],
+  ["s3fs"],
+  ["s3", "libs3-2"],
+  ["curl"],
+  ["fusermount3", "fuse3"],
+] as const;
+
+let lacking = false;
+for (const [program, aptPackage] of PROGRAMS) lacking ||= await isMissing(program, aptPackage);
+if (!existsSync("/dev/fuse")) {
+  missingServer("the guide to S3 clients mounts, and there is no /dev/fuse");
+  lacking = true;
+}
+
+describe.skipIf(lacking)("the guide to S3 clients", () => {
+  let s3: S3Endpoint;
+
+  beforeAll(async () => {
+    s3 = await startS3Endpoint("guide");
+    await mkdir(join(s3.directory, "photos"));
+    await writeFile(join(s3.directory, "hello.txt"), "hello world\n");
+    await writeFile(join(s3.directory, "photos/one.txt"), "one more");
+    await writeFile(join(s3.directory, "photos/two ä.txt"), "two");
+    // As in a clone, where npx and import find what is installed.
+    await symlink(join(ROOT, "node_modules"), join(s3.directory, "node_modules"));
+    await mkdir(join(s3.directory, "bin"));
+    await symlink(join(ROOT, "bin/globalfs.js"), join(s3.directory, "bin/globalfs.js"));
+    await writeFile(
+      join(s3.directory, "bin/npx"),
+      `#!/bin/sh\n[ "$1" = globalfs ] && shift && exec ${process.execPath} ${join(ROOT, "bin/globalfs.js")} "$@"\nexit 127\n`,
+      { mode: 0o755 },
+    );
+  });
+  afterAll(async () => {
+    if (s3 !== undefined) await runProgram("fusermount3", ["-uq", join(s3.directory, "mnt")]);
+    await s3?.stop();
+  });
+
+  test("shows what it promises, block after block", { timeout: 180_000 }, async () => {
+    const blocks = blocksOf(await readFile(join(ROOT, "docs/guide/s3-clients.md"), "utf8"));
+    expect(blocks.length).toBeGreaterThan(8);
+    const script = [
+      "set -e",
+      `export PATH=${join(s3.directory, "bin")}:$PATH GLOBALFS_COORDINATOR=${s3.daemon.url}`,
+      ...blocks.flatMap(({ language, code }, index) => [
+        `echo "== ${index}"`,
+        language === "bash" ? onPorts(code) : `cat > block.mjs <<'END_OF_BLOCK'\n${onPorts(code)}END_OF_BLOCK`,
+        ...(language === "bash" ? [] : [`${process.execPath} block.mjs`]),
+      ]),
+      'echo "== end"',
+    ].join("\n");
+    const { exit, out, err } = await s3.run("bash", ["-c", `exec 2>&1\n${script}`]);
+    expect(exit, `${out}${err}`).toBe(0);
+    const said = out.split(/^== \w+\n/m).slice(1);
+    const waiting = new Set(SHOWN);
+    for (const [index, { code }] of blocks.entries()) {
+      for (const shown of SHOWN.filter(([words]) => code.includes(words))) {
+        expect(said[index], `${shown[0]}\n\nin\n\n${code}`).toMatch(shown[1]);
+        waiting.delete(shown);
+      }
+    }
+    expect([...waiting].map(([words]) => words)).toEqual([]);
+  });
+
+  function onPorts(code: string): string {
+    return code.replaceAll("localhost:8091", `localhost:${s3.port}`).replaceAll("http://localhost:8090", s3.daemon.url);
+  }
+});
+
+function blocksOf(page: string): { readonly language: string; readonly code: string }[] {
+  return Array.from(page.matchAll(/^```(bash|js)\n([^]*?)^```$/gm), ([, language = "", code = ""]) => ({
+    language,
+    code,
+  }));
+}
