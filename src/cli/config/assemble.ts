@@ -4,7 +4,7 @@ import { defined } from "../../core/config/defined.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Operation } from "../../placement/types.ts";
 import type { SiteRole } from "../../stores/site.ts";
-import type { Config, SiteConfig, StoreConfig } from "./config.ts";
+import type { Config, S3Config, SiteConfig, StoreConfig } from "./config.ts";
 import type { configSchema } from "./schema.ts";
 
 export type Written = z.output<typeof configSchema>;
@@ -12,7 +12,7 @@ type WrittenSite = Written["sites"][number];
 
 /** From the names of the file to the names of the program. Relative paths start from the file's own directory. */
 export function assembleConfig(written: Written, file: string | undefined, apiKey: string | undefined): Config {
-  const { global, coordinator, resilience, cache, performance, security, limits } = written;
+  const { global, coordinator, s3, resilience, cache, performance, security, limits } = written;
   const base = file === undefined ? process.cwd() : dirname(resolve(file));
   const place = (path: string): string => (isAbsolute(path) ? path : resolve(base, path));
   return {
@@ -30,6 +30,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
       leaseMs: coordinator.lease_timeout,
     },
+    ...(s3 === undefined ? {} : { s3: assembleS3(s3, place) }),
     sites: written.sites.map((site) => assembleSite(site, place)),
     rules: written.policy.rules.map((rule) => ({
       name: rule.name,
@@ -78,6 +79,19 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       bodyIdleTimeoutMs: limits.body_idle_timeout,
     },
   };
+}
+
+function assembleS3(s3: NonNullable<Written["s3"]>, place: (path: string) => string): S3Config {
+  return defined({
+    listenAddress: s3.listen_addr,
+    domains: s3.domains,
+    region: s3.region,
+    rootBucket: s3.root_bucket,
+    tls: s3.tls === undefined ? undefined : { certFile: place(s3.tls.cert_file), keyFile: place(s3.tls.key_file) },
+    allowAnonymous: s3.allow_anonymous,
+    maxConnections: s3.max_connections,
+    webhooks: s3.webhooks,
+  });
 }
 
 function assembleSite(site: WrittenSite, place: (path: string) => string): SiteConfig {

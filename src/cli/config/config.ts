@@ -21,6 +21,8 @@ export interface Config {
     readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
     readonly leaseMs: number;
   };
+  /** Absent: there is no S3 endpoint. */
+  readonly s3?: S3Config;
   readonly sites: readonly SiteConfig[];
   readonly rules: readonly Rule[];
   readonly resilience: {
@@ -55,6 +57,18 @@ export interface Config {
     readonly maxQueuedJobs: number;
     readonly bodyIdleTimeoutMs: number;
   };
+}
+
+export interface S3Config {
+  /** As `coordinator.listenAddress`. */
+  readonly listenAddress: string;
+  readonly domains: readonly string[];
+  readonly region: string;
+  readonly rootBucket?: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly allowAnonymous: boolean;
+  readonly maxConnections: number;
+  readonly webhooks: readonly { readonly name: string; readonly url: string }[];
 }
 
 export interface BandwidthLimit {

@@ -5,6 +5,7 @@ export type {
   FileStoreConfig,
   GcsStoreConfig,
   MemoryStoreConfig,
+  S3Config,
   S3StoreConfig,
   SiteConfig,
   StoreConfig,

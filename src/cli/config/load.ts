@@ -114,6 +114,9 @@ export function redactConfig(config: Config): Config {
   const { environmentApiKey, ...security } = config.security;
   return {
     ...config,
+    ...(config.s3 === undefined
+      ? {}
+      : { s3: { ...config.s3, webhooks: config.s3.webhooks.map((webhook) => ({ ...webhook, url: REDACTED })) } }),
     sites: config.sites.map((site) => ({ ...site, store: redactStore(site.store) })),
     security: {
       ...security,

@@ -1,6 +1,7 @@
 import { type ConfigOrigin, type ConfigProblem, problemAt } from "../../core/config/problems.ts";
-import { isRecord, type Path, valueAt } from "../../core/config/walk.ts";
+import { isRecord, type Path, pathText, valueAt } from "../../core/config/walk.ts";
 import { parseListenAddress } from "../../security/index.ts";
+import { isHostName } from "./s3-schema.ts";
 
 /** What no field can say alone. Looks at the tree as written, so that it can speak even where fields are wrong. */
 export function problemsAcross(root: unknown, origin: ConfigOrigin): ConfigProblem[] {
@@ -17,6 +18,7 @@ export function problemsAcross(root: unknown, origin: ConfigOrigin): ConfigProbl
   uniqueNames(listAt(root, ["security", "api_keys"]), ["security", "api_keys"], "API key", add);
   sites.forEach((site, index) => checkSite(site, ["sites", index], add));
   checkListen(root, add);
+  checkS3(root, add);
   checkBandwidth(root, sites, add);
   return problems;
 }
@@ -78,13 +80,38 @@ function checkSite(site: unknown, path: Path, add: Add): void {
 }
 
 function checkListen(root: unknown, add: Add): void {
-  const listen = valueAt(root, ["coordinator", "listen_addr"]);
-  if (typeof listen !== "string" || listen === "") return;
-  try {
-    parseListenAddress(listen, true);
-  } catch (error) {
-    add(["coordinator", "listen_addr"], `\`coordinator.listen_addr\`: ${(error as Error).message}`);
+  const api = listenAt(root, ["coordinator", "listen_addr"], add);
+  const s3 = listenAt(root, ["s3", "listen_addr"], add);
+  const same = api !== undefined && s3 !== undefined && api.port === s3.port && api.port !== 0 && api.host === s3.host;
+  if (same) {
+    add(
+      ["s3", "listen_addr"],
+      `\`s3.listen_addr\` is the address of \`coordinator.listen_addr\`; give the S3 endpoint a port of its own, such as :8091`,
+    );
   }
+}
+
+function listenAt(root: unknown, path: Path, add: Add): ReturnType<typeof parseListenAddress> | undefined {
+  const listen = valueAt(root, path);
+  if (typeof listen !== "string" || listen === "") return undefined;
+  try {
+    return parseListenAddress(listen, true);
+  } catch (error) {
+    add(path, `\`${pathText(path)}\`: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function checkS3(root: unknown, add: Add): void {
+  uniqueNames(listAt(root, ["s3", "webhooks"]), ["s3", "webhooks"], "webhook", add);
+  listAt(root, ["s3", "domains"]).forEach((domain, index) => {
+    if (typeof domain === "string" && !isHostName(domain)) {
+      add(
+        ["s3", "domains", index],
+        `\`${domain}\` is no host name; write it in lower case and without port, such as s3.example.org`,
+      );
+    }
+  });
 }
 
 function checkBandwidth(root: unknown, sites: readonly unknown[], add: Add): void {

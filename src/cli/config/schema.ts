@@ -14,6 +14,7 @@ import {
   texts,
   withDefault,
 } from "../../core/config/fields.ts";
+import { s3 } from "./s3-schema.ts";
 import { bandwidth, rules, sites } from "./sites-schema.ts";
 
 const MIB = 1024 ** 2;
@@ -68,6 +69,7 @@ export const configSchema = section("The configuration file", {
       30_000,
     ),
   }),
+  s3,
   sites,
   policy: presentSection("Which sites serve which keys.", { rules }),
   resilience: presentSection("", {

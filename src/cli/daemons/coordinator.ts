@@ -1,8 +1,7 @@
 import os from "node:os";
 import { monotonicFactory } from "ulidx";
-import { assembleCoordinator, type AddSite } from "../../coordinator/index.ts";
+import { assembleCoordinator, type CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
-import type { SiteName } from "../../core/ids.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
@@ -17,22 +16,29 @@ import {
   type Keyring,
   parseListenAddress,
 } from "../../security/index.ts";
-import type { Site } from "../../stores/index.ts";
 import { createLogger, createMetrics, type RootLogger } from "../../telemetry/index.ts";
 import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import { watchCatalogSpace } from "./catalog-space.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
 import { openSecrets } from "./open-secrets.ts";
-import { openSite, type SiteDeps } from "./open-site.ts";
-import { storeOfUri } from "./site-uri.ts";
+import type { SiteDeps } from "./open-site.ts";
+import { openAddedSite, openSites } from "./open-sites.ts";
+import { openS3Endpoint, type S3Endpoint } from "./s3-endpoint.ts";
 
 export interface RunCoordinator {
   readonly config: Config;
   readonly configPath?: string;
   /** Aborts to stop: running requests finish first. */
   readonly signal: AbortSignal;
-  readonly onReady: (ready: { readonly url: string }) => void;
+  readonly onReady: (ready: Ready) => void | Promise<void>;
+}
+
+export interface Ready {
+  readonly url: string;
+  /** Of the S3 endpoint, where there is one. */
+  readonly s3Url?: string;
+  readonly service: CoordinatorService;
 }
 
 const DRAIN_MS = 30_000;
@@ -71,7 +77,7 @@ interface Setting {
   readonly listen: { readonly host: string; readonly port: number };
   readonly log: RootLogger;
   readonly signal: AbortSignal;
-  readonly onReady: (ready: { readonly url: string }) => void;
+  readonly onReady: RunCoordinator["onReady"];
   readonly undo: (() => Promise<void> | void)[];
 }
 
@@ -158,18 +164,26 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     undo.push(() => listener?.close());
   }
 
-  const onHangUp = (): void => log.reopen();
+  const s3 = await openS3(config, { service: coordinator, clock, log, metrics }, keyring);
+  undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
+
+  const onHangUp = (): void => {
+    log.reopen();
+    void s3?.renew();
+  };
   process.on("SIGHUP", onHangUp);
   undo.push(() => void process.off("SIGHUP", onHangUp));
   const url = `http://${urlHost(listen.host)}:${port}`;
+  const s3Url = s3 === undefined ? undefined : `http${s3.secure ? "s" : ""}://${urlHost(s3.host)}:${s3.port}`;
   log.info("coordinator_ready", {
     url,
+    ...(s3Url === undefined ? {} : { s3Url }),
     version: VERSION,
     cluster: config.global.clusterName,
     sites: registry.list().length,
     engine: kv.engine,
   });
-  onReady({ url });
+  await onReady({ url, service: coordinator, ...(s3Url === undefined ? {} : { s3Url }) });
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   log.info("coordinator_stopping");
 }
@@ -180,6 +194,15 @@ function keyringOf({ security }: Config): Keyring {
     ...security.apiKeys,
     ...(environmentApiKey === undefined ? [] : [{ name: "environment", hash: hashApiKey(environmentApiKey) }]),
   ]);
+}
+
+async function openS3(
+  config: Config,
+  deps: Parameters<typeof openS3Endpoint>[2]["deps"],
+  keyring: Keyring,
+): Promise<S3Endpoint | undefined> {
+  if (config.s3 === undefined) return undefined;
+  return await openS3Endpoint(config, config.s3, { deps, hasKeys: !keyring.isEmpty });
 }
 
 function urlHost(host: string): string {
@@ -203,31 +226,6 @@ function pooledChance(): () => number {
     }
     return (pool[used++] as number) / 256;
   };
-}
-
-/** All at once: the slowest site decides how long a start takes, not their sum. */
-async function openSites(config: Config, deps: SiteDeps, signal: AbortSignal): Promise<Site[]> {
-  const outcomes = await Promise.allSettled(
-    config.sites.map(async (site) => await openSite(site, deps, { mustAnswer: false, signal })),
-  );
-  const failed = outcomes.find((outcome) => outcome.status === "rejected");
-  const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
-  if (failed === undefined) return opened;
-  await Promise.allSettled(opened.map(async (site) => await site.store.close()));
-  throw failed.reason;
-}
-
-async function openAddedSite(
-  request: AddSite,
-  deps: SiteDeps,
-  guard: Parameters<typeof storeOfUri>[1],
-  signal: AbortSignal,
-): Promise<Site> {
-  const store = storeOfUri(request.uri, guard);
-  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
-    mustAnswer: true,
-    signal,
-  });
 }
 
 interface MetricsPort {

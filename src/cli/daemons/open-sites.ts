@@ -1,0 +1,32 @@
+import type { AddSite } from "../../coordinator/index.ts";
+import type { SiteName } from "../../core/ids.ts";
+import type { EndpointGuard } from "../../security/index.ts";
+import type { Site } from "../../stores/index.ts";
+import type { Config } from "../config/index.ts";
+import { openSite, type SiteDeps } from "./open-site.ts";
+import { storeOfUri } from "./site-uri.ts";
+
+/** All at once: the slowest site decides how long a start takes, not their sum. */
+export async function openSites(config: Config, deps: SiteDeps, signal: AbortSignal): Promise<Site[]> {
+  const outcomes = await Promise.allSettled(
+    config.sites.map(async (site) => await openSite(site, deps, { mustAnswer: false, signal })),
+  );
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  if (failed === undefined) return opened;
+  await Promise.allSettled(opened.map(async (site) => await site.store.close()));
+  throw failed.reason;
+}
+
+export async function openAddedSite(
+  request: AddSite,
+  deps: SiteDeps,
+  guard: EndpointGuard,
+  signal: AbortSignal,
+): Promise<Site> {
+  const store = storeOfUri(request.uri, guard);
+  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
+    mustAnswer: true,
+    signal,
+  });
+}

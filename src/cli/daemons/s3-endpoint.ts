@@ -1,0 +1,83 @@
+import { readFile } from "node:fs/promises";
+import type { CoordinatorService } from "../../coordinator/index.ts";
+import { fromErrno, GfsError, toGfsError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+import type { Metrics } from "../../core/ports/metrics.ts";
+import { createS3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
+import { parseListenAddress } from "../../security/index.ts";
+import type { Config, S3Config } from "../config/index.ts";
+
+export interface S3EndpointDeps {
+  readonly service: CoordinatorService;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface S3Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+  /** Reads the certificate anew; what cannot be read leaves the old one. */
+  renew(): Promise<void>;
+  close(options: { readonly drainMs: number }): Promise<void>;
+}
+
+/**
+ * Listens for S3 clients. `hasKeys`: the operator has set the REST API up for others than this machine, so that the same holds here where the address
+ * names no host. Any host that is named is taken: no request passes without a signature, unless the operator opened buckets to strangers.
+ */
+export async function openS3Endpoint(
+  config: Config,
+  s3: S3Config,
+  { deps, hasKeys }: { readonly deps: S3EndpointDeps; readonly hasKeys: boolean },
+): Promise<S3Endpoint> {
+  const address = parseListenAddress(s3.listenAddress, hasKeys);
+  const tls = s3.tls === undefined ? undefined : await readTls(s3.tls);
+  const gateway = createS3Gateway(deps, {
+    settings: s3Settings(config, s3),
+    domains: s3.domains,
+    maxConnections: s3.maxConnections,
+    maxConcurrentRequests: config.limits.maxConcurrentRequests,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const { port } = await gateway.listen(address);
+  return {
+    host: address.host,
+    port,
+    secure: tls !== undefined,
+    async renew() {
+      if (s3.tls === undefined) return;
+      try {
+        gateway.renewTls(await readTls(s3.tls));
+        deps.log.info("s3_certificate_renewed");
+      } catch (error) {
+        deps.log.error("s3_certificate_not_renewed", { error: toGfsError(error).message });
+      }
+    },
+    close: async (options) => await gateway.close(options),
+  };
+}
+
+export function s3Settings(config: Config, s3: S3Config): S3Settings {
+  return {
+    region: s3.region,
+    allowAnonymous: s3.allowAnonymous,
+    webhooks: Object.fromEntries(s3.webhooks.map(({ name, url }) => [name, url])),
+    bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+    ...(s3.rootBucket === undefined ? {} : { rootBucket: s3.rootBucket }),
+  };
+}
+
+async function readTls(files: NonNullable<S3Config["tls"]>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
+  const read = async (path: string, field: string): Promise<Buffer> => {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      const reason = fromErrno(error, "s3.tls").message;
+      throw new GfsError("ConfigInvalid", `${field} names ${path}, which cannot be read: ${reason}`, { cause: error });
+    }
+  };
+  return { cert: await read(files.certFile, "s3.tls.cert_file"), key: await read(files.keyFile, "s3.tls.key_file") };
+}
