@@ -3,15 +3,22 @@ import { type Action, examples } from "./action.ts";
 import type { GlobalOptions } from "./context.ts";
 import { addKeyCommands } from "./program-keys.ts";
 
+interface UpOptions {
+  readonly dataDir: string;
+  readonly listen: string;
+  readonly s3Listen?: string;
+}
+
 export function addDaemonCommands(program: Command, action: Action): void {
   program
     .command("up")
     .description("start everything on this machine: a coordinator with two local-disk sites")
     .option("--data-dir <directory>", "where the catalog and both sites are kept", ".globalfs")
     .option("--listen <addr>", "address to listen on", ":8090")
+    .option("--s3-listen <addr>", "address of the S3 endpoint; the port after that of --listen when absent")
     .addHelpText("after", examples("globalfs up", "globalfs up --data-dir /tmp/try --listen 127.0.0.1:9000"))
     .action(
-      action(async (context, options: GlobalOptions & { readonly dataDir: string; readonly listen: string }) =>
+      action(async (context, options: GlobalOptions & UpOptions) =>
         (await import("./commands/up.ts")).up(context, options),
       ),
     );
