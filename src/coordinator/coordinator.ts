@@ -5,6 +5,7 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import { initialize } from "../namespace/index.ts";
 import { createAccessKeyService } from "./access-keys.ts";
 import { createBucketService } from "./buckets.ts";
+import { createChangeService } from "./changes.ts";
 import { deleteObject } from "./delete.ts";
 import { explain } from "./explain.ts";
 import { createHousekeeping } from "./housekeeping.ts";
@@ -74,6 +75,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     ...uploads.service,
     ...createBucketService(parts, uploads.service),
     ...createAccessKeyService(parts),
+    ...createChangeService(parts),
+    get leads() {
+      return leadership.isLeader;
+    },
     get ready() {
       return ready;
     },

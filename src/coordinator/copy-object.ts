@@ -127,6 +127,7 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
         writes,
         version,
         following: plan.following,
+        copied: true,
       });
     return { ...(await lockBoth(parts, [from.path, path], commit)), source: source.meta };
   } catch (error) {

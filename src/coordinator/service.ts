@@ -8,12 +8,14 @@ import type { JobProgress, JobState } from "../mover/types.ts";
 import type { BreakerState, SiteRole } from "../stores/site.ts";
 import type { AccessKeyService } from "./service-access-keys.ts";
 import type { BucketService } from "./service-buckets.ts";
+import type { ChangeService } from "./service-changes.ts";
 import type { ObjectMeta, ObjectService } from "./service-objects.ts";
 import type { UploadService } from "./service-uploads.ts";
 import type { VersionService } from "./service-versions.ts";
 
 export type * from "./service-access-keys.ts";
 export type * from "./service-buckets.ts";
+export type * from "./service-changes.ts";
 export type * from "./service-objects.ts";
 export type * from "./service-uploads.ts";
 export type * from "./service-versions.ts";
@@ -133,7 +135,7 @@ export interface Usage {
 }
 
 export interface CoordinatorService
-  extends ObjectService, VersionService, UploadService, BucketService, AccessKeyService {
+  extends ObjectService, VersionService, UploadService, BucketService, AccessKeyService, ChangeService {
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;
 

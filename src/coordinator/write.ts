@@ -201,6 +201,8 @@ export interface ReadyToCommit {
   readonly version: Omit<FileVersion, "copies">;
   /** Sites that get their copy by a job. */
   readonly following: readonly Site[];
+  /** Its content came from another object. */
+  readonly copied?: boolean;
   /** Rows that belong to the same commit. */
   readonly also?: (tx: Transaction, committed: Committed) => Program<void>;
 }
@@ -288,6 +290,7 @@ function* recordPut(
     expect: found,
     nowMs,
     nextInode: () => parts.inodes.next(),
+    ...(ready.copied === undefined ? {} : { copied: ready.copied }),
   });
   const { inode } = committed.file;
   const base = { path, inode, versionId: version.id, sizeBytes: version.sizeBytes };

@@ -29,6 +29,36 @@ export function* readChanges(
   };
 }
 
+export interface FeedLine extends Change {
+  readonly position: ChangeCursor;
+}
+
+export interface FeedPage {
+  readonly changes: readonly FeedLine[];
+  /** Forgotten before they were read: at most so many. */
+  readonly missed: number;
+}
+
+/** For readers who keep their own place in the feed, and must know when it went on without them. */
+export function* readFeed(
+  tx: Reader,
+  { after, limit }: { readonly after: ChangeCursor; readonly limit: number },
+): Program<FeedPage> {
+  const rows = yield* tx.range({ start: changeKey(after + 1), end: afterPrefix(changeSpace), limit });
+  const changes = rows.map(({ key, value }) => ({ ...decodeChange(value), position: sequenceOfChangeKey(key) }));
+  const [first] = changes;
+  // The line that was read last is forgotten only together with all before it.
+  const forgotten =
+    first !== undefined && first.position > after + 1 && after > 0 && (yield* tx.get(changeKey(after))) === undefined;
+  return { changes, missed: forgotten ? first.position - after - 1 : 0 };
+}
+
+/** Where the feed ends now; 0 when it is empty. */
+export function* lastChange(tx: Reader): Program<ChangeCursor> {
+  const [last] = yield* tx.range({ start: changeSpace, end: afterPrefix(changeSpace), limit: 1, reverse: true });
+  return last === undefined ? 0 : sequenceOfChangeKey(last.key);
+}
+
 /** Forgets the oldest; resolves with where it stopped while there is more to forget. */
 export function* trimChanges(
   tx: Transaction,

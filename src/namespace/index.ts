@@ -11,7 +11,16 @@ export {
   type WriteBucket,
   writeBucket,
 } from "./buckets.ts";
-export { type ChangeCursor, type ChangePage, readChanges, trimChanges } from "./changes.ts";
+export {
+  type ChangeCursor,
+  type ChangePage,
+  type FeedLine,
+  type FeedPage,
+  lastChange,
+  readChanges,
+  readFeed,
+  trimChanges,
+} from "./changes.ts";
 export { type CatalogReport, checkCatalog } from "./check.ts";
 export { commitVersion } from "./commit.ts";
 export { type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";

@@ -1,7 +1,7 @@
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key, tail } from "../kv/index.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
-import type { Change, ChangeKind, Owner, Tombstone } from "./types.ts";
+import type { Change, ChangeCause, ChangeKind, Owner, Tombstone } from "./types.ts";
 
 /** The keys of every row the namespace keeps, and the codecs of the small ones. `docs/formats.md` lists them for readers of a catalog. */
 
@@ -141,21 +141,34 @@ export function decodeGeneration(bytes: Uint8Array): number {
 }
 
 const CHANGE_KINDS: readonly ChangeKind[] = ["created", "updated", "removed", "renamed"];
+const CHANGE_CAUSES: readonly ChangeCause[] = [
+  "copied",
+  "assembled",
+  "hidden",
+  "uncovered",
+  "tagged",
+  "untagged",
+  "labelled",
+  "expired",
+];
 const HAS_FROM = 1 << 3;
 const HAS_VERSION = 1 << 4;
+const HAS_CAUSE = 1 << 5;
 
 export function encodeChange(change: Change): Buffer {
   const row = new RowWriter();
   row.byte(
     CHANGE_KINDS.indexOf(change.kind) |
       (change.from === undefined ? 0 : HAS_FROM) |
-      (change.versionId === undefined ? 0 : HAS_VERSION),
+      (change.versionId === undefined ? 0 : HAS_VERSION) |
+      (change.cause === undefined ? 0 : HAS_CAUSE),
   );
   row.time(change.atMs);
   row.count(change.inode);
   row.text(change.path);
   if (change.from !== undefined) row.text(change.from);
   if (change.versionId !== undefined) row.text(change.versionId);
+  if (change.cause !== undefined) row.byte(CHANGE_CAUSES.indexOf(change.cause));
   return row.finish();
 }
 
@@ -169,6 +182,8 @@ export function decodeChange(bytes: Uint8Array): Change {
   const path = row.text() as FilePath;
   const from = flags & HAS_FROM ? (row.text() as FilePath) : undefined;
   const versionId = flags & HAS_VERSION ? (row.text() as VersionId) : undefined;
+  const cause = flags & HAS_CAUSE ? CHANGE_CAUSES[row.byte()] : undefined;
+  if (flags & HAS_CAUSE && cause === undefined) throw corrupt();
   row.end();
   return {
     kind,
@@ -177,6 +192,7 @@ export function decodeChange(bytes: Uint8Array): Change {
     path,
     ...(from === undefined ? {} : { from }),
     ...(versionId === undefined ? {} : { versionId }),
+    ...(cause === undefined ? {} : { cause }),
   };
 }
 

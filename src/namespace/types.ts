@@ -187,6 +187,8 @@ export interface CommitVersion {
   readonly nowMs: number;
   /** An id for the file if the path is new, and for each directory that has to be made. */
   readonly nextInode: () => Inode;
+  /** For the change feed. */
+  readonly copied?: boolean;
 }
 
 export interface Committed {
@@ -243,6 +245,21 @@ export interface ListPage {
 
 export type ChangeKind = "created" | "updated" | "removed" | "renamed";
 
+/**
+ * More than the kind says. copied: the content of another object. assembled: uploaded in parts. hidden: a delete marker lies on top, whose id the
+ * line has. uncovered: the version above was removed, and this older one is current again. tagged, untagged, labelled: the same version, with other
+ * labels. expired: removed by a rule of the bucket.
+ */
+export type ChangeCause =
+  | "copied"
+  | "assembled"
+  | "hidden"
+  | "uncovered"
+  | "tagged"
+  | "untagged"
+  | "labelled"
+  | "expired";
+
 /** One line of the change feed. */
 export interface Change {
   readonly kind: ChangeKind;
@@ -252,4 +269,5 @@ export interface Change {
   readonly inode: Inode;
   readonly versionId?: VersionId;
   readonly atMs: number;
+  readonly cause?: ChangeCause;
 }

@@ -37,6 +37,7 @@ const CONTRACTS: ReadonlySet<string> = new Set([
   "src/coordinator/service.ts",
   "src/coordinator/service-access-keys.ts",
   "src/coordinator/service-buckets.ts",
+  "src/coordinator/service-changes.ts",
   "src/coordinator/service-objects.ts",
   "src/coordinator/service-uploads.ts",
   "src/coordinator/service-versions.ts",
