@@ -52,11 +52,20 @@ export interface DiskStat {
   readonly identity: string;
 }
 
+/** The source has so many bytes from `start` on: fewer are an error. */
+export interface CopyRange {
+  readonly start: number;
+  readonly sizeBytes: number;
+  readonly position: number;
+}
+
 export interface DiskFile {
   /** Fills `buffer` from `position`; resolves with how much there was, 0 at the end. */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Writes all of `buffers` in order at `position`; rejects when the disk took less. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** Writes bytes of another file of this disk at `position`; shared with it, or moved within the kernel, where that is possible. */
+  copyFrom(source: DiskFile, range: CopyRange): Promise<void>;
   truncate(sizeBytes: number): Promise<void>;
   stat(): Promise<DiskStat>;
   /** Extended attribute by full name (`user.globalfs`); undefined when there is none. */

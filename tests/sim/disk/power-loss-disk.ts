@@ -135,6 +135,11 @@ export class PowerLossDisk implements Disk {
           at += buffer.byteLength;
         }
       },
+      copyFrom: async (source, { start, sizeBytes, position }) => {
+        const bytes = Buffer.alloc(sizeBytes);
+        if ((await source.read(bytes, start)) !== sizeBytes) throw failure("EIO", "the source is too short");
+        (await call()).write(bytes, position, this.#tick());
+      },
       truncate: async (sizeBytes) => (await call()).truncate(sizeBytes, this.#tick()),
       stat: async () => {
         await this.#call(boot);

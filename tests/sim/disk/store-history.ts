@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { crc32c } from "@node-rs/crc32";
 import { backgroundCtx } from "../../../src/core/context.ts";
 import { isGfsError } from "../../../src/core/errors.ts";
 import { type Random, seededRandom } from "../../../src/core/ports/random.ts";
@@ -214,7 +215,7 @@ async function read(store: Store, key: string): Promise<Outcome> {
 function bodyOf(open: OpenUpload, { partNumber, etag }: PartInfo): Buffer {
   const found = open.sent
     .get(partNumber)
-    ?.bodies.find((body) => etag === createHash("sha256").update(body).digest("hex").slice(0, 32));
+    ?.bodies.find((body) => etag.startsWith(crc32c(body).toString(16).padStart(8, "0")));
   if (found === undefined) throw new Error(`Part ${partNumber} is listed with bytes that nobody sent.`);
   return found;
 }

@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { crc32c } from "@node-rs/crc32";
 import type { Ctx } from "../../../core/context.ts";
 import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
@@ -13,20 +14,26 @@ import type {
   WriteConditions,
 } from "../../store.ts";
 import { errnoOf } from "./layout.ts";
-import { existsAt } from "./reading.ts";
+import { PartPlaces } from "./part-places.ts";
+import { SequentialWriter } from "./sequential-writer.ts";
 import { sealFile, type StagingPlace } from "./staged-file.ts";
+import { isInData, type PartMark, UploadDirectory } from "./upload-directory.ts";
 
 /**
- * An upload is a directory in the staging area: `data`, where each part is written at its place, `upload`, which says what the object will
- * be, and a small file for each part whose bytes are durable. So a part that is listed is never lost. Before it becomes the object, `data`
- * is renamed to `sealed`, which is never written again: after a crash the object may be the same file. An upload belongs to one process.
+ * An upload is a directory in the staging area: `data`, where parts lie at the place that the object will have them at, files of their own for
+ * parts that do not fit there, `upload`, which says what the object will be, and a small file for each part whose bytes are durable. So a part
+ * that is listed is never lost, and one that is sent anew replaces the older one when it is there. When nothing is out of its place `data`
+ * becomes the object. Before, it is renamed to `sealed`, which is never written again: after a crash the object may be the same file. An
+ * upload belongs to one process.
  */
 const UPLOAD_ID = /^upload-[0-9a-f]{24}$/;
 const MAX_PARTS = 10_000;
+/** So many uploads are remembered; what is forgotten is read from the disk again. */
+const MAX_REMEMBERED = 10_000;
 
 interface UploadRecord {
   readonly key: string;
-  readonly partSizeBytes: number;
+  readonly partSizeBytes?: number | undefined;
   readonly sha256?: string | undefined;
   readonly contentType?: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
@@ -35,8 +42,7 @@ interface UploadRecord {
 export class MultipartFiles {
   readonly #place: StagingPlace;
   readonly #locks = new KeyedLock();
-  /** How many parts of an upload are on their way. */
-  readonly #arriving = new Map<string, number>();
+  readonly #places = new Map<string, PartPlaces>();
   readonly #completing = new Set<string>();
 
   constructor(place: StagingPlace) {
@@ -47,15 +53,14 @@ export class MultipartFiles {
     return this.#place.disk;
   }
 
-  #directoryOf({ uploadId }: MultipartUpload): string {
+  #directoryOf({ uploadId }: Pick<MultipartUpload, "uploadId">): UploadDirectory {
     if (!UPLOAD_ID.test(uploadId)) throw gone(uploadId);
-    return `${this.#place.layout.staging}/${uploadId}`;
+    return new UploadDirectory(`${this.#place.layout.staging}/${uploadId}`, this.#disk, this.#locks);
   }
 
   async create(key: string, options: MultipartOptions): Promise<MultipartUpload> {
     const { partSizeBytes } = options;
-    if (partSizeBytes === undefined) throw new GfsError("Unsupported", "Parts need one size here.");
-    if (!Number.isSafeInteger(partSizeBytes) || partSizeBytes < 1) {
+    if (partSizeBytes !== undefined && (!Number.isSafeInteger(partSizeBytes) || partSizeBytes < 1)) {
       throw new GfsError("InvalidArgument", `A part must have at least one byte, not ${partSizeBytes}.`);
     }
     const upload = { key, uploadId: `upload-${randomBytes(12).toString("hex")}` };
@@ -68,10 +73,10 @@ export class MultipartFiles {
       metadata: options.metadata ?? {},
     };
     try {
-      await this.#disk.makeDirectory(directory);
-      const data = await this.#disk.open(`${directory}/data`, "create");
+      await this.#disk.makeDirectory(directory.path);
+      const data = await this.#disk.open(`${directory.path}/data`, "create");
       await data.close();
-      await this.#writeSmall(directory, "upload", record);
+      await directory.writeSmall("upload", record);
       await this.#disk.syncDirectory(this.#place.layout.staging);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") await this.#place.layout.assertMounted("store.createMultipart");
@@ -80,34 +85,10 @@ export class MultipartFiles {
     return upload;
   }
 
-  async #writeSmall(directory: string, name: string, content: unknown): Promise<void> {
-    const temporary = `${directory}/.${randomBytes(6).toString("hex")}`;
-    const file = await this.#disk.open(temporary, "create");
-    try {
-      await file.write([Buffer.from(JSON.stringify(content))], 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await this.#disk.rename(temporary, `${directory}/${name}`);
-    await this.#disk.syncDirectory(directory);
-  }
-
-  async #readSmall(path: string): Promise<unknown> {
-    const file = await this.#disk.open(path, "read");
-    try {
-      const buffer = Buffer.alloc((await file.stat()).sizeBytes);
-      await file.read(buffer, 0);
-      return JSON.parse(buffer.toString());
-    } finally {
-      await file.close();
-    }
-  }
-
   async #record(upload: MultipartUpload): Promise<UploadRecord> {
     let record: UploadRecord;
     try {
-      record = (await this.#readSmall(`${this.#directoryOf(upload)}/upload`)) as UploadRecord;
+      record = (await this.#directoryOf(upload).readSmall("upload")) as UploadRecord;
     } catch (error) {
       if (errnoOf(error) === "ENOENT") throw gone(upload.uploadId);
       throw fromErrno(error, "store.multipart", { key: upload.key });
@@ -116,113 +97,86 @@ export class MultipartFiles {
     return record;
   }
 
+  #placesOf(uploadId: string, record: UploadRecord): PartPlaces {
+    const known = this.#places.get(uploadId);
+    if (known !== undefined) return known;
+    if (this.#places.size >= MAX_REMEMBERED) {
+      for (const [id, places] of this.#places) if (places.writersInData === 0) this.#places.delete(id);
+    }
+    const places = new PartPlaces(record.partSizeBytes);
+    this.#places.set(uploadId, places);
+    return places;
+  }
+
   async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
     const record = await this.#record(upload);
     if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > MAX_PARTS) {
       throw new GfsError("InvalidArgument", `Parts are numbered 1 to ${MAX_PARTS}, not ${partNumber}.`);
     }
-    if (body.sizeBytes > record.partSizeBytes) {
+    if (body.sizeBytes > (record.partSizeBytes ?? MAX_PART_BYTES)) {
       throw new GfsError(
         "TooLarge",
-        `A part of this upload has at most ${record.partSizeBytes} bytes, not ${body.sizeBytes}.`,
+        `A part of this upload has at most ${record.partSizeBytes ?? MAX_PART_BYTES} bytes, not ${body.sizeBytes}.`,
       );
     }
     const { uploadId } = upload;
-    if (this.#completing.has(uploadId)) throw busy("is being completed");
-    this.#arriving.set(uploadId, (this.#arriving.get(uploadId) ?? 0) + 1);
+    const directory = this.#directoryOf(upload);
+    const places = this.#placesOf(uploadId, record);
+    let place: PartMark["place"] | undefined;
     try {
-      return await this.#locks.run(
-        `${uploadId}/${partNumber}`,
-        async () => await this.#replacePart(ctx, this.#directoryOf(upload), record, partNumber, body),
-      );
+      place = await places.choose(directory, partNumber, body.sizeBytes);
+      if (this.#completing.has(uploadId)) throw busy("is being completed");
+      const sum = await this.#writePart(ctx, directory, place, body);
+      // Part of it is chance: a part that was sent anew is another one, whatever its bytes.
+      const etag = sum.toString(16).padStart(8, "0") + randomBytes(12).toString("hex");
+      const info = { partNumber, sizeBytes: body.sizeBytes, etag };
+      await directory.mark({ ...info, place });
+      return info;
     } catch (error) {
+      if (place !== undefined && "file" in place) await directory.drop(place.file).catch(() => undefined);
       if (errnoOf(error) === "ENOENT") throw gone(uploadId);
       throw fromErrno(error, "store.uploadPart", { key: upload.key, partNumber });
     } finally {
-      const left = (this.#arriving.get(uploadId) ?? 1) - 1;
-      if (left === 0) this.#arriving.delete(uploadId);
-      else this.#arriving.set(uploadId, left);
+      if (place !== undefined && "start" in place) places.release(partNumber);
     }
   }
 
-  async #replacePart(
-    ctx: Ctx,
-    directory: string,
-    record: UploadRecord,
-    partNumber: number,
-    body: PartBody,
-  ): Promise<PartInfo> {
-    // While it is sent again, the part counts as missing; its old mark must not come back to bytes that are half replaced.
-    await this.#disk.unlink(`${directory}/part-${partNumber}`).catch(ignoreAbsent);
-    await this.#disk.syncDirectory(directory);
-    const hash = createHash("sha256");
-    await this.#writePart(ctx, directory, (partNumber - 1) * record.partSizeBytes, body, hash);
-    const part: PartInfo = { partNumber, sizeBytes: body.sizeBytes, etag: hash.digest("hex").slice(0, 32) };
-    await this.#writeSmall(directory, `part-${partNumber}`, part);
-    return part;
-  }
-
-  /** A crash may have left only a sealed file, which may be an object by now: a copy of it takes the writes. */
-  async #openData(directory: string): Promise<DiskFile> {
-    try {
-      return await this.#disk.open(`${directory}/data`, "update");
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    }
-    await this.#locks.run(directory, async () => {
-      if ((await existsAt(this.#disk, `${directory}/data`)) === "file") return;
-      const temporary = `${directory}/.${randomBytes(6).toString("hex")}`;
-      await this.#disk.copy(`${directory}/sealed`, temporary);
-      const file = await this.#disk.open(temporary, "update");
-      try {
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await this.#disk.rename(temporary, `${directory}/data`);
-      await this.#disk.syncDirectory(directory);
-    });
-    return await this.#disk.open(`${directory}/data`, "update");
-  }
-
-  async #writePart(
-    ctx: Ctx,
-    directory: string,
-    start: number,
-    body: PartBody,
-    hash: ReturnType<typeof createHash>,
-  ): Promise<void> {
-    const file = await this.#openData(directory);
+  async #writePart(ctx: Ctx, directory: UploadDirectory, place: PartMark["place"], body: PartBody): Promise<number> {
+    const inData = "start" in place;
+    const file = inData
+      ? await directory.openData()
+      : await this.#disk.open(`${directory.path}/${place.file}`, "create");
+    const writer = new SequentialWriter(file, inData ? place.start : 0, body.sizeBytes);
     try {
       let written = 0;
+      let sum = 0;
       for await (const chunk of body.open()) {
         throwIfAborted(ctx, "store.uploadPart");
-        if (written + chunk.byteLength > body.sizeBytes) throw wrongLength();
-        hash.update(chunk);
-        await file.write([chunk], start + written);
         written += chunk.byteLength;
+        if (written > body.sizeBytes) throw wrongLength();
+        sum = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), sum);
+        await writer.write(chunk);
       }
       if (written !== body.sizeBytes) throw wrongLength();
+      await writer.end();
       await file.sync();
+      return sum;
     } finally {
+      await writer.settle().catch(() => undefined);
       await file.close();
     }
   }
 
   async listParts(upload: MultipartUpload): Promise<PartInfo[]> {
+    return (await this.#marks(upload)).map(({ partNumber, sizeBytes, etag }) => ({ partNumber, sizeBytes, etag }));
+  }
+
+  async #marks(upload: MultipartUpload): Promise<PartMark[]> {
     await this.#record(upload);
     const directory = this.#directoryOf(upload);
     try {
-      if (
-        (await existsAt(this.#disk, `${directory}/data`)) !== "file" &&
-        (await existsAt(this.#disk, `${directory}/sealed`)) !== "file"
-      ) {
-        throw gone(upload.uploadId);
-      }
-      const names = (await this.#disk.readDirectory(directory)).filter(({ name }) => name.startsWith("part-"));
-      const parts: PartInfo[] = [];
-      for (const { name } of names) parts.push((await this.#readSmall(`${directory}/${name}`)) as PartInfo);
-      return parts.sort((one, other) => one.partNumber - other.partNumber);
+      if (!(await directory.holdsBytes())) throw gone(upload.uploadId);
+      return await directory.marks();
     } catch (error) {
       throw fromErrno(error, "store.listParts", { key: upload.key });
     }
@@ -236,7 +190,6 @@ export class MultipartFiles {
   ): Promise<ObjectInfo> {
     const { uploadId } = upload;
     return await this.#locks.run(uploadId, async () => {
-      if (this.#arriving.has(uploadId)) throw busy("still receives a part");
       this.#completing.add(uploadId);
       try {
         return await this.#complete(ctx, upload, parts, conditions);
@@ -253,30 +206,14 @@ export class MultipartFiles {
     conditions?: WriteConditions,
   ): Promise<ObjectInfo> {
     const record = await this.#record(upload);
-    const arrived = new Map((await this.listParts(upload)).map((part) => [part.partNumber, part]));
-    let sizeBytes = 0;
-    for (const [index, part] of parts.entries()) {
-      const found = arrived.get(part.partNumber);
-      const last = index === parts.length - 1;
-      if (
-        part.partNumber !== index + 1 ||
-        found === undefined ||
-        found.etag !== part.etag ||
-        (!last && found.sizeBytes !== record.partSizeBytes)
-      ) {
-        throw new GfsError(
-          "InvalidArgument",
-          `Part ${part.partNumber} is missing, out of order, of the wrong size, or not the one that arrived.`,
-          {
-            op: "store.completeMultipart",
-          },
-        );
-      }
-      sizeBytes += found.sizeBytes;
-    }
+    const marks = await this.#marks(upload);
+    const chosen = choose(marks, parts, record.partSizeBytes);
+    const sizeBytes = chosen.reduce((sum, part) => sum + part.sizeBytes, 0);
     const directory = this.#directoryOf(upload);
     try {
-      const file = await this.#openData(directory);
+      const name = await this.#putTogether(ctx, upload, { directory, record, marks, chosen });
+      const file =
+        name === "data" ? await directory.openData() : await this.#disk.open(`${directory.path}/${name}`, "update");
       let sealed: ObjectInfo;
       try {
         await file.truncate(sizeBytes);
@@ -284,41 +221,113 @@ export class MultipartFiles {
       } finally {
         await file.close();
       }
-      await this.#disk.rename(`${directory}/data`, `${directory}/sealed`);
-      await this.#disk.syncDirectory(directory);
-      const info = await this.#place.publish(ctx, { path: `${directory}/sealed`, info: sealed }, conditions);
-      await this.#remove(directory);
+      await this.#disk.rename(`${directory.path}/${name}`, `${directory.path}/sealed`);
+      await this.#disk.syncDirectory(directory.path);
+      const info = await this.#place.publish(ctx, { path: `${directory.path}/sealed`, info: sealed }, conditions);
+      await directory.remove();
+      this.#places.delete(upload.uploadId);
       return info;
     } catch (error) {
       throw fromErrno(error, "store.completeMultipart", { key: upload.key });
     }
   }
 
-  async abort(upload: MultipartUpload): Promise<void> {
-    if (!UPLOAD_ID.test(upload.uploadId)) return;
-    await this.#remove(this.#directoryOf(upload));
+  /** Resolves with the name of the file that has all bytes in order. */
+  async #putTogether(ctx: Ctx, upload: MultipartUpload, whole: Whole): Promise<string> {
+    const { directory, record, marks, chosen } = whole;
+    const placed = withStarts(chosen);
+    const loose = placed.filter(({ mark, start }) => !isInData(mark) || mark.place.start !== start);
+    // Bytes in `data` that are not the object's, or that somebody still writes, must neither go nor get in.
+    const busyOrMixed =
+      this.#placesOf(upload.uploadId, record).writersInData > 0 ||
+      marks.some((mark) => isInData(mark) && !chosen.includes(mark)) ||
+      loose.some(({ mark }) => isInData(mark));
+    const name = busyOrMixed ? directory.freshName("assembled") : "data";
+    if (!busyOrMixed && loose.length === 0) return name;
+    const target = busyOrMixed
+      ? await this.#disk.open(`${directory.path}/${name}`, "create")
+      : await directory.openData();
+    try {
+      for (const { mark, start } of busyOrMixed ? placed : loose) {
+        throwIfAborted(ctx, "store.completeMultipart");
+        await this.#copyPart(directory, mark, target, start);
+      }
+    } finally {
+      await target.close();
+    }
+    return name;
   }
 
-  /** The record goes first: without it the upload is gone, whatever else is left to sweep. */
-  async #remove(directory: string): Promise<void> {
+  async #copyPart(directory: UploadDirectory, mark: PartMark, target: DiskFile, position: number): Promise<void> {
+    const inData = isInData(mark);
+    const source = inData
+      ? await directory.openData()
+      : await this.#disk.open(`${directory.path}/${(mark.place as { file: string }).file}`, "read");
     try {
-      await this.#disk.unlink(`${directory}/upload`).catch(ignoreAbsent);
-      await this.#disk.syncDirectory(directory);
-      for (const { name } of await this.#disk.readDirectory(directory))
-        await this.#disk.unlink(`${directory}/${name}`).catch(ignoreAbsent);
-      await this.#disk.removeDirectory(directory);
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw fromErrno(error, "store.abortMultipart");
+      await target.copyFrom(source, { start: inData ? mark.place.start : 0, sizeBytes: mark.sizeBytes, position });
+    } finally {
+      await source.close();
     }
   }
 
-  async sweep(directory: string): Promise<void> {
-    await this.#remove(directory);
+  async abort(upload: MultipartUpload): Promise<void> {
+    if (!UPLOAD_ID.test(upload.uploadId)) return;
+    await this.#remove(this.#directoryOf(upload), upload.uploadId);
+  }
+
+  async #remove(directory: UploadDirectory, uploadId: string): Promise<void> {
+    try {
+      await directory.remove();
+      this.#places.delete(uploadId);
+    } catch (error) {
+      throw fromErrno(error, "store.abortMultipart");
+    }
+  }
+
+  async sweep(path: string): Promise<void> {
+    await this.#remove(new UploadDirectory(path, this.#disk, this.#locks), path.slice(path.lastIndexOf("/") + 1));
   }
 }
 
-function ignoreAbsent(error: unknown): void {
-  if (errnoOf(error) !== "ENOENT") throw error;
+const MAX_PART_BYTES = 5 * 1024 ** 3;
+
+interface Whole {
+  readonly directory: UploadDirectory;
+  readonly record: UploadRecord;
+  /** All that have arrived. */
+  readonly marks: readonly PartMark[];
+  /** Those that make the object, in order. */
+  readonly chosen: readonly PartMark[];
+}
+
+function choose(
+  marks: readonly PartMark[],
+  parts: readonly PartInfo[],
+  partSizeBytes: number | undefined,
+): readonly PartMark[] {
+  const arrived = new Map(marks.map((mark) => [mark.partNumber, mark]));
+  return parts.map(({ partNumber, etag }, index) => {
+    const found = arrived.get(partNumber);
+    const misplaced =
+      partSizeBytes === undefined
+        ? partNumber <= (parts[index - 1]?.partNumber ?? 0)
+        : partNumber !== index + 1 || (index < parts.length - 1 && found?.sizeBytes !== partSizeBytes);
+    if (!misplaced && found?.etag === etag) return found;
+    throw new GfsError(
+      "InvalidArgument",
+      `Part ${partNumber} is missing, out of order, of the wrong size, or not the one that arrived.`,
+      { op: "store.completeMultipart" },
+    );
+  });
+}
+
+function withStarts(marks: readonly PartMark[]): { readonly mark: PartMark; readonly start: number }[] {
+  let end = 0;
+  return marks.map((mark) => {
+    const start = end;
+    end += mark.sizeBytes;
+    return { mark, start };
+  });
 }
 
 function busy(what: string): GfsError {

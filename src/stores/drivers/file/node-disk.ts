@@ -11,7 +11,8 @@ import {
   write,
 } from "node:fs";
 import fs from "node:fs/promises";
-import type { DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
+import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
+import { copyFileRange } from "./copy-file-range.ts";
 import { getXattr, lgetXattr, setXattr } from "./xattr.ts";
 
 /**
@@ -24,6 +25,7 @@ const FLAGS: Record<OpenFlags, number> = {
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   update: constants.O_RDWR | constants.O_NOFOLLOW,
 };
+const COPY_BUFFER_BYTES = 1024 * 1024;
 const NANOSECONDS_A_MS = 1_000_000n;
 
 export const nodeDisk: Disk = {
@@ -129,6 +131,19 @@ class NodeFile implements DiskFile {
         error === null ? resolve(count) : reject(error),
       );
     });
+  }
+
+  async copyFrom(source: DiskFile, { start, sizeBytes, position }: CopyRange): Promise<void> {
+    let copied =
+      source instanceof NodeFile ? await copyFileRange(source.#fd, this.#fd, { start, sizeBytes, position }) : 0;
+    const buffer = Buffer.allocUnsafe(Math.min(COPY_BUFFER_BYTES, sizeBytes - copied));
+    while (copied < sizeBytes) {
+      const wanted = buffer.subarray(0, Math.min(buffer.length, sizeBytes - copied));
+      const count = await source.read(wanted, start + copied);
+      if (count === 0) throw Object.assign(new Error("The file to copy from is too short."), { code: "EIO" });
+      await this.write([wanted.subarray(0, count)], position + copied);
+      copied += count;
+    }
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -20,6 +20,7 @@ import type {
   StageOptions,
   Store,
   StoreCapabilities,
+  UploadCheck,
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
@@ -362,12 +363,13 @@ class FileStore implements Store {
     }
   }
 
-  async sweep(ctx: Ctx, olderThanMs: number): Promise<number> {
+  async sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
     const oldestKeptMs = this.#clock.nowMs() - olderThanMs;
     let removed = 0;
     try {
       for (const { name, kind } of await this.#disk.readDirectory(this.#layout.staging)) {
         throwIfAborted(ctx, "store.sweep");
+        if (kind === "directory" && (await isInUse?.(name)) === true) continue;
         if (await this.#sweepOne(`${this.#layout.staging}/${name}`, kind === "directory", oldestKeptMs)) removed += 1;
       }
     } catch (error) {
@@ -378,8 +380,9 @@ class FileStore implements Store {
 
   async #sweepOne(path: string, directory: boolean, oldestKeptMs: number): Promise<boolean> {
     try {
-      const touchedMs = (await this.#disk.stat(directory ? `${path}/data` : path)).modifiedMs;
-      if (touchedMs > oldestKeptMs) return false;
+      // Parts that arrive touch one of the two.
+      if ((await this.#disk.stat(path)).modifiedMs > oldestKeptMs) return false;
+      if (directory && (await this.#disk.stat(`${path}/data`)).modifiedMs > oldestKeptMs) return false;
       if (directory) await this.#multipart.sweep(path);
       else await this.#disk.unlink(path);
       return true;
