@@ -1,0 +1,193 @@
+import { realpath, stat } from "node:fs/promises";
+import { endianness } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { FuseError } from "../protocol/errors.ts";
+import { maxWriteBytes, type Negotiated } from "../protocol/negotiation.ts";
+import type { Notifier } from "../session/notifier.ts";
+import { Session, type CloneDevice, type SessionOptions } from "../session/session.ts";
+import { attachByHelper, attachDirectly, mountWay, openDevice } from "./attach.ts";
+import { detach, detachNow, isStale, repairStale } from "./detach.ts";
+import type { MountTableOptions } from "./mount-options.ts";
+import { systemCalls } from "./system-calls.ts";
+import { Watcher } from "./watcher.ts";
+
+export interface MountOptions extends SessionOptions, Omit<MountTableOptions, "maxReadBytes"> {
+  /** Each worker gets a queue of its own in the kernel. Needs koffi. */
+  readonly cloneDevice?: boolean | undefined;
+  /** A small process unmounts when this one dies. On unless false. */
+  readonly autoUnmount?: boolean | undefined;
+  /** What a killed server left mounted at the directory is unmounted first. On unless false. */
+  readonly repairStale?: boolean | undefined;
+}
+
+export interface UnmountOptions {
+  /** How long to wait for those who still use the file system before it is taken away from them. 2,000 if nothing is said. */
+  readonly graceMs?: number;
+}
+
+export interface MountedFileSystem {
+  /** Without symbolic links. */
+  readonly directory: string;
+  readonly negotiated: Negotiated;
+  readonly notifier: Notifier;
+  /** Resolves when it has been unmounted, by us or by anybody. Rejects if the session had to end. */
+  readonly closed: Promise<void>;
+  /** Unmounts: waits a while for those who use it, then takes it away. Resolves when every thread has ended. */
+  unmount(options?: UnmountOptions): Promise<void>;
+}
+
+const DEFAULT_GRACE_MS = 2000;
+const BUSY_RETRY_MS = 20;
+/** How long pending operations have to notice that they were aborted. */
+const DRAIN_LIMIT_MS = 10_000;
+
+/** Mounts a file system and serves it until it is unmounted. */
+export async function mount(directory: string, options: MountOptions): Promise<MountedFileSystem> {
+  requireSupported();
+  const path = await prepareDirectory(directory, options.repairStale !== false);
+  const clone: CloneDevice | undefined =
+    options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
+  const session = await Session.start(options);
+  const table: MountTableOptions = { ...options, maxReadBytes: maxWriteBytes(session.features) };
+  const negotiated = await attach(session, { path, table, clone });
+  const mounted = new Mounted(path, session, negotiated);
+  await mounted.watch(options.autoUnmount !== false);
+  return mounted;
+}
+
+async function attach(
+  session: Session,
+  where: { readonly path: string; readonly table: MountTableOptions; readonly clone: CloneDevice | undefined },
+): Promise<Negotiated> {
+  const { path, table, clone } = where;
+  let serving: Promise<Negotiated>;
+  try {
+    if (mountWay() === "fusermount3") {
+      serving = session.serve(await attachByHelper(path, table), clone);
+    } else {
+      const descriptor = openDevice();
+      // The thread reads already while mount(8) is at work, in case that looks at what it has mounted.
+      serving = session.serve(descriptor, clone);
+      serving.catch(() => undefined);
+      await attachDirectly(descriptor, path, table);
+    }
+  } catch (error) {
+    await session.abandon();
+    throw error;
+  }
+  try {
+    return await serving;
+  } catch (error) {
+    await detach(path, "force");
+    await session.stopped;
+    throw error;
+  }
+}
+
+class Mounted implements MountedFileSystem {
+  readonly directory: string;
+  readonly negotiated: Negotiated;
+  readonly closed: Promise<void>;
+  readonly #session: Session;
+  #watcher: Watcher | undefined;
+  readonly #onExit = (): void => detachNow(this.directory);
+
+  constructor(directory: string, session: Session, negotiated: Negotiated) {
+    this.directory = directory;
+    this.negotiated = negotiated;
+    this.#session = session;
+    // A thread that blocks in `read` would keep the process from exiting, so the file system has to go first.
+    process.on("exit", this.#onExit);
+    this.closed = this.#close();
+    this.closed.catch(() => undefined);
+  }
+
+  get notifier(): Notifier {
+    return this.#session.notifier;
+  }
+
+  async watch(wanted: boolean): Promise<void> {
+    if (wanted) this.#watcher = await Watcher.start(this.directory);
+  }
+
+  async unmount(options: UnmountOptions = {}): Promise<void> {
+    const { graceMs = DEFAULT_GRACE_MS } = options;
+    const deadline = performance.now() + graceMs;
+    while (!(await detach(this.directory, "plain"))) {
+      if (performance.now() >= deadline) {
+        await detach(this.directory, "force");
+        break;
+      }
+      await setTimeout(BUSY_RETRY_MS);
+    }
+    await this.#stopped();
+    await this.closed;
+  }
+
+  async #close(): Promise<void> {
+    const failure = await this.#session.over;
+    if (failure !== undefined) await detach(this.directory, "force");
+    await this.#session.stopped;
+    process.off("exit", this.#onExit);
+    this.#watcher?.dismiss();
+    // A server whose thread failed leaves a mount behind that nobody answers for.
+    if (failure !== undefined) {
+      await detach(this.directory, "lazy");
+      throw failure;
+    }
+  }
+
+  async #stopped(): Promise<void> {
+    const stopped = this.#session.stopped.then(() => true);
+    const limit = new AbortController();
+    const late = setTimeout(DRAIN_LIMIT_MS, false, { signal: limit.signal, ref: false }).catch(() => false);
+    const inTime = await Promise.race([stopped, late]);
+    limit.abort();
+    if (inTime) return;
+    throw new FuseError(
+      "Busy",
+      `${this.directory} is unmounted, but operations are still pending after ${DRAIN_LIMIT_MS} ms: make them end when their signal is aborted, and close the files that are still open.`,
+    );
+  }
+}
+
+function requireSupported(): void {
+  if (process.platform !== "linux") {
+    throw new FuseError("Unsupported", `FUSE is served on Linux only, and this is ${process.platform}.`);
+  }
+  if (endianness() !== "LE") {
+    throw new FuseError("Unsupported", "The protocol is spoken in little-endian order only, and this machine is not.");
+  }
+}
+
+/** The real path of a directory that something can be mounted on. */
+async function prepareDirectory(directory: string, repair: boolean): Promise<string> {
+  const asked = resolve(directory);
+  // The directory itself may be what a dead server left behind, so only the way to it is looked up at first.
+  const path = join(await realpath(dirname(asked)).catch(() => dirname(asked)), basename(asked));
+  try {
+    const info = await stat(path);
+    if (!info.isDirectory()) {
+      throw new FuseError("NoDirectory", `${path} is not a directory: name one, such as an empty one of your own.`);
+    }
+    return await realpath(path);
+  } catch (error) {
+    if (error instanceof FuseError) throw error;
+    if (isStale(error) && repair) {
+      await repairStale(path);
+      return prepareDirectory(path, false);
+    }
+    throw new FuseError("NoDirectory", directoryRefusal(path, error), { cause: error });
+  }
+}
+
+function directoryRefusal(path: string, error: unknown): string {
+  if (isStale(error)) {
+    return `What is mounted at ${path} has lost its server: unmount it with \`umount -l ${path}\`, or leave \`repairStale\` on.`;
+  }
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return `There is no directory ${path}: make it with \`mkdir -p ${path}\`.`;
+  if (code === "EACCES") return `${path} cannot be reached: this user needs the permission to enter it.`;
+  return `${path} cannot be used: ${(error as Error).message}.`;
+}

@@ -1,0 +1,147 @@
+import { read } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import type { FuseError } from "../protocol/errors.ts";
+import { Frame } from "../protocol/frame.ts";
+import type { Features, Negotiated } from "../protocol/negotiation.ts";
+import { Opcode } from "../protocol/opcodes.ts";
+import {
+  DEVICE_AGAIN,
+  DEVICE_ENDED,
+  DEVICE_UNMOUNTED,
+  meaningOfReadError,
+  readRequest,
+  writeReply,
+} from "./device.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { FileSystem } from "./file-system.ts";
+import type { FrameRing } from "./frame-ring.ts";
+import type { FromWorker } from "./messages.ts";
+import { DeviceNotifier } from "./notifier.ts";
+import { sessionSizes } from "./sizes.ts";
+
+/** How long to wait for the mount, or for a descriptor that does not block. */
+const RETRY_MS = 1;
+/** How often a promise that is already settled gets the chance to say so before the slower way of reading is taken. */
+const MICROTASK_TURNS = 3;
+
+export interface WorkerPort {
+  post(message: FromWorker): void;
+  /** Becomes true when nothing will be mounted after all. */
+  quit(): boolean;
+}
+
+/** Reads without blocking the event loop of this thread, which has promises to settle. */
+function readLater(descriptor: number, into: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, into, 0, into.length, null, (error, readBytes) => {
+      if (error === null) {
+        resolve(readBytes);
+        return;
+      }
+      try {
+        resolve(meaningOfReadError(error) ?? DEVICE_AGAIN);
+      } catch (failure) {
+        reject(failure as FuseError);
+      }
+    });
+  });
+}
+
+/** Reads requests for the main thread, and does nothing else. Returns when the file system has been unmounted. */
+export async function forwardRequests(descriptor: number, ring: FrameRing, port: WorkerPort): Promise<void> {
+  for (;;) {
+    const slot = ring.acquire();
+    if (slot === -1) return;
+    const readBytes = readRequest(descriptor, ring.buffer(slot));
+    if (readBytes >= 0) {
+      if (ring.push(slot, readBytes)) port.post({ type: "frames" });
+    } else if (readBytes === DEVICE_ENDED || port.quit()) {
+      return;
+    } else {
+      await setTimeout(RETRY_MS);
+    }
+  }
+}
+
+export interface LocalService {
+  readonly fileSystem: FileSystem;
+  /** For what the file system defers to the main thread. */
+  readonly ring: FrameRing | undefined;
+  readonly features: Features;
+  readonly maxInFlight: number;
+  readonly negotiated: Negotiated | undefined;
+}
+
+/**
+ * Carries requests out in this thread. As long as every operation returns its result at once, this blocks in `read`, which is four times as
+ * fast as reading by way of the event loop. While promises are pending it reads by way of the event loop, so that they can settle.
+ */
+export async function serveRequests(descriptor: number, service: LocalService, port: WorkerPort): Promise<void> {
+  const { fileSystem, ring, features } = service;
+  const sizes = sessionSizes(features, service.maxInFlight);
+  const notifier = new DeviceNotifier(descriptor);
+  const spareFrames: Frame[] = [];
+  const newFrame = (): Frame => new Frame(Buffer.allocUnsafeSlow(sizes.frameBytes), false);
+  let frame = newFrame();
+  const dispatcher = new Dispatcher(
+    {
+      fileSystem,
+      port: {
+        send: (reply, data) => writeReply(descriptor, reply, data),
+        onProblem: ({ code, message, cause }) =>
+          port.post({ type: "problem", code, message, stack: cause instanceof Error ? cause.stack : undefined }),
+        onNegotiated: (negotiated) => {
+          fileSystem.init?.({ negotiated, notifier });
+          port.post({ type: "negotiated", negotiated });
+        },
+        onRetrieved: (unique, data) => {
+          notifier.retrieved(unique, data);
+          port.post({ type: "retrieved", unique, data });
+        },
+        releaseFrame: (kept) => void spareFrames.push(kept),
+      },
+    },
+    { features, limits: sizes.limits },
+  );
+  if (service.negotiated !== undefined) {
+    dispatcher.adopt(service.negotiated);
+    fileSystem.init?.({ negotiated: service.negotiated, notifier });
+  }
+  for (;;) {
+    for (let turn = 0; dispatcher.pending > 0 && turn < MICROTASK_TURNS; turn += 1) await Promise.resolve();
+    while (dispatcher.full) await dispatcher.settled();
+    const blocking = dispatcher.pending === 0;
+    const readBytes = blocking ? readRequest(descriptor, frame.bytes) : await readLater(descriptor, frame.bytes);
+    if (readBytes >= 0) {
+      const outcome = dispatcher.dispatch(frame, readBytes);
+      if (outcome === "kept") frame = spareFrames.pop() ?? newFrame();
+      else if (outcome === "deferred" && !forward(frame, readBytes, { ring, port })) refuse(dispatcher, frame);
+    } else if (readBytes === DEVICE_ENDED || (readBytes === DEVICE_UNMOUNTED && port.quit())) {
+      break;
+    } else {
+      await setTimeout(RETRY_MS);
+    }
+  }
+  notifier.close();
+  await dispatcher.drain();
+}
+
+/** Copies a request for the main thread. False if there is no file system, or the session is over. */
+function forward(
+  frame: Frame,
+  readBytes: number,
+  { ring, port }: { readonly ring: FrameRing | undefined; readonly port: WorkerPort },
+): boolean {
+  if (ring === undefined) return false;
+  const slot = ring.acquire();
+  if (slot === -1) return true;
+  frame.bytes.copy(ring.buffer(slot), 0, 0, readBytes);
+  if (ring.push(slot, readBytes)) port.post({ type: "frames" });
+  return true;
+}
+
+/** Nobody is there to take a request that was deferred. */
+function refuse(dispatcher: Dispatcher, frame: Frame): void {
+  if (frame.opcode === Opcode.INTERRUPT) dispatcher.refuseInterrupt(frame);
+  else dispatcher.refuse(frame);
+}

@@ -1,0 +1,54 @@
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { FuseError } from "../protocol/errors.ts";
+import type { FileSystem, FileSystemModule } from "./file-system.ts";
+import { FrameRing } from "./frame-ring.ts";
+import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
+import { forwardRequests, serveRequests, type WorkerPort } from "./worker-loop.ts";
+
+async function loadFileSystem(module: string, options: unknown): Promise<FileSystem> {
+  const loaded = (await import(module)) as Partial<FileSystemModule>;
+  if (typeof loaded.createFileSystem !== "function") {
+    throw new FuseError("Unsupported", `${module} exports no function createFileSystem(options): add it.`);
+  }
+  return loaded.createFileSystem(options);
+}
+
+/** The whole life of a worker: load the file system, wait for a descriptor, serve, say why it ended. */
+export async function runWorker(): Promise<void> {
+  const parent = parentPort;
+  if (isMainThread || parent === null) throw new FuseError("Unsupported", "This module is loaded by a session, in a worker.");
+  const setup = workerData as WorkerSetup;
+  let quit = false;
+  const port: WorkerPort = {
+    post: (message: FromWorker) => parent.postMessage(message),
+    quit: () => quit,
+  };
+  const serve = new Promise<Extract<ToWorker, { readonly type: "serve" }> | undefined>((resolve) => {
+    parent.on("message", (message: ToWorker) => {
+      if (message.type === "quit") quit = true;
+      resolve(message.type === "serve" ? message : undefined);
+    });
+  });
+  let failure: { readonly code: string; readonly message: string } | undefined;
+  try {
+    const fileSystem =
+      setup.module === undefined ? undefined : await loadFileSystem(setup.module, setup.options);
+    const features = { ...fileSystem?.features, ...setup.features };
+    port.post({ type: "ready", features });
+    const order = await serve;
+    const ring = setup.ring === undefined ? undefined : new FrameRing(setup.ring);
+    if (order !== undefined && fileSystem !== undefined) {
+      const { maxInFlight } = setup;
+      const service = { fileSystem, ring, features, maxInFlight, negotiated: order.negotiated };
+      await serveRequests(order.descriptor, service, port);
+    } else if (order !== undefined && ring !== undefined) {
+      await forwardRequests(order.descriptor, ring, port);
+    }
+    await fileSystem?.destroy?.();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    failure = { code: error instanceof FuseError ? error.code : "FileSystemFailed", message };
+  }
+  port.post({ type: "ended", failure });
+  parent.close();
+}
