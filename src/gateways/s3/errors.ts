@@ -97,6 +97,12 @@ const FROM_CONTEXT: Readonly<Record<string, string>> = {
   condition: "Condition",
   uploadId: "UploadId",
   header: "Header",
+  accessKeyId: "AWSAccessKeyId",
+  headersNotSigned: "HeadersNotSigned",
+  requestTime: "RequestTime",
+  serverTime: "ServerTime",
+  expires: "Expires",
+  maxAllowedSkewMilliseconds: "MaxAllowedSkewMilliseconds",
 };
 
 function fieldsOf(

@@ -17,6 +17,7 @@ import { listObjectVersions } from "./operations/list-object-versions.ts";
 import { listObjects } from "./operations/list-objects.ts";
 import { listObjectsV2 } from "./operations/list-objects-v2.ts";
 import { listParts } from "./operations/list-parts.ts";
+import { postObject } from "./operations/post-object.ts";
 import { putObject } from "./operations/put-object.ts";
 import { restoreObject } from "./operations/restore-object.ts";
 import { uploadPart } from "./operations/upload-part.ts";
@@ -36,6 +37,7 @@ export const ROUTES: readonly Route[] = [
   { level: "bucket", method: "GET", query: "uploads", operation: listMultipartUploads },
   { level: "bucket", method: "GET", query: "location", operation: getBucketLocation },
   { level: "bucket", method: "POST", query: "delete", operation: deleteObjects },
+  { level: "bucket", method: "POST", operation: postObject },
 
   { level: "object", method: "GET", operation: getObject },
   { level: "object", method: "HEAD", operation: headObject },

@@ -8,7 +8,7 @@ export function signatureDoesNotMatch(accessKeyId: string): GfsError {
     "PermissionDenied",
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    { AWSAccessKeyId: accessKeyId },
+    { accessKeyId },
   );
 }
 
@@ -17,7 +17,7 @@ export function invalidAccessKeyId(accessKeyId: string): GfsError {
     "PermissionDenied",
     "InvalidAccessKeyId",
     "The AWS Access Key Id you provided does not exist in our records.",
-    { AWSAccessKeyId: accessKeyId.slice(0, 128) },
+    { accessKeyId: accessKeyId.slice(0, 128) },
   );
 }
 
@@ -27,9 +27,9 @@ export function requestTimeTooSkewed(requestMs: number, serverMs: number): GfsEr
     "RequestTimeTooSkewed",
     "The difference between the request time and the current time is too large; set the clock of the client.",
     {
-      RequestTime: new Date(requestMs).toISOString(),
-      ServerTime: new Date(serverMs).toISOString(),
-      MaxAllowedSkewMilliseconds: 900_000,
+      requestTime: new Date(requestMs).toISOString(),
+      serverTime: new Date(serverMs).toISOString(),
+      maxAllowedSkewMilliseconds: "900000",
     },
   );
 }
@@ -57,8 +57,8 @@ export function invalidRequest(message: string): GfsError {
 
 export function invalidArgument(message: string, name: string, value: string): GfsError {
   return s3Error("InvalidArgument", "InvalidArgument", message, {
-    ArgumentName: name,
-    ArgumentValue: value.slice(0, 256),
+    argumentName: name,
+    argumentValue: value.slice(0, 256),
   });
 }
 

@@ -180,17 +180,23 @@ const SIGNATURE_FIELDS: ReadonlySet<string> = new Set([
   "x-amz-security-token",
 ]);
 
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+
 function showAsHeaders({ headers }: IncomingMessage, fields: ReadonlyMap<string, string>): void {
   for (const name of Object.keys(headers)) {
     if (name.startsWith("x-amz-") || CONTENT_FIELDS.includes(name)) delete headers[name];
   }
   for (const [name, value] of fields) {
-    const isKept = CONTENT_FIELDS.includes(name) || (name.startsWith("x-amz-") && !SIGNATURE_FIELDS.has(name));
+    const isKept = CONTENT_FIELDS.includes(name) || (name.startsWith("x-amz-") && !isNoProperty(name));
     // Headers are bytes, one character each.
     if (isKept) headers[name] = Buffer.from(value).toString("latin1");
   }
   const accessList = fields.get("acl");
   if (accessList !== undefined) headers["x-amz-acl"] = accessList;
+}
+
+function isNoProperty(name: string): boolean {
+  return SIGNATURE_FIELDS.has(name) || name.startsWith("x-amz-copy-") || !HEADER_NAME.test(name);
 }
 
 function missingField(name: string): Error {

@@ -32,7 +32,7 @@ export function checkRegion(
 ): void {
   if (claim.region === region || claim.region === REGION_OF_OLD) return;
   const message = `the region '${claim.region.slice(0, 64)}' is wrong; expecting '${region}'`;
-  const context = { Region: region };
+  const context = { region };
   throw claim.place === "header"
     ? headerMalformed(message, context)
     : queryMalformed(`Error parsing the X-Amz-Credential parameter; ${message}`, context);
@@ -48,9 +48,8 @@ export function checkTime(claim: Claim, nowMs: number): void {
   const expiresMs = signedMs + expiresSeconds * 1_000;
   if (nowMs > expiresMs) {
     throw denied("Request has expired", {
-      "X-Amz-Expires": expiresSeconds,
-      Expires: new Date(expiresMs).toISOString(),
-      ServerTime: new Date(nowMs).toISOString(),
+      expires: new Date(expiresMs).toISOString(),
+      serverTime: new Date(nowMs).toISOString(),
     });
   }
 }
@@ -78,7 +77,7 @@ export function checkAllSigned(claim: Claim, headers: ReadonlyMap<string, string
     if (!name.startsWith("x-amz-") || claim.signedHeaders.includes(name)) continue;
     // A presigned address says what it signs of the body; the header then only adds a check.
     if (claim.place === "query" && name === "x-amz-content-sha256") continue;
-    throw denied("There were headers present in the request which were not signed", { HeadersNotSigned: name });
+    throw denied("There were headers present in the request which were not signed", { headersNotSigned: name });
   }
 }
 

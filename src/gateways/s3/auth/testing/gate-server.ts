@@ -73,7 +73,8 @@ export async function startGateServer(options: {
       response.end(JSON.stringify(passed));
     } catch (error) {
       const failure = toGfsError(error);
-      const code = String(failure.context["s3"] ?? failure.meaning.s3);
+      const { s3 } = failure.context;
+      const code = typeof s3 === "string" ? s3 : failure.meaning.s3;
       const body = `<Error><Code>${code}</Code><Message>${failure.message.replaceAll(/[<&]/g, " ")}</Message></Error>`;
       response.writeHead(failure.meaning.http, {
         "Content-Type": "application/xml",

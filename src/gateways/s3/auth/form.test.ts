@@ -1,0 +1,277 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { request as send } from "undici";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createChecksum } from "../../../core/checksums.ts";
+import { type Clock, systemClock } from "../../../core/ports/clock.ts";
+import { credentialScope, signatureOf, SigningKeys } from "../../../core/sigv4.ts";
+import { FormReader } from "./form-reader.ts";
+import { parsePostPolicy } from "./post-policy.ts";
+import { accessKey, type GateServer, type Passed, startGateServer } from "./testing/gate-server.ts";
+
+const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+const clock: Clock = { ...systemClock, nowMs: () => nowMs };
+const key = accessKey({ id: "AKIDFORM", secret: "form-secret", user: "frida" });
+const temporary = accessKey({
+  id: "AKIDTEMP",
+  secret: "temp-secret",
+  user: "tom",
+  sessionToken: "a-token",
+  expiresMs: nowMs + 60_000,
+});
+let server: GateServer;
+beforeAll(async () => {
+  server = await startGateServer({ keys: [key, temporary], clock });
+});
+afterAll(async () => await server.close());
+
+type Fields = Record<string, string>;
+const credential = `AKIDFORM/${credentialScope("20260102", "us-east-1")}`;
+const usual: Fields = {
+  key: ["user/$", "{filename}"].join(""),
+  "x-amz-algorithm": "AWS4-HMAC-SHA256",
+  "x-amz-credential": credential,
+  "x-amz-date": "20260102T030405Z",
+};
+const conditions: unknown[] = [
+  { bucket: "pictures" },
+  ["starts-with", "$key", "user/"],
+  { "x-amz-algorithm": "AWS4-HMAC-SHA256" },
+  { "x-amz-credential": credential },
+  { "x-amz-date": "20260102T030405Z" },
+];
+const policyOf = (more: readonly unknown[] = [], expiration = "2026-01-02T04:00:00.000Z"): string =>
+  Buffer.from(JSON.stringify({ expiration, conditions: [...conditions, ...more] })).toString("base64");
+
+function signed(policy: string, fields: Fields = {}, secret = key.secret): Fields {
+  const signingKey = new SigningKeys(1).keyFor({ secret, day: "20260102", region: "us-east-1" });
+  return { ...usual, ...fields, policy, "x-amz-signature": signatureOf(signingKey, policy) };
+}
+
+interface Sent {
+  readonly file?: string | Buffer;
+  readonly fileName?: string;
+  readonly after?: Fields;
+  readonly bucket?: string;
+  readonly headers?: Fields;
+}
+
+function bodyOf(fields: Fields, { file = "content", fileName = "C:\\dir\\a picture.jpg", after = {} }: Sent): Buffer {
+  const part = (name: string, value: string | Buffer, more = ""): Buffer =>
+    Buffer.concat([
+      Buffer.from(`--limit\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n`),
+      Buffer.from(value as Buffer),
+      Buffer.from("\r\n"),
+    ]);
+  return Buffer.concat([
+    ...Object.entries(fields).map(([name, value]) => part(name, value)),
+    part("file", file, `; filename="${fileName}"\r\nContent-Type: image/jpeg`),
+    ...Object.entries(after).map(([name, value]) => part(name, value)),
+    Buffer.from("--limit--\r\n"),
+  ]);
+}
+
+async function post(fields: Fields, sent: Sent = {}): Promise<{ readonly status: number; readonly text: string }> {
+  const answer = await send(`${server.endpoint}/${sent.bucket ?? "pictures"}`, {
+    method: "POST",
+    headers: { "content-type": "multipart/form-data; boundary=limit", ...sent.headers },
+    body: bodyOf(fields, sent),
+  });
+  return { status: answer.statusCode, text: await answer.body.text() };
+}
+const passed = async (fields: Fields, sent: Sent = {}): Promise<Passed> => {
+  const { status, text } = await post(fields, sent);
+  expect([status, text]).toEqual([200, expect.any(String)]);
+  return JSON.parse(text) as Passed;
+};
+
+describe("a POST form", () => {
+  it("with a signed policy passes, with the file as its body and the name of the file in its key", async () => {
+    const file = randomBytes(300_000);
+    const { body, ...rest } = await passed(signed(policyOf()), { file });
+    expect(rest).toEqual({ kind: "user", user: "frida", accessKeyId: "AKIDFORM", key: "user/a picture.jpg" });
+    expect(body).toBe(file.toString("latin1"));
+  });
+
+  it("with the older signature passes as well", async () => {
+    const policy = Buffer.from(
+      JSON.stringify({
+        expiration: "2026-01-02T04:00:00Z",
+        conditions: [{ bUcKeT: "pictures" }, ["StArTs-WiTh", "$KeY", "user"], { AcL: "private" }],
+      }),
+    ).toString("base64");
+    const signature = createHmac("sha1", key.secret).update(policy).digest("base64");
+    const fields = { kEy: "user.txt", AWSAccessKeyId: "AKIDFORM", aCl: "private", pOLICy: policy, signature };
+    expect((await passed(fields)).user).toBe("frida");
+    expect((await post({ ...fields, signature: `${signature.slice(0, -2)}A=` })).text).toContain(
+      "SignatureDoesNotMatch",
+    );
+  });
+
+  it("without any signature is anonymous", async () => {
+    expect(await passed({ key: "k" })).toMatchObject({ kind: "anonymous", user: "", key: "k", body: "content" });
+  });
+
+  it("with checksums has a file that fits them", async () => {
+    const sum = createChecksum("SHA256");
+    sum.update(Buffer.from("content"));
+    const name = "x-amz-checksum-sha256";
+    const value = sum.digest();
+    const fields = signed(policyOf([["starts-with", `$${name}`, ""]]), { [name]: value });
+    expect((await passed(fields)).checksum).toEqual({ algorithm: "SHA256", kind: "full", value });
+    expect((await post(fields, { file: "other" })).text).toContain("BadDigest");
+    const md5 = { "content-md5": Buffer.alloc(16).toString("base64") };
+    expect((await post(signed(policyOf([["starts-with", "$Content-MD5", ""]]), md5))).text).toContain("BadDigest");
+  });
+
+  it("with a session token needs the right one", async () => {
+    const scope = `AKIDTEMP/${credentialScope("20260102", "us-east-1")}`;
+    const policy = Buffer.from(
+      JSON.stringify({
+        expiration: "2026-01-02T04:00:00Z",
+        conditions: [
+          { bucket: "pictures" },
+          ...Object.keys({ ...usual, "x-amz-security-token": "" }).map((name) => ["starts-with", `$${name}`, ""]),
+        ],
+      }),
+    ).toString("base64");
+    const fields = signed(policy, { "x-amz-credential": scope, "x-amz-security-token": "a-token" }, temporary.secret);
+    expect((await passed(fields)).user).toBe("tom");
+    expect((await post({ ...fields, "x-amz-security-token": "b-token" })).text).toContain("InvalidToken");
+  });
+
+  const range = (least: unknown, most: unknown): Fields => signed(policyOf([["content-length-range", least, most]]));
+  it.each<[string, Fields, Sent, string, number]>([
+    [
+      "a changed policy",
+      { ...signed(policyOf()), policy: policyOf([{ acl: "private" }]) },
+      {},
+      "SignatureDoesNotMatch",
+      403,
+    ],
+    ["another secret", signed(policyOf(), {}, "wrong"), {}, "SignatureDoesNotMatch", 403],
+    [
+      "an unknown key",
+      { ...signed(policyOf()), "x-amz-credential": credential.replace("AKIDFORM", "NOBODY") },
+      {},
+      "InvalidAccessKeyId",
+      403,
+    ],
+    ["another bucket", signed(policyOf()), { bucket: "other" }, "AccessDenied", 403],
+    ["a key outside", signed(policyOf(), { key: "elsewhere" }), {}, "AccessDenied", 403],
+    ["a field that no condition allows", signed(policyOf(), { acl: "public-read" }), {}, "AccessDenied", 403],
+    ["a policy that expired", signed(policyOf([], "2026-01-02T03:04:05Z")), {}, "AccessDenied", 403],
+    ["a policy that is no JSON", signed(Buffer.from("{").toString("base64")), {}, "InvalidPolicyDocument", 400],
+    ["an odd expiration", signed(policyOf([], "tomorrow")), {}, "InvalidPolicyDocument", 400],
+    ["an empty condition", signed(policyOf([{}])), {}, "InvalidPolicyDocument", 400],
+    ["an odd range", range(-1, 0), {}, "InvalidPolicyDocument", 400],
+    ["half a range", signed(policyOf([["content-length-range", 512]])), {}, "InvalidPolicyDocument", 400],
+    ["a file that is too large", range(0, 6), {}, "EntityTooLarge", 400],
+    ["a file that is too small", range(8, 100), {}, "EntityTooSmall", 400],
+    ["no key", { a: "b" }, {}, "InvalidArgument", 400],
+    ["no policy", { key: "k", "x-amz-signature": "0".repeat(64) }, {}, "InvalidArgument", 400],
+    ["no signature", { key: "k", policy: policyOf(), AWSAccessKeyId: "AKIDFORM" }, {}, "InvalidArgument", 400],
+    [
+      "another region",
+      signed(policyOf(), { "x-amz-credential": credential.replace("us-east-1", "moon-1") }),
+      {},
+      "AuthorizationQueryParametersError",
+      400,
+    ],
+    ["two of one field", { key: "k", KEY: "l" }, {}, "MalformedPOSTRequest", 400],
+    [
+      "too much before the file",
+      { key: "k", "x-amz-meta-a": "a".repeat(21_000) },
+      {},
+      "MaxPostPreDataLengthExceededError",
+      400,
+    ],
+    ["no boundary", { key: "k" }, { headers: { "content-type": "multipart/form-data" } }, "MalformedPOSTRequest", 400],
+    [
+      "a wrong boundary",
+      { key: "k" },
+      { headers: { "content-type": "multipart/form-data; boundary=other" } },
+      "MalformedPOSTRequest",
+      400,
+    ],
+  ])("with %s is refused", async (_title, fields, sent, code, status) => {
+    const answer = await post(fields, sent);
+    expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(`<Code>${code}</Code>`)]);
+  });
+
+  it("may name fields that mean nothing, and may have fields behind the file, which are not looked at", async () => {
+    expect((await passed(signed(policyOf(), { "x-ignore-me": "1" }), { after: { acl: "public-read" } })).user).toBe(
+      "frida",
+    );
+  });
+
+  it("shows its fields as headers, and none that came beside it", async () => {
+    const { encoding } = await passed(
+      signed(policyOf([["eq", "$Content-Encoding", "gzip"]]), { "content-encoding": "gzip" }),
+      {
+        headers: { "content-encoding": "br" },
+      },
+    );
+    expect(encoding).toBe("gzip");
+    expect((await passed(signed(policyOf()), { headers: { "content-encoding": "br" } })).encoding).toBeUndefined();
+  });
+});
+
+describe("the reader of forms", () => {
+  async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
+    let offset = 0;
+    for (let turn = 0; offset < bytes.byteLength; turn++) {
+      const sizeBytes = sizes[turn % sizes.length] ?? 1;
+      yield bytes.subarray(offset, offset + sizeBytes);
+      offset += sizeBytes;
+    }
+  }
+  const read = async (bytes: Buffer, sizes: readonly number[]): Promise<{ fields: Fields; file: Buffer }> => {
+    const reader = new FormReader(cut(bytes, sizes), "limit");
+    const { fields } = await reader.readHead();
+    const chunks: Buffer[] = [];
+    for await (const chunk of reader.file()) chunks.push(Buffer.from(chunk));
+    return { fields: Object.fromEntries(fields), file: Buffer.concat(chunks) };
+  };
+
+  it("gives back every file, however the body is cut, also one that is full of half boundaries", async () => {
+    const piece = fc.constantFrom("\r\n", "--", "\r\n--lim", "limit", "\r\n--limi", "x", "\r", "\n-");
+    const property = fc.asyncProperty(
+      fc
+        .array(piece, { maxLength: 30 })
+        .map((pieces) => pieces.join(""))
+        .filter((file) => !file.includes("\r\n--limit")),
+      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
+      async (file, sizes) => {
+        const { fields, file: got } = await read(bodyOf({ key: "k", other: "ü" }, { file }), sizes);
+        expect(fields).toEqual({ key: "k", other: "ü" });
+        expect(got.toString()).toBe(file);
+      },
+    );
+    await fc.assert(property, { numRuns: 300 });
+  });
+
+  it("ends every other body with an error of its own", async () => {
+    const property = fc.asyncProperty(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.nat({ max: 400 }),
+      fc.boolean(),
+      async (noise, at, shorten) => {
+        const whole = bodyOf({ key: "k" }, {});
+        const end = Math.min(at, whole.byteLength - 20);
+        const bytes = shorten ? whole.subarray(0, end) : Buffer.from(noise);
+        await expect(read(bytes, [7])).rejects.toMatchObject({ name: "GfsError", code: "InvalidArgument" });
+      },
+    );
+    await fc.assert(property, { numRuns: 300 });
+  });
+
+  it("takes no policy but a right one", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = Buffer.from(JSON.stringify(value)).toString("base64");
+        expect(() => parsePostPolicy(text)).toThrow(/Invalid Policy/);
+      }),
+    );
+  });
+});
