@@ -1,13 +1,19 @@
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
+import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { makeDirectory } from "./directories.ts";
 import { versionOf } from "./foreign.ts";
+import { findHistory } from "./history-rows.ts";
+import { settleVersion } from "./locks.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
 import { ensureDirectory, findDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
+
+/** Our own corner of a site: what lies there is nobody's file, or has its owner. */
+const OWN_PREFIX = ".globalfs/";
 
 export interface AdoptForeign {
   readonly site: SiteName;
@@ -33,6 +39,7 @@ export function* adoptForeign(tx: Transaction, request: AdoptForeign): Program<A
   const refused: string[] = [];
   let adopted = 0;
   for (const object of request.objects) {
+    if (object.key.startsWith(OWN_PREFIX)) continue;
     if (!isNameable(object.key)) refused.push(object.key);
     else if (yield* adoptOne(tx, request, object, directories)) adopted += 1;
   }
@@ -65,7 +72,13 @@ function* adoptOne(
     return false;
   }
   const copy: Copy = { site, key: path, state: "foreign", etag: object.etag, changedMs: nowMs };
-  const version = versionOf(object, [copy], request.nextVersionId());
+  const found = versionOf(object, [copy], request.nextVersionId());
+  const rules = yield* rulesOf(tx, path);
+  // The row of an older version leads to these very bytes, or did: they are no new version.
+  if (keepsVersions(rules) && (yield* findHistory(tx, path, found.id)) !== undefined) return false;
+  // It takes nothing away from a version that S3 calls `null`: then it gets an id.
+  const beside = rules.versioning === "suspended" && (yield* findHistory(tx, path, "null")) !== undefined;
+  const version = settleVersion(found, beside ? { ...rules, versioning: "enabled" } : rules, nowMs);
   const file: FileRecord = {
     inode: request.nextInode(),
     kind: "file",

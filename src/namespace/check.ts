@@ -1,19 +1,31 @@
-import { type Inode, ROOT_INODE } from "../core/ids.ts";
+import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Kv, type KvEntry, type Program, type Reader } from "../kv/index.ts";
+import { keepsVersions, rulesOf } from "./bucket-rows.ts";
+import {
+  decodeHistory,
+  findHistory,
+  historyIndexSpace,
+  historySpace,
+  newestOf,
+  placeOfIndexKey,
+  shownVersionId,
+} from "./history-rows.ts";
 import { decodeRecord } from "./record-codec.ts";
 import {
+  bucketSpace,
   decodeEntry,
   decodeOwner,
   entrySpace,
   inodeOfKey,
   inodeSpace,
+  nameOfBucketKey,
   nameOfEntryKey,
   ownerSpace,
   parentOfEntryKey,
   placeOfOwnerKey,
 } from "./rows.ts";
 import { findOwner } from "./owners.ts";
-import { isEmpty, readInode } from "./tree.ts";
+import { findDirectory, findFile, isEmpty, readInode } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
 /** Holds every row of the catalog against the others, page by page. The catalog should be quiet meanwhile. */
@@ -23,6 +35,8 @@ export interface CatalogReport {
   readonly directories: number;
   readonly entries: number;
   readonly owners: number;
+  /** Older versions, which no name leads to. */
+  readonly olderVersions: number;
   /** One sentence each; at most `MAX_FAULTS`. */
   readonly faults: readonly string[];
 }
@@ -36,7 +50,8 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (faults.length < MAX_FAULTS) faults.push(sentence);
   };
   const names = new Map<Inode, number>();
-  const count = { files: 0, directories: 0, entries: 0, owners: 0 };
+  const held = new Map<Inode, number>();
+  const count = { files: 0, directories: 0, entries: 0, owners: 0, olderVersions: 0 };
 
   await eachRow(kv, entrySpace, function* (tx, row) {
     count.entries += 1;
@@ -44,10 +59,32 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     names.set(inode, (names.get(inode) ?? 0) + 1);
     yield* checkEntry(tx, { row, inode, fault });
   });
+  await eachRow(kv, historySpace, function* (tx, row) {
+    const { inode } = decodeHistory(row.key, row.value);
+    if (inode !== undefined) {
+      count.olderVersions += 1;
+      held.set(inode, (held.get(inode) ?? 0) + 1);
+    }
+    yield* checkHistory(tx, row, fault);
+  });
+  await eachRow(kv, historyIndexSpace, function* (tx, row) {
+    const { path, shownId } = placeOfIndexKey(row.key);
+    if ((yield* findHistory(tx, path, shownId)) === undefined)
+      fault(`The index has version ${shownId} of ${path}, and the history has not.`);
+  });
+  await eachRow(kv, bucketSpace, function* (tx, row) {
+    const name = nameOfBucketKey(row.key);
+    const directory = yield* findDirectory(tx, name as FilePath);
+    if (directory === undefined || directory.implicit === true)
+      fault(`Bucket ${name} has settings, and no directory that somebody made.`);
+  });
   await eachRow(kv, inodeSpace, function* (tx, row) {
     const file = decodeRecord(inodeOfKey(row.key), row.value);
+    const holders = held.get(file.inode) ?? 0;
     if (file.kind === "directory") count.directories += 1;
-    else count.files += 1;
+    else if (file.linkCount > 0) count.files += 1;
+    if (holders !== (file.linkCount === 0 ? 1 : 0))
+      fault(`Inode ${file.inode} has ${file.linkCount} names, and ${holders} rows of history lead to it.`);
     const found = names.get(file.inode) ?? 0;
     if (file.inode !== ROOT_INODE && found !== file.linkCount) {
       fault(`Inode ${file.inode} says it has ${file.linkCount} names, and ${found} lead to it.`);
@@ -70,6 +107,22 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (!owns) fault(`At ${site} the key ${objectKey} is owned by inode ${inode}, which has no such copy.`);
   });
   return { ...count, faults };
+}
+
+function* checkHistory(tx: Reader, entry: KvEntry, fault: (sentence: string) => void): Program<void> {
+  const row = decodeHistory(entry.key, entry.value);
+  const { path, versionId } = row;
+  const indexed = yield* findHistory(tx, path, shownVersionId(row));
+  if (indexed?.sequence !== row.sequence) fault(`Version ${versionId} of ${path} is not in the index of its history.`);
+  const version = row.inode === undefined ? undefined : (yield* readInode(tx, row.inode))?.version;
+  if (row.inode !== undefined && version?.id !== versionId)
+    fault(`Version ${versionId} of ${path} leads to inode ${row.inode}, which does not hold it.`);
+  if (version !== undefined && (version.details?.versioned === true) !== row.versioned)
+    fault(`Version ${versionId} of ${path} and its row of history disagree whether it has an id.`);
+  if (!keepsVersions(yield* rulesOf(tx, path))) fault(`${path} has older versions in a bucket that keeps none.`);
+  if (row.inode === undefined || (yield* findFile(tx, path)) !== undefined) return;
+  if ((yield* newestOf(tx, path))?.sequence === row.sequence)
+    fault(`${path} has no entry, and its newest version ${versionId} is no delete marker.`);
 }
 
 interface EntryCheck {

@@ -1,16 +1,24 @@
 import { GfsError } from "../core/errors.ts";
 import type { Program, Transaction } from "../kv/index.ts";
+import type { VersionRules } from "./bucket-codec.ts";
+import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
+import { destroyNull, retire } from "./history.ts";
+import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, release, samePlace } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { ensureDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
-import type { CommitVersion, Committed, Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
+import type { Change, CommitVersion, Committed, Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
+import { dropVersionParts } from "./version-parts.ts";
 
 const FILE_MODE = 0o644;
 
-/** Makes a version the current one of its path; the file and the directories above it are made when they are missing. */
+/**
+ * Makes a version the current one of its path; the file and the directories above it are made when they are missing. In a bucket that keeps versions
+ * the one before goes into the path's history.
+ */
 export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<Committed> {
-  const { path, version, nowMs } = commit;
+  const { path, nowMs } = commit;
   const { parent, name } = splitPath(path);
   const directory = yield* ensureDirectory(tx, parent, commit);
   const inode = yield* readEntry(tx, directory, name);
@@ -19,6 +27,8 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
     throw new GfsError("AlreadyExists", `${path} is a symbolic link; remove it first, or write to what it points at.`);
   }
   checkExpectation(commit.expect, existing?.version);
+  const rules = yield* rulesOf(tx, path);
+  const version = settleVersion(commit.version, rules, nowMs);
   const file: FileRecord =
     existing === undefined
       ? {
@@ -35,7 +45,8 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
         }
       : { ...existing, version, modifiedMs: version.createdMs, changedMs: nowMs };
   for (const copy of version.copies) yield* claim(tx, { inode: file.inode, versionId: version.id, copy });
-  const orphans = yield* releaseReplaced(tx, file, existing?.version, nowMs);
+  const before: Outgoing = existing === undefined ? NOTHING : yield* makeWay(tx, { existing, version, rules, commit });
+  const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path, nowMs }) : [];
   writeInode(tx, file);
   if (existing === undefined) writeEntry(tx, directory, name, file.inode);
   recordChange(tx, {
@@ -44,25 +55,55 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
     inode: file.inode,
     versionId: version.id,
     atMs: nowMs,
+    ...causeOf(commit),
   });
-  return { file, orphans, ...(existing?.version === undefined ? {} : { previous: existing.version }) };
+  return {
+    file,
+    orphans: nulls.length === 0 ? before.orphans : [...before.orphans, ...nulls],
+    ...(existing?.version === undefined ? {} : { previous: existing.version }),
+    ...(before.kept === undefined ? {} : { kept: before.kept }),
+  };
 }
 
-function* releaseReplaced(
-  tx: Transaction,
-  file: FileRecord,
-  previous: FileVersion | undefined,
-  nowMs: number,
-): Program<Copy[]> {
-  const orphans: Copy[] = [];
-  const kept = file.version?.copies ?? [];
-  for (const copy of previous?.copies ?? []) {
-    if (kept.some((each) => samePlace(each, copy))) continue;
-    const coveredId = (file.version as FileVersion).id;
-    yield* release(tx, { inode: file.inode, version: previous as FileVersion, copy, nowMs, coveredId });
-    orphans.push(copy);
+interface Outgoing {
+  readonly orphans: readonly Copy[];
+  readonly kept?: FileRecord;
+}
+
+const NOTHING: Outgoing = { orphans: [] };
+
+interface Incoming {
+  readonly existing: FileRecord;
+  readonly version: FileVersion;
+  readonly rules: VersionRules;
+  readonly commit: CommitVersion;
+}
+
+/**
+ * The version before is kept, or its objects are given up. Where the new one has taken the place of its bytes there is nothing to keep: another tool
+ * has replaced them, or the write began before the bucket kept versions.
+ */
+function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incoming): Program<Outgoing> {
+  const previous = existing.version;
+  if (previous === undefined) return NOTHING;
+  const { path, nowMs } = commit;
+  const remaining = previous.copies.filter((copy) => !version.copies.some((each) => samePlace(each, copy)));
+  const overwritten = remaining.length < previous.copies.length;
+  const stays =
+    keepsVersions(rules) &&
+    previous.id !== version.id &&
+    (rules.versioning === "enabled" || previous.details?.versioned === true) &&
+    (!overwritten || remaining.some((copy) => copy.state === "present" || copy.state === "foreign"));
+  if (stays) {
+    const left: FileVersion = overwritten ? { ...previous, copies: remaining } : previous;
+    const holder = commit.nextInode();
+    return { orphans: [], kept: yield* retire(tx, { path, file: existing, version: left, holder, nowMs }) };
   }
-  return orphans;
+  if (!overwritten) assertDestroyable(previous, { path, nowMs });
+  if (previous.id !== version.id) dropVersionParts(tx, previous);
+  for (const copy of remaining)
+    yield* release(tx, { inode: existing.inode, version: previous, copy, nowMs, coveredId: version.id });
+  return { orphans: remaining };
 }
 
 export function checkExpectation(expect: Expectation, current: FileVersion | undefined): void {
@@ -83,4 +124,9 @@ export function checkExpectation(expect: Expectation, current: FileVersion | und
         op: "namespace.expect",
       });
   }
+}
+
+function causeOf({ copied, version }: CommitVersion): Pick<Change, "cause"> {
+  if (copied === true) return { cause: "copied" };
+  return version.details?.partCount === undefined ? {} : { cause: "assembled" };
 }

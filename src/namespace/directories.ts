@@ -3,6 +3,7 @@ import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { dropBucketRow, hasBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
+import { hasHistoryBelow } from "./history-rows.ts";
 import { splitPath } from "./path.ts";
 import { inodeKey } from "./rows.ts";
 import {
@@ -84,7 +85,11 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
     recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
     return true;
   }
-  if (place.parent === ROOT_INODE) yield* dropBucketRow(tx, path);
+  if (place.parent === ROOT_INODE) {
+    if (yield* hasHistoryBelow(tx, `${path}/`))
+      throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
+    yield* dropBucketRow(tx, path);
+  }
   removeEntry(tx, place.parent, place.name);
   tx.delete(inodeKey(inode));
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });

@@ -25,8 +25,18 @@ export { type CatalogReport, checkCatalog } from "./check.ts";
 export { commitVersion } from "./commit.ts";
 export { type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
 export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME, readDescribed } from "./described.ts";
+export { type DeletedKey, type DeleteKey, deleteKey } from "./delete-key.ts";
 export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirectory } from "./directories.ts";
 export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
+export { findMarker, type FoundVersion, findVersion } from "./history.ts";
+export {
+  findHistory,
+  hasHistoryBelow,
+  historyAfter,
+  type HistoryRow,
+  shownIdOf,
+  shownVersionId,
+} from "./history-rows.ts";
 export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
 export {
   type Followed,
@@ -38,10 +48,13 @@ export {
   type SetAttributes,
   setAttributes,
 } from "./links.ts";
+export { type ChangeLabels, changeLabels } from "./labels.ts";
 export { listPage } from "./list.ts";
+export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export { findOwner } from "./owners.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
 export { type RemoveFile, removeFile } from "./remove.ts";
+export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
 export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";
@@ -65,3 +78,10 @@ export {
   type UploadRecord,
 } from "./uploads.ts";
 export { readVersionParts, writeVersionParts } from "./version-parts.ts";
+export {
+  pageVersions,
+  type VersionItem,
+  type VersionPage,
+  type VersionPlace,
+  type VersionQuery,
+} from "./version-page.ts";

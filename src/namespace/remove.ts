@@ -7,6 +7,7 @@ import { inodeKey } from "./rows.ts";
 import { entombKey } from "./tombstones.ts";
 import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry, writeInode } from "./tree.ts";
 import type { Copy, Expectation, FileRecord, Removed } from "./types.ts";
+import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveFile {
   readonly path: FilePath;
@@ -16,7 +17,10 @@ export interface RemoveFile {
   readonly tombstoneVersionId: VersionId;
 }
 
-/** Takes the name away, and the file with its last name. The tombstone is written in every case. */
+/**
+ * Takes the name away, and the file with its last name, for good: what a bucket that keeps versions does is `deleteKey`. The tombstone is
+ * written in every case.
+ */
 export function* removeFile(tx: Transaction, request: RemoveFile): Program<Removed | undefined> {
   const { path, nowMs, tombstoneVersionId } = request;
   const place = yield* findPlace(tx, path, false);
@@ -62,5 +66,6 @@ export function* unlink(tx: Transaction, { place, file, path, nowMs, coveredId }
     return [];
   }
   tx.delete(inodeKey(file.inode));
+  if (file.version !== undefined) dropVersionParts(tx, file.version);
   return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
 }

@@ -1,8 +1,14 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
-import { bucketOf, dropBucketRow, moveBucketRow } from "./bucket-rows.ts";
+import type { VersionRules } from "./bucket-codec.ts";
+import { bucketOf, dropBucketRow, keepsVersions, moveBucketRow, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
+import { markAbandoned } from "./delete-key.ts";
+import { destroyNull, retire } from "./history.ts";
+import { hasHistoryBelow } from "./history-rows.ts";
+import { assertDestroyable, settleVersion } from "./locks.ts";
+import { moveHistory } from "./move-history.ts";
 import { etagsOf } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { unlink } from "./remove.ts";
@@ -20,7 +26,7 @@ import {
   writeEntry,
   writeInode,
 } from "./tree.ts";
-import type { FileRecord, Removed } from "./types.ts";
+import type { FileRecord, FileVersion, Removed } from "./types.ts";
 
 export interface Rename {
   readonly from: FilePath;
@@ -56,6 +62,8 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   if (directory && `${to}/`.startsWith(`${from}/`)) {
     throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
   }
+  if (directory) yield* moveHistory(tx, { from, to });
+  else assertDestroyable(moved.version, { path: from, nowMs });
   const { parent, name } = splitPath(to);
   const target: Place = { parent: yield* ensureDirectory(tx, parent, request), name: directory ? `${name}/` : name };
   const cleared = yield* clearTarget(tx, target, request, inode);
@@ -68,6 +76,7 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
     ...moved,
     changedMs: nowMs,
     ...(directory ? { parent: { inode: target.parent, name } } : {}),
+    ...(moved.version === undefined ? {} : { version: yield* arrive(tx, moved.version, { to, nowMs }) }),
   };
   writeInode(tx, renamed);
   recordChange(tx, {
@@ -82,9 +91,27 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
     // What other sites may hold under the old name was hidden by the file, and stays hidden.
     const versionId = request.tombstoneVersionId ?? moved.version.id;
     yield* entombKey(tx, { path: from, deletedMs: nowMs, versionId, etags: etagsOf(moved.version) });
+    yield* markAbandoned(tx, { path: from, nowMs, versionId });
   }
   yield* pruneUpwards(tx, source.parent);
   return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
+}
+
+/** Under its new name the version is one of the bucket that it comes to. */
+function* arrive(
+  tx: Transaction,
+  version: FileVersion,
+  { to, nowMs }: { readonly to: FilePath; readonly nowMs: number },
+): Program<FileVersion> {
+  const rules = yield* rulesOf(tx, to);
+  return settleVersion(rules.objectLock ? version : withoutLock(version), rules, nowMs);
+}
+
+function withoutLock(version: FileVersion): FileVersion {
+  const { details } = version;
+  if (details?.labels?.lock === undefined) return version;
+  const { lock: _, ...labels } = details.labels;
+  return { ...version, details: { ...details, labels } };
 }
 
 /** A bucket keeps its settings under its new name; deeper in the tree it is a directory like any other. */
@@ -95,6 +122,12 @@ function* moveSettings(tx: Transaction, from: FilePath, to: FilePath): Program<v
   else if (is) yield* dropBucketRow(tx, to);
 }
 
+/** What is replaced by the rename stays as an older version where its bucket keeps them. */
+function staysBehind(file: FileRecord, rules: VersionRules): file is FileRecord & { readonly version: FileVersion } {
+  if (file.version === undefined || file.linkCount > 1) return false;
+  return rules.versioning === "enabled" || (keepsVersions(rules) && file.version.details?.versioned === true);
+}
+
 function* clearTarget(
   tx: Transaction,
   target: Place,
@@ -102,7 +135,11 @@ function* clearTarget(
   moving: Inode,
 ): Program<Removed | "same file" | undefined> {
   const inode = yield* readEntry(tx, target.parent, target.name);
-  if (inode === undefined) return undefined;
+  if (inode === undefined) {
+    const rules = directory ? undefined : yield* rulesOf(tx, to);
+    const nulls = rules?.versioning === "suspended" ? yield* destroyNull(tx, { path: to, nowMs }) : [];
+    return nulls.length === 0 ? undefined : { file: yield* getInode(tx, moving), orphans: nulls };
+  }
   if (!overwrite)
     throw new GfsError("AlreadyExists", `${to} exists already; allow overwriting to replace it.`, {
       op: "namespace.rename",
@@ -111,6 +148,15 @@ function* clearTarget(
   if (inode === moving) return "same file";
   const file = yield* getInode(tx, inode);
   if (!directory) {
+    const rules = yield* rulesOf(tx, to);
+    const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path: to, nowMs }) : [];
+    if (staysBehind(file, rules)) {
+      removeEntry(tx, target.parent, target.name);
+      yield* retire(tx, { path: to, file, version: file.version, nowMs });
+      recordChange(tx, { kind: "removed", path: to, inode, versionId: file.version.id, atMs: nowMs });
+      return nulls.length === 0 ? undefined : { file, orphans: nulls };
+    }
+    if (file.linkCount === 1) assertDestroyable(file.version, { path: to, nowMs });
     const covered = tombstoneVersionId === undefined ? {} : { coveredId: tombstoneVersionId };
     const orphans = yield* unlink(tx, { place: target, file, path: to, nowMs, ...covered });
     if (file.version !== undefined) {
@@ -118,9 +164,10 @@ function* clearTarget(
       const versionId = tombstoneVersionId ?? file.version.id;
       yield* entombKey(tx, { path: to, deletedMs: nowMs, versionId, etags: etagsOf(file.version) });
     }
-    return { file, orphans };
+    return { file, orphans: [...orphans, ...nulls] };
   }
-  if (!(yield* isEmpty(tx, inode)))
+  const remembered = bucketOf(to) === undefined && (yield* hasHistoryBelow(tx, `${to}/`));
+  if (remembered || !(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
   removeEntry(tx, target.parent, target.name);
   tx.delete(inodeKey(inode));

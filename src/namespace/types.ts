@@ -147,7 +147,7 @@ export interface FileRecord {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Names that lead here; a directory has one. */
+  /** Names that lead here; a directory has one. None leads to the holder of an older version. */
   readonly linkCount: number;
   readonly createdMs: number;
   readonly modifiedMs: number;
@@ -197,6 +197,8 @@ export interface Committed {
   readonly previous?: FileVersion;
   /** Copies of the previous version whose object no copy of the new one will overwrite: somebody must remove them. */
   readonly orphans: readonly Copy[];
+  /** In a bucket that keeps versions: where the previous version is now. Jobs find it by the objects that it owns. */
+  readonly kept?: FileRecord;
 }
 
 export interface Removed {

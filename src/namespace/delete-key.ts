@@ -1,0 +1,104 @@
+import type { FilePath, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { keepsVersions, rulesOf } from "./bucket-rows.ts";
+import { recordChange } from "./changes.ts";
+import { checkExpectation } from "./commit.ts";
+import { destroyNull, retire } from "./history.ts";
+import { type HistoryRow, newestOf, pushHistory } from "./history-rows.ts";
+import { assertDestroyable } from "./locks.ts";
+import { etagsOf } from "./owners.ts";
+import { removeFile, unlink } from "./remove.ts";
+import { entombKey } from "./tombstones.ts";
+import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry } from "./tree.ts";
+import type { Copy, Expectation, FileRecord } from "./types.ts";
+
+export interface DeleteKey {
+  readonly path: FilePath;
+  readonly expect: Expectation;
+  readonly nowMs: number;
+  /** Sorts after every version that was written until now. It is also the id of the delete marker. */
+  readonly tombstoneVersionId: VersionId;
+  /** Owns the delete marker. */
+  readonly owner?: string;
+}
+
+export interface DeletedKey {
+  /** The file that had the name. */
+  readonly file?: FileRecord;
+  /** Objects that nobody needs any more. */
+  readonly orphans: readonly Copy[];
+  /** In a bucket that keeps versions: what hides the key from now on. */
+  readonly marker?: HistoryRow;
+}
+
+/** Takes the name away. In a bucket that keeps versions the version stays, below a delete marker; in any other it goes with its last name. */
+export function* deleteKey(tx: Transaction, request: DeleteKey): Program<DeletedKey> {
+  const rules = yield* rulesOf(tx, request.path);
+  if (!keepsVersions(rules)) return (yield* removeFile(tx, request)) ?? { orphans: [] };
+  const { path, nowMs, tombstoneVersionId, owner } = request;
+  const place = yield* findPlace(tx, path, false);
+  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  const file = inode === undefined ? undefined : yield* getInode(tx, inode);
+  checkExpectation(request.expect, file?.version);
+  const versioned = rules.versioning === "enabled";
+  const orphans: Copy[] = [];
+  if (place !== undefined && file !== undefined)
+    orphans.push(...(yield* takeAway(tx, { place, file, versioned }, request)));
+  if (!versioned) orphans.push(...(yield* destroyNull(tx, { path, nowMs })));
+  const marker = yield* pushHistory(tx, {
+    path,
+    versionId: tombstoneVersionId,
+    versioned,
+    createdMs: nowMs,
+    ...(owner === undefined ? {} : { owner }),
+  });
+  const etags = file?.version === undefined ? [] : etagsOf(file.version);
+  yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
+  if (place !== undefined && file !== undefined) yield* pruneUpwards(tx, place.parent);
+  return { orphans, marker, ...(file === undefined ? {} : { file }) };
+}
+
+interface Taken {
+  readonly place: Place;
+  readonly file: FileRecord;
+  /** The bucket gives every version an id. */
+  readonly versioned: boolean;
+}
+
+/** Resolves with the objects that go. A file with other names keeps its version there; a link has none. */
+function* takeAway(
+  tx: Transaction,
+  { place, file, versioned }: Taken,
+  { path, nowMs, tombstoneVersionId }: DeleteKey,
+): Program<readonly Copy[]> {
+  const { version } = file;
+  const stays = version !== undefined && (versioned || version.details?.versioned === true);
+  if (!stays || file.linkCount > 1) {
+    if (file.linkCount === 1) assertDestroyable(version, { path, nowMs });
+    return yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId });
+  }
+  removeEntry(tx, place.parent, place.name);
+  recordChange(tx, {
+    kind: "removed",
+    path,
+    inode: file.inode,
+    versionId: tombstoneVersionId,
+    atMs: nowMs,
+    cause: "hidden",
+  });
+  yield* retire(tx, { path, file, version, nowMs });
+  return [];
+}
+
+/** A name that a file went away from keeps its history, and something must hide what lies on top of it. */
+export function* markAbandoned(
+  tx: Transaction,
+  { path, nowMs, versionId }: { readonly path: FilePath; readonly nowMs: number; readonly versionId: VersionId },
+): Program<void> {
+  const newest = yield* newestOf(tx, path);
+  if (newest?.inode === undefined) return;
+  const { versioning } = yield* rulesOf(tx, path);
+  const versioned = versioning === "enabled";
+  if (!versioned) yield* destroyNull(tx, { path, nowMs });
+  yield* pushHistory(tx, { path, versionId, versioned, createdMs: nowMs });
+}

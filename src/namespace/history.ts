@@ -1,0 +1,128 @@
+import type { FilePath, Inode } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
+import { recordChange } from "./changes.ts";
+import { dropHistory, findHistory, type HistoryRow, newestOf, pushHistory, shownIdOf } from "./history-rows.ts";
+import { assertDestroyable, type Destroyer } from "./locks.ts";
+import { releaseAll } from "./owners.ts";
+import { splitPath } from "./path.ts";
+import { encodeOwner, inodeKey, ownerKey } from "./rows.ts";
+import { ensureDirectory, findFile, getInode, type Maker, writeEntry, writeInode } from "./tree.ts";
+import type { Copy, FileRecord, FileVersion } from "./types.ts";
+import { dropVersionParts } from "./version-parts.ts";
+
+/** How versions come into a path's history and out of it again. */
+
+export interface Retire {
+  readonly path: FilePath;
+  /** The file as it was. */
+  readonly file: FileRecord;
+  readonly version: FileVersion;
+  /** An inode of its own for the version; absent: the file's, which no name leads to any more. */
+  readonly holder?: Inode;
+  readonly nowMs: number;
+}
+
+/** The version stays, with its copies, in a holder that only its history row leads to. */
+export function* retire(tx: Transaction, { path, file, version, holder, nowMs }: Retire): Program<FileRecord> {
+  const { parent: _, ...kept } = file;
+  const held: FileRecord = { ...kept, inode: holder ?? file.inode, linkCount: 0, changedMs: nowMs, version };
+  writeInode(tx, held);
+  if (holder !== undefined) takeOver(tx, holder, version);
+  yield* pushHistory(tx, {
+    path,
+    versionId: version.id,
+    versioned: version.details?.versioned === true,
+    createdMs: version.createdMs,
+    inode: held.inode,
+  });
+  return held;
+}
+
+/** The objects stay where they are; only whose they are changes. */
+function takeOver(tx: Transaction, inode: Inode, version: FileVersion): void {
+  for (const copy of version.copies)
+    tx.put(ownerKey(copy.site, copy.key), encodeOwner({ inode, versionId: version.id }));
+}
+
+export interface Destroyed {
+  readonly file?: FileRecord;
+  readonly orphans: readonly Copy[];
+}
+
+/** Takes a row out of the history for good, with the version that it leads to. */
+export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroyer): Program<Destroyed> {
+  if (row.inode === undefined) {
+    dropHistory(tx, row);
+    return { orphans: [] };
+  }
+  const file = yield* getInode(tx, row.inode);
+  assertDestroyable(file.version, destroyer);
+  dropHistory(tx, row);
+  tx.delete(inodeKey(file.inode));
+  if (file.version !== undefined) dropVersionParts(tx, file.version);
+  return { file, orphans: yield* releaseAll(tx, file, { nowMs: destroyer.nowMs }) };
+}
+
+/** A path has one version that S3 calls `null`: a new one takes the place of the old. */
+export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly Copy[]> {
+  const row = yield* findHistory(tx, destroyer.path, "null");
+  return row === undefined ? [] : (yield* destroyRow(tx, row, destroyer)).orphans;
+}
+
+export interface Promote extends Maker {
+  readonly path: FilePath;
+  /** The file whose version went; absent: the path has no entry. */
+  readonly into?: FileRecord;
+}
+
+/** The newest of the history becomes the current version again; undefined, and nothing is done, when that is a delete marker or nothing. */
+export function* promote(tx: Transaction, request: Promote): Program<FileRecord | undefined> {
+  const { path, into, nowMs } = request;
+  const row = yield* newestOf(tx, path);
+  if (row?.inode === undefined) return undefined;
+  const holder = yield* getInode(tx, row.inode);
+  const version = holder.version as FileVersion;
+  dropHistory(tx, row);
+  const file: FileRecord =
+    into === undefined
+      ? { ...holder, linkCount: 1, changedMs: nowMs }
+      : { ...into, version, modifiedMs: version.createdMs, changedMs: nowMs };
+  writeInode(tx, file);
+  if (into === undefined) {
+    const { parent, name } = splitPath(path);
+    writeEntry(tx, yield* ensureDirectory(tx, parent, request), name, file.inode);
+  } else {
+    tx.delete(inodeKey(holder.inode));
+    takeOver(tx, file.inode, version);
+  }
+  recordChange(tx, {
+    kind: into === undefined ? "created" : "updated",
+    path,
+    inode: file.inode,
+    versionId: version.id,
+    atMs: nowMs,
+    cause: "uncovered",
+  });
+  return file;
+}
+
+export type FoundVersion =
+  | { readonly kind: "current"; readonly file: FileRecord }
+  | { readonly kind: "older"; readonly file: FileRecord; readonly row: HistoryRow }
+  | { readonly kind: "marker"; readonly row: HistoryRow };
+
+/** The version of a path that S3 knows by this id. */
+export function* findVersion(tx: Reader, path: FilePath, shownId: string): Program<FoundVersion | undefined> {
+  const file = yield* findFile(tx, path);
+  if (file?.version !== undefined && shownIdOf(file.version) === shownId) return { kind: "current", file };
+  const row = yield* findHistory(tx, path, shownId);
+  if (row === undefined) return undefined;
+  if (row.inode === undefined) return { kind: "marker", row };
+  return { kind: "older", file: yield* getInode(tx, row.inode), row };
+}
+
+/** The delete marker that hides a path which has no entry. */
+export function* findMarker(tx: Reader, path: FilePath): Program<HistoryRow | undefined> {
+  const row = yield* newestOf(tx, path);
+  return row?.inode === undefined ? row : undefined;
+}

@@ -1,0 +1,76 @@
+import type { FilePath, VersionId } from "../core/ids.ts";
+import type { Program, Transaction } from "../kv/index.ts";
+import { checkExpectation } from "./commit.ts";
+import { destroyRow, findVersion, promote } from "./history.ts";
+import { type HistoryRow, historyAfter, newestOf } from "./history-rows.ts";
+import { assertDestroyable, type Destroyer } from "./locks.ts";
+import { etagsOf, releaseAll } from "./owners.ts";
+import { unlink } from "./remove.ts";
+import { entombKey } from "./tombstones.ts";
+import { findFile, findPlace, type Maker, type Place, pruneUpwards } from "./tree.ts";
+import type { Copy, Expectation, FileRecord } from "./types.ts";
+import { dropVersionParts } from "./version-parts.ts";
+
+export interface RemoveVersion extends Maker, Destroyer {
+  readonly path: FilePath;
+  /** As S3 shows it. */
+  readonly versionId: string;
+  readonly expect: Expectation;
+  /** Sorts after every version that was written until now. */
+  readonly tombstoneVersionId: VersionId;
+  /** `older`: not when it is the current version. `lone marker`: only a delete marker that hides nothing. */
+  readonly only?: "older" | "lone marker";
+}
+
+export interface RemovedVersion {
+  readonly file?: FileRecord;
+  readonly orphans: readonly Copy[];
+  /** What was removed is a delete marker. */
+  readonly marker: boolean;
+}
+
+/** Removes one version, or delete marker, for good; the next becomes current. Undefined when there is no such version. */
+export function* removeVersion(tx: Transaction, request: RemoveVersion): Program<RemovedVersion | undefined> {
+  const { path, only } = request;
+  const found = yield* findVersion(tx, path, request.versionId);
+  if (found === undefined) {
+    checkExpectation(request.expect, undefined);
+    return undefined;
+  }
+  if (found.kind === "current") {
+    if (only !== undefined) return undefined;
+    return yield* removeCurrent(tx, found.file, request);
+  }
+  if (only === "lone marker" && !(yield* isLone(tx, found.row))) return undefined;
+  checkExpectation(request.expect, found.kind === "older" ? found.file.version : undefined);
+  const onTop = (yield* newestOf(tx, path))?.sequence === found.row.sequence;
+  const { file, orphans } = yield* destroyRow(tx, found.row, request);
+  if (onTop && (yield* findFile(tx, path)) === undefined) yield* promote(tx, request);
+  return { orphans, marker: found.kind === "marker", ...(file === undefined ? {} : { file }) };
+}
+
+function* isLone(tx: Transaction, row: HistoryRow): Program<boolean> {
+  if (row.inode !== undefined || (yield* findFile(tx, row.path)) !== undefined) return false;
+  return (yield* historyAfter(tx, row.path, { limit: 2 })).length === 1;
+}
+
+function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersion): Program<RemovedVersion> {
+  const { path, nowMs, tombstoneVersionId } = request;
+  const { version } = file;
+  checkExpectation(request.expect, version);
+  assertDestroyable(version, request);
+  const newest = yield* newestOf(tx, path);
+  const orphans: Copy[] = [];
+  if (newest?.inode === undefined) {
+    const place = (yield* findPlace(tx, path, false)) as Place;
+    orphans.push(...(yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId })));
+    yield* pruneUpwards(tx, place.parent);
+  } else {
+    if (version !== undefined) dropVersionParts(tx, version);
+    orphans.push(...(yield* releaseAll(tx, file, { nowMs, coveredId: tombstoneVersionId })));
+    yield* promote(tx, { ...request, into: file });
+  }
+  const etags = version === undefined ? [] : etagsOf(version);
+  yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
+  return { file, orphans, marker: false };
+}
