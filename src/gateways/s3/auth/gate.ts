@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { SigningKeys } from "../../../core/sigv4.ts";
+import type { Target } from "../request.ts";
 import { headerMap } from "./canonical.ts";
 import { type Claim, claimOf } from "./claim.ts";
 import { invalidAccessKeyId, invalidRequest, denied } from "./failures.ts";
@@ -27,6 +28,7 @@ export function createGate(deps: GateDeps): Gate {
     checkAllSigned(claim, headers);
     const signed = checkSignature(claim, key, keys, { http, headers, payload: payload.declared });
     checkToken(key, claim.sessionToken, nowMs);
+    if (claim.place === "query") showAsHeaders(http, request.query);
     const { accessKeyId, amzDate, signature } = claim;
     return { identity: identityOf(key), body: bodyOf(request, { ...signed, accessKeyId, amzDate, signature }) };
   };
@@ -49,7 +51,7 @@ export function createGate(deps: GateDeps): Gate {
       if (claim === undefined && isPostForm(http, target))
         return authenticateForm({ ...deps, keys }, { http, response, target });
       const payload = payloadOf(headers, target);
-      const request: Arrived = { http, response, headers, payload };
+      const request: Arrived = { http, response, headers, payload, query: target.query };
       if (claim === undefined) {
         if (payload.framing === "signed-chunks" || payload.framing === "signed-chunks-trailer") {
           throw denied("Chunks are signed here, but the request is not.");
@@ -70,6 +72,20 @@ interface Arrived {
   readonly response: ServerResponse;
   readonly headers: ReadonlyMap<string, string>;
   readonly payload: Payload;
+  readonly query: Target["query"];
+}
+
+/** What says something of the body or of the signature means in a query what it says; everything else is a header that could not be sent. */
+const NO_HEADER =
+  /^x-amz-(?:algorithm|checksum-.*|content-sha256|credential|date|expires|sdk-.*|security-token|signature|signedheaders|trailer)$/;
+
+/** Amazon's tools put headers such as `x-amz-acl` into the query of a presigned address, where they are signed as well. */
+function showAsHeaders({ headers }: IncomingMessage, query: Target["query"]): void {
+  for (const [name, value] of query) {
+    const header = name.toLowerCase();
+    if (!header.startsWith("x-amz-") || NO_HEADER.test(header) || headers[header] !== undefined) continue;
+    headers[header] = Buffer.from(value).toString("latin1");
+  }
 }
 
 /** One of two equal headers would be checked and the other one used. */

@@ -29,7 +29,8 @@ export interface Gate {
    * access. Throws what S3 answers to signatures that do not hold. Without a promise where the access key is known at once; a POST
    * form always brings one, since its signature stands in the body.
    *
-   * `Content-Encoding` loses `aws-chunked`, which is no property of the object, in `http.headers`.
+   * Afterwards `http.headers` says what was meant: `Content-Encoding` without `aws-chunked`, which is no property of the object, the headers
+   * that a presigned address carries in its query, and the fields of a form.
    */
   authenticate(http: IncomingMessage, response: ServerResponse, target: Target): Authenticated | Promise<Authenticated>;
 }

@@ -25,6 +25,7 @@ export interface Passed {
   readonly sizeBytes?: number;
   readonly checksum?: unknown;
   readonly encoding?: string;
+  readonly acl?: string | string[];
 }
 
 export function accessKey(fields: Partial<KnownAccessKey> & { readonly secret: string }): KnownAccessKey {
@@ -67,6 +68,7 @@ export async function startGateServer(options: {
         body: Buffer.concat(chunks).toString("latin1"),
         ...(body.sizeBytes === undefined ? {} : { sizeBytes: body.sizeBytes }),
         checksum: body.checksum(),
+        ...(http.headers["x-amz-acl"] === undefined ? {} : { acl: http.headers["x-amz-acl"] }),
         ...(http.headers["content-encoding"] === undefined ? {} : { encoding: http.headers["content-encoding"] }),
       };
       response.setHeader("ETag", '"1"');
