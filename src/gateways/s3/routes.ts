@@ -1,5 +1,6 @@
 import { abortMultipartUpload } from "./operations/abort-multipart-upload.ts";
 import { completeMultipartUpload } from "./operations/complete-multipart-upload.ts";
+import { configurationRoutes } from "./operations/configuration/routes.ts";
 import { copyObject } from "./operations/copy-object.ts";
 import { createBucket } from "./operations/create-bucket.ts";
 import { createMultipartUpload } from "./operations/create-multipart-upload.ts";
@@ -59,4 +60,6 @@ export const ROUTES: readonly Route[] = [
   { level: "object", method: "GET", query: "uploadId", operation: listParts },
   { level: "object", method: "POST", query: "uploadId", operation: completeMultipartUpload },
   { level: "object", method: "DELETE", query: "uploadId", operation: abortMultipartUpload },
+
+  ...configurationRoutes,
 ];
