@@ -5,7 +5,6 @@ import type { Bucket } from "../../../coordinator/service.ts";
 export const EVENT_TYPES = [
   "s3:ObjectCreated:*",
   "s3:ObjectCreated:Put",
-  "s3:ObjectCreated:Post",
   "s3:ObjectCreated:Copy",
   "s3:ObjectCreated:CompleteMultipartUpload",
   "s3:ObjectRemoved:*",
@@ -16,7 +15,6 @@ export const EVENT_TYPES = [
   "s3:ObjectTagging:Delete",
   "s3:LifecycleExpiration:*",
   "s3:LifecycleExpiration:Delete",
-  "s3:LifecycleExpiration:DeleteMarkerCreated",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
