@@ -2,23 +2,35 @@ import { forEachBounded } from "../core/async/for-each.ts";
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import { type FilePath, ROOT_INODE } from "../core/ids.ts";
-import type { Program } from "../kv/index.ts";
+import type { Program, Reader } from "../kv/index.ts";
+import { carryUnqueued } from "../mover/index.ts";
 import {
   type Copy,
+  deleteKey,
+  type Expectation,
+  type FileRecord,
+  type FileVersion,
   findFile,
   findOwner,
   findTombstone,
+  findVersion,
+  type HistoryRow,
   isBuried,
+  keepsVersions,
   removeDirectory,
-  removeFile,
+  type RemoveVersion,
+  removeVersion,
+  rulesOf,
+  shownVersionId,
 } from "../namespace/index.ts";
 import type { Site } from "../stores/index.ts";
+import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
-import { adoptFromSites } from "./foreign.ts";
+import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
-import type { Conditions, DeleteOptions, DeleteResult } from "./service.ts";
 import { enqueueRemoval } from "./removal.ts";
+import type { DeleteOptions, DeleteResult } from "./service.ts";
 
 const PARALLEL_SITES = 8;
 
@@ -30,7 +42,7 @@ export async function deleteObject(
   parts: Parts,
   ctx: Ctx,
   key: string,
-  { conditions }: DeleteOptions = {},
+  options: DeleteOptions = {},
 ): Promise<DeleteResult> {
   const where = locate(key);
   parts.assertCatalogSpace();
@@ -41,11 +53,55 @@ export async function deleteObject(
     return { pendingSites: [] };
   }
   const { path } = where;
-  if (conditions !== undefined) await adoptFromSites(parts, ctx, path);
+  const { conditions, versionId } = options;
+  const keeps = await readCatalog(parts.kv, (tx) => keepsIn(tx, path));
+  // What only sites have becomes a version before it is hidden.
+  if (conditions !== undefined || (keeps && (await isUnknown(parts, path)))) await adoptFromSites(parts, ctx, path);
+  const wanted: DeleteOrder = { ...options, path };
+  return versionId === undefined || (!keeps && versionId === "null")
+    ? await deleteCurrent(parts, ctx, wanted)
+    : await deleteVersion(parts, ctx, { ...wanted, versionId });
+}
+
+function* keepsIn(tx: Reader, path: FilePath): Program<boolean> {
+  return keepsVersions(yield* rulesOf(tx, path));
+}
+
+async function isUnknown(parts: Parts, path: FilePath): Promise<boolean> {
+  return (await readCatalog(parts.kv, (tx) => findFile(tx, path))) === undefined;
+}
+
+export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
+  readonly path: FilePath;
+  /** Only this very version; `Conflict` when another is current by now. */
+  readonly expect?: Expectation;
+}
+
+/** Takes the key away; in a bucket that keeps versions a delete marker hides it. */
+export async function deleteCurrent(parts: Parts, ctx: Ctx, order: DeleteOrder): Promise<DeleteResult> {
+  const { path } = order;
   return await parts.locks.run(path, async () => {
-    const places = await commitDelete(parts, path, conditions);
+    const { places, marker } = await commitDelete(parts, order);
     parts.mover.wake();
-    return await clearNow(parts, ctx, path, places);
+    const result = await clearNow(parts, ctx, path, places);
+    return marker === undefined ? result : { ...result, deleteMarker: true, versionId: shownVersionId(marker) };
+  });
+}
+
+export interface VersionOrder extends DeleteOrder {
+  readonly versionId: string;
+  readonly only?: RemoveVersion["only"];
+}
+
+/** Removes one version for good; the next becomes current. One that is not there is no failure. */
+export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder): Promise<DeleteResult> {
+  const { path, versionId } = order;
+  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
+  return await parts.locks.run(path, async () => {
+    const { places, marker } = await commitRemoval(parts, order);
+    parts.mover.wake();
+    const result = await clearNow(parts, ctx, path, places);
+    return { ...result, versionId, ...(marker ? { deleteMarker: true } : {}) };
   });
 }
 
@@ -54,7 +110,13 @@ interface Place {
   readonly copy: Copy;
 }
 
-async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions | undefined): Promise<Place[]> {
+interface Deleted {
+  readonly places: readonly Place[];
+  readonly marker?: HistoryRow;
+}
+
+async function commitDelete(parts: Parts, order: DeleteOrder): Promise<Deleted> {
+  const { path, conditions, owner } = order;
   const nowMs = parts.clock.nowMs();
   const tombstoneVersionId = parts.nextVersionId();
   const sites = parts.router.routeDelete(path);
@@ -62,17 +124,18 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
     ...sites.sites,
     ...sites.skipped.map(({ site }) => parts.sites.find(site)).filter((site) => site !== undefined),
   ];
-  return await parts.kv.transact(function* (tx): Program<Place[]> {
+  return await parts.kv.transact(function* (tx): Program<Deleted> {
     const current = yield* findFile(tx, path);
-    checkWriteConditions(
-      conditions,
-      current?.version === undefined
-        ? undefined
-        : { etag: current.version.etag, modifiedMs: current.version.createdMs },
-    );
-    const removed = yield* removeFile(tx, { path, expect: { kind: "any" }, nowMs, tombstoneVersionId });
-    const orphans = [...(removed?.orphans ?? [])];
-    const lastName = removed === undefined || orphans.length > 0 || removed.file.version?.copies.length === 0;
+    checkWriteConditions(conditions, currentOf(current?.version));
+    const { file, orphans, marker } = yield* deleteKey(tx, {
+      path,
+      expect: order.expect ?? { kind: "any" },
+      nowMs,
+      tombstoneVersionId,
+      ...(owner === undefined ? {} : { owner }),
+    });
+    const lastName =
+      marker === undefined && (file === undefined || orphans.length > 0 || file.version?.copies.length === 0);
     const places: Place[] = [];
     for (const site of targets) {
       const own = orphans.filter((copy) => copy.site === site.name);
@@ -83,15 +146,61 @@ async function commitDelete(parts: Parts, path: FilePath, conditions: Conditions
         places.push({ site, copy: { site: site.name, key: path, state: "foreign", changedMs: nowMs } });
       }
     }
-    const inode = removed?.file.inode ?? ROOT_INODE;
-    const versionId = removed?.file.version?.id ?? tombstoneVersionId;
+    const inode = file?.inode ?? ROOT_INODE;
+    const versionId = file?.version?.id ?? tombstoneVersionId;
     for (const { copy } of places) yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
     for (const copy of orphans) {
       if (places.some((place) => place.copy === copy)) continue;
       yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
     }
-    return places;
+    return { places, ...(marker === undefined ? {} : { marker }) };
   });
+}
+
+async function commitRemoval(
+  parts: Parts,
+  order: VersionOrder,
+): Promise<{ readonly places: readonly Place[]; readonly marker: boolean }> {
+  const { path, versionId, conditions, bypassGovernance, only } = order;
+  const nowMs = parts.clock.nowMs();
+  const tombstoneVersionId = parts.nextVersionId();
+  return await parts.kv.transact(function* (tx): Program<{ places: Place[]; marker: boolean }> {
+    if (conditions !== undefined) {
+      const found = yield* findVersion(tx, path, versionId);
+      checkWriteConditions(
+        conditions,
+        found === undefined || found.kind === "marker" ? undefined : currentOf(found.file.version),
+      );
+    }
+    const removed = yield* removeVersion(tx, {
+      path,
+      versionId,
+      expect: order.expect ?? { kind: "any" },
+      nowMs,
+      tombstoneVersionId,
+      nextInode: () => parts.inodes.next(),
+      ...(bypassGovernance === undefined ? {} : { bypassGovernance }),
+      ...(only === undefined ? {} : { only }),
+    });
+    const { promoted } = removed ?? {};
+    if (promoted !== undefined) {
+      const { holder, file } = promoted;
+      yield* carryUnqueued(tx, { version: file.version as FileVersion, from: holder, to: file.inode });
+    }
+    const places: Place[] = [];
+    for (const copy of removed?.orphans ?? []) {
+      const { inode, version } = removed?.file as FileRecord;
+      const id = version?.id ?? tombstoneVersionId;
+      yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, copy, nowMs });
+      const site = parts.sites.find(copy.site);
+      if (site !== undefined) places.push({ site, copy });
+    }
+    return { places, marker: removed?.marker === true };
+  });
+}
+
+function currentOf(version: FileVersion | undefined): { etag: string; modifiedMs: number } | undefined {
+  return version === undefined ? undefined : { etag: version.etag, modifiedMs: version.createdMs };
 }
 
 /** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */

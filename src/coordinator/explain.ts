@@ -6,6 +6,7 @@ import { readCatalog } from "./catalog-view.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
+import { VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import type { ExplainedRoute, Explanation } from "./service.ts";
 
@@ -92,7 +93,7 @@ function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): s
     else if (copy.state === "pending") notes.push(`The copy at ${copy.site} waits for its job.`);
     else if (copy.state === "stale")
       notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
-    if (copy.key !== path)
+    if (copy.key !== path && !copy.key.startsWith(VERSIONS_PREFIX))
       notes.push(`At ${copy.site} the object still has the key ${copy.key}; a relocate job moves it.`);
   }
   const readable = copies.filter((copy) => copy.state === "present" || copy.state === "foreign");

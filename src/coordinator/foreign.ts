@@ -7,8 +7,8 @@ import {
   commitVersion,
   type Copy,
   type FileRecord,
-  type FileVersion,
   findFile,
+  findHistory,
   findOwner,
   findTombstone,
   isBuried,
@@ -18,9 +18,9 @@ import {
 } from "../namespace/index.ts";
 import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
+import { afterCommit } from "./after-commit.ts";
 import { chooseKeys } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
-import { enqueueRemoval } from "./removal.ts";
 
 /** Objects that are at a site but not in the catalog: from before, from other tools, or from a write that lost its process. */
 
@@ -35,6 +35,9 @@ const PARALLEL_SITES = 8;
 export function* isAdoptable(tx: Reader, found: FoundObject): Program<boolean> {
   const path = found.info.key as FilePath;
   if ((yield* findOwner(tx, found.site.name, path)) !== undefined) return false;
+  const writtenId = found.info.metadata["globalfs-version"];
+  // A stray copy of an older version is no new one.
+  if (writtenId !== undefined && (yield* findHistory(tx, path, writtenId)) !== undefined) return false;
   return !isBuried(yield* findTombstone(tx, path), found.info);
 }
 
@@ -138,18 +141,16 @@ export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption
   const copies = found
     .filter((candidate) => sameContent(best.info, candidate.info))
     .map((each) => foreignCopy(each, nowMs));
-  const { file, orphans, previous } = yield* commitVersion(tx, {
+  const committed = yield* commitVersion(tx, {
     path,
     version: versionOf(best.info, copies, versionId),
     expect: { kind: "any" },
     nowMs,
+    found: true,
     nextInode: () => parts.inodes.next(),
   });
-  for (const copy of orphans) {
-    const replaced = (previous as FileVersion).id;
-    yield* enqueueRemoval(tx, parts, { path, inode: file.inode, versionId: replaced, copy, nowMs });
-  }
-  return file;
+  yield* afterCommit(tx, parts, { path, committed, nowMs });
+  return committed.file;
 }
 
 function foreignCopy(found: FoundObject, nowMs: number): Copy {

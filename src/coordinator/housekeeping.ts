@@ -3,7 +3,7 @@ import { isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import { type ChangeCursor, dropTombstone, findOwner, pageTombstones, trimChanges } from "../namespace/index.ts";
 import type { Site } from "../stores/index.ts";
-import { DISPLACED_PREFIX } from "./object-keys.ts";
+import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { relocateSome } from "./relocation.ts";
 import type { Uploads } from "./uploads.ts";
@@ -130,18 +130,19 @@ async function trim(parts: Parts): Promise<void> {
 async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
   const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs, uploadCheck(parts, site.name));
   if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
-  const lost = await removeLostWrites(parts, ctx, site);
+  let lost = 0;
+  for (const prefix of [DISPLACED_PREFIX, VERSIONS_PREFIX]) lost += await removeLostWrites(parts, ctx, site, prefix);
   if (lost > 0) parts.log.info("lost_writes_removed", { site: site.name, removed: lost });
 }
 
 /** No path names an object in our own corner: one without an owner is that of a write whose process died before the catalog knew. */
-async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site): Promise<number> {
+async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site, prefix: string): Promise<number> {
   const oldestKeptMs = parts.clock.nowMs() - parts.settings.stagingRetentionMs;
   let removed = 0;
   let continuation: string | undefined;
   do {
     const page = await site.store.list(ctx, {
-      prefix: DISPLACED_PREFIX,
+      prefix,
       limit: DISPLACED_A_PAGE,
       ...(continuation === undefined ? {} : { continuation }),
     });

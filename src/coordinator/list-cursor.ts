@@ -14,10 +14,15 @@ export interface Candidate {
   readonly info?: ObjectInfo;
 }
 
+/** Objects that are no files of the namespace. */
+const OWN_PREFIX = ".globalfs/";
+/** No key that begins so sorts after this. */
+const BEHIND_OWN = `${OWN_PREFIX}\u{10FFFF}`;
+
 export class SiteCursor implements Cursor<Candidate> {
   readonly site: Site;
   readonly #ctx: Ctx;
-  readonly #query: ListQuery;
+  #query: ListQuery;
   #continuation: string | undefined;
   #page: Candidate[] = [];
   #index = 0;
@@ -52,10 +57,23 @@ export class SiteCursor implements Cursor<Candidate> {
       ...this.#query,
       ...(this.#continuation === undefined ? {} : { continuation: this.#continuation }),
     });
-    const objects = page.objects.map((info): Candidate => ({ key: info.key, info }));
+    const last = page.objects.at(-1)?.key;
+    const objects = page.objects
+      .filter(({ key }) => !key.startsWith(OWN_PREFIX))
+      .map((info): Candidate => ({ key: info.key, info }));
+    if (page.continuation !== undefined && last?.startsWith(OWN_PREFIX) === true) {
+      // There may be very many of them, and none shows: the listing goes on behind them.
+      this.#page = objects;
+      this.#index = 0;
+      this.#continuation = undefined;
+      this.#query = { ...this.#query, after: BEHIND_OWN };
+      return;
+    }
     // Keys below the prefix at which the page before ended would roll it up once more.
     const { after } = this.#query;
-    const fresh = after === undefined ? page.prefixes : page.prefixes.filter((key) => compareKeys(key, after) > 0);
+    const fresh = page.prefixes.filter(
+      (key) => key !== OWN_PREFIX && (after === undefined || compareKeys(key, after) > 0),
+    );
     const prefixes = fresh.map((key): Candidate => ({ key }));
     this.#page =
       prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));

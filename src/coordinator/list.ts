@@ -1,13 +1,11 @@
 import type { Ctx } from "../core/context.ts";
-import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath } from "../core/ids.ts";
-import type { Program } from "../kv/index.ts";
-import { checkPath, findFile, listPage } from "../namespace/index.ts";
-import { compareKeys, type Site, SITE_ROLES } from "../stores/index.ts";
+import { GfsError } from "../core/errors.ts";
+import { listPage } from "../namespace/index.ts";
+import { compareKeys, type Site } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
-import { isAdoptable } from "./foreign.ts";
-import { type Candidate, type Cursor, SiteCursor } from "./list-cursor.ts";
-import { describeFile, describeForeign } from "./object-meta.ts";
+import type { Cursor } from "./list-cursor.ts";
+import { type Scope, SiteObjects } from "./list-sites.ts";
+import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { ListRequest, ListResult, ObjectMeta } from "./service.ts";
 
@@ -44,43 +42,28 @@ function continuationOf(after: string): string {
   return Buffer.from(`a:${after}`).toString("base64url");
 }
 
-interface Scope {
-  readonly prefix: string;
-  readonly delimiter?: "/";
-}
-
 class Merge {
   readonly #parts: Parts;
-  readonly #ctx: Ctx;
   readonly #scope: Scope;
   readonly #limit: number;
   readonly #after: string | undefined;
-  readonly #sites: SiteCursor[];
-  readonly #failed: { site: string; error: string }[] = [];
+  readonly #sites: SiteObjects;
   readonly #objects: ObjectMeta[] = [];
   readonly #prefixes: string[] = [];
 
   constructor(parts: Parts, ctx: Ctx, scope: Scope, after: string | undefined, limit: number) {
     this.#parts = parts;
-    this.#ctx = ctx;
     this.#scope = scope;
     this.#after = after;
     this.#limit = limit;
-    // Rules place single keys; a listing asks everybody, the best role first.
-    const merged = parts.sites.list().filter((site) => site.foreign === "merge");
-    const ordered = [...merged].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
-    const answering = ordered.filter((site) => parts.router.circuitOf(site) !== "open");
-    this.#sites = answering.map(
-      (site) => new SiteCursor(site, ctx, { ...scope, limit, ...(after === undefined ? {} : { after }) }),
-    );
-    for (const { name } of ordered.filter((site) => !answering.includes(site))) {
-      this.#failed.push({ site: name, error: "The site failed too often just now; its breaker is open." });
-    }
+    const prefixIsReal = async (site: Site, prefix: string): Promise<boolean> =>
+      await showsSomething(parts, ctx, site, prefix);
+    this.#sites = new SiteObjects(parts, ctx, { ...scope, after, limit, prefixIsReal });
   }
 
   async run(): Promise<ListResult> {
-    const catalog = this.#catalogCursor();
-    await this.#startSites();
+    const catalog = new CatalogCursor(this.#parts, { ...this.#scope, limit: this.#limit }, this.#after);
+    await this.#sites.start();
     let last: string | undefined;
     let more = false;
     for (;;) {
@@ -95,7 +78,7 @@ class Merge {
     return {
       objects: this.#objects,
       prefixes: this.#prefixes,
-      failedSites: this.#failed,
+      failedSites: this.#sites.failed,
       ...(more && last !== undefined ? { continuation: continuationOf(last) } : {}),
     };
   }
@@ -119,76 +102,24 @@ class Merge {
   /** Consumes `key` from every source; says what shows under it. */
   async #visible(catalog: CatalogCursor, key: string): Promise<ObjectMeta | "prefix" | undefined> {
     const own = await catalog.peek();
-    const fromCatalog = own?.key === key ? own : undefined;
+    const fromCatalog = own?.key === key ? own.entry : undefined;
     if (fromCatalog !== undefined) catalog.advance();
-    const atSites: { site: Site; candidate: Candidate }[] = [];
-    for (const cursor of this.#sites) {
-      const candidate = await this.#peek(cursor);
-      if (candidate?.key !== key) continue;
-      cursor.advance();
-      atSites.push({ site: cursor.site, candidate });
-    }
-    if (fromCatalog !== undefined) return fromCatalog.entry;
-    for (const { site, candidate } of atSites) {
-      if (candidate.info === undefined) {
-        if (await this.#prefixIsReal(site, key)) return "prefix";
-        continue;
-      }
-      if (!isNameable(key)) continue;
-      const found = { site, info: candidate.info };
-      const free = await readCatalog(this.#parts.kv, function* (tx): Program<boolean> {
-        if (found.info.key.endsWith("/")) return true;
-        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, found));
-      });
-      if (free) return describeForeign(candidate.info);
-    }
-    return undefined;
-  }
-
-  /** A common prefix that only a site knows shows when at least one key below it would. */
-  async #prefixIsReal(site: Site, prefix: string): Promise<boolean> {
-    const below = await listObjects(this.#parts, this.#ctx, { prefix, limit: 1 });
-    return below.objects.length > 0 || below.failedSites.some((failed) => failed.site === site.name);
+    const atSites = await this.#sites.take(key, fromCatalog !== undefined);
+    return fromCatalog ?? atSites;
   }
 
   async #lowest(catalog: CatalogCursor): Promise<string | undefined> {
-    let lowest = (await catalog.peek())?.key;
-    for (const cursor of this.#sites) {
-      const key = (await this.#peek(cursor))?.key;
-      if (key !== undefined && (lowest === undefined || compareKeys(key, lowest) < 0)) lowest = key;
-    }
-    return lowest;
-  }
-
-  async #startSites(): Promise<void> {
-    await Promise.all(this.#sites.map(async (cursor) => await this.#peek(cursor)));
-  }
-
-  /** A site that fails drops out of the merge, and the answer says so. */
-  async #peek(cursor: SiteCursor): Promise<Candidate | undefined> {
-    if (cursor.dropped) return undefined;
-    try {
-      return await cursor.peek();
-    } catch (error) {
-      if (isGfsError(error, "Canceled")) throw error;
-      cursor.drop();
-      this.#failed.push({ site: cursor.site.name, error: toGfsError(error).message });
-      return undefined;
-    }
-  }
-
-  #catalogCursor(): CatalogCursor {
-    return new CatalogCursor(this.#parts, { ...this.#scope, limit: this.#limit }, this.#after);
+    const own = (await catalog.peek())?.key;
+    const atSites = await this.#sites.lowest();
+    if (own === undefined || atSites === undefined) return own ?? atSites;
+    return compareKeys(own, atSites) <= 0 ? own : atSites;
   }
 }
 
-function isNameable(key: string): boolean {
-  try {
-    checkPath(key.endsWith("/") ? key.slice(0, -1) : key);
-    return true;
-  } catch {
-    return false;
-  }
+/** A common prefix that only a site knows shows when at least one key below it would. */
+export async function showsSomething(parts: Parts, ctx: Ctx, site: Site, prefix: string): Promise<boolean> {
+  const below = await listObjects(parts, ctx, { prefix, limit: 1 });
+  return below.objects.length > 0 || below.failedSites.some((failed) => failed.site === site.name);
 }
 
 interface CatalogEntry {

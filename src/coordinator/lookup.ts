@@ -1,7 +1,16 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
-import { type FileRecord, findDirectory, findFile, keyOf, parseKey } from "../namespace/index.ts";
+import {
+  type FileRecord,
+  findDirectory,
+  findFile,
+  findMarker,
+  findVersion,
+  keyOf,
+  parseKey,
+  shownVersionId,
+} from "../namespace/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { adoptFromSites } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
@@ -28,11 +37,34 @@ export async function findRecord(parts: Parts, ctx: Ctx, where: Located): Promis
 
 export async function getRecord(parts: Parts, ctx: Ctx, where: Located): Promise<FileRecord> {
   const record = await findRecord(parts, ctx, where);
-  if (record === undefined) {
-    throw new GfsError("NotFound", `There is no object ${where.key}.`, {
-      op: "coordinator.lookup",
-      context: { key: where.key },
-    });
-  }
-  return record;
+  if (record !== undefined) return record;
+  const marker = where.directory ? undefined : await readCatalog(parts.kv, (tx) => findMarker(tx, where.path));
+  const hidden = marker === undefined ? {} : { deleteMarker: true, versionId: shownVersionId(marker) };
+  throw new GfsError("NotFound", `There is no object ${where.key}.`, {
+    op: "coordinator.lookup",
+    context: { key: where.key, ...hidden },
+  });
+}
+
+/** The version that S3 knows by this id; `null` may be one that only the sites have. */
+export async function getVersion(parts: Parts, ctx: Ctx, where: Located, versionId: string): Promise<FileRecord> {
+  const { path, directory } = where;
+  if (directory && versionId === "null") return await getRecord(parts, ctx, where);
+  if (directory) throw noSuchVersion(where, versionId);
+  let found = await readCatalog(parts.kv, (tx) => findVersion(tx, path, versionId));
+  if (found === undefined && versionId === "null" && (await findRecord(parts, ctx, where)) !== undefined)
+    found = await readCatalog(parts.kv, (tx) => findVersion(tx, path, versionId));
+  if (found === undefined) throw noSuchVersion(where, versionId);
+  if (found.kind !== "marker") return found.file;
+  throw new GfsError("MethodNotAllowed", `Version ${versionId} of ${where.key} is a delete marker.`, {
+    op: "coordinator.lookup",
+    context: { key: where.key, deleteMarker: true, versionId },
+  });
+}
+
+export function noSuchVersion(where: Located, versionId: string): GfsError {
+  return new GfsError("NotFound", `${where.key} has no version ${versionId}.`, {
+    op: "coordinator.lookup",
+    context: { key: where.key, versionId, s3: "NoSuchVersion" },
+  });
 }

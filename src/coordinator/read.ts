@@ -1,11 +1,11 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath } from "../core/ids.ts";
-import type { Copy, FileVersion } from "../namespace/index.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
+import type { Copy, FileRecord, FileVersion } from "../namespace/index.ts";
 import type { ObjectBody, Site } from "../stores/index.ts";
 import { type Span, spanOf } from "../stores/index.ts";
 import { readIsNotModified } from "./conditions.ts";
-import { getRecord, locate } from "./lookup.ts";
+import { getRecord, getVersion, type Located, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile } from "./reconcile.ts";
@@ -15,10 +15,10 @@ export async function headObject(
   parts: Parts,
   ctx: Ctx,
   key: string,
-  { conditions }: ReadOptions = {},
+  { conditions, versionId }: ReadOptions = {},
 ): Promise<{ readonly meta: ObjectMeta; readonly notModified: boolean }> {
   const where = locate(key);
-  const meta = describeFile(where.key, await getRecord(parts, ctx, where));
+  const meta = describeFile(where.key, await getWanted(parts, ctx, where, versionId));
   return { meta, notModified: readIsNotModified(conditions, meta) };
 }
 
@@ -26,28 +26,36 @@ export async function readObject(
   parts: Parts,
   ctx: Ctx,
   key: string,
-  { conditions }: ReadOptions = {},
+  { conditions, versionId }: ReadOptions = {},
 ): Promise<ObjectRead> {
   const where = locate(key);
-  const record = await getRecord(parts, ctx, where);
+  const record = await getWanted(parts, ctx, where, versionId);
   const meta = describeFile(where.key, record);
   const version = record.version;
+  const holder = record.linkCount === 0 ? { holder: record.inode } : {};
   return {
     meta,
     notModified: readIsNotModified(conditions, meta),
     async open(range) {
       const span = spanOf(range, meta.sizeBytes);
-      if (version?.sizeBytes === 0) await lookForReplacement(parts, ctx, { path: where.path, version, span });
+      if (version?.sizeBytes === 0)
+        await lookForReplacement(parts, ctx, { path: where.path, version, span, ...holder });
       if (version === undefined || span.start === span.end) return nothing(span);
-      return await openVersion(parts, ctx, { path: where.path, version, span });
+      return await openVersion(parts, ctx, { path: where.path, version, span, ...holder });
     },
   };
+}
+
+async function getWanted(parts: Parts, ctx: Ctx, where: Located, versionId: string | undefined): Promise<FileRecord> {
+  return versionId === undefined ? await getRecord(parts, ctx, where) : await getVersion(parts, ctx, where, versionId);
 }
 
 interface Wanted {
   readonly path: FilePath;
   readonly version: FileVersion;
   readonly span: Span;
+  /** Of an older version, which no name leads to. */
+  readonly holder?: Inode;
 }
 
 /** No bytes of an empty object ever come from a site; one that has taken its place there is found only by asking. */
@@ -149,7 +157,7 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
       if (failure.code === "Canceled") throw failure;
       failures.push({ site: site.name, error: failure });
       if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
-        const outcome = await reconcile(parts, ctx, { path: wanted.path, version: wanted.version, copy, site });
+        const outcome = await reconcile(parts, ctx, { ...wanted, copy, site });
         if (outcome === "changed") {
           throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, {
             op: "coordinator.read",

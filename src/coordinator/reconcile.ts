@@ -1,8 +1,8 @@
 import type { Ctx } from "../core/context.ts";
 import { isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath } from "../core/ids.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
-import { type Copy, type FileRecord, type FileVersion, findFile, setCopy } from "../namespace/index.ts";
+import { type Copy, type FileRecord, type FileVersion, findByInode, findFile, setCopy } from "../namespace/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
 import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
@@ -22,11 +22,16 @@ export interface Disagreement {
   readonly version: FileVersion;
   readonly copy: Copy;
   readonly site: Site;
+  /** Of an older version, which no name leads to. */
+  readonly holder?: Inode;
 }
 
 export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Promise<Reconciled> {
   return await parts.locks.run(found.copy.key, async () => {
-    const current = await parts.kv.view((tx) => findFile(tx, found.path));
+    const { holder } = found;
+    const current = await parts.kv.view((tx) =>
+      holder === undefined ? findFile(tx, found.path) : findByInode(tx, holder),
+    );
     if (current?.version?.id !== found.version.id) return "changed";
     const copy = current.version.copies.find((each) => each.site === found.site.name);
     if (copy?.key !== found.copy.key || copy.etag !== found.copy.etag) return "changed";
@@ -39,7 +44,8 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
       (job) => job.kind === "repair" && job.site === found.site.name,
     );
     if (mending) return "next";
-    if (mayReplace(parts, current.version, found, info)) return await rollForward(parts, found, info);
+    if (holder === undefined && mayReplace(parts, current.version, found, info))
+      return await rollForward(parts, found, info);
     return await markCopy(parts, current, found, "The site holds other bytes under this key.");
   });
 }

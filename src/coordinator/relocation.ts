@@ -2,6 +2,7 @@ import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { decodeKey, encodeKey, prefixRange, type Program, type Transaction } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import { type FileRecord, listPage, pathOf } from "../namespace/index.ts";
+import { VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 
 /**
@@ -51,7 +52,10 @@ export interface Relocatable {
   readonly nowMs: number;
 }
 
-/** One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived; resolves with how many. */
+/**
+ * One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived; resolves with how many. Objects that were
+ * written as versions stay where they are.
+ */
 export function* enqueueRelocations(
   tx: Transaction,
   parts: Parts,
@@ -62,6 +66,7 @@ export function* enqueueRelocations(
   let queued = 0;
   for (const copy of version.copies) {
     // A copy that is still on its way keeps the key its job was given; the relocate job waits for it.
+    if (copy.key.startsWith(VERSIONS_PREFIX)) continue;
     if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
     queued += 1;
     yield* enqueueJob(

@@ -2,7 +2,7 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
-import { type FileRecord, rename } from "../namespace/index.ts";
+import { type Removed, rename } from "../namespace/index.ts";
 import { INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { importPrefix } from "./import.ts";
 import { findRecord, type Located, locate } from "./lookup.ts";
@@ -84,14 +84,9 @@ async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promis
     });
     const replaced = renamed.replaced;
     for (const copy of replaced?.orphans ?? []) {
-      const versionId = replaced?.file.version?.id ?? parts.nextVersionId();
-      yield* enqueueRemoval(tx, parts, {
-        path: to.path,
-        inode: (replaced as { file: FileRecord }).file.inode,
-        versionId,
-        copy,
-        nowMs,
-      });
+      const { inode, version } = (replaced as Removed).file;
+      const versionId = version?.id ?? tombstoneVersionId;
+      yield* enqueueRemoval(tx, parts, { path: to.path, inode, versionId, copy, nowMs });
     }
     if (from.directory) markForRelocation(tx, renamed.moved.inode);
     else yield* enqueueRelocations(tx, parts, { path: to.path, file: renamed.moved, nowMs });

@@ -15,9 +15,12 @@ import {
   findFile,
   findOwner,
   makeDirectory,
+  noObjectLock,
+  rulesOf,
   type VersionDetails,
 } from "../namespace/index.ts";
 import type { Site } from "../stores/index.ts";
+import { afterCommit } from "./after-commit.ts";
 import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
@@ -27,7 +30,6 @@ import { chooseKeys } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
-import { enqueueRemoval } from "./removal.ts";
 import type { Conditions, PutRequest, PutResult } from "./service.ts";
 import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
 
@@ -92,6 +94,8 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
   // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
   const known = before ?? (request.conditions === undefined ? undefined : await adoptFromSites(parts, ctx, path));
   checkWriteConditions(request.conditions, currentOf(known));
+  if (request.labels?.lock !== undefined && !(await readCatalog(parts.kv, (tx) => rulesOf(tx, path))).objectLock)
+    throw noObjectLock();
 
   const versionId = parts.nextVersionId();
   const createdMs = parts.clock.nowMs();
@@ -292,6 +296,7 @@ function* recordPut(
     nextInode: () => parts.inodes.next(),
     ...(ready.copied === undefined ? {} : { copied: ready.copied }),
   });
+  yield* afterCommit(tx, parts, { path, committed, nowMs });
   const { inode } = committed.file;
   const base = { path, inode, versionId: version.id, sizeBytes: version.sizeBytes };
   const limit = parts.settings.maxQueuedJobs;
@@ -303,15 +308,6 @@ function* recordPut(
     pendingSites.push(copy.site);
   }
   yield* enqueueRelocations(tx, parts, { path, file: committed.file, nowMs });
-  for (const orphan of committed.orphans) {
-    yield* enqueueRemoval(tx, parts, {
-      path,
-      inode,
-      versionId: (committed.previous as FileVersion).id,
-      copy: orphan,
-      nowMs,
-    });
-  }
   if (ready.also !== undefined) yield* ready.also(tx, committed);
   return { committed, pendingSites };
 }

@@ -2,5 +2,6 @@
 export type * from "./types.ts";
 export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
 export { enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
+export { carryUnqueued } from "./unqueued.ts";
 export { createMover } from "./mover.ts";
 export type { Mover } from "./service.ts";

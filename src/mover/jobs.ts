@@ -1,6 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findOwner } from "../namespace/index.ts";
 import {
   countKey,
   decodeCount,
@@ -69,12 +70,18 @@ function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
     const job = yield* findJob(tx, idOfLaneKey(key));
     // Another file may have had this path when its job was made, and has been renamed since.
     if (job?.kind !== "replicate" || job.inode !== spec.inode) continue;
-    if (job.versionId === spec.versionId || job.upload !== undefined) continue;
+    if (job.versionId === spec.versionId || job.upload !== undefined || (yield* isKept(tx, job))) continue;
     removeIndexes(tx, job);
     tx.delete(jobKey(job.id));
     dropped += 1;
   }
   return dropped;
+}
+
+/** The job's version went into the history of its path, and its copy is still wanted. */
+function* isKept(tx: Reader, job: Job): Program<boolean> {
+  const owner = yield* findOwner(tx, job.site, job.key);
+  return owner !== undefined && owner.versionId === job.versionId && owner.inode !== job.inode;
 }
 
 export function* findJob(tx: Reader, id: JobId): Program<Job | undefined> {

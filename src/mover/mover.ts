@@ -5,7 +5,6 @@ import { backgroundCtx, type Ctx } from "../core/context.ts";
 import { type ErrorCode, GfsError, toGfsError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { keyAfter, prefixRange, type Program, type Transaction } from "../kv/index.ts";
-import { findByInode } from "../namespace/index.ts";
 import type { MoverConfig, MoverDeps } from "./context.ts";
 import { countKey, decodeCount, idOfReadyKey, pausedKey, readySpace } from "./job-rows.ts";
 import {
@@ -22,6 +21,7 @@ import {
   trimFinished,
   writeJob,
 } from "./jobs.ts";
+import { findJobFile } from "./job-file.ts";
 import { relocate } from "./kinds/relocate.ts";
 import { removeObject } from "./kinds/remove.ts";
 import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
@@ -232,8 +232,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     const waits = WAITED_FOR.has(failure.code);
     const failures = (job.failures ?? 0) + (waits ? 0 : 1);
     if (!waits && job.kind !== "remove" && failures >= MAX_FAILURES) {
-      const version = (await kv.view((tx) => findByInode(tx, job.inode)))?.version;
-      return giveUp(job, version?.id === job.versionId ? version : undefined, failure.message, deps);
+      const version = (await kv.view((tx) => findJobFile(tx, job)))?.version;
+      return giveUp(job, version, failure.message, deps);
     }
     const grown = Math.min(LONGEST_DELAY_MS, INITIAL_DELAY_MS * 2 ** Math.min(job.attempts, 10));
     return {
@@ -393,8 +393,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   /** A copy that nobody is about to bring must not look as if it were on its way. */
   function* recordCanceled(tx: Transaction, job: Job): Program<void> {
     if (job.kind !== "replicate" && job.kind !== "repair") return;
-    const version = (yield* findByInode(tx, job.inode))?.version;
-    if (version?.id !== job.versionId) return;
+    const version = (yield* findJobFile(tx, job))?.version;
+    if (version === undefined) return;
     const outcome = giveUp(job, version, "Its job was canceled.", deps);
     if (outcome.kind === "failed" && outcome.record !== undefined) yield* outcome.record(tx);
   }

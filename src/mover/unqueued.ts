@@ -1,7 +1,7 @@
-import type { FilePath, JobId } from "../core/ids.ts";
+import type { FilePath, Inode, JobId } from "../core/ids.ts";
 import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
-import { findByInode } from "../namespace/index.ts";
-import { countKey, decodeCount, decodeUnqueued, placeOfUnqueuedKey, unqueuedSpace } from "./job-rows.ts";
+import { type FileVersion, findByInode } from "../namespace/index.ts";
+import { countKey, decodeCount, decodeUnqueued, placeOfUnqueuedKey, unqueuedKey, unqueuedSpace } from "./job-rows.ts";
 import { enqueueJob } from "./jobs.ts";
 import type { JobSpec } from "./types.ts";
 
@@ -9,6 +9,20 @@ export interface TakeUnqueued {
   readonly nowMs: number;
   readonly limit: number;
   readonly nextJobId: () => JobId;
+}
+
+/** A version that went into another inode takes along what is remembered of its copies. */
+export function* carryUnqueued(
+  tx: Transaction,
+  { version, from, to }: { readonly version: FileVersion; readonly from: Inode; readonly to: Inode },
+): Program<void> {
+  for (const { site, state } of version.copies) {
+    if (state !== "pending") continue;
+    const row = yield* tx.get(unqueuedKey(from, site));
+    if (row === undefined || decodeUnqueued(row).versionId !== version.id) continue;
+    tx.delete(unqueuedKey(from, site));
+    tx.put(unqueuedKey(to, site), row);
+  }
 }
 
 const MOST_A_TURN = 500;

@@ -4,6 +4,7 @@ import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { makeDirectory } from "./directories.ts";
 import { versionOf } from "./foreign.ts";
+import { rulesForFound } from "./history.ts";
 import { findHistory } from "./history-rows.ts";
 import { settleVersion } from "./locks.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
@@ -76,9 +77,7 @@ function* adoptOne(
   const rules = yield* rulesOf(tx, path);
   // The row of an older version leads to these very bytes, or did: they are no new version.
   if (keepsVersions(rules) && (yield* findHistory(tx, path, found.id)) !== undefined) return false;
-  // It takes nothing away from a version that S3 calls `null`: then it gets an id.
-  const beside = rules.versioning === "suspended" && (yield* findHistory(tx, path, "null")) !== undefined;
-  const version = settleVersion(found, beside ? { ...rules, versioning: "enabled" } : rules, nowMs);
+  const version = settleVersion(found, yield* rulesForFound(tx, { path, rules, current: undefined }), nowMs);
   const file: FileRecord = {
     inode: request.nextInode(),
     kind: "file",

@@ -3,7 +3,7 @@ import type { Program, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
-import { destroyNull, retire } from "./history.ts";
+import { destroyNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, release, samePlace } from "./owners.ts";
 import { splitPath } from "./path.ts";
@@ -27,7 +27,9 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
     throw new GfsError("AlreadyExists", `${path} is a symbolic link; remove it first, or write to what it points at.`);
   }
   checkExpectation(commit.expect, existing?.version);
-  const rules = yield* rulesOf(tx, path);
+  const bucket = yield* rulesOf(tx, path);
+  const rules =
+    commit.found === true ? yield* rulesForFound(tx, { path, rules: bucket, current: existing?.version }) : bucket;
   const version = settleVersion(commit.version, rules, nowMs);
   const file: FileRecord =
     existing === undefined

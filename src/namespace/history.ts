@@ -1,5 +1,7 @@
 import type { FilePath, Inode } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
+import type { VersionRules } from "./bucket-codec.ts";
+import { keepsVersions } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { dropHistory, findHistory, type HistoryRow, newestOf, pushHistory, shownIdOf } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
@@ -67,6 +69,20 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
 export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly Copy[]> {
   const row = yield* findHistory(tx, destroyer.path, "null");
   return row === undefined ? [] : (yield* destroyRow(tx, row, destroyer)).orphans;
+}
+
+export interface FoundAt {
+  readonly path: FilePath;
+  readonly rules: VersionRules;
+  readonly current: FileVersion | undefined;
+}
+
+/** An object that another tool wrote is S3's `null` version, unless the path has one: then it gets an id, so that both stay. */
+export function* rulesForFound(tx: Reader, { path, rules, current }: FoundAt): Program<VersionRules> {
+  if (!keepsVersions(rules)) return rules;
+  const taken =
+    (current !== undefined && shownIdOf(current) === "null") || (yield* findHistory(tx, path, "null")) !== undefined;
+  return { ...rules, versioning: taken ? "enabled" : "suspended" };
 }
 
 export interface Promote extends Maker {

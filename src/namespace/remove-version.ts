@@ -1,4 +1,4 @@
-import type { FilePath, VersionId } from "../core/ids.ts";
+import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { checkExpectation } from "./commit.ts";
 import { destroyRow, findVersion, promote } from "./history.ts";
@@ -27,6 +27,8 @@ export interface RemovedVersion {
   readonly orphans: readonly Copy[];
   /** What was removed is a delete marker. */
   readonly marker: boolean;
+  /** The version that is current now was in this holder, which is gone. */
+  readonly promoted?: { readonly holder: Inode; readonly file: FileRecord };
 }
 
 /** Removes one version, or delete marker, for good; the next becomes current. Undefined when there is no such version. */
@@ -61,6 +63,7 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   assertDestroyable(version, request);
   const newest = yield* newestOf(tx, path);
   const orphans: Copy[] = [];
+  let promoted: RemovedVersion["promoted"];
   if (newest?.inode === undefined) {
     const place = (yield* findPlace(tx, path, false)) as Place;
     orphans.push(...(yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId })));
@@ -68,9 +71,10 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   } else {
     if (version !== undefined) dropVersionParts(tx, version);
     orphans.push(...(yield* releaseAll(tx, file, { nowMs, coveredId: tombstoneVersionId })));
-    yield* promote(tx, { ...request, into: file });
+    const next = (yield* promote(tx, { ...request, into: file })) as FileRecord;
+    promoted = { holder: newest.inode, file: next };
   }
   const etags = version === undefined ? [] : etagsOf(version);
   yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
-  return { file, orphans, marker: false };
+  return { file, orphans, marker: false, ...(promoted === undefined ? {} : { promoted }) };
 }

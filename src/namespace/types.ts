@@ -185,7 +185,9 @@ export interface CommitVersion {
   readonly version: FileVersion;
   readonly expect: Expectation;
   readonly nowMs: number;
-  /** An id for the file if the path is new, and for each directory that has to be made. */
+  /** Another tool wrote it: it takes nothing away from a version that S3 calls `null`. */
+  readonly found?: boolean;
+  /** An id for the file if the path is new, for the version before if it stays, and for each directory that has to be made. */
   readonly nextInode: () => Inode;
   /** For the change feed. */
   readonly copied?: boolean;

@@ -7,6 +7,7 @@ import {
   type FileRecord,
   type FileVersion,
   entombKey,
+  findByInode,
   findFile,
   findOwner,
   findTombstone,
@@ -40,6 +41,8 @@ interface Movable {
   readonly copy: Copy;
   /** The key that the file's path asks for still holds another file's object. */
   readonly taken: boolean;
+  /** That object is an older version's, and stays there as long as that does. */
+  readonly kept: boolean;
 }
 
 const FIRST_WAIT_MS = 2_000;
@@ -54,7 +57,9 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
     if (file?.inode !== job.inode || file.version === undefined || copy?.key !== job.key) return undefined;
     if (copy.key === job.path || copy.state === "stale" || copy.state === "failed") return undefined;
     const owner = yield* findOwner(tx, site.name, job.path);
-    return { file, version: file.version, copy, taken: owner !== undefined && owner.inode !== job.inode };
+    const taken = owner !== undefined && owner.inode !== job.inode;
+    const kept = taken && (yield* findByInode(tx, owner.inode))?.linkCount === 0;
+    return { file, version: file.version, copy, taken, kept };
   });
   if (found === undefined) {
     for (const key of [job.path, asideKey(job)]) await removeOwnStray(ctx, { ...job, key }, site, deps);
@@ -63,6 +68,7 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
       "The file was renamed or written anew; its object is where it belongs, or another job moves it.",
     );
   }
+  if (found.kept) return done(undefined, `An older version lies under ${job.path}; the object keeps its key.`);
   const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(job.attempts, 10));
   if (found.copy.state === "pending") return { kind: "later", reason: "The bytes are still on their way.", delayMs };
   if (found.taken && (job.attempts < PATIENCE || job.key === asideKey(job))) {

@@ -4,9 +4,10 @@ import type { TokenBucket } from "../../core/async/token-bucket.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
-import { type Copy, type FileVersion, findByInode, findOwner, setCopy } from "../../namespace/index.ts";
+import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
+import { findJobFile, setJobCopy } from "../job-file.ts";
 import { enqueueJob } from "../jobs.ts";
 import { done, type Outcome } from "../outcome.ts";
 import { type Ready, type Source, transfer } from "../transfer.ts";
@@ -65,7 +66,7 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
 const MOOT = "The file has another version by now, or is gone.";
 
 interface Look {
-  /** The job's version, while it is the current one. */
+  /** The job's version, while somebody holds it. */
   readonly version: FileVersion | undefined;
   /** The key at the site belongs to another file. */
   readonly taken: boolean;
@@ -73,12 +74,9 @@ interface Look {
 
 async function look(deps: MoverDeps, job: Job): Promise<Look> {
   return await deps.kv.view(function* (tx): Program<Look> {
-    const file = yield* findByInode(tx, job.inode);
+    const file = yield* findJobFile(tx, job);
     const owner = yield* findOwner(tx, job.site, job.key);
-    return {
-      version: file?.version?.id === job.versionId ? file.version : undefined,
-      taken: owner !== undefined && owner.inode !== job.inode,
-    };
+    return { version: file?.version, taken: owner !== undefined && owner.inode !== (file?.inode ?? job.inode) };
   });
 }
 
@@ -195,7 +193,7 @@ async function commit(ctx: Ctx, job: Job, ready: Ready, deps: MoverDeps): Promis
 /** When the version went while the commit was under way, the object has no owner: a job removes it. */
 function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps?: MoverDeps): Program<void> {
   const { inode, versionId, path } = job;
-  if (yield* setCopy(tx, { inode, versionId, copy, nowMs: copy.changedMs })) return;
+  if (yield* setJobCopy(tx, job, copy)) return;
   if (deps === undefined || (yield* findOwner(tx, copy.site, copy.key)) !== undefined) return;
   yield* enqueueJob(
     tx,
@@ -249,7 +247,7 @@ export function giveUp(job: Job, version: FileVersion | undefined, reason: strin
     kind: "failed",
     reason,
     record: function* (tx) {
-      yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: failed, nowMs: failed.changedMs });
+      yield* setJobCopy(tx, job, failed);
     },
   };
 }

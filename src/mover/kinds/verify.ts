@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { throwIfAborted, type Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
-import { type Copy, findByInode, setCopy } from "../../namespace/index.ts";
+import type { Copy } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
+import { findJobFile, setJobCopy } from "../job-file.ts";
 import { enqueueJob } from "../jobs.ts";
 import { done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
@@ -12,7 +13,7 @@ import type { Attempt } from "./replicate.ts";
 export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
   const { deps } = attempt;
   const site = deps.sites.find(job.site);
-  const version = (await deps.kv.view((tx) => findByInode(tx, job.inode)))?.version;
+  const version = (await deps.kv.view((tx) => findJobFile(tx, job)))?.version;
   const copy = version?.copies.find((each) => each.site === job.site);
   if (site === undefined || version?.id !== job.versionId || copy === undefined)
     return done(undefined, "There is no such copy any more.");
@@ -23,8 +24,7 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
       found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
     return done(function* (tx) {
-      if (!(yield* setCopy(tx, { inode: job.inode, versionId: job.versionId, copy: stale, nowMs: stale.changedMs })))
-        return;
+      if (!(yield* setJobCopy(tx, job, stale))) return;
       yield* enqueueJob(
         tx,
         {

@@ -1,0 +1,102 @@
+import type { Ctx } from "../core/context.ts";
+import { isGfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
+import { findFile, isNameable } from "../namespace/index.ts";
+import { compareKeys, type Site, SITE_ROLES } from "../stores/index.ts";
+import { readCatalog } from "./catalog-view.ts";
+import { isAdoptable } from "./foreign.ts";
+import { type Candidate, SiteCursor } from "./list-cursor.ts";
+import { describeForeign } from "./object-meta.ts";
+import type { Parts } from "./parts.ts";
+import type { ObjectMeta } from "./service.ts";
+
+export interface Scope {
+  readonly prefix: string;
+  readonly delimiter?: "/";
+}
+
+export interface SiteScan extends Scope {
+  readonly after: string | undefined;
+  readonly limit: number;
+  /** Whether a listing of this prefix would show anything that the site has. */
+  readonly prefixIsReal: (site: Site, prefix: string) => Promise<boolean>;
+}
+
+/** What the sites add to a listing of the catalog: objects that nobody has taken in yet, in key order. */
+export class SiteObjects {
+  readonly #parts: Parts;
+  readonly #scan: SiteScan;
+  readonly #cursors: SiteCursor[];
+  /** Sites that could not be listed. */
+  readonly failed: { site: string; error: string }[] = [];
+
+  constructor(parts: Parts, ctx: Ctx, scan: SiteScan) {
+    this.#parts = parts;
+    this.#scan = scan;
+    const { prefixIsReal: _, after, ...query } = scan;
+    // Rules place single keys; a listing asks everybody, the best role first.
+    const merged = parts.sites.list().filter((site) => site.foreign === "merge");
+    const ordered = [...merged].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
+    const answering = ordered.filter((site) => parts.router.circuitOf(site) !== "open");
+    this.#cursors = answering.map(
+      (site) => new SiteCursor(site, ctx, { ...query, ...(after === undefined ? {} : { after }) }),
+    );
+    for (const { name } of ordered.filter((site) => !answering.includes(site))) {
+      this.failed.push({ site: name, error: "The site failed too often just now; its breaker is open." });
+    }
+  }
+
+  /** Asks all of them at once. */
+  async start(): Promise<void> {
+    await Promise.all(this.#cursors.map(async (cursor) => await this.#peek(cursor)));
+  }
+
+  async lowest(): Promise<string | undefined> {
+    let lowest: string | undefined;
+    for (const cursor of this.#cursors) {
+      const key = (await this.#peek(cursor))?.key;
+      if (key !== undefined && (lowest === undefined || compareKeys(key, lowest) < 0)) lowest = key;
+    }
+    return lowest;
+  }
+
+  /** Consumes `key` at every site; says what shows under it, unless the caller knows already. */
+  async take(key: string, known: boolean): Promise<ObjectMeta | "prefix" | undefined> {
+    const atSites: { site: Site; candidate: Candidate }[] = [];
+    for (const cursor of this.#cursors) {
+      const candidate = await this.#peek(cursor);
+      if (candidate?.key !== key) continue;
+      cursor.advance();
+      atSites.push({ site: cursor.site, candidate });
+    }
+    if (known) return undefined;
+    for (const { site, candidate } of atSites) {
+      if (candidate.info === undefined) {
+        if (await this.#scan.prefixIsReal(site, key)) return "prefix";
+        continue;
+      }
+      if (!isNameable(key)) continue;
+      const found = { site, info: candidate.info };
+      const free = await readCatalog(this.#parts.kv, function* (tx): Program<boolean> {
+        if (found.info.key.endsWith("/")) return true;
+        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, found));
+      });
+      if (free) return describeForeign(candidate.info);
+    }
+    return undefined;
+  }
+
+  /** A site that fails drops out of the merge, and the answer says so. */
+  async #peek(cursor: SiteCursor): Promise<Candidate | undefined> {
+    if (cursor.dropped) return undefined;
+    try {
+      return await cursor.peek();
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      cursor.drop();
+      this.failed.push({ site: cursor.site.name, error: toGfsError(error).message });
+      return undefined;
+    }
+  }
+}
