@@ -27,7 +27,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           globalSetup: "tests/e2e/support/built.mjs",
-          include: ["tests/e2e/**/*.test.ts", "tests/compat/**/*.test.ts"],
+          include: ["tests/e2e/**/*.test.ts", "tests/compat/**/*.test.ts", "packages/*/tests/**/*.test.ts"],
         },
       },
     ],

@@ -12,6 +12,9 @@ export const BANNER = {
   js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
 };
 
+// First, as what is newer than the product's own bundle counts as not built.
+await import("../packages/fuse/tools/build.mjs");
+
 await rm(join(ROOT, "dist"), { recursive: true, force: true });
 await build({
   absWorkingDir: ROOT,
