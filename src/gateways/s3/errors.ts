@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<string, number>> = {
   InvalidPart: 400,
   InvalidToken: 400,
   InvalidRequest: 400,
+  MaxMessageLengthExceeded: 400,
   MetadataTooLarge: 400,
   NoSuchBucket: 404,
   NoSuchKey: 404,
@@ -119,7 +120,7 @@ function fieldsOf(
   };
   if (code === "NoSuchBucket" || code.startsWith("Bucket") || code === "InvalidBucketName")
     add("BucketName", target?.bucket);
-  if (code === "NoSuchKey" || code === "NoSuchVersion") add("Key", failure.context["key"] ?? target?.key);
+  if (code === "NoSuchKey" || code === "NoSuchVersion") add("Key", target?.key);
   if (code === "NoSuchVersion") add("VersionId", target?.query.get("versionId"));
   if (code === "NoSuchUpload") add("UploadId", target?.query.get("uploadId"));
   if (code === "MethodNotAllowed") {

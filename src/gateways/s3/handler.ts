@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Bucket } from "../../coordinator/service-buckets.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
@@ -79,15 +80,13 @@ export function createHandler(deps: HandlerDeps): Handler {
     const trace = { operation: "Unknown" };
     const requestId = nextRequestId();
     const { socket } = http;
-    const before = { read: socket.bytesRead, written: socket.bytesWritten };
     const ctx = traffic.begin(http, response, {
       requestId,
       onEnd({ status, elapsedMs }) {
         const { operation } = trace;
         instruments.total.add(1, { operation, status: String(status) });
         instruments.duration.observe(elapsedMs / 1_000, { operation });
-        instruments.received.add(socket.bytesRead - before.read);
-        instruments.sent.add(socket.bytesWritten - before.written);
+        countBytes(socket, instruments);
         if (status < 500 && !log.debugs) return;
         log[status < 500 ? "debug" : "info"]("s3_request", {
           requestId,
@@ -173,6 +172,27 @@ function checkExpectedOwner({ headers }: IncomingMessage, { owner }: Bucket): vo
   if (expected === undefined) return;
   if (owner !== undefined && (expected === owner || expected === canonicalUserId(owner))) return;
   throw s3Error("PermissionDenied", "AccessDenied", "The bucket belongs to somebody else than the request expects.");
+}
+
+interface Counted {
+  read: number;
+  written: number;
+}
+
+/** Of each connection, what has been counted so far: several requests follow each other on it. */
+const counted = new WeakMap<Socket, Counted>();
+
+function countBytes(socket: Socket, { received, sent }: ReturnType<typeof createInstruments>): void {
+  let before = counted.get(socket);
+  if (before === undefined) {
+    before = { read: 0, written: 0 };
+    counted.set(socket, before);
+  }
+  const { bytesRead, bytesWritten } = socket;
+  received.add(bytesRead - before.read);
+  sent.add(bytesWritten - before.written);
+  before.read = bytesRead;
+  before.written = bytesWritten;
 }
 
 function createInstruments(metrics: Metrics) {

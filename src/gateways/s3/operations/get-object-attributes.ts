@@ -58,7 +58,9 @@ async function partsXml({ ctx, path, query, http }: S3Request, { service }: S3De
   const limit = count(http.headers["x-amz-max-parts"], "x-amz-max-parts", MAX_PARTS);
   const marker = count(http.headers["x-amz-part-number-marker"], "x-amz-part-number-marker", 0);
   const versionId = query.get("versionId") ?? (meta.details?.versioned === true ? meta.versionId : undefined);
-  const all = await service.versionParts(ctx, path, versionId === undefined ? {} : { versionId });
+  const kept = await service.versionParts(ctx, path, versionId === undefined ? {} : { versionId });
+  // Numbered anew, as reads by part number have them: an upload may leave gaps.
+  const all = kept.map((part, index) => ({ ...part, partNumber: index + 1 }));
   const following = all.filter(({ partNumber }) => partNumber > marker);
   const page = following.slice(0, Math.min(limit, MAX_PARTS));
   const algorithm = meta.details?.checksum?.algorithm;

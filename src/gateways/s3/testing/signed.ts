@@ -31,8 +31,9 @@ export function signedHeaders(request: SignedRequest): Record<string, string> {
     query
       .split("&")
       .filter((pair) => pair !== "")
-      .map((pair) => (pair.includes("=") ? pair : `${pair}=`))
-      .toSorted()
+      .map((pair) => (pair.includes("=") ? pair : `${pair}=`).split("=") as [string, string])
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, value]) => `${name}=${value}`)
       .join("&"),
     ...names.map((name) => `${name}:${(headers[name] as string).trim()}`),
     "",
