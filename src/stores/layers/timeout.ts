@@ -120,16 +120,18 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
         };
         const ticking: PartBody = {
           sizeBytes: body.sizeBytes,
-          async *open() {
-            // How long the source needs for a chunk is not the site's fault.
-            cancelTimer();
-            for await (const chunk of body.open()) {
-              restart();
-              yield chunk;
-              cancelTimer();
-            }
+          // At once: a body that cannot be opened once more must throw where the driver can tell why.
+          open: () => tick(body.open()),
+        };
+        const tick = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+          // How long the source needs for a chunk is not the site's fault.
+          cancelTimer();
+          for await (const chunk of source) {
             restart();
-          },
+            yield chunk;
+            cancelTimer();
+          }
+          restart();
         };
         restart();
         try {

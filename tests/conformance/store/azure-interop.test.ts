@@ -3,13 +3,16 @@ import { BlobServiceClient, ContainerClient, StorageSharedKeyCredential } from "
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../src/core/context.ts";
 import { createAzureStore } from "../../../src/stores/drivers/azure/index.ts";
-import type { Store } from "../../../src/stores/index.ts";
+import { GfsError } from "../../../src/core/errors.ts";
+import type { PartInfo, Store } from "../../../src/stores/index.ts";
 import { probeStore } from "../../../src/stores/probe.ts";
 import { startAzurite } from "../../servers/azurite.ts";
+import { part } from "./access.ts";
 import { collect, putObject, readObject } from "./suite.ts";
 
 const server = await startAzurite();
 const ctx = backgroundCtx();
+const MIB = 1024 ** 2;
 const LARGE_BYTES = 20 * 1024 * 1024 + 1;
 
 describe.skipIf(server === undefined)("blobs at Azurite", () => {
@@ -44,6 +47,31 @@ describe.skipIf(server === undefined)("blobs at Azurite", () => {
     await container.getBlockBlobClient("foreign/blob").upload("bytes", 5, { metadata: { my_name: "x", a_be: "y" } });
     expect((await readObject(store, "foreign/blob")).toString()).toBe("bytes");
     expect((await store.head(ctx, "foreign/blob")).metadata).toMatchObject({ my_name: "x" });
+  });
+
+  it("are made of parts that take several blocks each, of which none without the others counts", async () => {
+    if (server === undefined) return;
+    const { endpoint, account, accountKey } = server;
+    const config = { container: container.containerName, account, endpoint, accountKey };
+    const small = await createAzureStore(config, { streamedBlockBytes: 3 * MIB + 1 });
+    const upload = await small.createMultipart(ctx, "blocks", {});
+    const bodies = [randomBytes(10 * MIB), randomBytes(9 * MIB + 7), randomBytes(5)] as const;
+    const broken = {
+      sizeBytes: 10 * MIB,
+      async *open() {
+        yield randomBytes(8 * MIB);
+        throw new GfsError("Canceled", "The client went away.");
+      },
+    };
+    await expect(small.uploadPart(ctx, upload, 1, broken)).rejects.toMatchObject({ code: "Canceled" });
+    expect(await small.listParts(ctx, upload)).toEqual([]);
+    const parts: PartInfo[] = [];
+    for (const [index, body] of bodies.entries())
+      parts.push(await small.uploadPart(ctx, upload, index + 1, part(body)));
+    expect(await small.listParts(ctx, upload)).toEqual(parts);
+    expect((await small.completeMultipart(ctx, upload, parts)).sizeBytes).toBe(19 * MIB + 12);
+    expect((await readObject(store, "blocks")).equals(Buffer.concat(bodies))).toBe(true);
+    await small.close();
   });
 
   it("take checksums and metadata that come only at the end of a large write", async () => {

@@ -22,10 +22,12 @@ function opens(prefix: string): () => Promise<OpenedStore> {
   };
 }
 
+const RADOSGW = { "may be left out": "radosgw completes an upload only with every part that arrived" };
+
 describe.skipIf(server === undefined)("at a real S3 server", () => {
-  describeStore("s3", opens(""));
+  describeStore("s3", opens(""), { except: RADOSGW });
   describeStore("s3 below a prefix", opens("sites/one"), {
     modelRuns: 10,
-    except: { "1,024 bytes": "the prefix takes its part of the 1,024 bytes" },
+    except: { ...RADOSGW, "1,024 bytes": "the prefix takes its part of the 1,024 bytes" },
   });
 });

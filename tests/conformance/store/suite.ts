@@ -3,6 +3,7 @@ import type { Store } from "../../../src/stores/index.ts";
 import type { OpenedStore, Suite, SuiteOptions } from "./access.ts";
 import { describeListings } from "./cases/listings.ts";
 import { describeObjects } from "./cases/objects.ts";
+import { describeParts } from "./cases/parts.ts";
 import { describeReads } from "./cases/reads.ts";
 import { describeWrites } from "./cases/writes.ts";
 
@@ -40,6 +41,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>, op
     describeObjects(suite);
     describeReads(suite);
     describeWrites(suite);
+    describeParts(suite);
     describeListings(suite);
   });
 }

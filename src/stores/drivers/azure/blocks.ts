@@ -1,7 +1,8 @@
 /**
  * Uploads in parts as uncommitted blocks. Azure has no uploads, only blocks that wait at a name; so a small record among
  * `.globalfs-uploads/` says that an upload is under way and what the object shall carry. The identifier of a block names
- * the upload, the part and the moment, so that a part sent again is another block and the latest one counts.
+ * the upload, the part, the moment, so that a part sent again is another one and the latest counts, and which of the part's
+ * blocks it is: only a part whose blocks are all there has arrived. A part without bytes has no block, and is not listed.
  *
  * Blocks of aborted uploads can not be deleted one by one; the service drops them when anything is committed at their
  * name, or after a week.
@@ -10,13 +11,14 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { BlockBlobClient, ContainerClient } from "@azure/storage-blob";
 import type { Ctx } from "../../../core/context.ts";
-import { GfsError, isGfsError } from "../../../core/errors.ts";
+import { GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Random } from "../../../core/ports/random.ts";
 import type { ObjectInfo, PartBody, PartInfo, UploadCheck, WriteAttributes, WriteConditions } from "../../store.ts";
+import { exactly } from "../part-body.ts";
 import { allowManyListeners } from "../shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
-import { MAX_PARTS } from "./config.ts";
+import { MAX_PARTS, STREAMED_BLOCK_BYTES } from "./config.ts";
 import { toAzureError } from "./failures.ts";
 import { UPLOADS_DIRECTORY } from "./names.ts";
 
@@ -37,19 +39,26 @@ export interface BlockEnding {
 }
 
 const UPLOAD_ID = /^[0-9a-f]{24}$/;
-const BUFFERED_PART_BYTES = 8 * 1024 * 1024;
+/** An identifier has room for one digit. */
+const MAX_BLOCKS_A_PART = 9;
 
 export class Blocks {
   readonly #container: ContainerClient;
   readonly #prefix: string;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #streamedBlockBytes: number;
 
-  constructor(container: ContainerClient, prefix: string, deps: { readonly clock: Clock; readonly random: Random }) {
+  constructor(
+    container: ContainerClient,
+    prefix: string,
+    deps: { readonly clock: Clock; readonly random: Random; readonly streamedBlockBytes?: number },
+  ) {
     this.#container = container;
     this.#prefix = prefix;
     this.#clock = deps.clock;
     this.#random = deps.random;
+    this.#streamedBlockBytes = deps.streamedBlockBytes ?? STREAMED_BLOCK_BYTES;
   }
 
   newId(): string {
@@ -107,10 +116,11 @@ export class Blocks {
     part: { readonly id: string; readonly partNumber: number; readonly bytes: Uint8Array },
   ): Promise<PartInfo> {
     const { bytes, partNumber } = part;
-    const etag = this.#stamp();
+    const etag = this.#stamp(bytes.byteLength === 0 ? 0 : 1);
+    if (bytes.byteLength === 0) return { partNumber, sizeBytes: 0, etag };
     const transactionalContentMD5 = createHash("md5").update(bytes).digest();
     await this.#call(ctx, "azure.uploadPart", (abortSignal) =>
-      blob.stageBlock(blockId(part.id, partNumber, etag), bytes, bytes.byteLength, {
+      blob.stageBlock(blockId(part.id, { partNumber, etag, index: 0 }), bytes, bytes.byteLength, {
         abortSignal,
         transactionalContentMD5,
       }),
@@ -118,44 +128,84 @@ export class Blocks {
     return { partNumber, sizeBytes: bytes.byteLength, etag };
   }
 
-  async sendBody(
+  /** As blocks that are not held in memory, one after the other, since the body comes in that order. */
+  async sendStream(
     ctx: Ctx,
     blob: BlockBlobClient,
     part: { readonly id: string; readonly partNumber: number; readonly body: PartBody },
   ): Promise<PartInfo> {
     const { body, partNumber, id } = part;
-    if (!(Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= MAX_PARTS)) {
-      throw new GfsError("InvalidArgument", `Parts are numbered from 1 to ${MAX_PARTS}, not ${partNumber}.`, {
+    const { sizeBytes } = body;
+    const count = Math.ceil(sizeBytes / this.#streamedBlockBytes);
+    if (count > MAX_BLOCKS_A_PART) {
+      throw new GfsError("TooLarge", `A part may have ${MAX_BLOCKS_A_PART * this.#streamedBlockBytes} bytes.`, {
         op: "azure.uploadPart",
       });
     }
-    if (body.sizeBytes <= BUFFERED_PART_BYTES)
-      return this.sendBytes(ctx, blob, { id, partNumber, bytes: await collect(body) });
-    const etag = this.#stamp();
-    await this.#call(ctx, "azure.uploadPart", (abortSignal) =>
-      blob.stageBlock(
-        blockId(id, partNumber, etag),
-        () => Readable.from(exactly(body), { objectMode: false }),
-        body.sizeBytes,
-        { abortSignal },
-      ),
-    );
-    return { partNumber, sizeBytes: body.sizeBytes, etag };
+    const etag = this.#stamp(count);
+    const source = new PieceReader(exactly(body));
+    try {
+      for (let index = 0; index < count; index++) {
+        const size = Math.min(this.#streamedBlockBytes, sizeBytes - index * this.#streamedBlockBytes);
+        // The last block must not arrive when the body turns out longer than it was announced.
+        const bytes = index === count - 1 ? source.rest() : source.piece(size);
+        await this.#sendBlock(ctx, blob, { blockId: blockId(id, { partNumber, etag, index }), bytes, size });
+      }
+    } finally {
+      await source.close();
+    }
+    return { partNumber, sizeBytes, etag };
+  }
+
+  /** The SDK does not listen for a body that fails, so that one ends the request, and is what the caller hears. */
+  async #sendBlock(
+    ctx: Ctx,
+    blob: BlockBlobClient,
+    block: { readonly blockId: string; readonly bytes: AsyncIterable<Uint8Array>; readonly size: number },
+  ): Promise<void> {
+    const stop = new AbortController();
+    let failure: { readonly error: unknown } | undefined;
+    const body = Readable.from(block.bytes, { objectMode: false });
+    body.on("error", (error) => {
+      failure ??= { error };
+      stop.abort();
+    });
+    try {
+      await this.#call(ctx, "azure.uploadPart", () =>
+        blob.stageBlock(block.blockId, () => body, block.size, {
+          abortSignal: AbortSignal.any([ctx.signal, stop.signal]),
+        }),
+      );
+    } catch (error) {
+      throw failure === undefined ? error : toGfsError(failure.error, "azure.uploadPart");
+    } finally {
+      body.destroy();
+    }
   }
 
   async list(ctx: Ctx, blob: BlockBlobClient, id: string): Promise<PartInfo[]> {
-    const latest = new Map<number, PartInfo>();
+    const sent = new Map<string, { partNumber: number; etag: string; sizeBytes: number; blocks: number }>();
     for (const { name, size } of await this.#listBlocks(ctx, blob, "uncommitted")) {
-      const part = partOf(name, id, size);
-      const known = part && latest.get(part.partNumber);
-      if (part !== undefined && (known === undefined || known.etag < part.etag)) latest.set(part.partNumber, part);
+      const block = blockOf(name, id);
+      if (block === undefined) continue;
+      const { partNumber, etag } = block;
+      const part = sent.get(`${partNumber}.${etag}`) ?? { partNumber, etag, sizeBytes: 0, blocks: 0 };
+      sent.set(`${partNumber}.${etag}`, { ...part, sizeBytes: part.sizeBytes + size, blocks: part.blocks + 1 });
+    }
+    const latest = new Map<number, PartInfo>();
+    for (const { partNumber, etag, sizeBytes, blocks } of sent.values()) {
+      if (blocks !== blockCountOf(etag)) continue;
+      const known = latest.get(partNumber);
+      if (known === undefined || known.etag < etag) latest.set(partNumber, { partNumber, etag, sizeBytes });
     }
     return [...latest.values()].sort((one, other) => one.partNumber - other.partNumber);
   }
 
   async commit(ctx: Ctx, blob: BlockBlobClient, ending: BlockEnding): Promise<ObjectInfo> {
     const { attributes, parts, key, id } = ending;
-    const ids = parts.map(({ partNumber, etag }) => blockId(id, partNumber, etag));
+    const ids = parts.flatMap(({ partNumber, etag }) =>
+      Array.from({ length: blockCountOf(etag) }, (_, index) => blockId(id, { partNumber, etag, index })),
+    );
     const metadata = azureMetadata(attributes, ending.sha256);
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
     const { contentType } = attributes;
@@ -210,10 +260,10 @@ export class Blocks {
     }
   }
 
-  /** Later ones sort after earlier ones; of equal length always. */
-  #stamp(): string {
+  /** Later ones sort after earlier ones; of equal length always. The last digit is how many blocks there are. */
+  #stamp(blocks: number): string {
     const time = Math.floor(this.#clock.nowMs()).toString(16).padStart(12, "0");
-    return time + Buffer.from(this.#random.bytes(4)).toString("hex");
+    return `${time}${Buffer.from(this.#random.bytes(4)).toString("hex")}${blocks}`;
   }
 
   #recordBlob(id: string): BlockBlobClient {
@@ -221,36 +271,72 @@ export class Blocks {
   }
 }
 
+export function checkPartNumber(partNumber: number): void {
+  if (Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= MAX_PARTS) return;
+  throw new GfsError("InvalidArgument", `Parts are numbered from 1 to ${MAX_PARTS}, not ${partNumber}.`, {
+    op: "azure.uploadPart",
+  });
+}
+
+interface BlockName {
+  readonly partNumber: number;
+  readonly etag: string;
+  /** Which of the part's blocks it is. */
+  readonly index: number;
+}
+
 /** All identifiers of one blob must have the same length. */
-function blockId(id: string, partNumber: number, etag: string): string {
-  return Buffer.from(`${id}.${String(partNumber).padStart(5, "0")}.${etag}`).toString("base64");
+function blockId(id: string, { partNumber, etag, index }: BlockName): string {
+  return Buffer.from(`${id}.${String(partNumber).padStart(5, "0")}.${etag}.${index}`).toString("base64");
 }
 
-function partOf(name: string, id: string, sizeBytes: number): PartInfo | undefined {
-  const [owner, partNumber, etag] = Buffer.from(name, "base64").toString().split(".");
-  if (owner !== id || partNumber === undefined || etag === undefined) return undefined;
-  return { partNumber: Number(partNumber), sizeBytes, etag };
+function blockOf(name: string, id: string): BlockName | undefined {
+  const [owner, partNumber, etag, index] = Buffer.from(name, "base64").toString().split(".");
+  if (owner !== id || partNumber === undefined || etag === undefined || index === undefined) return undefined;
+  return { partNumber: Number(partNumber), etag, index: Number(index) };
 }
 
-async function collect(body: PartBody): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of exactly(body)) chunks.push(Uint8Array.from(chunk));
-  return Buffer.concat(chunks);
+function blockCountOf(etag: string): number {
+  return Number(etag.at(-1));
 }
 
-async function* exactly(body: PartBody): AsyncGenerator<Uint8Array> {
-  let seenBytes = 0;
-  for await (const chunk of body.open()) {
-    seenBytes += chunk.byteLength;
-    if (seenBytes > body.sizeBytes) break;
-    yield chunk;
+/** Takes a stream apart into pieces that are read one after the other. */
+class PieceReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #left: Uint8Array = new Uint8Array(0);
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
   }
-  if (seenBytes !== body.sizeBytes) {
-    throw new GfsError(
-      "IncompleteBody",
-      `The part was announced with ${body.sizeBytes} bytes and had another length.`,
-      { op: "azure.uploadPart" },
-    );
+
+  async *piece(sizeBytes: number): AsyncGenerator<Uint8Array> {
+    let wanted = sizeBytes;
+    while (wanted > 0) {
+      const chunk = await this.#next();
+      if (chunk === undefined) return;
+      this.#left = chunk.subarray(wanted);
+      const taken = chunk.subarray(0, wanted);
+      wanted -= taken.byteLength;
+      yield taken;
+    }
+  }
+
+  async *rest(): AsyncGenerator<Uint8Array> {
+    for (let chunk = await this.#next(); chunk !== undefined; chunk = await this.#next()) yield chunk;
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#left.byteLength > 0) {
+      const left = this.#left;
+      this.#left = new Uint8Array(0);
+      return left;
+    }
+    const next = await this.#source.next();
+    return next.done === true ? undefined : next.value;
   }
 }
 

@@ -22,6 +22,10 @@ export interface AzureStoreConfig {
 
 export const MIB = 1024 * 1024;
 export const MAX_BLOCK_BYTES = 4_000 * MIB;
+/** As S3 has it: what a client sends as one part may be several blocks. */
+export const MAX_PART_BYTES = 5 * 1024 * MIB;
+/** 10,000 parts of five such blocks are the 50,000 that a blob may have. */
+export const STREAMED_BLOCK_BYTES = 1024 * MIB;
 export const MAX_PARTS = 10_000;
 export const MAX_OBJECT_BYTES = MAX_PARTS * MAX_BLOCK_BYTES;
 

@@ -11,11 +11,17 @@ export type { AzureStoreConfig } from "./config.ts";
 export interface AzureStoreDeps {
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Blocks that large parts are cut into; they are never held in memory. */
+  readonly streamedBlockBytes?: number;
 }
 
 /** Connects to nothing yet, but loads the SDK: `check` finds out whether the container can be reached. */
 export async function createAzureStore(config: AzureStoreConfig, deps: AzureStoreDeps = {}): Promise<Store> {
   checkConfig(config);
   const container = await openContainer(config);
-  return new AzureStore(container, config, { clock: deps.clock ?? systemClock, random: deps.random ?? systemRandom });
+  return new AzureStore(container, config, {
+    ...deps,
+    clock: deps.clock ?? systemClock,
+    random: deps.random ?? systemRandom,
+  });
 }

@@ -28,13 +28,14 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
+import { sendPartBody } from "../part-body.ts";
 import { type PartLimits, PartedWrite } from "../parted-write.ts";
 import { repeatSafely } from "../repeat.ts";
 import { allowManyListeners } from "../shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
-import { Blocks } from "./blocks.ts";
+import { Blocks, checkPartNumber } from "./blocks.ts";
 import type { AzureContainer } from "./client.ts";
-import { type AzureStoreConfig, MAX_BLOCK_BYTES, MAX_OBJECT_BYTES, MAX_PARTS, MIB } from "./config.ts";
+import { type AzureStoreConfig, MAX_BLOCK_BYTES, MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIB } from "./config.ts";
 import { copyBlob } from "./copying.ts";
 import { toAzureError } from "./failures.ts";
 import { listBlobs } from "./listing.ts";
@@ -56,7 +57,7 @@ export class AzureStore implements Store {
   constructor(
     azure: AzureContainer,
     config: AzureStoreConfig,
-    deps: { readonly clock: Clock; readonly random: Random },
+    deps: { readonly clock: Clock; readonly random: Random; readonly streamedBlockBytes?: number },
   ) {
     this.#azure = azure;
     this.#clock = deps.clock;
@@ -77,7 +78,7 @@ export class AzureStore implements Store {
       conditionalReads: true,
       ranges: true,
       userMetadata: true,
-      multipart: { minPartBytes: 1, maxPartBytes: MAX_BLOCK_BYTES, maxParts: MAX_PARTS },
+      multipart: { minPartBytes: 1, maxPartBytes: MAX_PART_BYTES, maxParts: MAX_PARTS },
       serverSideCopy: true,
       presign: azure.presign !== undefined,
       maxObjectBytes: MAX_OBJECT_BYTES,
@@ -116,7 +117,12 @@ export class AzureStore implements Store {
   async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
     const blob = this.#blob(upload.key);
     await this.#blocks.readRecord(ctx, upload.uploadId);
-    return this.#repeat(ctx, () => this.#blocks.sendBody(ctx, blob, { id: upload.uploadId, partNumber, body }));
+    const id = upload.uploadId;
+    checkPartNumber(partNumber);
+    return sendPartBody(ctx, body, this.#limits, {
+      sendBytes: (bytes) => this.#blocks.sendBytes(ctx, blob, { id, partNumber, bytes }),
+      sendStream: () => this.#blocks.sendStream(ctx, blob, { id, partNumber, body }),
+    });
   }
 
   async listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]> {

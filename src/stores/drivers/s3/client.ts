@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { type Dispatcher, Pool } from "undici";
 import type { Ctx } from "../../../core/context.ts";
-import { GfsError } from "../../../core/errors.ts";
+import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import { canonicalQuery, EMPTY_SHA256, UNSIGNED_PAYLOAD, uriEncodePath } from "../../../core/sigv4.ts";
 import type { PartBody } from "../../store.ts";
@@ -83,10 +83,14 @@ export class S3Client {
 
   /** Resolves with an answer of status 2xx, whose body the caller must consume; rejects with a `GfsError` otherwise. */
   async send(ctx: Ctx, request: S3Request): Promise<S3Response> {
+    let refusal: S3Failure | undefined;
     for (let corrections = 0; ; corrections++) {
       const connection = this.#connection;
       const credentials = await this.#currentCredentials();
-      const response = await this.#attempt(ctx, request, connection, credentials);
+      const response = await this.#attempt(ctx, request, connection, credentials).catch((error: unknown) => {
+        // The body could not be read once more, so there was no second request; what the first was refused for is the answer.
+        throw refusal !== undefined && isGfsError(error, "IncompleteBody") ? toError(refusal) : error;
+      });
       if (response.status >= 200 && response.status < 300) return response;
       const failure = failureFrom(
         request.op,
@@ -97,6 +101,7 @@ export class S3Client {
       if (corrections >= MAX_CORRECTIONS || !this.#correct(failure, response.headers, connection, credentials)) {
         throw toError(failure);
       }
+      refusal = failure;
     }
   }
 

@@ -1,5 +1,5 @@
 /** Uploads in parts, as S3 has them. */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { MultipartUpload, ObjectInfo, PartBody, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
@@ -8,6 +8,7 @@ import { MAX_PARTS } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
 import { metadataHeaders } from "./metadata.ts";
 import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./objects.ts";
+import { exactly } from "../part-body.ts";
 import { sha256Hex } from "../payload-hash.ts";
 import { childrenNamed, childText, escapeXml } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
@@ -17,8 +18,6 @@ export interface FullUpload extends MultipartUpload {
   readonly fullKey: string;
 }
 
-/** Parts up to this size are held in memory and signed; larger ones are streamed and checked by their MD5. */
-const BUFFERED_PART_BYTES = 8 * 1024 * 1024;
 const LISTED_PARTS = 1_000;
 const MD5 = /^[0-9a-f]{32}$/;
 
@@ -63,30 +62,28 @@ export async function sendPart(
   return { partNumber, sizeBytes: bytes.byteLength, etag: bareEtag(header(response.headers, "etag") ?? "") };
 }
 
-export async function uploadPart(
+export function checkPartNumber(partNumber: number): void {
+  if (Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= MAX_PARTS) return;
+  throw new GfsError("InvalidArgument", `Parts are numbered from 1 to ${MAX_PARTS}, not ${partNumber}.`, {
+    op: "s3.uploadPart",
+  });
+}
+
+/** Sends a part without holding it; its MD5 is compared with the endpoint's. */
+export async function streamPart(
   client: S3Client,
   ctx: Ctx,
   upload: FullUpload,
   part: { readonly partNumber: number; readonly body: PartBody },
 ): Promise<PartInfo> {
   const { partNumber, body } = part;
-  if (!(Number.isInteger(partNumber) && partNumber >= 1 && partNumber <= MAX_PARTS)) {
-    throw new GfsError("InvalidArgument", `Parts are numbered from 1 to ${MAX_PARTS}, not ${partNumber}.`, {
-      op: "s3.uploadPart",
-    });
-  }
-  if (body.sizeBytes <= BUFFERED_PART_BYTES)
-    return sendPart(client, ctx, upload, { partNumber, bytes: await collect(body) });
   // What was read last: a correction of the request opens the body again.
   let md5 = createHash("md5");
   const observed: PartBody = {
     sizeBytes: body.sizeBytes,
-    async *open() {
+    open() {
       md5 = createHash("md5");
-      for await (const chunk of body.open()) {
-        md5.update(chunk);
-        yield chunk;
-      }
+      return hashed(exactly(body), md5);
     },
   };
   const response = await client.send(ctx, { ...partRequest(upload, partNumber), body: observed });
@@ -101,6 +98,13 @@ export async function uploadPart(
     });
   }
   return { partNumber, sizeBytes: body.sizeBytes, etag };
+}
+
+async function* hashed(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 export async function listParts(client: S3Client, ctx: Ctx, upload: FullUpload): Promise<PartInfo[]> {
@@ -240,27 +244,4 @@ async function findLanded(
     if (isGfsError(error, "NotFound")) return undefined;
     throw error;
   }
-}
-
-async function collect(body: PartBody): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(body.sizeBytes);
-  let filled = 0;
-  for await (const chunk of body.open()) {
-    if (filled + chunk.byteLength > bytes.byteLength) {
-      filled += chunk.byteLength;
-      break;
-    }
-    bytes.set(chunk, filled);
-    filled += chunk.byteLength;
-  }
-  if (filled !== body.sizeBytes) {
-    throw new GfsError(
-      "IncompleteBody",
-      `The part was announced with ${body.sizeBytes} bytes and had another length.`,
-      {
-        op: "s3.uploadPart",
-      },
-    );
-  }
-  return bytes;
 }

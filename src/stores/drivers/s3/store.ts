@@ -26,6 +26,7 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
+import { sendPartBody } from "../part-body.ts";
 import { type PartLimits, PartedWrite } from "../parted-write.ts";
 import { repeatSafely } from "../repeat.ts";
 import type { S3Client } from "./client.ts";
@@ -41,7 +42,15 @@ import {
 import { copyObject } from "./copying.ts";
 import { BulkDelete, deleteObject } from "./deleting.ts";
 import { listObjects, openUploads } from "./listing.ts";
-import { abortUpload, completeUpload, createUpload, listParts, uploadPart } from "./multipart.ts";
+import {
+  abortUpload,
+  checkPartNumber,
+  completeUpload,
+  createUpload,
+  listParts,
+  sendPart,
+  streamPart,
+} from "./multipart.ts";
 import { getObject, headObject } from "./objects.ts";
 import { S3StageTarget } from "./staged.ts";
 
@@ -106,7 +115,11 @@ export class S3Store implements Store {
 
   async uploadPart(ctx: Ctx, upload: MultipartUpload, partNumber: number, body: PartBody): Promise<PartInfo> {
     const full = this.#upload(upload);
-    return this.#repeat(ctx, () => uploadPart(this.#client, ctx, full, { partNumber, body }));
+    checkPartNumber(partNumber);
+    return sendPartBody(ctx, body, this.#limits, {
+      sendBytes: (bytes) => sendPart(this.#client, ctx, full, { partNumber, bytes }),
+      sendStream: () => streamPart(this.#client, ctx, full, { partNumber, body }),
+    });
   }
 
   async listParts(ctx: Ctx, upload: MultipartUpload): Promise<PartInfo[]> {
