@@ -68,7 +68,8 @@ export interface S3Config {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly allowAnonymous: boolean;
   readonly maxConnections: number;
-  readonly webhooks: readonly { readonly name: string; readonly url: string }[];
+  readonly lifecycleDayMs: number;
+  readonly webhooks: readonly { readonly name: string; readonly url: string; readonly secret?: string }[];
 }
 
 export interface BandwidthLimit {

@@ -116,7 +116,16 @@ export function redactConfig(config: Config): Config {
     ...config,
     ...(config.s3 === undefined
       ? {}
-      : { s3: { ...config.s3, webhooks: config.s3.webhooks.map((webhook) => ({ ...webhook, url: REDACTED })) } }),
+      : {
+          s3: {
+            ...config.s3,
+            webhooks: config.s3.webhooks.map(({ name, secret }) => ({
+              name,
+              url: REDACTED,
+              ...(secret === undefined ? {} : { secret: REDACTED }),
+            })),
+          },
+        }),
     sites: config.sites.map((site) => ({ ...site, store: redactStore(site.store) })),
     security: {
       ...security,

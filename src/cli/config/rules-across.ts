@@ -80,8 +80,9 @@ function checkSite(site: unknown, path: Path, add: Add): void {
 }
 
 function checkListen(root: unknown, add: Add): void {
-  const api = listenAt(root, ["coordinator", "listen_addr"], add);
-  const s3 = listenAt(root, ["s3", "listen_addr"], add);
+  const api = listenAt(root, ["coordinator", "listen_addr"], { add, otherwise: ":8090" });
+  if (!isRecord(valueAt(root, ["s3"]))) return;
+  const s3 = listenAt(root, ["s3", "listen_addr"], { add, otherwise: ":8091" });
   const same = api !== undefined && s3 !== undefined && api.port === s3.port && api.port !== 0 && api.host === s3.host;
   if (same) {
     add(
@@ -91,8 +92,12 @@ function checkListen(root: unknown, add: Add): void {
   }
 }
 
-function listenAt(root: unknown, path: Path, add: Add): ReturnType<typeof parseListenAddress> | undefined {
-  const listen = valueAt(root, path);
+function listenAt(
+  root: unknown,
+  path: Path,
+  { add, otherwise }: { readonly add: Add; readonly otherwise: string },
+): ReturnType<typeof parseListenAddress> | undefined {
+  const listen = valueAt(root, path) ?? otherwise;
   if (typeof listen !== "string" || listen === "") return undefined;
   try {
     return parseListenAddress(listen, true);

@@ -1,4 +1,4 @@
-import { count, flag, items, optional, section, text, texts, withDefault } from "../../core/config/fields.ts";
+import { count, duration, flag, items, optional, section, text, texts, withDefault } from "../../core/config/fields.ts";
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
@@ -47,6 +47,10 @@ export const s3 = optional(
         count("Connections that may be open at once; further ones are closed", { min: 1, max: 1_000_000 }),
         10_000,
       ),
+      lifecycle_day: withDefault(
+        duration("How long a day of lifecycle rules is; shorter ones are for trying them out", { minMs: 1_000 }),
+        86_400_000,
+      ),
       webhooks: items(
         "Where event notifications of buckets may go",
         section("A webhook", {
@@ -55,6 +59,11 @@ export const s3 = optional(
             expected: "letters, digits, hyphens and underscores",
           }),
           url: text("Its address", { pattern: /^https?:\/\//, expected: "an http or https address", secret: true }),
+          secret: optional(
+            text("Known to the receiver, too: messages are then signed with it, in `x-globalfs-signature`", {
+              secret: true,
+            }),
+          ),
         }),
         { nameField: "name" },
       ),

@@ -164,7 +164,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     undo.push(() => listener?.close());
   }
 
-  const s3 = await openS3(config, { service: coordinator, clock, log, metrics }, keyring);
+  const s3 = await openS3(config, { service: coordinator, clock, log, metrics, random }, keyring);
   undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
 
   const onHangUp = (): void => {

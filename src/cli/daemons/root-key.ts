@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { CoordinatorService, KnownAccessKey } from "../../coordinator/index.ts";
+import type { CoordinatorService } from "../../coordinator/index.ts";
 import { backgroundCtx } from "../../core/context.ts";
 import { fromErrno } from "../../core/errors.ts";
 
@@ -21,22 +21,15 @@ export async function ensureRootKey(
   service: CoordinatorService,
   { file, endpoint, region }: { readonly file: string; readonly endpoint: string; readonly region: string },
 ): Promise<RootKey> {
-  const ctx = backgroundCtx();
   const written = await readKey(file);
   const known = written === undefined ? undefined : await service.findAccessKey(written.id);
+  // One that the catalog does not know was taken away, or belongs to another catalog: it does not come back.
   const key =
-    written !== undefined && known?.secret === written.secret ? written : await makeKey(service, ctx, written);
+    written !== undefined && known?.secret === written.secret
+      ? written
+      : await service.createAccessKey(backgroundCtx(), { user: "root", grants: [{ path: "", role: "admin" }] });
   await writeKey(file, key, { endpoint, region });
   return { id: key.id, secret: key.secret };
-}
-
-/** A key that the file tells and the catalog does not know was there before the catalog was made anew: it is taken up again. */
-async function makeKey(
-  service: CoordinatorService,
-  ctx: ReturnType<typeof backgroundCtx>,
-  written: RootKey | undefined,
-): Promise<KnownAccessKey> {
-  return await service.createAccessKey(ctx, { user: "root", grants: [{ path: "", role: "admin" }], ...written });
 }
 
 async function readKey(file: string): Promise<RootKey | undefined> {

@@ -4,7 +4,8 @@ import { fromErrno, GfsError, toGfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import { createS3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
+import type { Random } from "../../core/ports/random.ts";
+import { createEventDelivery, createS3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
 import { parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
 
@@ -13,6 +14,7 @@ export interface S3EndpointDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly random: Random;
 }
 
 export interface S3Endpoint {
@@ -43,6 +45,12 @@ export async function openS3Endpoint(
     ...(tls === undefined ? {} : { tls }),
   });
   const { port } = await gateway.listen(address);
+  const events = createEventDelivery({
+    ...deps,
+    region: s3.region,
+    webhooks: Object.fromEntries(s3.webhooks.map(({ name, ...webhook }) => [name, webhook])),
+  });
+  events.start();
   return {
     host: address.host,
     port,
@@ -56,7 +64,10 @@ export async function openS3Endpoint(
         deps.log.error("s3_certificate_not_renewed", { error: toGfsError(error).message });
       }
     },
-    close: async (options) => await gateway.close(options),
+    async close(options) {
+      await gateway.close(options);
+      await events.stop();
+    },
   };
 }
 

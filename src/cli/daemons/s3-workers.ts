@@ -1,0 +1,181 @@
+import { type ChildProcess, fork } from "node:child_process";
+import net, { type AddressInfo, type Socket } from "node:net";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+import { listenFailure } from "../../gateways/http/index.ts";
+import type { Config } from "../config/index.ts";
+
+/**
+ * Several processes behind one port. This process takes the connections and deals them out in turn, to itself and to its workers, which read the
+ * catalog themselves and pass everything else on to this one.
+ */
+export interface S3Workers {
+  listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  /** Read certificates and reopen logs anew. */
+  renew(): void;
+  /** What the workers counted; one that does not answer in time is left out. */
+  collectMetrics(): Promise<readonly unknown[]>;
+  close(options: { readonly drainMs: number }): Promise<void>;
+}
+
+export interface S3WorkersDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Takes a connection in this process. */
+  readonly acceptHere: (socket: Socket) => void;
+}
+
+export interface S3WorkersOptions {
+  /** Besides this process. */
+  readonly count: number;
+  readonly start: WorkerStart;
+}
+
+/** What a worker is told first. */
+export interface WorkerStart {
+  readonly kind: "start";
+  readonly config: Config;
+  /** Where this process takes what workers pass on. */
+  readonly socketPath: string;
+  /** Among how many processes memory and connections are shared out. */
+  readonly processes: number;
+}
+
+export type ToWorker =
+  | WorkerStart
+  | { readonly kind: "connection" }
+  | { readonly kind: "renew" }
+  | { readonly kind: "metrics"; readonly id: number }
+  | { readonly kind: "stop"; readonly drainMs: number };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  | { readonly kind: "metrics"; readonly id: number; readonly metrics: unknown };
+
+interface Worker {
+  readonly process: ChildProcess;
+  ready: boolean;
+}
+
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 30_000;
+/** A worker that ran so long did not fail at its start. */
+const STEADY_MS = 60_000;
+const METRICS_TIMEOUT_MS = 1_000;
+
+export async function startS3Workers(
+  { clock, log, acceptHere }: S3WorkersDeps,
+  { count, start }: S3WorkersOptions,
+): Promise<S3Workers> {
+  const workers: (Worker | undefined)[] = Array.from({ length: count });
+  const answers = new Map<number, (metrics: unknown) => void>();
+  let requests = 0;
+  let turn = 0;
+  let stopping = false;
+
+  const spawn = (index: number, pauseMs: number): Promise<void> =>
+    new Promise((resolve) => {
+      const child = fork(process.argv[1] as string, ["coordinator", "worker"], { serialization: "advanced" });
+      const worker: Worker = { process: child, ready: false };
+      const startedMs = clock.monotonicMs();
+      workers[index] = worker;
+      child.on("message", (message: FromWorker) => {
+        if (message.kind === "metrics") answers.get(message.id)?.(message.metrics);
+        else {
+          worker.ready = true;
+          resolve();
+        }
+      });
+      child.once("exit", (code, signal) => {
+        workers[index] = undefined;
+        resolve();
+        if (stopping) return;
+        log.error("s3_worker_ended", { pid: child.pid, code, signal });
+        const steady = clock.monotonicMs() - startedMs > STEADY_MS;
+        const nextMs = steady ? FIRST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+        clock.timer(nextMs, () => {
+          if (!stopping) void spawn(index, nextMs);
+        });
+      });
+      child.on("error", (error) => log.error("s3_worker_failed", { pid: child.pid, error: error.message }));
+      tell(worker, start);
+    });
+
+  const tell = (worker: Worker, message: ToWorker, socket?: Socket): void => {
+    worker.process.send(message, socket, {}, (error) => {
+      if (error !== null) log.debug("s3_worker_not_told", { kind: message.kind, error: error.message });
+      if (error !== null) socket?.destroy();
+    });
+  };
+
+  const living = (): Worker[] => workers.filter((worker) => worker?.ready === true) as Worker[];
+
+  const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    const takers = living();
+    turn = (turn + 1) % (takers.length + 1);
+    const worker = takers[turn - 1];
+    if (worker === undefined) acceptHere(socket);
+    else tell(worker, { kind: "connection" }, socket);
+  });
+
+  await Promise.all(Array.from({ length: count }, async (_, index) => await spawn(index, FIRST_PAUSE_MS)));
+
+  return {
+    async listen({ host, port }) {
+      await new Promise<void>((resolve, reject) => {
+        const fail = (error: Error): void =>
+          reject(listenFailure(error, { where: `${host}:${port}`, setting: "s3.listen_addr" }));
+        server.once("error", fail);
+        server.listen({ host, port }, () => {
+          server.off("error", fail);
+          resolve();
+        });
+      });
+      return server.address() as AddressInfo;
+    },
+    renew() {
+      for (const worker of living()) tell(worker, { kind: "renew" });
+    },
+    async collectMetrics() {
+      const collected = await Promise.all(
+        living().map(
+          async (worker) =>
+            await new Promise<unknown>((resolve) => {
+              requests += 1;
+              const id = requests;
+              const finish = (metrics: unknown): void => {
+                cancel();
+                answers.delete(id);
+                resolve(metrics);
+              };
+              const cancel = clock.timer(METRICS_TIMEOUT_MS, () => finish(undefined));
+              answers.set(id, finish);
+              tell(worker, { kind: "metrics", id });
+            }),
+        ),
+      );
+      return collected.filter((metrics) => metrics !== undefined);
+    },
+    async close({ drainMs }) {
+      stopping = true;
+      const closed = new Promise<void>((resolve) => {
+        if (server.listening) server.close(() => resolve());
+        else resolve();
+      });
+      const ended = workers
+        .filter((worker) => worker !== undefined)
+        .map(async ({ process: child }) => {
+          await new Promise<void>((resolve) => {
+            child.once("exit", () => resolve());
+            if (child.connected) child.send({ kind: "stop", drainMs } satisfies ToWorker);
+            clock.timer(drainMs + STOP_MARGIN_MS, () => child.kill("SIGKILL"));
+          });
+        });
+      await Promise.all(ended);
+      await closed;
+    },
+  };
+}
+
+const STOP_MARGIN_MS = 5_000;
