@@ -46,7 +46,12 @@ async function certify(name: string): Promise<{ readonly cert_file: string; read
   const files = { cert_file: join(directory, "cert.pem"), key_file: join(directory, "key.pem") };
   await run("openssl", [
     ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" "),
-    ...["-subj", `/CN=${name}`, "-keyout", files.key_file, "-out", files.cert_file],
+    "-subj",
+    `/CN=${name}`,
+    "-keyout",
+    files.key_file,
+    "-out",
+    files.cert_file,
   ]);
   return files;
 }

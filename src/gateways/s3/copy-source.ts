@@ -83,5 +83,5 @@ function copyConditions(headers: IncomingHttpHeaders): Conditions | undefined {
     ifUnmodifiedSinceMs: parseHttpDate(one("x-amz-copy-source-if-unmodified-since")),
   };
   const entries = Object.entries(found).filter(([, value]) => value !== undefined);
-  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Conditions);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }

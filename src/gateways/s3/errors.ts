@@ -61,7 +61,7 @@ export function describeFailure(error: unknown, { ctx, http, target }: FailedReq
       stack: hidden ? failure.stack : undefined,
     });
   }
-  const code = codeOf(failure, target);
+  const code = codeOf(failure, target, http);
   return {
     status: STATUS[code] ?? (failure.meaning.http === 499 ? 400 : failure.meaning.http),
     code,
@@ -73,21 +73,22 @@ export function describeFailure(error: unknown, { ctx, http, target }: FailedReq
   };
 }
 
-function codeOf(failure: GfsError, target: Target | undefined): string {
+function codeOf(failure: GfsError, target: Target | undefined, http: IncomingMessage): string {
   const { s3 } = failure.context;
   if (typeof s3 === "string") return s3;
-  switch (failure.code) {
-    case "NotFound":
-      if (target === undefined || target.key === "") return "NoSuchBucket";
-      if (target.query.has("uploadId")) return "NoSuchUpload";
-      return target.query.has("versionId") ? "NoSuchVersion" : "NoSuchKey";
-    case "NotEmpty":
-      return target !== undefined && target.key === "" ? "BucketNotEmpty" : failure.meaning.s3;
-    case "NoSpace":
-      return "ServiceUnavailable";
-    default:
-      return failure.meaning.s3;
-  }
+  const onBucket = target === undefined || target.key === "";
+  if (failure.code === "NotFound") return notFoundCode(target, http);
+  if (failure.code === "NotEmpty" && onBucket) return "BucketNotEmpty";
+  return failure.code === "NoSpace" ? "ServiceUnavailable" : failure.meaning.s3;
+}
+
+/** What was looked for, where whoever looked did not say. A copy that knows its upload misses its source. */
+function notFoundCode(target: Target | undefined, http: IncomingMessage): string {
+  if (target === undefined || target.key === "") return "NoSuchBucket";
+  const copies = http.headers["x-amz-copy-source"];
+  if (copies !== undefined) return String(copies).includes("?versionId=") ? "NoSuchVersion" : "NoSuchKey";
+  if (target.query.has("uploadId")) return "NoSuchUpload";
+  return target.query.has("versionId") ? "NoSuchVersion" : "NoSuchKey";
 }
 
 /** Of the context, only what S3 has an element for: the rest is ours. */

@@ -46,13 +46,17 @@ async function list(query: Partial<ListObjectsV2CommandInput>) {
   };
 }
 
+function inOrder(keys: readonly (string | undefined)[]): (string | undefined)[] {
+  return keys.toSorted((one, other) => Buffer.compare(Buffer.from(one ?? ""), Buffer.from(other ?? "")));
+}
+
 /** Every page of a listing, and whether each but the last was as full as asked. */
 async function pages(query: Partial<ListObjectsV2CommandInput>): Promise<(string | undefined)[]> {
   const all: (string | undefined)[] = [];
   let token: string | undefined;
   for (let page = 0; page < 50; page++) {
     const found = await list({ ...query, ...(token === undefined ? {} : { ContinuationToken: token }) });
-    all.push(...[...found.keys, ...found.prefixes].toSorted());
+    all.push(...inOrder([...found.keys, ...found.prefixes]));
     if (found.IsTruncated !== true) return all;
     expect(found.KeyCount).toBe(query.MaxKeys);
     token = found.NextContinuationToken;
@@ -73,9 +77,9 @@ describe("a listing", () => {
   it.each([1, 2, 3, 7])("comes whole in pages of %i", async (MaxKeys) => {
     expect(await pages({ MaxKeys })).toEqual(IN_ORDER);
     const rolled = await pages({ MaxKeys, Delimiter: "/" });
-    expect(rolled.toSorted()).toEqual(["a", "a-b", "a/", "b%c", "b%d", "b e", "z+1", "ü/"].toSorted());
+    expect(inOrder(rolled)).toEqual(inOrder(["a", "a-b", "a/", "b%c", "b%d", "b e", "z+1", "ü/"]));
     const odd = await pages({ MaxKeys, Delimiter: "%" });
-    expect(odd.toSorted()).toEqual(["a", "a-b", "a/b", "a/c/d", "b%", "b e", "z+1", "ü/1", "ü/2"].toSorted());
+    expect(inOrder(odd)).toEqual(inOrder(["a", "a-b", "a/b", "a/c/d", "b%", "b e", "z+1", "ü/1", "ü/2"]));
   });
 
   it("rolls up at any delimiter", async () => {

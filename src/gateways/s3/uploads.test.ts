@@ -98,6 +98,14 @@ describe("an upload in parts", () => {
       return { PartNumber, ETag: CopyPartResult?.ETag };
     };
     const Parts = [await copy(1, `bytes=10-${FIVE_MIB + 9}`), await copy(2, "bytes=0-9")];
+    const missing = new UploadPartCopyCommand({
+      Bucket,
+      Key: "copied",
+      UploadId,
+      PartNumber: 3,
+      CopySource: `${Bucket}/none`,
+    });
+    await expect(s3.client.send(missing)).rejects.toMatchObject({ name: "NoSuchKey" });
     await expect(copy(3, "bytes=9-0")).rejects.toMatchObject({ name: "InvalidArgument" });
     await s3.client.send(
       new CompleteMultipartUploadCommand({ Bucket, Key: "copied", UploadId, MultipartUpload: { Parts } }),

@@ -83,7 +83,7 @@ export function contentHeadersOf(headers: IncomingHttpHeaders): ContentHeaders |
     websiteRedirect: text(headers["x-amz-website-redirect-location"]),
   };
   const entries = Object.entries(found).filter(([, value]) => value !== undefined);
-  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as ContentHeaders);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
 function text(value: string | string[] | undefined): string | undefined {

@@ -68,7 +68,7 @@ function checksumOf({ http }: S3Request): CreateUpload["checksum"] {
     throw s3Error(
       "InvalidArgument",
       "InvalidRequest",
-      `The ${type === undefined ? "default" : String(type)} checksum type cannot be used with the ${algorithm} checksum algorithm.`,
+      `The ${type ?? "default"} checksum type cannot be used with the ${algorithm} checksum algorithm.`,
     );
   }
   return { algorithm, kind };

@@ -1,5 +1,5 @@
 import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "../../../coordinator/service-objects.ts";
-import { isGfsError } from "../../../core/errors.ts";
+import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { ByteRange } from "../../../stores/index.ts";
 import { hasConditions, parseConditions, pump, rangesAsked } from "../../http/index.ts";
 import { identifying } from "../answer.ts";
@@ -8,7 +8,7 @@ import { partAsked, type PartSpan } from "../object-part.ts";
 import type { Operation, S3Deps, S3Request } from "../request.ts";
 import { responseOverrides } from "../response-overrides.ts";
 
-const LOOKUPS = 3;
+const LOOKUPS = 10;
 
 export const getObject: Operation = {
   name: "GetObject",
@@ -23,7 +23,14 @@ export const getObject: Operation = {
         await sendRead(request, deps, read);
         return;
       } catch (error) {
-        if (!isGfsError(error, "Conflict") || lookup === LOOKUPS || request.response.headersSent) throw error;
+        if (!isGfsError(error, "Conflict") || request.response.headersSent) throw error;
+        // S3 has no word for this on a read but one that makes clients ask again.
+        if (lookup === LOOKUPS) {
+          throw new GfsError("Unavailable", "The object is written again and again just now; try again in a moment.", {
+            op: "s3.get",
+            cause: error,
+          });
+        }
       }
     }
   },
