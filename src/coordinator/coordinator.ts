@@ -11,6 +11,7 @@ import { explain } from "./explain.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { importPrefix } from "./import.ts";
 import { createLeadership } from "./leadership.ts";
+import { createLifecycle } from "./lifecycle.ts";
 import { listObjects } from "./list.ts";
 import { getRecord, locate } from "./lookup.ts";
 import { createOperationMeter, type OperationMeter } from "./observed.ts";
@@ -53,14 +54,17 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     onGained: async () => {
       await mover.start();
       housekeeping.start();
+      lifecycle.start();
     },
     onLost: async () => {
+      await lifecycle.stop();
       await housekeeping.stop();
       await mover.stop();
     },
   });
   const parts: Parts = { ...rest, leadership };
   const uploads = createUploads(parts);
+  const lifecycle = createLifecycle(parts, uploads.service);
   const housekeeping = createHousekeeping(parts, uploads);
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
@@ -92,6 +96,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async stop() {
       ready = false;
+      await lifecycle.stop();
       await housekeeping.stop();
       await mover.drain();
       await leadership.stop();

@@ -8,7 +8,6 @@ import {
   type Copy,
   deleteKey,
   type Expectation,
-  type FileRecord,
   type FileVersion,
   findFile,
   findOwner,
@@ -188,9 +187,9 @@ async function commitRemoval(
       yield* carryUnqueued(tx, { version: file.version as FileVersion, from: holder, to: file.inode });
     }
     const places: Place[] = [];
+    const inode = removed?.file?.inode ?? ROOT_INODE;
+    const id = removed?.file?.version?.id ?? tombstoneVersionId;
     for (const copy of removed?.orphans ?? []) {
-      const { inode, version } = removed?.file as FileRecord;
-      const id = version?.id ?? tombstoneVersionId;
       yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, copy, nowMs });
       const site = parts.sites.find(copy.site);
       if (site !== undefined) places.push({ site, copy });

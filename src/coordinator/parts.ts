@@ -52,4 +52,6 @@ export interface Settings {
   /** An upload in parts that nobody completes is given up after this long. */
   readonly uploadRetentionMs: number;
   readonly housekeepingIntervalMs: number;
+  /** What the rules of a bucket's lifecycle call a day; absent: a day. */
+  readonly lifecycleDayMs?: number;
 }

@@ -1,10 +1,10 @@
 import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
-import type { Program, Reader, Transaction } from "../kv/index.ts";
+import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { decodeBucket, encodeBucket } from "./bucket-codec.ts";
 import { advanceGeneration, MAX_DOCUMENTS, NO_RULES, readDocuments } from "./bucket-rows.ts";
 import { makeDirectory, removeDirectory } from "./directories.ts";
-import { bucketDocumentKey, bucketKey } from "./rows.ts";
+import { bucketDocumentKey, bucketKey, bucketSpace, nameOfBucketKey } from "./rows.ts";
 import { findDirectory, getInode, readEntry } from "./tree.ts";
 import type { BucketSettings } from "./types.ts";
 
@@ -38,6 +38,25 @@ export function* findStoredBucket(tx: Reader, name: string): Program<StoredBucke
 /** The inode of a directory at the top. */
 export function findTopDirectory(tx: Reader, name: string): Program<Inode | undefined> {
   return readEntry(tx, ROOT_INODE, `${name}/`);
+}
+
+export interface BucketPage {
+  readonly buckets: readonly BucketSettings[];
+  /** Absent on the last page. */
+  readonly next?: string;
+}
+
+/** Buckets with a row, in the order of their names. */
+export function* pageBuckets(
+  tx: Reader,
+  { limit, after }: { readonly limit: number; readonly after?: string },
+): Program<BucketPage> {
+  const range = prefixRange(bucketSpace);
+  const start = after === undefined ? range.start : keyAfter(bucketKey(after));
+  const rows = yield* tx.range({ start, end: range.end, limit });
+  const buckets = rows.map(({ key, value }) => decodeBucket(nameOfBucketKey(key), value));
+  const last = buckets.at(-1);
+  return { buckets, ...(rows.length === limit && last !== undefined ? { next: last.name } : {}) };
 }
 
 export interface WriteBucket {

@@ -5,7 +5,9 @@ export type { VersionRules } from "./bucket-codec.ts";
 export { bucketGeneration, bucketOf, keepsVersions, rulesOf } from "./bucket-rows.ts";
 export {
   findStoredBucket,
+  type BucketPage,
   findTopDirectory,
+  pageBuckets,
   removeBucket,
   type StoredBucket,
   type WriteBucket,

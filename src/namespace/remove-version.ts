@@ -18,7 +18,7 @@ export interface RemoveVersion extends Maker, Destroyer {
   readonly expect: Expectation;
   /** Sorts after every version that was written until now. */
   readonly tombstoneVersionId: VersionId;
-  /** `older`: not when it is the current version. `lone marker`: only a delete marker that hides nothing. */
+  /** `older`: not what the key shows now, be it a version or a delete marker. `lone marker`: only a delete marker that hides nothing. */
   readonly only?: "older" | "lone marker";
 }
 
@@ -45,9 +45,11 @@ export function* removeVersion(tx: Transaction, request: RemoveVersion): Program
   }
   if (only === "lone marker" && !(yield* isLone(tx, found.row))) return undefined;
   checkExpectation(request.expect, found.kind === "older" ? found.file.version : undefined);
-  const onTop = (yield* newestOf(tx, path))?.sequence === found.row.sequence;
+  const shows =
+    (yield* newestOf(tx, path))?.sequence === found.row.sequence && (yield* findFile(tx, path)) === undefined;
+  if (shows && only === "older") return undefined;
   const { file, orphans } = yield* destroyRow(tx, found.row, request);
-  if (onTop && (yield* findFile(tx, path)) === undefined) yield* promote(tx, request);
+  if (shows) yield* promote(tx, request);
   return { orphans, marker: found.kind === "marker", ...(file === undefined ? {} : { file }) };
 }
 
