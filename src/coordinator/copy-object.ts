@@ -15,13 +15,14 @@ import type { StagedWrite } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "./foreign.ts";
-import { type Located, locate } from "./lookup.ts";
+import { getVersion, type Located, locate } from "./lookup.ts";
 import { chooseKeys, type Target } from "./object-keys.ts";
 import { checkUserMetadata, describeWrite, lateMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { CopyObject, ObjectMeta, ObjectRead, PutResult } from "./service.ts";
 import { abortAll, atSite, type SiteWrite } from "./site-commit.ts";
 import { readSource } from "./uploads/copy-part.ts";
+import { assertLockable } from "./uploads/open.ts";
 import { commitPut, putObject } from "./write.ts";
 
 type Copied = PutResult & { readonly source: ObjectMeta };
@@ -102,6 +103,7 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
       `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
     );
   }
+  if (request.lock !== undefined) await assertLockable(parts, path);
   const before = await readCatalog(parts.kv, (tx) => findFile(tx, path));
   const known = before ?? (request.conditions === undefined ? undefined : await adoptFromSites(parts, ctx, path));
   checkWriteConditions(request.conditions, currentOf(known));
@@ -115,7 +117,7 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
   const targets = await readCatalog(parts.kv, (tx) =>
     chooseKeys(tx, { path, sites: plan.required, owner: known, versionId: draft.id }),
   );
-  const held = copy.streamed || summed !== undefined ? [] : await copiesOf(parts, from.path, source.meta);
+  const held = copy.streamed || summed !== undefined ? [] : await copiesOf(parts, ctx, copy);
   const { writes, streams } = await openWrites(ctx, { targets, held, draft, path });
   try {
     const sums = streams.length === 0 ? {} : await stream(source, streams, draft, summed);
@@ -186,9 +188,13 @@ function draftOf(parts: Parts, request: CopyObject, source: ObjectMeta, checksum
 }
 
 /** Where the very version lies that is to be copied. */
-async function copiesOf(parts: Parts, path: FilePath, { versionId }: ObjectMeta): Promise<readonly Copy[]> {
-  const file = await readCatalog(parts.kv, (tx) => findFile(tx, path));
-  const version = file?.version?.id === versionId ? file.version : undefined;
+async function copiesOf(parts: Parts, ctx: Ctx, { request, source, from }: FileCopy): Promise<readonly Copy[]> {
+  const { versionId } = request.from;
+  const file =
+    versionId === undefined
+      ? await readCatalog(parts.kv, (tx) => findFile(tx, from.path))
+      : await getVersion(parts, ctx, from, versionId);
+  const version = file?.version?.id === source.meta.versionId ? file.version : undefined;
   return version?.copies.filter(({ state, etag }) => state === "present" && etag !== undefined) ?? [];
 }
 

@@ -83,9 +83,9 @@ function encodeRow(record: unknown): Buffer {
   return Buffer.from(JSON.stringify(record));
 }
 
-function decodeRow<T>(bytes: Uint8Array): T {
+function decodeRow(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as T;
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as unknown;
   } catch {
     throw corrupt();
   }
@@ -98,7 +98,7 @@ export function putUpload(tx: Transaction, upload: UploadRecord): void {
 
 export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Program<UploadRecord | undefined> {
   const row = yield* tx.get(uploadKey(path, uploadId));
-  return row === undefined ? undefined : decodeRow<UploadRecord>(row);
+  return row === undefined ? undefined : (decodeRow(row) as UploadRecord);
 }
 
 /** Whether a site's upload belongs to one that is under way. */
@@ -117,7 +117,7 @@ export function* endUpload(tx: Transaction, upload: UploadRecord, ended: EndedUp
 
 export function* findEndedUpload(tx: Reader, uploadId: string): Program<EndedUpload | undefined> {
   const row = yield* tx.get(encodeKey(ENDED, tail(uploadId)));
-  return row === undefined ? undefined : decodeRow<EndedUpload>(row);
+  return row === undefined ? undefined : (decodeRow(row) as EndedUpload);
 }
 
 /** Forgets what ended before; resolves with where to go on, or undefined at the end. */
@@ -130,7 +130,7 @@ export function* forgetEndedUploads(
   const rows = yield* tx.range({ start, end: afterPrefix(space), limit: PAGE });
   let last: string | undefined;
   for (const { key, value } of rows) {
-    const ended = decodeRow<EndedUpload>(value);
+    const ended = decodeRow(value) as EndedUpload;
     last = ended.uploadId;
     if (ended.endedMs < query.beforeMs) tx.delete(key);
   }
@@ -147,7 +147,7 @@ export function dropPart(tx: Transaction, uploadId: VersionId, partNumber: numbe
 
 export function* findPart(tx: Reader, uploadId: VersionId, partNumber: number): Program<PartRecord | undefined> {
   const row = yield* tx.get(encodeKey(PART, uploadId, partNumber));
-  return row === undefined ? undefined : decodeRow<PartRecord>(row);
+  return row === undefined ? undefined : (decodeRow(row) as PartRecord);
 }
 
 /** By number, those after `after`. */
@@ -158,7 +158,7 @@ export function* readParts(
 ): Program<PartRecord[]> {
   const start = encodeKey(PART, uploadId, (after ?? 0) + 1);
   const rows = yield* tx.range({ start, end: afterPrefix(encodeKey(PART, uploadId)), limit });
-  return rows.map(({ value }) => decodeRow<PartRecord>(value));
+  return rows.map(({ value }) => decodeRow(value) as PartRecord);
 }
 
 export interface UploadQuery {
@@ -189,7 +189,7 @@ export function* listUploads(tx: Reader, query: UploadQuery): Program<UploadPage
     for (const { key, value } of rows) {
       if (uploads.length + prefixes.length === limit)
         return { uploads, prefixes, ...(last === undefined ? {} : { next: last }) };
-      const upload = decodeRow<UploadRecord>(value);
+      const upload = decodeRow(value) as UploadRecord;
       const slash = delimiter === undefined ? -1 : upload.path.indexOf(delimiter, prefix.length);
       if (slash === -1) {
         uploads.push(upload);

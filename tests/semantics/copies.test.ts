@@ -52,8 +52,8 @@ test("C1 copies in opposite directions do not wait for each other", async () => 
   await rig.put("b/two", "2");
   await Promise.all(
     Array.from({ length: 20 }, async (_, index) => {
-      const [from, to] = index % 2 === 0 ? ["b/one", "b/two"] : ["b/two", "b/one"];
-      return await rig.coordinator.copyObject(rigCtx, { from: { key: from as string }, key: to as string });
+      const [from, to] = index % 2 === 0 ? (["b/one", "b/two"] as const) : (["b/two", "b/one"] as const);
+      return await rig.coordinator.copyObject(rigCtx, { from: { key: from }, key: to });
     }),
   );
   const bodies = [await rig.read("b/one"), await rig.read("b/two")];

@@ -221,6 +221,43 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     transferChunkBytes: 500,
     act: (history) => history.put("large", LARGE),
   },
+  "an upload in parts": { sites: TWO, act: (history) => history.upload("d/new", LARGE) },
+  "an upload in parts that replaces an object": {
+    sites: TWO,
+    prepare: async (history) => {
+      await history.put("x", "old");
+      await history.world.settle();
+    },
+    act: (history) => history.upload("x", LARGE),
+  },
+  "an upload in parts, and a PUT after it": {
+    sites: ONE,
+    act: async (history) => {
+      await history.upload("x", LARGE);
+      await history.world.settle();
+      await history.put("x", "newer");
+    },
+  },
+  "a copy within the sites": {
+    sites: TWO,
+    prepare: async (history) => {
+      await history.put("a", "1");
+      await history.put("b", "2");
+      await history.world.settle();
+    },
+    act: (history) => history.copy("a", "b"),
+  },
+  "a copy to a new name, and the DELETE of its source": {
+    sites: TWO,
+    prepare: async (history) => {
+      await history.put("a", "1");
+      await history.world.settle();
+    },
+    act: async (history) => {
+      await history.copy("a", "d/b");
+      await history.delete("a");
+    },
+  },
   "the repair of an object that another tool replaced": {
     sites: ONE,
     prepare: async (history) => {

@@ -6,9 +6,12 @@ import {
   endUpload,
   type FileVersion,
   findEndedUpload,
+  findFile,
   findUpload,
+  keepsVersions,
   putUpload,
   readParts,
+  rulesOf,
   type UploadRecord,
   type VersionDetails,
   writeVersionParts,
@@ -90,6 +93,7 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
   const following = [...plan.required, ...plan.following].filter(
     (site, index, all) => all.indexOf(site) === index && !writes.some((write) => write.site.name === site.name),
   );
+  await assertNothingLost(parts, upload, writes);
   await markCompleting(parts, upload, whole);
   try {
     return await commitPut(parts, ctx, {
@@ -117,6 +121,26 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
     await keepWhatIsLeft(parts, upload, spent);
     throw toGfsError(error, "coordinator.upload");
   }
+}
+
+/** An upload that began before its bucket kept versions goes to the key where the version from then lies. */
+async function assertNothingLost(parts: Parts, { path }: UploadRecord, writes: readonly SiteWrite[]): Promise<void> {
+  const lost = await readCatalog(parts.kv, function* (tx): Program<boolean> {
+    if (!keepsVersions(yield* rulesOf(tx, path))) return false;
+    const current = yield* findFile(tx, path);
+    const copies = current?.version?.copies ?? [];
+    return writes.some(({ site, objectKey }) =>
+      copies.some(
+        (copy) => copy.site === site.name && copy.key === objectKey && current?.version?.id !== writes[0]?.versionId,
+      ),
+    );
+  });
+  if (!lost) return;
+  throw new GfsError(
+    "Conflict",
+    `The bucket began to keep versions after this upload was begun, and completing it would overwrite one; begin it anew.`,
+    { op: "coordinator.upload", retry: "never" },
+  );
 }
 
 function versionOf(parts: Parts, upload: UploadRecord, whole: Whole): Omit<FileVersion, "copies"> {

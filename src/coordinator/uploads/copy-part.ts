@@ -1,5 +1,7 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError } from "../../core/errors.ts";
+import type { VersionId } from "../../core/ids.ts";
+import { shownVersionId } from "../../namespace/index.ts";
 import type { Parts } from "../parts.ts";
 import { readObject } from "../read.ts";
 import type { CopyPart, CopySource, ObjectMeta, ObjectRead, OpenedRange, UploadedPart } from "../service.ts";
@@ -24,15 +26,14 @@ export async function copyPart(
       sizeBytes: opened.end - opened.start,
       body: opened.stream,
     });
-    return { ...part, sourceVersionId: shownVersionId(read.meta) };
+    return { ...part, sourceVersionId: shownId(read.meta) };
   } finally {
     opened.cancel();
   }
 }
 
-/** As S3 shows it. */
-export function shownVersionId({ versionId, details }: ObjectMeta): string {
-  return details?.versioned === true ? versionId : "null";
+function shownId({ versionId, details }: ObjectMeta): string {
+  return shownVersionId({ versionId: versionId as VersionId, versioned: details?.versioned === true });
 }
 
 /** A source whose conditions say that the caller has it already is not copied. */

@@ -9,8 +9,10 @@ import {
   findFile,
   findUpload,
   listUploads as listUploadRows,
+  noObjectLock,
   putUpload,
   readParts,
+  rulesOf,
   type SiteUpload,
   type UploadRecord,
 } from "../../namespace/index.ts";
@@ -38,6 +40,7 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
   parts.assertCatalogSpace();
   checkUserMetadata(request.metadata ?? {});
   checkChecksumKind(request.checksum);
+  if (request.labels?.lock !== undefined) await assertLockable(parts, path);
   const plan = parts.router.planWrite(path);
   if (plan.required.length === 0) {
     throw new GfsError(
@@ -90,6 +93,11 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
     throw error;
   }
   return describeUpload(upload);
+}
+
+/** Retention and legal hold need a bucket that was made for them. */
+export async function assertLockable(parts: Parts, path: FilePath): Promise<void> {
+  if (!(await readCatalog(parts.kv, (tx) => rulesOf(tx, path))).objectLock) throw noObjectLock();
 }
 
 function checkChecksumKind(checksum: CreateUpload["checksum"]): void {

@@ -1,4 +1,4 @@
-import { rigCtx } from "../../../src/coordinator/testing/rig.ts";
+import { chunksOf, rigCtx } from "../../../src/coordinator/testing/rig.ts";
 import type { Files, World } from "./world.ts";
 
 /** Does things in a world and keeps what a user may see afterwards: one state once an answer came, one more while it is out. */
@@ -19,6 +19,26 @@ export class History {
     await this.#change(
       (files) => void files.set(key, body),
       () => this.#world.put(key, body),
+    );
+  }
+
+  /** Of one part; its completion is what a user may see. */
+  async upload(key: string, body: string): Promise<void> {
+    const { coordinator } = this.#world.rig;
+    const bytes = Buffer.from(body);
+    const { uploadId } = await coordinator.createUpload(rigCtx, { key });
+    const part = { key, uploadId, partNumber: 3, sizeBytes: bytes.length };
+    const { etag } = await coordinator.putPart(rigCtx, { ...part, body: chunksOf(bytes, 400) });
+    await this.#change(
+      (files) => void files.set(key, body),
+      async () => void (await coordinator.completeUpload(rigCtx, { key, uploadId, parts: [{ partNumber: 3, etag }] })),
+    );
+  }
+
+  async copy(from: string, to: string): Promise<void> {
+    await this.#change(
+      (files) => void files.set(to, files.get(from) as string),
+      async () => void (await this.#world.rig.coordinator.copyObject(rigCtx, { from: { key: from }, key: to })),
     );
   }
 

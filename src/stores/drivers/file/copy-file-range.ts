@@ -10,7 +10,7 @@ type Call = (
   flags: number,
 ) => number;
 interface AsyncCall extends Call {
-  async(...args: [...Parameters<Call>, (error: unknown, count: number) => void]): void;
+  async(...args: [...Parameters<Call>, (error: Error | null, count: number) => void]): void;
 }
 
 /** One call keeps a thread of the pool busy for so long at most. */
@@ -26,7 +26,7 @@ async function load(): Promise<AsyncCall | undefined> {
       .load(null)
       .func(
         "long copy_file_range(int from, uint8_t *from_offset, int to, uint8_t *to_offset, size_t size, unsigned int flags)",
-      ) as unknown as AsyncCall;
+      ) as AsyncCall;
   } catch {
     // There is no build of it for this processor, or an old C library: bytes are copied through memory.
     return undefined;
@@ -44,10 +44,9 @@ export async function copyFileRange(from: number, to: number, range: CopyRange):
   let copied = 0;
   while (copied < range.sizeBytes) {
     const size = Math.min(BYTES_A_CALL, range.sizeBytes - copied);
-    const count = await new Promise<number>((resolve, reject) => {
-      call.async(from, fromOffset, to, toOffset, size, 0, (error, done) =>
-        error === null || error === undefined ? resolve(Number(done)) : reject(error as Error),
-      );
+    const count = await new Promise<number>((resolve) => {
+      // What went wrong shows again, and by name, when the caller copies through memory.
+      call.async(from, fromOffset, to, toOffset, size, 0, (error, done) => resolve(error === null ? done : 0));
     });
     if (count <= 0) break;
     copied += count;

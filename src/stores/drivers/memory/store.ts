@@ -344,7 +344,7 @@ class MemoryStore implements Store {
   async sweep(_ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
     const oldestKeptMs = this.#clock.nowMs() - olderThanMs;
     let removed = 0;
-    for (const [uploadId, upload] of [...this.#uploads]) {
+    for (const [uploadId, upload] of this.#uploads) {
       if (upload.createdMs > oldestKeptMs || (await isInUse?.(uploadId)) === true) continue;
       this.#forget(uploadId, 0);
       removed += 1;
