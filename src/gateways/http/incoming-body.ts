@@ -8,37 +8,52 @@ export interface IncomingBody {
   readonly onFirstRead: () => void;
 }
 
-/** Ends with an error when the client goes away or sends nothing for too long; what has arrived is thrown away then. */
+/**
+ * Ends with an error when the client goes away or sends nothing for too long; what has arrived is thrown away then. The connection stays as it is,
+ * so that the error can be answered: whoever answers drains what is left, within bounds.
+ */
 export async function* incomingBody(
   request: IncomingMessage,
   { idleMs, onFirstRead }: IncomingBody,
 ): AsyncGenerator<Buffer> {
   onFirstRead();
-  let idle = false;
+  let isIdle = false;
+  let wake: (() => void) | undefined;
+  const onNews = (): void => wake?.();
   const timer = setTimeout(() => {
-    idle = true;
-    request.destroy();
+    isIdle = true;
+    onNews();
   }, idleMs);
+  for (const event of NEWS) request.on(event, onNews);
   try {
-    // A body that was refused halfway is drained by whoever answers, on the same connection.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      timer.refresh();
-      yield chunk;
-      timer.refresh();
+    for (;;) {
+      const chunk = request.destroyed ? null : (request.read() as Buffer | null);
+      if (chunk !== null) {
+        timer.refresh();
+        yield chunk;
+        timer.refresh();
+        isIdle = false;
+      } else if (request.readableEnded || request.destroyed) {
+        break;
+      } else if (isIdle) {
+        throw new GfsError("IncompleteBody", `No byte of the body came for ${Math.round(idleMs / 1_000)} s.`, {
+          context: { s3: "RequestTimeout" },
+        });
+      } else {
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
     }
-  } catch (error) {
-    throw new GfsError(
-      "IncompleteBody",
-      idle
-        ? `No byte of the body came for ${Math.round(idleMs / 1_000)} s.`
-        : "The connection ended before the body did.",
-      { cause: error },
-    );
   } finally {
     clearTimeout(timer);
+    for (const event of NEWS) request.off(event, onNews);
+    // It may fail yet, and then nobody is left to hear of it.
+    if (!request.readableEnded) request.on("error", ignore);
   }
   if (!request.complete) throw new GfsError("IncompleteBody", "The connection ended before the body did.");
 }
+
+const NEWS = ["readable", "end", "error", "close"] as const;
+const ignore = (): void => undefined;
 
 const DRAINED_BYTES = 8 * 1024 ** 2;
 const DRAIN_MS = 5_000;

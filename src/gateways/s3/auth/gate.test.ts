@@ -11,6 +11,7 @@ import {
   clock,
   codeOf,
   type Headers,
+  headerText,
   host,
   key,
   resultOf,
@@ -283,19 +284,27 @@ describe("a body", () => {
     ).toBe("abc");
   });
 
-  it("that stops coming is given up", async () => {
+  it("that stops coming is given up, with an answer", async () => {
     const headers = { ...usual(), authorization: sign(usual()).authorization, "content-length": "10" };
-    const lines = Object.entries(headers)
-      .map(([name, value]) => `${name}: ${value}\r\n`)
-      .join("");
-    const closed = await new Promise<boolean>((resolve) => {
+    const answer = await new Promise<string>((resolve) => {
       const socket = connect(server.port, "127.0.0.1", () =>
-        socket.write(`PUT /bucket/key HTTP/1.1\r\n${lines}\r\nabc`),
+        socket.write(`PUT /bucket/key HTTP/1.1\r\n${headerText(headers)}\r\nabc`),
       );
-      socket.on("error", () => resolve(true));
-      socket.on("close", () => resolve(true));
+      let received = "";
+      socket.on("data", (chunk: Buffer) => {
+        received += chunk.toString("latin1");
+        if (received.endsWith("</Error>")) socket.destroy();
+      });
+      socket.on("close", () => resolve(received));
     });
-    expect(closed).toBe(true);
+    expect(answer).toMatch(/^HTTP\/1\.1 400.*RequestTimeout/s);
+  });
+
+  it("that breaks off is an error to its reader, and its connection is gone", async () => {
+    const headers = { ...usual(), authorization: sign(usual()).authorization, "content-length": "10" };
+    const answer = await sendRaw(server.port, [`PUT /bucket/key HTTP/1.1\r\n${headerText(headers)}\r\nabc`]);
+    expect(answer === "" || codeOf(answer) === "IncompleteBody" || answer.startsWith("HTTP/1.1 400")).toBe(true);
+    expect(answer).not.toMatch(/^HTTP\/1\.1 200/);
   });
 
   it("waits for a word where the client does, and not before the signature holds", async () => {

@@ -108,7 +108,7 @@ function checksumOf(
     if (checksum !== undefined || trailer !== undefined) {
       throw invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
     }
-    if (!isChecksumValue(algorithm, value)) throw invalidRequest(`Value for ${name} header is invalid.`);
+    if (!isChecksumValue(algorithm, value)) throw badDigest(`Value for ${name} header is invalid.`);
     checksum = { algorithm, value };
   }
   const given = checksum?.algorithm ?? trailer;
@@ -150,5 +150,5 @@ export function withoutChunked(encoding: string): string | undefined {
     .split(",")
     .map((token) => token.trim())
     .filter((token) => token !== "" && token.toLowerCase() !== "aws-chunked");
-  return rest.length === 0 ? undefined : rest.join(",");
+  return rest.length === 0 ? undefined : rest.join(", ");
 }

@@ -56,7 +56,9 @@ export function checkPostPolicy(policy: PostPolicy, fields: ReadonlyMap<string, 
   }
   const allowed = new Set(policy.conditions.map(({ field }) => field));
   for (const name of fields.keys()) {
-    if (!FREE.has(name) && !name.startsWith("x-ignore-") && !allowed.has(name)) {
+    // A checksum opens nothing: it only refuses a file that is not the one that was meant.
+    const free = FREE.has(name) || name.startsWith("x-ignore-") || name.startsWith("x-amz-checksum-");
+    if (!free && !allowed.has(name)) {
       throw refused(`Extra input fields: ${name.slice(0, 100)}`);
     }
   }
