@@ -27,8 +27,12 @@ const SHOWN: readonly (readonly [command: string, shown: RegExp])[] = [
   ],
   ["curl -s -r 0-4", /^hello$/m],
   ["curl -sI", /^HTTP\/1\.1 200 OK\r?\n[^]*^content-length: 3000000\r?$/im],
+  ["s3 mb s3://photos", /^make_bucket: photos$/m],
+  ["s3 ls s3://photos --recursive", / 3000000 2026\/sample\.bin$/m],
+  ["s3 cp s3://notes/hello.txt -", /^hello world$/m],
+  ["npx globalfs ls -R photos", /^2026\/sample\.bin$/m],
   ["cmp sample.bin", /^same$/m],
-  ["npx globalfs ls -R", /^archive\/hello\.txt$/m],
+  ["npx globalfs mv notes/ archive/\nnpx globalfs ls -R", /^archive\/hello\.txt$/m],
   ["grep -i -e HTTP -e Source", /^HTTP\/1\.1 200 OK\r?\nX-GlobalFS-Source: cloud\r?$/im],
   ["objects/data/refused.bin", /"error":"[^"]*onprem/],
   ["sleep 6\nnpx globalfs status", /^DEGRADED\n {2}onprem: /m],
@@ -40,7 +44,7 @@ const SHOWN: readonly (readonly [command: string, shown: RegExp])[] = [
   ["grep '^globalfs_replication'", /^globalfs_replication_jobs_total\{/m],
 ];
 
-const lacking = await missingProgram(["npm", "npx", "bash", "curl"]);
+const lacking = await missingProgram(["npm", "npx", "bash", "curl", "aws"]);
 
 async function missingProgram(programs: readonly string[]): Promise<boolean> {
   for (const program of programs) {
@@ -62,8 +66,10 @@ describe.skipIf(lacking)("the README's tour", () => {
     await cp(ROOT, directory, { recursive: true, filter: (path) => path === ROOT || !NOT_CLONED.has(basename(path)) });
     // As npm would install them; a copy of what is there already spares the download.
     await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
-    port = (await isFree(USUAL_PORT)) ? USUAL_PORT : await freePort();
-    const words = port === USUAL_PORT ? ["start"] : ["start", "--", "--listen", `127.0.0.1:${port}`];
+    const usual = (await isFree(USUAL_PORT)) && (await isFree(USUAL_PORT + 1));
+    port = usual ? USUAL_PORT : await freePort();
+    const other = ["start", "--", "--listen", `127.0.0.1:${port}`, "--s3-listen", "127.0.0.1:0"];
+    const words = port === USUAL_PORT ? ["start"] : other;
     const child = spawn("npm", words, {
       cwd: directory,
       env: cleanEnvironment(),
@@ -90,6 +96,8 @@ describe.skipIf(lacking)("the README's tour", () => {
   test("begins with what npm start says", () => {
     expect(said).toContain(`GlobalFS is ready at http://localhost:${port}`);
     expect(said).toContain('echo "hello world" | npx globalfs');
+    expect(said).toMatch(/S3 +http:\/\/localhost:\d+\n +access key +\w+\n +secret key +\S+\n/);
+    expect(said).toContain("s3 mb s3://my-bucket");
   });
 
   test("shows what it promises, block after block", { timeout: 300_000 }, async () => {

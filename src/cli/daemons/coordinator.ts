@@ -130,6 +130,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
         tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
         stagingRetentionMs: STAGING_RETENTION_MS,
         uploadRetentionMs: UPLOAD_RETENTION_MS,
+        ...(config.s3 === undefined ? {} : { lifecycleDayMs: config.s3.lifecycleDayMs }),
         housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
       },
       identity: `${os.hostname()}:${process.pid}`,
