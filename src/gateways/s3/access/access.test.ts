@@ -150,7 +150,12 @@ describe("a key with a role on a path", () => {
     await put(alice, Bucket, "a");
     const narrow = await scoped("alice", "reader", "some-other-bucket");
     await refuses(get(narrow, Bucket, "a"));
-    await alice.send(new PutBucketAclCommand({ Bucket, ACL: "bucket-owner-full-control" }));
+    const Grantee = { ID: canonicalUserId("alice"), Type: "CanonicalUser" as const };
+    const Grants = [
+      { Grantee, Permission: "FULL_CONTROL" as const },
+      { Grantee, Permission: "READ" as const },
+    ];
+    await alice.send(new PutBucketAclCommand({ Bucket, AccessControlPolicy: { Owner: { ID: Grantee.ID }, Grants } }));
     await refuses(get(narrow, Bucket, "a"));
     await refuses(narrow.send(new ListObjectsV2Command({ Bucket })));
   });

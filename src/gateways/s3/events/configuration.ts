@@ -15,6 +15,7 @@ export const EVENT_TYPES = [
   "s3:ObjectTagging:Delete",
   "s3:LifecycleExpiration:*",
   "s3:LifecycleExpiration:Delete",
+  "s3:LifecycleExpiration:DeleteMarkerCreated",
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 

@@ -16,7 +16,7 @@ import { createPoster, type Poster, type Webhook } from "./webhook.ts";
  */
 export interface EventDelivery {
   start(): void;
-  /** Resolves when no request is under way any more. */
+  /** Lets what is under way come to its end for a moment, so that it need not be sent again; resolves when nothing is any more. */
   stop(): Promise<void>;
 }
 
@@ -32,6 +32,7 @@ export interface EventDeliveryDeps {
 }
 
 const IDLE_MS = 500;
+const GRACE_MS = 2_000;
 const PAGE_CHANGES = 500;
 const BATCH_RECORDS = 100;
 const FIRST_PAUSE_MS = 500;
@@ -43,6 +44,7 @@ const CHANGES_BETWEEN_PLACES = 1_000;
 
 export function createEventDelivery(deps: EventDeliveryDeps): EventDelivery {
   const stopping = new AbortController();
+  const aborting = new AbortController();
   const poster = createPoster(deps.clock);
   const instruments = createInstruments(deps.metrics);
   let loops: readonly Promise<void>[] = [];
@@ -50,12 +52,18 @@ export function createEventDelivery(deps: EventDeliveryDeps): EventDelivery {
     start() {
       loops = Object.entries(deps.webhooks).map(
         async ([name, webhook]) =>
-          await createCourier({ ...deps, ...instruments, poster, name, webhook }, stopping.signal).run(),
+          await createCourier(
+            { ...deps, ...instruments, poster, name, webhook },
+            { stopping: stopping.signal, aborting: aborting.signal },
+          ).run(),
       );
     },
     async stop() {
-      stopping.abort(new Error("The delivery of events stops."));
+      const reason = new Error("The delivery of events stops.");
+      stopping.abort(reason);
+      const cancel = deps.clock.timer(GRACE_MS, () => aborting.abort(reason));
       await Promise.all(loops);
+      cancel();
       await poster.close();
     },
   };
@@ -92,9 +100,12 @@ interface Courier {
 }
 
 /** Brings one webhook its events. */
-function createCourier(deps: CourierDeps, signal: AbortSignal): Courier {
+function createCourier(
+  deps: CourierDeps,
+  { stopping, aborting }: { readonly stopping: AbortSignal; readonly aborting: AbortSignal },
+): Courier {
   const { service, clock, random, log, name, webhook, poster, events, lag, region } = deps;
-  const ctx: Ctx = backgroundCtx({ signal, requestId: `events-${name}`, log });
+  const ctx: Ctx = backgroundCtx({ signal: aborting, requestId: `events-${name}`, log });
   const reader = `s3-events/${name}`;
   let place: number | undefined;
   let kept = 0;
@@ -128,7 +139,7 @@ function createCourier(deps: CourierDeps, signal: AbortSignal): Courier {
 
   /** False: the receiver has not taken them, and the place stays before them. */
   const deliver = async (records: readonly EventRecord[], position: number): Promise<boolean> => {
-    const outcome = await poster.post(webhook, JSON.stringify({ Records: records }), signal);
+    const outcome = await poster.post(webhook, JSON.stringify({ Records: records }), aborting);
     if (outcome.kind === "taken") {
       events.add(records.length, { webhook: name, outcome: "delivered" });
       await settled(position);
@@ -180,6 +191,7 @@ function createCourier(deps: CourierDeps, signal: AbortSignal): Courier {
   const tell = async (changes: readonly ChangeLine[]): Promise<boolean> => {
     let batch: EventRecord[] = [];
     for (const change of changes) {
+      if (stopping.aborted) return false;
       const records = await recordsFor(ctx, { service, region, webhook: name }, change);
       batch.push(...records);
       if (batch.length === 0) await pass(change.position);
@@ -203,16 +215,16 @@ function createCourier(deps: CourierDeps, signal: AbortSignal): Courier {
 
   return {
     async run() {
-      while (!signal.aborted) {
+      while (!stopping.aborted) {
         try {
           if (!service.leads) place = undefined;
           else if (await turn()) continue;
-          await clock.sleep(pauseMs(), signal);
+          await clock.sleep(pauseMs(), stopping);
         } catch (error) {
-          if (signal.aborted) return;
+          if (stopping.aborted) return;
           failures += 1;
           log.warn("s3_events_turn_failed", { webhook: name, failures, error: String(error) });
-          await clock.sleep(pauseMs(), signal).catch(() => undefined);
+          await clock.sleep(pauseMs(), stopping).catch(() => undefined);
         }
       }
     },

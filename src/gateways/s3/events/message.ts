@@ -1,6 +1,5 @@
 import type { Bucket, ChangeLine, ObjectMeta } from "../../../coordinator/service.ts";
 import { canonicalUserId } from "../auth/identity.ts";
-import type { NamedEvent } from "./event-types.ts";
 
 /** One record of S3's event message, version 2.1. Who asked from where the feed does not tell, so these fields stay empty. */
 export interface EventRecord {
@@ -32,7 +31,8 @@ export interface EventRecord {
 
 export interface RecordOf {
   readonly change: ChangeLine;
-  readonly event: NamedEvent;
+  /** Such as `s3:ObjectCreated:Put`. */
+  readonly type: string;
   readonly bucket: Bucket;
   readonly key: string;
   readonly configurationId: string;
@@ -41,14 +41,14 @@ export interface RecordOf {
   readonly meta: ObjectMeta | undefined;
 }
 
-export function recordOf({ change, event, bucket, key, configurationId, region, meta }: RecordOf): EventRecord {
+export function recordOf({ change, type, bucket, key, configurationId, region, meta }: RecordOf): EventRecord {
   const versionId = shownVersion(change, bucket, meta);
   return {
     eventVersion: "2.1",
     eventSource: "aws:s3",
     awsRegion: region,
     eventTime: new Date(change.atMs).toISOString(),
-    eventName: event.type.slice("s3:".length),
+    eventName: type.slice("s3:".length),
     userIdentity: { principalId: principal(meta?.details?.owner) },
     requestParameters: {},
     responseElements: {},
@@ -80,7 +80,8 @@ function shownVersion(
   meta: ObjectMeta | undefined,
 ): string | undefined {
   if (meta !== undefined) return meta.details?.versioned === true ? meta.versionId : undefined;
-  return bucket.versioning === "enabled" && (cause === "hidden" || cause === "copied" || cause === "assembled")
+  return bucket.versioning === "enabled" &&
+    (cause === "hidden" || cause === "expired" || cause === "copied" || cause === "assembled")
     ? versionId
     : undefined;
 }

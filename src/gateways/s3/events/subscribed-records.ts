@@ -21,15 +21,31 @@ export async function recordsFor(ctx: Ctx, source: RecordSource, change: ChangeL
     const bucket = await findBucket(ctx, source.service, event.path.slice(0, slash));
     if (bucket === undefined) continue;
     const wanted = subscriptionsOf(bucket).filter(
-      (subscription) => subscription.webhook === source.webhook && wants(subscription, event.type, key),
+      (subscription) => subscription.webhook === source.webhook && wants(subscription, typeIn(bucket, event), key),
     );
     if (wanted.length === 0) continue;
     const meta = event.describes ? await findMeta(ctx, source.service, { change, event, bucket }) : undefined;
     for (const { id } of wanted) {
-      records.push(recordOf({ change, event, bucket, key, configurationId: id, region: source.region, meta }));
+      records.push(
+        recordOf({
+          change,
+          type: typeIn(bucket, event),
+          bucket,
+          key,
+          configurationId: id,
+          region: source.region,
+          meta,
+        }),
+      );
     }
   }
   return records;
+}
+
+/** Where versions are kept, what a rule takes away is hidden below a delete marker. */
+function typeIn({ versioning }: Bucket, { type }: NamedEvent): string {
+  const marks = versioning !== "off" && type === "s3:LifecycleExpiration:Delete";
+  return marks ? "s3:LifecycleExpiration:DeleteMarkerCreated" : type;
 }
 
 /** A bucket with notifications has a row in the catalog; sites need not be asked, and one that does not answer holds up nothing. */

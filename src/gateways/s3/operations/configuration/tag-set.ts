@@ -37,9 +37,9 @@ function checkTag(name: string, value: string): void {
 }
 
 export function writeTagging(tags: Tags): string {
-  const rows = Object.entries(tags).map(
-    ([name, value]) => `<Tag><Key>${escapeXml(name)}</Key><Value>${escapeXml(value)}</Value></Tag>`,
-  );
+  const rows = Object.entries(tags)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, value]) => `<Tag><Key>${escapeXml(name)}</Key><Value>${escapeXml(value)}</Value></Tag>`);
   return `<Tagging ${S3_NAMESPACE}><TagSet>${rows.join("")}</TagSet></Tagging>`;
 }
 
