@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createProof } from "./proof.ts";
 import type { Semaphore } from "../core/async/semaphore.ts";
 import type { TokenBucket } from "../core/async/token-bucket.ts";
 import { throwIfAborted, type Ctx } from "../core/context.ts";
@@ -70,19 +70,19 @@ async function* sourceBytes(ctx: Ctx, { version, source, limit, onBytes }: Trans
     body.cancel();
     throw new GfsError("PreconditionFailed", `Site ${source.site.name} holds another size than the catalog says.`);
   }
-  const hash = version.sha256 === undefined ? undefined : createHash("sha256");
+  const proof = createProof(version);
   let sizeBytes = 0;
   for await (const chunk of body.stream) {
     throwIfAborted(ctx, "mover.transfer");
     await limit?.take(chunk.byteLength, ctx.signal);
-    hash?.update(chunk);
+    proof?.update(chunk);
     sizeBytes += chunk.byteLength;
     onBytes(chunk.byteLength);
     yield chunk;
   }
   if (sizeBytes !== version.sizeBytes)
     throw new GfsError("Unavailable", `Site ${source.site.name} ended the object early.`);
-  if (hash !== undefined && hash.digest("hex") !== version.sha256) {
+  if (proof?.holds() === false) {
     throw new GfsError("DataCorrupt", `Site ${source.site.name} gave other bytes than the version's checksum says.`);
   }
 }

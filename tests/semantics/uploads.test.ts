@@ -323,3 +323,27 @@ test("U7 of parts by number", async () => {
   expect([rest.parts.map(({ sizeBytes }) => sizeBytes), rest.next]).toEqual([[10_000], undefined]);
   expect(await s3CodeOf(sendPart(rig, upload, 10_001, bytesOf(1)))).toBe("InvalidArgument");
 });
+
+test("U1 a version that came in parts is held against its checksum when it is copied to another site", async () => {
+  const rig = await start({ one: "primary", two: "burst" });
+  const get = rig.sites.one.get.bind(rig.sites.one);
+  // One bit turns on the way, and neither size nor ETag tell of it.
+  rig.sites.one.get = async (ctx, key, options) => {
+    const body = await get(ctx, key, options);
+    return { ...body, stream: turned(body.stream) };
+  };
+  const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
+  await complete(rig, upload, [await sendPart(rig, upload, 1, bytesOf(5_000))]);
+  await rig.settled();
+  const { copies } = await rig.coordinator.explain(rigCtx, "b/x");
+  expect(copies.find(({ site }) => site === "two")?.state).not.toBe("present");
+  expect(await codeOf(rig.sites.two.head(rigCtx, "b/x"))).toBe("NotFound");
+});
+
+async function* turned(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) {
+    const changed = Buffer.from(chunk);
+    changed[0] = (changed[0] ?? 0) ^ 1;
+    yield changed;
+  }
+}

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Semaphore } from "../../core/async/semaphore.ts";
 import type { TokenBucket } from "../../core/async/token-bucket.ts";
 import type { Ctx } from "../../core/context.ts";
@@ -10,6 +9,7 @@ import type { MoverConfig, MoverDeps } from "../context.ts";
 import { findJobFile, setJobCopy } from "../job-file.ts";
 import { enqueueJob } from "../jobs.ts";
 import { done, type Outcome } from "../outcome.ts";
+import { createProof } from "../proof.ts";
 import { type Ready, type Source, transfer } from "../transfer.ts";
 import type { Job } from "../types.ts";
 
@@ -221,12 +221,11 @@ interface Verification {
 
 /** Asks the target for what it has, after the fact: a success it did not mean is found here. */
 async function verify(ctx: Ctx, version: FileVersion, { target, key, info, mode }: Verification): Promise<void> {
-  if (mode === "read" && version.sha256 !== undefined) {
+  const proof = mode === "read" ? createProof(version) : undefined;
+  if (proof !== undefined) {
     const body = await target.store.get(ctx, key, { ifMatch: info.etag });
-    const hash = createHash("sha256");
-    for await (const chunk of body.stream) hash.update(chunk);
-    if (hash.digest("hex") !== version.sha256)
-      throw new GfsError("DataCorrupt", `Site ${target.name} stored other bytes than were sent.`);
+    for await (const chunk of body.stream) proof.update(chunk);
+    if (!proof.holds()) throw new GfsError("DataCorrupt", `Site ${target.name} stored other bytes than were sent.`);
     return;
   }
   // The answer to the write was the target's word already.

@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
 import { throwIfAborted, type Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
-import type { Copy } from "../../namespace/index.ts";
+import type { Copy, FileVersion } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
 import { findJobFile, setJobCopy } from "../job-file.ts";
 import { enqueueJob } from "../jobs.ts";
 import { done, type Outcome } from "../outcome.ts";
+import { createProof } from "../proof.ts";
 import type { Job } from "../types.ts";
 import type { Attempt } from "./replicate.ts";
 
@@ -18,8 +18,10 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
   if (site === undefined || version?.id !== job.versionId || copy === undefined)
     return done(undefined, "There is no such copy any more.");
   if (copy.state === "pending") return done(undefined, "The bytes are still on their way.");
-  const found = await checksumAt(ctx, site, copy, (sizeBytes) => attempt.onBytes(site.name, site.name, sizeBytes));
-  if (found === "absent" || found === "corrupt" || (version.sha256 !== undefined && found !== version.sha256)) {
+  const found = await readBack(ctx, { site, copy, version }, (sizeBytes) =>
+    attempt.onBytes(site.name, site.name, sizeBytes),
+  );
+  if (found !== "intact") {
     const reason =
       found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
@@ -44,16 +46,26 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
   return done();
 }
 
-async function checksumAt(ctx: Ctx, site: Site, copy: Copy, onBytes: (sizeBytes: number) => void): Promise<string> {
+interface CopyAtSite {
+  readonly site: Site;
+  readonly copy: Copy;
+  readonly version: FileVersion;
+}
+
+async function readBack(
+  ctx: Ctx,
+  { site, copy, version }: CopyAtSite,
+  onBytes: (sizeBytes: number) => void,
+): Promise<"intact" | "absent" | "corrupt"> {
+  const proof = createProof(version);
   try {
     const body = await site.store.get(ctx, copy.key);
-    const hash = createHash("sha256");
     for await (const chunk of body.stream) {
       throwIfAborted(ctx, "mover.verify");
-      hash.update(chunk);
+      proof?.update(chunk);
       onBytes(chunk.byteLength);
     }
-    return hash.digest("hex");
+    return proof?.holds() === false ? "corrupt" : "intact";
   } catch (error) {
     if (isGfsError(error, "NotFound")) return "absent";
     if (isGfsError(error, "DataCorrupt")) return "corrupt";

@@ -28,6 +28,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       key,
       parts: fc.integer({ min: 1, max: 3 }),
       resent: fc.integer({ min: 1, max: 4 }),
+      irregular: fc.boolean(),
     }),
   },
 );
@@ -150,6 +151,10 @@ const PROGRAMS: readonly { readonly what: string; readonly steps: Steps }[] = [
   {
     what: "an upload in parts below an object",
     steps: [[{ kind: "multipart", key: "a/b", parts: 2, resent: 1 }], [put("a")], [remove("a/b")]],
+  },
+  {
+    what: "an upload of parts that have to be put in their places",
+    steps: [[put("a")], [{ kind: "multipart", key: "a", parts: 3, resent: 2, irregular: true }]],
   },
 ];
 

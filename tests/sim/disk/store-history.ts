@@ -17,6 +17,8 @@ export type Operation =
       readonly parts: number;
       /** This part goes up twice, with other bytes. */
       readonly resent: number;
+      /** Sizes of their own, numbers with gaps, the last part first. */
+      readonly irregular?: boolean;
     };
 
 interface Content {
@@ -96,18 +98,26 @@ export class StoreHistory {
     }
   }
 
-  async #multipart(store: Store, { key, parts, resent }: Operation & { kind: "multipart" }): Promise<void> {
+  async #multipart(store: Store, operation: Operation & { kind: "multipart" }): Promise<void> {
+    const { key, parts, resent, irregular } = operation;
     const contentType = this.#contentType();
-    const upload = await store.createMultipart(ctx, key, { partSizeBytes: PART_BYTES, contentType });
+    const options = irregular === true ? { contentType } : { partSizeBytes: PART_BYTES, contentType };
+    const upload = await store.createMultipart(ctx, key, options);
     const open: OpenUpload = { upload, contentType, sent: new Map(), completing: false };
     this.#uploads.add(open);
-    for (let number = 1; number <= parts; number++) await this.#send(store, open, number, number === parts);
-    if (resent <= parts) await this.#send(store, open, resent, resent === parts);
+    if (irregular === true) {
+      for (let index = parts; index > 0; index--) await this.#send(store, open, index * 3, 600 + ((index * 431) % 900));
+      if (resent <= parts) await this.#send(store, open, resent * 3, 1_234);
+    } else {
+      for (let number = 1; number <= parts; number++)
+        await this.#send(store, open, number, number === parts ? 700 : PART_BYTES);
+      if (resent <= parts) await this.#send(store, open, resent, resent === parts ? 700 : PART_BYTES);
+    }
     await this.#complete(store, open);
   }
 
-  async #send(store: Store, open: OpenUpload, number: number, last: boolean): Promise<void> {
-    const body = this.#body(last ? 700 : PART_BYTES);
+  async #send(store: Store, open: OpenUpload, number: number, sizeBytes: number): Promise<void> {
+    const body = this.#body(sizeBytes);
     const entry = open.sent.get(number) ?? { bodies: [], acknowledged: false };
     open.sent.set(number, entry);
     entry.bodies.push(body);
@@ -153,8 +163,8 @@ export class StoreHistory {
       }
       const count = Math.max(...open.sent.keys(), 1);
       for (let number = 1; number <= count; number++) {
-        if (!arrived.has(number)) await this.#send(store, open, number, number === count);
-        else if (number === 1) await this.#send(store, open, number, number === count);
+        if (!arrived.has(number) || number === 1)
+          await this.#send(store, open, number, number === count ? 700 : PART_BYTES);
       }
       // What goes on in an upload must not show in any object.
       await this.#check(store);
