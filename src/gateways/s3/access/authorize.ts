@@ -8,9 +8,9 @@ import { checkAccessListHeaders } from "./access-list-check.ts";
 import { hasAccessListHeaders } from "./access-list-headers.ts";
 import { actionOnVersion, LISTINGS, READS_OBJECT } from "./actions.ts";
 import { policyOf } from "./bucket-documents.ts";
-import { reachesInto } from "./grants.ts";
-import { holdsAlready, permits } from "./permits.ts";
-import { askBucket, askObject, bucketPath, type Question } from "./question.ts";
+import { grantsAllow, reachesInto } from "./grants.ts";
+import { holdsAlready, ownsFreely, permits } from "./permits.ts";
+import { askBucket, askObject, type Question } from "./question.ts";
 
 /**
  * Whether the request may be carried out. Throws `PermissionDenied`, which is AccessDenied to S3 and says nothing of what is there. Synchronous and
@@ -21,7 +21,7 @@ export function authorize(request: S3Request, operation: Operation, deps: S3Deps
   if (identity.kind === "anonymous" && !deps.settings.allowAnonymous) throw denied();
   if (DECIDED_LATER.has(operation.name)) return undefined;
   if (operation.action === "s3:ListAllMyBuckets") return undefined;
-  if (bucket?.documents["policy"] === undefined && holdsAlready(identity, deps, usual(request, operation, deps))) {
+  if (bucket?.documents["policy"] === undefined && holdsUsually(request, operation, deps)) {
     if (!BRINGS_MORE.has(operation.name) || !bringsMore(http.headers)) return undefined;
   }
   return authorizeAll(request, operation, deps);
@@ -55,50 +55,37 @@ function bringsMore(headers: IncomingHttpHeaders): boolean {
   );
 }
 
-/** The same question as `questionOf`, with no more than the usual answer needs. */
-function usual(
-  request: S3Request,
-  operation: Operation,
-  deps: S3Deps,
-): Pick<Question, "action" | "bucketName" | "bucket" | "key" | "path" | "prefix" | "presence"> {
-  const { bucket: bucketName, key, query } = request;
-  const versionId = query.size === 0 ? undefined : query.get("versionId");
-  const prefix = key === "" && query.size > 0 ? query.get("prefix") : undefined;
-  return {
-    action: actionOnVersion(operation.action, versionId),
-    bucketName,
-    bucket: operation.name === "CreateBucket" ? undefined : request.settings,
-    key,
-    path: key === "" ? bucketPath(deps, bucketName) : request.path,
-    ...(prefix === undefined ? undefined : { prefix }),
-    ...(PRESENCE.has(operation.name) ? ONLY_PRESENCE : undefined),
-  };
+/** The answer to the same question as `questionOf` asks, where grants or owning decide. Nothing is made on the way for a key. */
+function holdsUsually(request: S3Request, operation: Operation, deps: S3Deps): boolean {
+  const { identity, settings, key, query } = request;
+  if (identity.kind === "anonymous") return false;
+  if (key !== "") {
+    const action = query.size === 0 ? operation.action : actionOnVersion(operation.action, query.get("versionId"));
+    return grantsAllow(identity.grants, action, request.path) || ownsFreely(identity, settings, action, request.path);
+  }
+  return holdsAlready(identity, deps, questionOfBucket(request, operation, deps));
 }
 
 const PRESENCE: ReadonlySet<string> = new Set(["HeadBucket", "GetBucketLocation"]);
-const ONLY_PRESENCE = { presence: true } as const;
 
 function questionOf(request: S3Request, operation: Operation, deps: S3Deps): Question {
-  const { bucket: bucketName, key, query } = request;
-  const bucket = operation.name === "CreateBucket" ? undefined : request.settings;
-  if (key !== "") {
-    return askObject(request, deps, {
-      action: operation.action,
-      bucketName,
-      bucket,
-      key,
-      versionId: query.get("versionId"),
-    });
-  }
-  const presence = PRESENCE.has(operation.name);
+  const { bucket: bucketName, settings: bucket, key, query } = request;
+  if (key === "") return questionOfBucket(request, operation, deps);
+  const { action } = operation;
+  return askObject(request, deps, { action, bucketName, bucket, key, versionId: query.get("versionId") });
+}
+
+function questionOfBucket(request: S3Request, { name, action }: Operation, deps: S3Deps): Question {
+  const { bucket: bucketName, settings, query } = request;
+  const presence = PRESENCE.has(name);
+  const prefix = LISTINGS.has(action) && !presence ? query.get("prefix") : undefined;
   return askBucket(deps, {
-    action: operation.action,
+    action,
     bucketName,
-    bucket,
+    // Whose the name is already is none of the question whether one may make it.
+    bucket: name === "CreateBucket" ? undefined : settings,
     ...(presence ? { presence } : {}),
-    ...(LISTINGS.has(operation.action) && !presence && query.has("prefix")
-      ? { prefix: query.get("prefix") as string }
-      : {}),
+    ...(prefix === undefined ? {} : { prefix }),
   });
 }
 

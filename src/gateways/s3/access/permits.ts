@@ -42,11 +42,13 @@ export function holdsAlready(
       return true;
   } else if (grantsAllow(identity.grants, action, path)) return true;
   if (action === "s3:CreateBucket") return hasRole(identity, "user", path);
-  return owns(identity, bucket, path) && !mayBeAnothers(bucket as Bucket, action);
+  return ownsFreely(identity, bucket, action, path);
 }
 
-function owns(identity: Identity, bucket: Bucket | undefined, path: string): boolean {
-  return bucket?.owner !== undefined && bucket.owner === identity.user && hasRole(identity, "user", path);
+/** As the owner of the bucket, where nobody else can own what the action is about. */
+export function ownsFreely(identity: Identity, bucket: Bucket | undefined, action: string, path: string): boolean {
+  if (bucket?.owner === undefined || bucket.owner !== identity.user) return false;
+  return hasRole(identity, "user", path) && !mayBeAnothers(bucket, action);
 }
 
 /**
