@@ -18,8 +18,8 @@ function newerThan(modifiedMs: number, sinceMs: number): boolean {
   return Math.floor(modifiedMs / 1_000) > Math.floor(sinceMs / 1_000);
 }
 
-function refuse(what: string): never {
-  throw new GfsError("PreconditionFailed", `${what}; read the object again and decide anew.`);
+function refuse(what: string, context: Readonly<Record<string, unknown>> = {}): never {
+  throw new GfsError("PreconditionFailed", `${what}; read the object again and decide anew.`, { context });
 }
 
 /** For GET and HEAD of an object that exists. Returns whether the caller's copy is current; throws `PreconditionFailed`. */
@@ -40,11 +40,8 @@ export function checkWriteConditions(conditions: Conditions | undefined, current
   if (conditions === undefined) return;
   const { ifMatch, ifNoneMatch, ifUnmodifiedSinceMs } = conditions;
   if (ifMatch !== undefined && !matches(ifMatch, current)) {
-    refuse(
-      current === undefined
-        ? "The object does not exist, so If-Match cannot hold"
-        : "The object has another ETag than If-Match asks for",
-    );
+    if (current === undefined) refuse("The object does not exist, so If-Match cannot hold", { missing: true });
+    refuse("The object has another ETag than If-Match asks for");
   }
   if (
     ifMatch === undefined &&

@@ -70,6 +70,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => handle(request, response, false));
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => handle(request, response, true));
+  // Expectations that are none of HTTP's are left unmet, as S3 does; to refuse them keeps clients out that would not mind.
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
+    handle(request, response, false),
+  );
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));

@@ -76,6 +76,9 @@ export function describeFailure(error: unknown, { ctx, http, target }: FailedReq
 function codeOf(failure: GfsError, target: Target | undefined, http: IncomingMessage): string {
   const { s3 } = failure.context;
   if (typeof s3 === "string") return s3;
+  // S3 tells the writer that there is nothing to replace, where HTTP has only that the condition does not hold.
+  if (failure.code === "PreconditionFailed" && failure.context["missing"] === true && http.method !== "DELETE")
+    return "NoSuchKey";
   const onBucket = target === undefined || target.key === "";
   if (failure.code === "NotFound") return notFoundCode(target, http);
   if (failure.code === "NotEmpty" && onBucket) return "BucketNotEmpty";

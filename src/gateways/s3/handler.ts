@@ -64,6 +64,10 @@ export function createHandler(deps: HandlerDeps): Handler {
         const { method, url } = http;
         const target = parseTarget({ method, url, host: http.headers.host ?? "" }, domains);
         scope.target = target;
+        if (target.method === "OPTIONS") {
+          void answerPreflight(scope, target).catch((error: unknown) => fail(scope, error));
+          return;
+        }
         const authenticated = gate.authenticate(http, response, target);
         const work =
           authenticated instanceof Promise
@@ -101,13 +105,15 @@ export function createHandler(deps: HandlerDeps): Handler {
     return { ctx, http, response, trace, target: undefined };
   }
 
+  /** Browsers sign no preflight, and ask it for addresses that are signed for another method; it tells only the rules of the bucket. */
+  async function answerPreflight(scope: Scope, target: Target): Promise<void> {
+    const { ctx, http, response, trace } = scope;
+    trace.operation = "Preflight";
+    preflight({ ctx, http, response, target, bucket: await bucketFor(ctx, target) });
+  }
+
   async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {
     const { ctx, http, response, trace } = scope;
-    if (target.method === "OPTIONS") {
-      trace.operation = "Preflight";
-      preflight({ ctx, http, response, target, bucket: await bucketFor(ctx, target) });
-      return;
-    }
     const { operation } = router(target, http.headers);
     trace.operation = operation.name;
     const settingsOfBucket = await lookUp(ctx, target, operation);

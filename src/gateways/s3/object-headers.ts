@@ -13,6 +13,12 @@ export function shownVersionId(meta: ObjectMeta, bucket: Pick<Bucket, "versionin
   return meta.details?.versioned === true ? meta.versionId : "null";
 }
 
+/** What a write answers: a version without an id of its own is not spoken of. */
+export function writtenVersionId(meta: ObjectMeta, bucket: Pick<Bucket, "versioning"> | undefined): string | undefined {
+  const shown = shownVersionId(meta, bucket);
+  return shown === "null" ? undefined : shown;
+}
+
 export interface ShownObject {
   readonly bucket: Bucket | undefined;
   /** The client asked for checksums, and gets the whole object. */

@@ -1,5 +1,5 @@
 import { SIGV4_ALGORITHM } from "../../../core/sigv4.ts";
-import { denied, headerMalformed, invalidArgument, invalidRequest, queryMalformed } from "./failures.ts";
+import { denied, headerMalformed, invalidArgument, invalidRequest, neverValid, queryMalformed } from "./failures.ts";
 
 /** What a request says of who signed it, before anything of it has been checked. */
 export interface Claim {
@@ -196,11 +196,11 @@ function claimOfQuery(query: ReadonlyMap<string, string>): Claim {
   if (signedMs === undefined) {
     throw queryMalformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\".");
   }
-  if (!/^\d{1,10}$/.test(expires)) throw queryMalformed("X-Amz-Expires should be a number.");
+  if (!/^-?\d{1,10}$/.test(expires)) throw queryMalformed("X-Amz-Expires should be a number.");
   const expiresSeconds = Number(expires);
-  if (expiresSeconds < 1) throw queryMalformed("X-Amz-Expires must be at least one second.");
+  if (expiresSeconds < 1) throw neverValid("X-Amz-Expires must be at least one second.");
   if (expiresSeconds > LONGEST_EXPIRY_SECONDS) {
-    throw queryMalformed(`X-Amz-Expires must be less than a week (in seconds) that is ${LONGEST_EXPIRY_SECONDS}.`);
+    throw neverValid(`X-Amz-Expires must be less than a week (in seconds) that is ${LONGEST_EXPIRY_SECONDS}.`);
   }
   const malformed: Malformed = (message, context) =>
     queryMalformed(`Error parsing the X-Amz-Credential parameter; ${message}`, context);

@@ -51,6 +51,11 @@ export function queryMalformed(message: string, context: Readonly<Record<string,
   return s3Error("InvalidArgument", "AuthorizationQueryParametersError", message, context);
 }
 
+/** Of an address that was never good for anything, however well it is signed. */
+export function neverValid(message: string): GfsError {
+  return s3Error("PermissionDenied", "AuthorizationQueryParametersError", message);
+}
+
 export function invalidRequest(message: string): GfsError {
   return s3Error("InvalidArgument", "InvalidRequest", message);
 }
@@ -80,6 +85,10 @@ export function badDigest(what: string): GfsError {
     "BadDigest",
     `The ${what} you specified did not match the calculated checksum; send the body again.`,
   );
+}
+
+export function malformedChecksum(header: string): GfsError {
+  return s3Error("InvalidArgument", "BadDigest", `Value for ${header} header is invalid.`);
 }
 
 export function contentSha256Mismatch(): GfsError {

@@ -247,7 +247,7 @@ describe("a body", () => {
 
   it.each<[string, Headers, string]>([
     ["an MD5 that is none", { "content-md5": "abc" }, "InvalidDigest"],
-    ["a checksum that is none", { "x-amz-checksum-crc32": "abc" }, "InvalidRequest"],
+    ["a checksum that is none", { "x-amz-checksum-crc32": "abc" }, "BadDigest"],
     ["two checksums", { "x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-crc32c": "AAAAAA==" }, "InvalidRequest"],
     [
       "another algorithm than it names",

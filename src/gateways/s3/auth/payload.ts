@@ -1,7 +1,14 @@
 import { type ChecksumName, isChecksumValue } from "../../../core/checksums.ts";
 import { UNSIGNED_PAYLOAD } from "../../../core/sigv4.ts";
 import type { Target } from "../request.ts";
-import { incompleteBody, invalidArgument, invalidDigest, invalidRequest, missingContentLength } from "./failures.ts";
+import {
+  incompleteBody,
+  invalidArgument,
+  invalidDigest,
+  invalidRequest,
+  malformedChecksum,
+  missingContentLength,
+} from "./failures.ts";
 
 /** What the headers promise of the body, checked for sense before a byte of it is read. */
 export interface Payload {
@@ -108,7 +115,7 @@ function checksumOf(
     if (checksum !== undefined || trailer !== undefined) {
       throw invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.");
     }
-    if (!isChecksumValue(algorithm, value)) throw badDigest(`Value for ${name} header is invalid.`);
+    if (!isChecksumValue(algorithm, value)) throw malformedChecksum(name);
     checksum = { algorithm, value };
   }
   const given = checksum?.algorithm ?? trailer;

@@ -164,7 +164,7 @@ describe("requests of Amazon's client", () => {
     await expect(put({ ChecksumSHA256: Buffer.alloc(32).toString("base64") })).rejects.toMatchObject({
       name: "BadDigest",
     });
-    await expect(put({ ChecksumCRC32: "AA" })).rejects.toMatchObject({ name: "InvalidRequest" });
+    await expect(put({ ChecksumCRC32: "AA" })).rejects.toMatchObject({ name: "BadDigest" });
   });
 });
 

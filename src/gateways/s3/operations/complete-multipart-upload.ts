@@ -4,7 +4,7 @@ import { S3_NAMESPACE } from "../answer.ts";
 import { malformedXml, readDocument } from "../documents.ts";
 import { s3Error } from "../failure.ts";
 import { answerLong } from "../long-answer.ts";
-import { checksumXml, pendingHeaders, shownVersionId } from "../object-headers.ts";
+import { checksumXml, pendingHeaders, writtenVersionId } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
 import { uploadPlace } from "../upload-place.ts";
 import { statedChecksum, writeConditions } from "../write-headers.ts";
@@ -33,7 +33,7 @@ export const completeMultipartUpload: Operation = {
         ...(checksum === undefined ? {} : { checksum }),
         ...(sizeBytes === undefined ? {} : { sizeBytes }),
       });
-      const versionId = shownVersionId(meta, settings);
+      const versionId = writtenVersionId(meta, settings);
       const kept = meta.details?.checksum;
       return {
         document: `<CompleteMultipartUploadResult ${S3_NAMESPACE}><Location>${escapeXml(locationOf(request))}</Location><Bucket>${escapeXml(bucket)}</Bucket><Key>${escapeXml(key)}</Key><ETag>&quot;${meta.etag}&quot;</ETag>${kept === undefined ? "" : checksumXml(kept)}</CompleteMultipartUploadResult>`,

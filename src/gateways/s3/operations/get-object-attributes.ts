@@ -64,13 +64,11 @@ async function partsXml({ ctx, path, query, http }: S3Request, { service }: S3De
   const following = all.filter(({ partNumber }) => partNumber > marker);
   const page = following.slice(0, Math.min(limit, MAX_PARTS));
   const algorithm = meta.details?.checksum?.algorithm;
-  // S3 tells the single parts only where each has a checksum.
-  const parts = page
-    .filter(({ checksum }) => algorithm !== undefined && checksum !== undefined)
-    .map(
-      ({ partNumber, sizeBytes, checksum }) =>
-        `<Part><Checksum${algorithm}>${checksum}</Checksum${algorithm}><PartNumber>${partNumber}</PartNumber><Size>${sizeBytes}</Size></Part>`,
-    );
+  const parts = page.map(({ partNumber, sizeBytes, checksum }) => {
+    const known = algorithm !== undefined && checksum !== undefined;
+    const checksumField = known ? `<Checksum${algorithm}>${checksum}</Checksum${algorithm}>` : "";
+    return `<Part>${checksumField}<PartNumber>${partNumber}</PartNumber><Size>${sizeBytes}</Size></Part>`;
+  });
   const next = page.at(-1)?.partNumber ?? 0;
   return `<ObjectParts><PartsCount>${all.length}</PartsCount><PartNumberMarker>${marker}</PartNumberMarker><NextPartNumberMarker>${next}</NextPartNumberMarker><MaxParts>${limit}</MaxParts><IsTruncated>${page.length < following.length}</IsTruncated>${parts.join("")}</ObjectParts>`;
 }

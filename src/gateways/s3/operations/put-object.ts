@@ -1,7 +1,7 @@
 import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
 import { GfsError } from "../../../core/errors.ts";
 import { sendEmpty } from "../answer.ts";
-import { checksumHeaders, pendingHeaders, shownVersionId } from "../object-headers.ts";
+import { checksumHeaders, pendingHeaders, writtenVersionId } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
 import { attributesOf, writeConditions } from "../write-headers.ts";
 
@@ -33,7 +33,7 @@ export const putObject: Operation = {
 };
 
 export function writtenHeaders({ settings }: Pick<S3Request, "settings">, meta: ObjectMeta): string[] {
-  const versionId = shownVersionId(meta, settings);
+  const versionId = writtenVersionId(meta, settings);
   const checksum = meta.details?.checksum;
   return [
     "ETag",
