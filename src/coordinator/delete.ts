@@ -74,6 +74,8 @@ export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
   readonly path: FilePath;
   /** Only this very version; `Conflict` when another is current by now. */
   readonly expect?: Expectation;
+  /** A rule of the bucket does it, and nobody asked. */
+  readonly expired?: boolean;
 }
 
 /** Takes the key away; in a bucket that keeps versions a delete marker hides it. */
@@ -132,6 +134,7 @@ async function commitDelete(parts: Parts, order: DeleteOrder): Promise<Deleted> 
       nowMs,
       tombstoneVersionId,
       ...(owner === undefined ? {} : { owner }),
+      ...(order.expired === undefined ? {} : { expired: order.expired }),
     });
     const lastName =
       marker === undefined && (file === undefined || orphans.length > 0 || file.version?.copies.length === 0);

@@ -215,6 +215,7 @@ async function expireCurrent(parts: Parts, ctx: Ctx, walk: Walk, item: VersionIt
     await deleteCurrent(parts, ctx, {
       path: item.key as FilePath,
       expect: { kind: "version", id: version.id },
+      expired: true,
       ...(owner === undefined ? {} : { owner }),
     });
   });

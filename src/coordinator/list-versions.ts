@@ -3,6 +3,7 @@ import { GfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program, Reader } from "../kv/index.ts";
 import {
+  type FileVersion,
   findFile,
   findHistory,
   historyAfter,
@@ -53,16 +54,24 @@ function* placeAfter(tx: Reader, key: string, versionId: string | undefined): Pr
   if (current !== undefined && shownIdOf(current) === versionId) return { key, row: "current" };
   const row = yield* findHistory(tx, path, versionId);
   if (row !== undefined) return { key, row: row.sequence };
-  if (versionId === "null") return { key, row: "current" };
+  if (versionId === "null") return { key, row: "none" };
   let last: number | undefined;
   for (;;) {
     const rows = yield* historyAfter(tx, path, { limit: SCAN, ...(last === undefined ? {} : { sequence: last }) });
     for (const each of rows) {
-      if (each.versionId < versionId) return { key, row: last ?? "current" };
+      if (each.versionId < versionId && last !== undefined) return { key, row: last };
+      if (each.versionId < versionId) return { key, row: isLater(current, versionId) ? "current" : "none" };
       last = each.sequence;
     }
-    if (rows.length < SCAN) return { key };
+    if (rows.length === SCAN) continue;
+    return rows.length === 0 && last === undefined && current !== undefined && !isLater(current, versionId)
+      ? { key, row: "none" }
+      : { key };
   }
+}
+
+function isLater(current: FileVersion | undefined, versionId: string): boolean {
+  return current !== undefined && current.id > versionId;
 }
 
 const SCAN = 1_000;

@@ -1,4 +1,4 @@
-import type { FilePath, VersionId } from "../core/ids.ts";
+import { type FilePath, ROOT_INODE, type VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
@@ -20,6 +20,8 @@ export interface DeleteKey {
   readonly tombstoneVersionId: VersionId;
   /** Owns the delete marker. */
   readonly owner?: string;
+  /** A rule of the bucket does it, and nobody asked. */
+  readonly expired?: boolean;
 }
 
 export interface DeletedKey {
@@ -52,6 +54,14 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
     createdMs: nowMs,
     ...(owner === undefined ? {} : { owner }),
   });
+  recordChange(tx, {
+    kind: "removed",
+    path,
+    inode: file?.inode ?? ROOT_INODE,
+    versionId: tombstoneVersionId,
+    atMs: nowMs,
+    cause: request.expired === true ? "expired" : "hidden",
+  });
   const etags = file?.version === undefined ? [] : etagsOf(file.version);
   yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
   if (place !== undefined && file !== undefined) yield* pruneUpwards(tx, place.parent);
@@ -75,17 +85,9 @@ function* takeAway(
   const stays = version !== undefined && (versioned || version.details?.versioned === true);
   if (!stays || file.linkCount > 1) {
     if (file.linkCount === 1) assertDestroyable(version, { path, nowMs });
-    return yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId });
+    return yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId, silent: true });
   }
   removeEntry(tx, place.parent, place.name);
-  recordChange(tx, {
-    kind: "removed",
-    path,
-    inode: file.inode,
-    versionId: tombstoneVersionId,
-    atMs: nowMs,
-    cause: "hidden",
-  });
   yield* retire(tx, { path, file, version, nowMs });
   return [];
 }

@@ -6,7 +6,7 @@ import { etagsOf, releaseAll } from "./owners.ts";
 import { inodeKey } from "./rows.ts";
 import { entombKey } from "./tombstones.ts";
 import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry, writeInode } from "./tree.ts";
-import type { Copy, Expectation, FileRecord, Removed } from "./types.ts";
+import type { ChangeCause, Copy, Expectation, FileRecord, Removed } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveFile {
@@ -15,6 +15,8 @@ export interface RemoveFile {
   readonly nowMs: number;
   /** For the tombstone when the catalog knows no file: what the sites may hold is deleted all the same. */
   readonly tombstoneVersionId: VersionId;
+  /** A rule of the bucket does it, and nobody asked. */
+  readonly expired?: boolean;
 }
 
 /**
@@ -31,7 +33,8 @@ export function* removeFile(tx: Transaction, request: RemoveFile): Program<Remov
     yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
     return undefined;
   }
-  const orphans = yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId });
+  const cause = request.expired === true ? { cause: "expired" as const } : {};
+  const orphans = yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId, ...cause });
   // The new id sorts after every version that was written until now, so that none of them can come back.
   yield* entombKey(tx, {
     path,
@@ -49,18 +52,28 @@ export interface Unlink {
   readonly path: FilePath;
   readonly nowMs: number;
   readonly coveredId?: VersionId;
+  /** For the change feed. */
+  readonly cause?: ChangeCause;
+  /** The caller tells the feed. */
+  readonly silent?: boolean;
 }
 
 /** Resolves with the copies that nobody needs any more: none while another hard link names the file. */
-export function* unlink(tx: Transaction, { place, file, path, nowMs, coveredId }: Unlink): Program<readonly Copy[]> {
+export function* unlink(
+  tx: Transaction,
+  { place, file, path, nowMs, coveredId, cause, silent }: Unlink,
+): Program<readonly Copy[]> {
   removeEntry(tx, place.parent, place.name);
-  recordChange(tx, {
-    kind: "removed",
-    path,
-    inode: file.inode,
-    atMs: nowMs,
-    ...(file.version === undefined ? {} : { versionId: file.version.id }),
-  });
+  if (silent !== true) {
+    recordChange(tx, {
+      kind: "removed",
+      path,
+      inode: file.inode,
+      atMs: nowMs,
+      ...(file.version === undefined ? {} : { versionId: file.version.id }),
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
   if (file.linkCount > 1) {
     writeInode(tx, { ...file, linkCount: file.linkCount - 1, changedMs: nowMs });
     return [];

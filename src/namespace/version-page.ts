@@ -16,8 +16,8 @@ export interface VersionQuery {
 
 export interface VersionPlace {
   readonly key: string;
-  /** Of the history row that was given last; 'current': the key's current version was; absent: all of the key was. */
-  readonly row?: number | "current";
+  /** Of the history row that was given last; `current`: the key's current version was; `none`: nothing of it; absent: all of it. */
+  readonly row?: number | "current" | "none";
 }
 
 export interface VersionItem {
@@ -46,7 +46,9 @@ export function* pageVersions(tx: Reader, query: VersionQuery): Program<VersionP
     limit: limit + 1,
     ...(after === undefined ? {} : { after: after.key }),
   });
+  const first = after?.row === "none" ? yield* findFile(tx, after.key as FilePath) : undefined;
   const entries = [
+    ...(first === undefined || after === undefined ? [] : [{ key: after.key, file: first as FileRecord | undefined }]),
     ...current.files.map(({ key, file }) => ({ key, file: file as FileRecord | undefined })),
     ...current.prefixes.map((key) => ({ key, file: undefined })),
   ].sort((one, other) => compare(one.key, other.key));
@@ -127,6 +129,7 @@ class HistoryWalk {
       return historyOf(key);
     }
     const rolled = this.#rollUp && key.endsWith("/") && key.length > this.#prefix.length;
+    if (row === "none") return historyOf(key);
     return afterPrefix(rolled ? historyBelow(key) : historyOf(key));
   }
 
