@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CreateBucketCommand, ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findProgram } from "../servers/shared-server.ts";
 import { fileSite, writeConfiguration } from "./support/configuration.ts";
@@ -42,6 +43,35 @@ describe("globalfs up", () => {
     } finally {
       expect(await second.stop("SIGINT")).toEqual({ code: 0, signal: null });
     }
+  });
+
+  test("opens an S3 endpoint with a key of its owner's, the same after a restart", async () => {
+    const keys: (string | undefined)[] = [];
+    for (let start = 0; start < 2; start++) {
+      const daemon = await startUp("s3");
+      try {
+        const env = await readFile(join(directory, "s3", "s3.env"), "utf8");
+        const value = (name: string): string => new RegExp(`^export ${name}=(.+)$`, "m").exec(env)?.[1] ?? "";
+        const client = new S3Client({
+          endpoint: value("AWS_ENDPOINT_URL"),
+          region: value("AWS_REGION"),
+          forcePathStyle: true,
+          credentials: {
+            accessKeyId: value("AWS_ACCESS_KEY_ID"),
+            secretAccessKey: value("AWS_SECRET_ACCESS_KEY"),
+          },
+        });
+        keys.push(value("AWS_SECRET_ACCESS_KEY"));
+        if (start === 0) await client.send(new CreateBucketCommand({ Bucket: "photos" }));
+        const { Buckets } = await client.send(new ListBucketsCommand({}));
+        expect(Buckets?.map(({ Name }) => Name)).toEqual(["photos"]);
+        client.destroy();
+      } finally {
+        expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+      }
+    }
+    expect(keys[0]).toMatch(/^\S{20,}$/);
+    expect(keys[1]).toBe(keys[0]);
   });
 
   test("refuses to listen for everybody without a key, and says what to do", async () => {
