@@ -64,10 +64,12 @@ const get = async (client: S3Client, Bucket: string, Key: string): Promise<unkno
 async function allow(Bucket: string, statement: object): Promise<void> {
   const Policy = JSON.stringify({
     Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Principal: "*", Resource: `arn:aws:s3:::${Bucket}/*`, ...statement }],
+    Statement: [{ Effect: "Allow", ...EVERYONE(Bucket), ...statement }],
   });
   await alice.send(new PutBucketPolicyCommand({ Bucket, Policy }));
 }
+
+const EVERYONE = (Bucket: string): object => ({ Principal: "*", Resource: `arn:aws:s3:::${Bucket}/*` });
 
 async function refuses(work: Promise<unknown>, name = "AccessDenied"): Promise<void> {
   await expect(work).rejects.toMatchObject({ name });
@@ -226,6 +228,23 @@ describe("a bucket policy", () => {
       await bob.send(new PutObjectTaggingCommand({ Bucket, Key: "a", Tagging: { TagSet: [{ Key: "class", Value }] } }));
     await tag("open");
     await refuses(tag("closed"));
+  });
+
+  it("can forbid tags and lists along with an object, which whoever writes it may otherwise bring", async () => {
+    const Bucket = await newBucket();
+    const write = { Action: "s3:PutObject" };
+    await allow(Bucket, write);
+    await put(bob, Bucket, "a", { Tagging: "a=1", ACL: "public-read" });
+    const Statement = ["s3:PutObjectTagging", "s3:PutObjectAcl"].map((Action) => ({
+      ...EVERYONE(Bucket),
+      Effect: "Deny",
+      Action,
+    }));
+    const Policy = JSON.stringify({ Statement: [{ ...EVERYONE(Bucket), Effect: "Allow", ...write }, ...Statement] });
+    await alice.send(new PutBucketPolicyCommand({ Bucket, Policy }));
+    await put(bob, Bucket, "a");
+    await refuses(put(bob, Bucket, "a", { Tagging: "a=1" }));
+    await refuses(put(bob, Bucket, "a", { ACL: "public-read" }));
   });
 
   it("decides about each key of a batch by itself", async () => {

@@ -9,7 +9,7 @@ import { hasAccessListHeaders } from "./access-list-headers.ts";
 import { actionOnVersion, LISTINGS, READS_OBJECT } from "./actions.ts";
 import { policyOf } from "./bucket-documents.ts";
 import { grantsAllow, reachesInto } from "./grants.ts";
-import { holdsAlready, ownsFreely, permits } from "./permits.ts";
+import { forbids, holdsAlready, ownsFreely, permits } from "./permits.ts";
 import { askBucket, askObject, type Question } from "./question.ts";
 
 /**
@@ -149,11 +149,18 @@ async function settleKey(
 ): Promise<void> {
   await settle(request, deps, question);
   if (bypasses) await settle(request, deps, { ...question, action: "s3:BypassGovernanceRetention" });
-  if (question.requestTags !== undefined) await settle(request, deps, { ...question, action: "s3:PutObjectTagging" });
+  if (question.requestTags !== undefined)
+    await respectDeny(request, deps, { ...question, action: "s3:PutObjectTagging" });
 }
 
+/** Some clients write `True`. */
 export function asksBypass({ http }: S3Request): boolean {
-  return http.headers[BYPASS_HEADER] === "true";
+  return String(http.headers[BYPASS_HEADER]).toLowerCase() === "true";
+}
+
+/** Whoever may write an object may say what it carries from the beginning; only a policy that forbids that by name is in the way. */
+async function respectDeny(request: S3Request, deps: S3Deps, question: Question): Promise<void> {
+  if (await forbids(request, deps, question)) throw denied();
 }
 
 /** What the headers ask for beside the operation itself. */
@@ -165,8 +172,10 @@ async function settleMore(
   const { headers } = request.http;
   if (hasAccessListHeaders(headers)) await checkAccessListHeaders(request, operation, deps);
   if (operation.name === "CreateBucket") return;
+  const unless = async (action: string): Promise<void> => await respectDeny(request, deps, { ...question, action });
+  if (question.key !== "" && hasAccessListHeaders(headers)) await unless("s3:PutObjectAcl");
+  if (headers["x-amz-tagging"] !== undefined) await unless("s3:PutObjectTagging");
   const also = async (action: string): Promise<void> => await settle(request, deps, { ...question, action });
-  if (headers["x-amz-tagging"] !== undefined) await also("s3:PutObjectTagging");
   if (headers["x-amz-object-lock-mode"] !== undefined) await also("s3:PutObjectRetention");
   if (headers["x-amz-object-lock-legal-hold"] !== undefined) await also("s3:PutObjectLegalHold");
   const bypasses = operation.name === "PutObjectRetention" || request.query.has("versionId");

@@ -88,6 +88,13 @@ export async function permits(request: S3Request, deps: S3Deps, question: Questi
   return meta !== undefined && listAllows(readAccessList(meta.details?.labels?.accessList), onObject, reader);
 }
 
+/** Whether the policy says no, whoever may otherwise. */
+export async function forbids(request: S3Request, deps: S3Deps, question: Question): Promise<boolean> {
+  const policy = question.bucket === undefined ? undefined : policyOf(question.bucket);
+  if (policy === undefined) return false;
+  return policy === "unreadable" || (await judged(request, deps, { policy, question })) === "deny";
+}
+
 /** Whoever administers the bucket's path is what an account's root is: the one who can mend a policy that shuts everybody out. */
 function isRescue(identity: Identity, { action, path }: Question): boolean {
   return ON_POLICY.has(action) && hasRole(identity, "admin", path);

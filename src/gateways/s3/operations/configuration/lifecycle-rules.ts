@@ -95,9 +95,10 @@ function readFilter(element: XmlElement): LifecycleRule["filter"] {
     throw malformedXml("needs either Filter or Prefix in each Rule");
   if (filter === undefined) return plain === undefined || plain === "" ? {} : { prefix: plain };
   allowOnly(filter, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"]);
-  if (filter.children.length > 1) throw malformedXml("joins several conditions of a Filter without And");
   const and = onlyChild(filter, "And");
+  // Several conditions without an And can only mean that all of them must hold.
   if (and === undefined) return readConditions(filter);
+  if (filter.children.length > 1) throw malformedXml("has a Filter with more than its And");
   allowOnly(and, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"]);
   return readConditions(and);
 }
