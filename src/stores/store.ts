@@ -99,6 +99,11 @@ export interface MultipartOptions extends WriteAttributes {
   readonly sha256?: string;
 }
 
+export interface CompleteOptions extends WriteConditions {
+  /** Known only at the end; kept beside what the upload was begun with where the site can still take it. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
 export interface MultipartUpload {
   readonly key: string;
   readonly uploadId: string;
@@ -176,7 +181,7 @@ export interface Store {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options?: CompleteOptions,
   ): Promise<ObjectInfo>;
   /** Idempotent. */
   abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void>;

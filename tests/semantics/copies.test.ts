@@ -168,3 +168,21 @@ test("C1 a part is copied from a range of an object", async () => {
   await complete(rig, upload, [part]);
   expect((await readAll(rig.coordinator, "b/to")).equals(body.subarray(10, 60_000))).toBe(true);
 });
+
+test("C1 an older version is copied, and the copy is a version of its own", async () => {
+  const rig = await start(TWO);
+  await rig.coordinator.createBucket(rigCtx, { name: "kept" });
+  await rig.coordinator.changeBucket(rigCtx, "kept", { versioning: "enabled" });
+  const first = await rig.put("kept/x", "first");
+  await rig.put("kept/x", "second");
+  const fetches = recordFetches(rig.sites);
+  const copied = await rig.coordinator.copyObject(rigCtx, {
+    from: { key: "kept/x", versionId: first.meta.versionId },
+    key: "kept/x",
+  });
+  expect(fetches).toEqual([]);
+  expect(copied.meta.versionId).not.toBe(first.meta.versionId);
+  expect(await rig.read("kept/x")).toBe("first");
+  const { entries } = await rig.coordinator.listVersions(rigCtx, { prefix: "kept/x", limit: 10 });
+  expect(entries).toHaveLength(3);
+});

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { combineChecksums, compositeChecksum, createChecksum } from "../../src/core/checksums.ts";
-import { codeOf, Gate, keysOf, start, startTimed } from "./setting.ts";
+import { codeOf, fileStores, Gate, keysOf, start, startTimed } from "./setting.ts";
 import { bytesOf, complete, md5, MIB, multipartEtag, s3CodeOf, sendPart } from "./upload-setting.ts";
 
 const TWO = { one: "primary", two: "primary" } as const;
@@ -347,3 +347,85 @@ async function* turned(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     yield changed;
   }
 }
+
+test("U1 on disks, with parts that fit and parts that do not, and what the object is explains itself", async () => {
+  const rig = await start(TWO, { openStore: await fileStores() });
+  const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
+  const bodies = [bytesOf(5 * MIB), bytesOf(5 * MIB), bytesOf(6 * MIB), bytesOf(10)] as const;
+  const [four, two] = [await sendPart(rig, upload, 4, bodies[3]), await sendPart(rig, upload, 2, bodies[1])];
+  const parts = [await sendPart(rig, upload, 1, bodies[0]), two, await sendPart(rig, upload, 3, bodies[2]), four];
+  const { meta } = await complete(rig, upload, parts);
+  expect((await readAll(rig.coordinator, "b/x")).equals(Buffer.concat(bodies))).toBe(true);
+  for (const site of [rig.sites.one, rig.sites.two]) {
+    expect((await site.head(rigCtx, "b/x")).metadata).toMatchObject({
+      "globalfs-etag": meta.etag,
+      "globalfs-checksum": `CRC32C:full:${meta.details?.checksum?.value}`,
+    });
+  }
+});
+
+test("U2 parts that arrive while the upload is completed are in it or not, and the object is whole", async () => {
+  const rig = await start(TWO, { openStore: await fileStores() });
+  for (let round = 0; round < 10; round++) {
+    const upload = await rig.coordinator.createUpload(rigCtx, { key: `b/${round}` });
+    const body = bytesOf(40_000);
+    const first = await sendPart(rig, upload, 1, body);
+    const racing = [bytesOf(40_000), bytesOf(30_000)].map(
+      async (other) => await s3CodeOf(sendPart(rig, upload, 1, other)),
+    );
+    const outcome = await s3CodeOf(complete(rig, upload, [first]));
+    for (const code of await Promise.all(racing)) expect(["done", "NoSuchUpload"]).toContain(code);
+    expect(["done", "InvalidPart"]).toContain(outcome);
+    if (outcome === "done") expect((await readAll(rig.coordinator, `b/${round}`)).equals(body)).toBe(true);
+    else await rig.coordinator.abortUpload(rigCtx, upload);
+  }
+});
+
+test("U1 in a bucket that keeps versions every completed upload is a version of its own", async () => {
+  const rig = await start(TWO);
+  await rig.coordinator.createBucket(rigCtx, { name: "kept" });
+  await rig.coordinator.changeBucket(rigCtx, "kept", { versioning: "enabled" });
+  const bodies = [bytesOf(2_000), bytesOf(3_000)] as const;
+  const ids: string[] = [];
+  const uploads = await Promise.all(
+    bodies.map(async () => await rig.coordinator.createUpload(rigCtx, { key: "kept/x" })),
+  );
+  // The one that began last is completed first: versions are in the order of their completion.
+  for (const index of [1, 0] as const) {
+    const upload = uploads[index] as (typeof uploads)[0];
+    const { meta } = await complete(rig, upload, [await sendPart(rig, upload, 1, bodies[index])]);
+    expect(meta.details?.versioned).toBe(true);
+    ids.unshift(meta.versionId);
+  }
+  expect((await readAll(rig.coordinator, "kept/x")).equals(bodies[0])).toBe(true);
+  const { entries } = await rig.coordinator.listVersions(rigCtx, { prefix: "kept/x", limit: 10 });
+  expect(entries.map(({ versionId, isLatest }) => [versionId, isLatest])).toEqual([
+    [ids[0], true],
+    [ids[1], false],
+  ]);
+  expect(await rig.coordinator.versionParts(rigCtx, "kept/x", { versionId: ids[1] as string })).toEqual([
+    { partNumber: 1, sizeBytes: 3_000 },
+  ]);
+});
+
+test("U1 an upload that began before its bucket kept versions overwrites none", async () => {
+  const rig = await start(TWO);
+  await rig.coordinator.createBucket(rigCtx, { name: "kept" });
+  await rig.put("kept/x", "before");
+  const upload = await rig.coordinator.createUpload(rigCtx, { key: "kept/x" });
+  const part = await sendPart(rig, upload, 1, bytesOf(100));
+  await rig.coordinator.changeBucket(rigCtx, "kept", { versioning: "enabled" });
+  expect(await codeOf(complete(rig, upload, [part]))).toBe("Conflict");
+  expect(await rig.read("kept/x")).toBe("before");
+});
+
+test("U1 a site that is removed meanwhile is left out", async () => {
+  const rig = await start(TWO);
+  const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
+  const bodies = [bytesOf(5 * MIB), bytesOf(9)] as const;
+  const first = await sendPart(rig, upload, 1, bodies[0]);
+  await rig.coordinator.removeSite(rigCtx, "two");
+  const done = await complete(rig, upload, [first, await sendPart(rig, upload, 2, bodies[1])]);
+  expect(done.meta.sizeBytes).toBe(5 * MIB + 9);
+  expect((await rig.coordinator.explain(rigCtx, "b/x")).copies.map(({ site }) => site)).toEqual(["one"]);
+});

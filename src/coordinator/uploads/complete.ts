@@ -19,7 +19,7 @@ import {
 import type { PartInfo, StagedWrite } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { locate } from "../lookup.ts";
-import { describeFile } from "../object-meta.ts";
+import { describeFile, lateMetadata } from "../object-meta.ts";
 import type { Parts } from "../parts.ts";
 import type { CompleteUpload, PutResult, UploadPlace } from "../service.ts";
 import type { SiteWrite } from "../site-commit.ts";
@@ -186,6 +186,7 @@ interface StagedAtSite {
 /** All bytes are at the site already; what is left is to make them an object. */
 function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: StagedAtSite): StagedWrite {
   const { site, objectKey: key } = target;
+  const metadata = lateMetadata({ md5: whole.etag, checksum: whole.checksum });
   return {
     write: () => Promise.reject(new GfsError("Internal", "An upload in parts takes no bytes when it is completed.")),
     seal: () => Promise.resolve(),
@@ -193,7 +194,9 @@ function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: Sta
     abort: () => Promise.resolve(),
     async commit(ctx) {
       try {
-        const info = await site.store.completeMultipart(ctx, { key, uploadId: target.uploadId }, infos);
+        const info = await site.store.completeMultipart(ctx, { key, uploadId: target.uploadId }, infos, {
+          ...(metadata === undefined ? {} : { metadata }),
+        });
         spent.add(site.name);
         return info;
       } catch (error) {

@@ -75,8 +75,24 @@ export async function putPart(context: UploadContext, ctx: Ctx, request: PutPart
     const atFault = failure;
     tee.fail(GIVEN_UP);
     await Promise.allSettled(sends);
+    if (atFault?.code === "NotFound") throw await lostUpload(parts, request, atFault);
     throw atFault ?? toGfsError(error, "coordinator.part");
   }
+}
+
+/** The upload ended while the part was on its way; or a site has dropped its own, which no part can mend. */
+async function lostUpload(parts: Parts, place: PutPart, failure: GfsError): Promise<GfsError> {
+  try {
+    await getUpload(parts, place);
+  } catch (error) {
+    return toGfsError(error);
+  }
+  return new GfsError("Unavailable", `${failure.message} Begin the upload anew.`, {
+    op: "coordinator.part",
+    retry: "never",
+    context: failure.context,
+    cause: failure,
+  });
 }
 
 /** What a site hears when the part is given up for a reason that is not its own. */

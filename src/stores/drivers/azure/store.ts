@@ -8,6 +8,7 @@ import type { Clock } from "../../../core/ports/clock.ts";
 import type { Random } from "../../../core/ports/random.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
+  CompleteOptions,
   DeleteOutcome,
   ETag,
   GetOptions,
@@ -135,10 +136,12 @@ export class AzureStore implements Store {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options: CompleteOptions = {},
   ): Promise<ObjectInfo> {
     const blob = this.#blob(upload.key);
-    const { sha256, ...attributes } = await this.#blocks.readRecord(ctx, upload.uploadId);
+    const { sha256, ...begun } = await this.#blocks.readRecord(ctx, upload.uploadId);
+    const { metadata, ...conditions } = options;
+    const attributes = metadata === undefined ? begun : { ...begun, metadata: { ...begun.metadata, ...metadata } };
     const ending = { id: upload.uploadId, key: upload.key, parts, attributes, sha256, conditions };
     const info = await this.#repeat(ctx, () => this.#blocks.commit(ctx, blob, ending));
     await this.#repeat(ctx, () => this.#blocks.deleteRecord(ctx, upload.uploadId));

@@ -6,12 +6,12 @@ import { fromErrno, GfsError } from "../../../core/errors.ts";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type {
+  CompleteOptions,
   MultipartOptions,
   MultipartUpload,
   ObjectInfo,
   PartBody,
   PartInfo,
-  WriteConditions,
 } from "../../store.ts";
 import { errnoOf } from "./layout.ts";
 import { PartPlaces } from "./part-places.ts";
@@ -124,8 +124,15 @@ export class MultipartFiles {
     const places = this.#placesOf(uploadId, record);
     let place: PartMark["place"] | undefined;
     try {
-      place = await places.choose(directory, partNumber, body.sizeBytes);
-      if (this.#completing.has(uploadId)) throw busy("is being completed");
+      for (;;) {
+        place = await places.choose(directory, partNumber, body.sizeBytes);
+        if (!this.#completing.has(uploadId)) break;
+        // Nobody may write into `data` now; afterwards the upload is gone, or goes on.
+        if ("start" in place) places.release(partNumber);
+        place = undefined;
+        await this.#locks.run(uploadId, () => Promise.resolve());
+        await this.#record(upload);
+      }
       const sum = await this.#writePart(ctx, directory, place, body);
       // Part of it is chance: a part that was sent anew is another one, whatever its bytes.
       const etag = sum.toString(16).padStart(8, "0") + randomBytes(12).toString("hex");
@@ -186,13 +193,13 @@ export class MultipartFiles {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options: CompleteOptions = {},
   ): Promise<ObjectInfo> {
     const { uploadId } = upload;
     return await this.#locks.run(uploadId, async () => {
       this.#completing.add(uploadId);
       try {
-        return await this.#complete(ctx, upload, parts, conditions);
+        return await this.#complete(ctx, upload, parts, options);
       } finally {
         this.#completing.delete(uploadId);
       }
@@ -203,7 +210,7 @@ export class MultipartFiles {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options: CompleteOptions = {},
   ): Promise<ObjectInfo> {
     const record = await this.#record(upload);
     const marks = await this.#marks(upload);
@@ -217,13 +224,16 @@ export class MultipartFiles {
       let sealed: ObjectInfo;
       try {
         await file.truncate(sizeBytes);
-        sealed = await sealFile(this.#place, upload.key, file, record);
+        sealed = await sealFile(this.#place, upload.key, file, {
+          ...record,
+          metadata: { ...record.metadata, ...options.metadata },
+        });
       } finally {
         await file.close();
       }
       await this.#disk.rename(`${directory.path}/${name}`, `${directory.path}/sealed`);
       await this.#disk.syncDirectory(directory.path);
-      const info = await this.#place.publish(ctx, { path: `${directory.path}/sealed`, info: sealed }, conditions);
+      const info = await this.#place.publish(ctx, { path: `${directory.path}/sealed`, info: sealed }, options);
       await directory.remove();
       this.#places.delete(upload.uploadId);
       return info;
@@ -328,10 +338,6 @@ function withStarts(marks: readonly PartMark[]): { readonly mark: PartMark; read
     end += mark.sizeBytes;
     return { mark, start };
   });
-}
-
-function busy(what: string): GfsError {
-  return new GfsError("Conflict", `The upload ${what}; try again.`, { op: "store.multipart" });
 }
 
 function wrongLength(): GfsError {

@@ -6,6 +6,7 @@ import type { Disk } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
+  CompleteOptions,
   DeleteOutcome,
   GetOptions,
   ListPage,
@@ -217,9 +218,9 @@ class FileStore implements Store {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options?: CompleteOptions,
   ): Promise<ObjectInfo> {
-    return await this.#multipart.complete(ctx, upload, parts, conditions);
+    return await this.#multipart.complete(ctx, upload, parts, options);
   }
 
   async abortMultipart(_ctx: Ctx, upload: MultipartUpload): Promise<void> {

@@ -6,6 +6,7 @@ import { spanOf } from "../../byte-range.ts";
 import { checkConditions, checkReadCondition } from "../../conditions.ts";
 import { checkObjectKey, compareKeys } from "../../object-key.ts";
 import type {
+  CompleteOptions,
   DeleteOutcome,
   GetOptions,
   ListPage,
@@ -214,7 +215,7 @@ class MemoryStore implements Store {
     _ctx: Ctx,
     which: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    options: CompleteOptions = {},
   ): Promise<ObjectInfo> {
     const upload = this.#upload(which);
     const { partSizeBytes } = upload.options;
@@ -233,7 +234,12 @@ class MemoryStore implements Store {
       }
       bytes.push(found.bytes);
     }
-    const info = this.#put(upload.key, Buffer.concat(bytes), upload.options, conditions);
+    const info = this.#put(
+      upload.key,
+      Buffer.concat(bytes),
+      { ...upload.options, metadata: { ...upload.options.metadata, ...options.metadata } },
+      options,
+    );
     this.#forget(which.uploadId, info.sizeBytes);
     return info;
   }

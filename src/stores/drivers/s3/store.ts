@@ -6,6 +6,7 @@ import type { Clock } from "../../../core/ports/clock.ts";
 import type { Random } from "../../../core/ports/random.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
+  CompleteOptions,
   DeleteOutcome,
   ETag,
   GetOptions,
@@ -131,7 +132,7 @@ export class S3Store implements Store {
     ctx: Ctx,
     upload: MultipartUpload,
     parts: readonly PartInfo[],
-    conditions?: WriteConditions,
+    conditions?: CompleteOptions,
   ): Promise<ObjectInfo> {
     const full = this.#upload(upload);
     return this.#repeat(ctx, () => completeUpload(this.#client, ctx, full, { parts, conditions }));

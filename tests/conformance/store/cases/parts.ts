@@ -133,6 +133,20 @@ export function describeParts(suite: Suite): void {
       60_000,
     );
 
+    suite.test("take metadata that is known only at the end, where the site can still keep it", async () => {
+      const limits = suite.store.capabilities.multipart;
+      if (limits === undefined || !suite.store.capabilities.userMetadata) return;
+      const key = `${suite.fresh()}late`;
+      const upload = await suite.store.createMultipart(ctx, key, { metadata: { early: "1" } });
+      const sent = await send(upload, 1, randomBytes(10));
+      const info = await suite.store.completeMultipart(ctx, upload, [sent], { metadata: { late: "2" } });
+      const head = await suite.store.head(ctx, key);
+      expect(head.metadata).toEqual(info.metadata);
+      expect(head.metadata["early"]).toBe("1");
+      if (suite.store.driver !== "s3") expect(head.metadata["late"]).toBe("2");
+      await suite.store.delete(ctx, key);
+    });
+
     suite.test("may be a single one without bytes", async () => {
       const begun = await begin();
       if (begun === undefined) return;
