@@ -69,11 +69,8 @@ export function metadataOf(headers: IncomingHttpHeaders): Record<string, string>
 }
 
 export function contentHeadersOf(headers: IncomingHttpHeaders): ContentHeaders | undefined {
-  const encoding = text(headers["content-encoding"])
-    ?.split(",")
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== "" && coding !== "aws-chunked")
-    .join(",");
+  // The gate has taken out what says only how the body travelled.
+  const encoding = text(headers["content-encoding"]);
   const found = {
     cacheControl: text(headers["cache-control"]),
     contentDisposition: text(headers["content-disposition"]),

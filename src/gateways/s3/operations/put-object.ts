@@ -1,5 +1,4 @@
 import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
-import { GfsError } from "../../../core/errors.ts";
 import { sendEmpty } from "../answer.ts";
 import { checksumHeaders, pendingHeaders, writtenVersionId } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
@@ -12,16 +11,11 @@ export const putObject: Operation = {
   async run(request, { service }) {
     const { ctx, body, path, http } = request;
     const { sizeBytes } = body;
-    if (sizeBytes === undefined) {
-      throw new GfsError("LengthRequired", "You must provide the Content-Length HTTP header.", {
-        op: "s3.put",
-        context: { s3: "MissingContentLength" },
-      });
-    }
     const { meta, pendingSites } = await service.putObject(ctx, {
       key: path,
       body: body.stream({ callerChecks: true }),
-      sizeBytes,
+      // A body of unknown length comes in chunks of HTTP's own; one that says nothing at all is refused by `stream`.
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
       md5Etag: true,
       expected: body.expected,
       checksum: () => body.checksum(),
