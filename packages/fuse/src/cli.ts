@@ -33,7 +33,8 @@ export async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   const [kind, directory, ...rest] = positionals;
-  if (kind === undefined || directory === undefined || rest.length > 0) return misuse("Name a file system and a directory.");
+  if (kind === undefined || directory === undefined || rest.length > 0)
+    return misuse("Name a file system and a directory.");
   const sizeMib = Number(values["size-mib"] ?? 1024);
   if (!Number.isInteger(sizeMib) || sizeMib < 1) return misuse("--size-mib takes a number from 1 on.");
   const options = optionsOf(kind, sizeMib);

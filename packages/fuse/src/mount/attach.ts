@@ -39,11 +39,7 @@ export function openDevice(): number {
 }
 
 /** Mounts a descriptor that `openDevice` gave, as root. */
-export async function attachDirectly(
-  descriptor: number,
-  directory: string,
-  options: MountTableOptions,
-): Promise<void> {
+export async function attachDirectly(descriptor: number, directory: string, options: MountTableOptions): Promise<void> {
   const type = options.subtype === undefined ? "fuse" : `fuse.${options.subtype}`;
   const ids = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const words = ["-i", "-n", "-t", type, "-o", directOptions(options, ids), "--", sourceName(options), directory];
@@ -59,7 +55,9 @@ export async function attachByHelper(directory: string, options: MountTableOptio
   try {
     const words = ["-o", fusermountOptions(options), "--", directory];
     const environment = { [SOCKET_VARIABLE]: "3" };
-    const helper = runMounter("fusermount3", words, { descriptor: theirs, environment }).finally(() => closeSync(theirs));
+    const helper = runMounter("fusermount3", words, { descriptor: theirs, environment }).finally(() =>
+      closeSync(theirs),
+    );
     const [result, descriptor] = await Promise.all([helper, calls.receiveDescriptor(ours)]);
     if (descriptor === undefined) throw refusal(directory, result);
     return descriptor;

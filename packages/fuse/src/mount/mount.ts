@@ -46,8 +46,7 @@ const DRAIN_LIMIT_MS = 10_000;
 export async function mount(directory: string, options: MountOptions): Promise<MountedFileSystem> {
   requireSupported();
   const path = await prepareDirectory(directory, options.repairStale !== false);
-  const clone: CloneDevice | undefined =
-    options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
+  const clone: CloneDevice | undefined = options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
   const session = await Session.start(options);
   const table: MountTableOptions = { ...options, maxReadBytes: maxWriteBytes(session.features) };
   const negotiated = await attach(session, { path, table, clone });

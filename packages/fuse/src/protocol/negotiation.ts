@@ -108,10 +108,7 @@ function wantedBits(features: Features, hasLocks: boolean): ReadonlySet<number> 
   choose(InitBit.DO_READDIRPLUS, features.readdirplus !== "never");
   choose(InitBit.READDIRPLUS_AUTO, (features.readdirplus ?? "adaptive") === "adaptive");
   choose(InitBit.EXPLICIT_INVAL_DATA, features.explicitInvalidation === true);
-  choose(
-    InitBit.AUTO_INVAL_DATA,
-    features.explicitInvalidation !== true && features.automaticInvalidation !== false,
-  );
+  choose(InitBit.AUTO_INVAL_DATA, features.explicitInvalidation !== true && features.automaticInvalidation !== false);
   choose(InitBit.WRITEBACK_CACHE, features.writebackCache === true);
   choose(InitBit.ATOMIC_O_TRUNC, features.atomicTruncate === true);
   choose(InitBit.POSIX_LOCKS, features.posixLocks ?? hasLocks);

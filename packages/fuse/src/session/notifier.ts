@@ -29,7 +29,10 @@ export interface Notifier {
   /** Puts data into the page cache. */
   store(inode: number, offset: number, data: Uint8Array): Promise<boolean>;
   /** Fetches what the page cache has of a file, from `offset` up to the first page that is missing. */
-  retrieve(inode: number, range: { readonly offset: number; readonly lengthBytes: number }): Promise<Buffer | undefined>;
+  retrieve(
+    inode: number,
+    range: { readonly offset: number; readonly lengthBytes: number },
+  ): Promise<Buffer | undefined>;
   /** Those who poll should ask again. `wakeup` is from a `PollRequest`. */
   wakeup(wakeup: number): Promise<boolean>;
   /** Every name is to be looked up again (Linux 6.16). */
@@ -103,7 +106,8 @@ export class DeviceNotifier implements Notifier {
       message.u32(at.size, range.lengthBytes);
     };
     try {
-      if (!(await this.#send(NotifyCode.RETRIEVE, NotifyRetrieveOut.sizeBytes, fill))) this.retrieved(unique, undefined);
+      if (!(await this.#send(NotifyCode.RETRIEVE, NotifyRetrieveOut.sizeBytes, fill)))
+        this.retrieved(unique, undefined);
     } catch (error) {
       this.#retrievals.delete(unique);
       throw error;

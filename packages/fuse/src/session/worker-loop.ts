@@ -4,14 +4,7 @@ import type { FuseError } from "../protocol/errors.ts";
 import { Frame } from "../protocol/frame.ts";
 import type { Features, Negotiated } from "../protocol/negotiation.ts";
 import { Opcode } from "../protocol/opcodes.ts";
-import {
-  DEVICE_AGAIN,
-  DEVICE_ENDED,
-  DEVICE_UNMOUNTED,
-  meaningOfReadError,
-  readRequest,
-  writeReply,
-} from "./device.ts";
+import { DEVICE_AGAIN, DEVICE_ENDED, DEVICE_UNMOUNTED, meaningOfReadError, readRequest, writeReply } from "./device.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { FrameRing } from "./frame-ring.ts";

@@ -16,7 +16,8 @@ async function loadFileSystem(module: string, options: unknown): Promise<FileSys
 /** The whole life of a worker: load the file system, wait for a descriptor, serve, say why it ended. */
 export async function runWorker(): Promise<void> {
   const parent = parentPort;
-  if (isMainThread || parent === null) throw new FuseError("Unsupported", "This module is loaded by a session, in a worker.");
+  if (isMainThread || parent === null)
+    throw new FuseError("Unsupported", "This module is loaded by a session, in a worker.");
   const setup = workerData as WorkerSetup;
   let quit = false;
   const port: WorkerPort = {
@@ -31,8 +32,7 @@ export async function runWorker(): Promise<void> {
   });
   let failure: { readonly code: string; readonly message: string } | undefined;
   try {
-    const fileSystem =
-      setup.module === undefined ? undefined : await loadFileSystem(setup.module, setup.options);
+    const fileSystem = setup.module === undefined ? undefined : await loadFileSystem(setup.module, setup.options);
     const features = { ...fileSystem?.features, ...setup.features };
     port.post({ type: "ready", features });
     const order = await serve;

@@ -14,7 +14,12 @@ export interface MemoryOptions {
   readonly noOpen?: boolean;
 }
 
-const DEFAULTS = { capacityBytes: 1_073_741_824, maxFiles: 1_000_000, timeoutMs: Number.POSITIVE_INFINITY, noOpen: false };
+const DEFAULTS = {
+  capacityBytes: 1_073_741_824,
+  maxFiles: 1_000_000,
+  timeoutMs: Number.POSITIVE_INFINITY,
+  noOpen: false,
+};
 
 export function createFileSystem(options?: unknown, clock: FileClock = new SystemFileClock()): FileSystem {
   return new MemoryFileSystem({ ...DEFAULTS, ...(options as MemoryOptions | undefined) }, clock);

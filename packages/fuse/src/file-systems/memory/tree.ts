@@ -68,7 +68,10 @@ export class Tree {
     const inherits = inheritsGroup(parent.mode);
     const isDirectory = (owner.mode & TYPE_MASK) === TYPE_DIRECTORY;
     const mode = inherits && isDirectory ? owner.mode | SET_GROUP_ID : owner.mode;
-    const node = new MemoryNode({ mode, uid: owner.uid, gid: inherits ? parent.gid : owner.gid }, this.options.timeoutMs);
+    const node = new MemoryNode(
+      { mode, uid: owner.uid, gid: inherits ? parent.gid : owner.gid },
+      this.options.timeoutMs,
+    );
     if (isDirectory) node.children = new Children();
     if ((mode & TYPE_MASK) === TYPE_REGULAR) node.content = new SparseContent(this.budget);
     node.born(this.clock);
@@ -129,7 +132,11 @@ export class Tree {
     return undefined;
   }
 
-  rename(from: { parent: number; name: string }, to: { parent: number; name: string }, flags: number): Errno | undefined {
+  rename(
+    from: { parent: number; name: string },
+    to: { parent: number; name: string },
+    flags: number,
+  ): Errno | undefined {
     if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return Errno.EINVAL;
     const source = this.find(from.parent);
     const target = this.find(to.parent);
