@@ -6,7 +6,7 @@ import { bytesOf, complete, md5, MIB, multipartEtag, s3CodeOf, sendPart } from "
 
 const TWO = { one: "primary", two: "primary" } as const;
 
-test("U1 with parts of any sizes, numbers with gaps, in any order", async () => {
+test("U1 parts of any sizes, their numbers with gaps, in any order, become one object when the upload is completed", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, {
     key: "bucket/deep/object",
@@ -35,7 +35,7 @@ test("U1 with parts of any sizes, numbers with gaps, in any order", async () => 
   expect(done.meta.details?.checksum).toEqual({ algorithm: "CRC32C", kind: "full", value: crc.digest() });
 });
 
-test("U1 with a subset of what arrived, and a part sent anew", async () => {
+test("U1 some of the parts, and one that was sent anew, make an object", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   await sendPart(rig, upload, 1, bytesOf(5 * MIB));
@@ -47,14 +47,14 @@ test("U1 with a subset of what arrived, and a part sent anew", async () => {
   expect((await readAll(rig.coordinator, "b/x")).equals(body)).toBe(true);
 });
 
-test("U1 of an empty part is an empty object", async () => {
+test("U1 an upload of one empty part is an empty object", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/empty" });
   await complete(rig, upload, [await sendPart(rig, upload, 1, Buffer.alloc(0))]);
   expect((await readAll(rig.coordinator, "b/empty")).length).toBe(0);
 });
 
-test("U2 for a body that is not the promised one", async () => {
+test("U2 a part whose body is not the promised one leaves the part from before", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const good = bytesOf(100_000);
@@ -76,7 +76,7 @@ test("U2 for a body that is not the promised one", async () => {
   expect((await readAll(rig.coordinator, "b/x")).equals(good)).toBe(true);
 });
 
-test("U2 for a site that does not take it", async () => {
+test("U2 a part that one site does not take is no part", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   rig.sites.two.failing.add("uploadPart");
@@ -91,7 +91,7 @@ test("U2 for a site that does not take it", async () => {
   expect((await readAll(rig.coordinator, "b/x")).equals(body)).toBe(true);
 });
 
-test("U2 and of two that race, all sites keep the one that ended last", async () => {
+test("U2 of two parts of one number that race, the catalog and all sites keep the one that ended last", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const [slow, fast] = [bytesOf(200_000), bytesOf(150_000)];
@@ -109,7 +109,7 @@ test("U2 and of two that race, all sites keep the one that ended last", async ()
   other.cancel();
 });
 
-test("U3 and says which of them is wrong", async () => {
+test("U3 completing says what of the parts is wrong", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const small = await sendPart(rig, upload, 1, bytesOf(100));
@@ -126,7 +126,7 @@ test("U3 and says which of them is wrong", async () => {
   expect(await s3CodeOf(complete(rig, upload, [small], { sizeBytes: 100 }))).toBe("done");
 });
 
-test("U3 of all bytes and of the parts' checksums", async () => {
+test("U3 checksums of all bytes and of the parts' checksums are compared and kept", async () => {
   const rig = await start({ one: "primary" });
   const bodies = [bytesOf(5 * MIB), bytesOf(77)] as const;
   for (const { algorithm, kind } of [
@@ -162,7 +162,7 @@ test("U3 of all bytes and of the parts' checksums", async () => {
   ).toBe("InvalidRequest");
 });
 
-test("U3 and conditions, of which one alone of two writers wins", async () => {
+test("U3 conditions hold: of two writers with If-None-Match one wins, and the other may go on", async () => {
   const rig = await start(TWO);
   const uploads = await Promise.all([0, 1].map(async () => await rig.coordinator.createUpload(rigCtx, { key: "b/x" })));
   const parts = await Promise.all(uploads.map(async (upload) => [await sendPart(rig, upload, 1, bytesOf(1_000))]));
@@ -180,7 +180,7 @@ test("U3 and conditions, of which one alone of two writers wins", async () => {
   expect(await codeOf(complete(rig, left[0] as (typeof left)[0], parts[lost] ?? []))).toBe("done");
 });
 
-test("U4 and an abort comes too late", async () => {
+test("U4 completing again gives the same answer for a day, and an abort comes too late", async () => {
   const rig = await startTimed(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const parts = [await sendPart(rig, upload, 1, bytesOf(1_000))];
@@ -195,7 +195,7 @@ test("U4 and an abort comes too late", async () => {
   expect(await s3CodeOf(complete(rig, upload, parts))).toBe("NoSuchUpload");
 });
 
-test("U4 of a site whose answer was lost", async () => {
+test("U4 a site whose answer was lost is asked what it has", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const body = bytesOf(3_000);
@@ -205,7 +205,7 @@ test("U4 of a site whose answer was lost", async () => {
   expect((await readAll(rig.coordinator, "b/x")).equals(body)).toBe(true);
 });
 
-test("U4 of a site that fails: the old version stands, and the next attempt succeeds with the others", async () => {
+test("U4 when one site fails the old version stands, and the next attempt succeeds with the others", async () => {
   const rig = await start(TWO);
   await rig.put("b/x", "old");
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
@@ -222,7 +222,7 @@ test("U4 of a site that fails: the old version stands, and the next attempt succ
   for (const site of [rig.sites.one, rig.sites.two]) expect((await site.head(rigCtx, "b/x")).sizeBytes).toBe(3_000);
 });
 
-test("U5 however often, and also while a part comes in", async () => {
+test("U5 an aborted upload is gone, however often it is aborted, also for a part that is coming in", async () => {
   const rig = await start(TWO);
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const part = await sendPart(rig, upload, 1, bytesOf(1_000));
@@ -245,7 +245,7 @@ test("U5 however often, and also while a part comes in", async () => {
   expect(await keysOf(rig)).toEqual([]);
 });
 
-test("U5 against a completion exactly one of them wins", async () => {
+test("U5 of an abort and a completion that race exactly one wins", async () => {
   const rig = await start(TWO);
   for (let round = 0; round < 8; round++) {
     const upload = await rig.coordinator.createUpload(rigCtx, { key: `b/${round}` });
@@ -257,7 +257,7 @@ test("U5 against a completion exactly one of them wins", async () => {
   }
 });
 
-test("U6 at the sites, too, while one that is still wanted stays however old its site finds it", async () => {
+test("U6 an old upload is given up, while one that is still wanted stays however old its site finds it", async () => {
   const rig = await startTimed({ one: "primary" });
   const old = await rig.coordinator.createUpload(rigCtx, { key: "b/old" });
   await sendPart(rig, old, 1, bytesOf(10));
@@ -273,19 +273,22 @@ test("U6 at the sites, too, while one that is still wanted stays however old its
   expect(await rig.sites.one.sweep(rigCtx, -1)).toBe(0);
 });
 
-test("U6 the bucket's", async () => {
+test("U6 an upload goes with its bucket, and stays where the directory was only there for its files", async () => {
   const rig = await startTimed({ one: "primary" });
-  await rig.put("b/file", "x");
-  await rig.coordinator.createUpload(rigCtx, { key: "b/upload" });
+  await rig.put("made/", "");
+  await rig.put("there/file", "x");
+  await rig.coordinator.createUpload(rigCtx, { key: "made/upload" });
+  const kept = await rig.coordinator.createUpload(rigCtx, { key: "there/upload" });
   await rig.clock.advance(3_600_001);
-  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "", limit: 10 })).uploads).toHaveLength(1);
-  await rig.coordinator.deleteObject(rigCtx, "b/file");
+  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "", limit: 10 })).uploads).toHaveLength(2);
+  await rig.coordinator.deleteObject(rigCtx, "made/");
+  await rig.coordinator.deleteObject(rigCtx, "there/file");
   await rig.clock.advance(3_600_001);
   await rig.settled();
-  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "", limit: 10 })).uploads).toEqual([]);
+  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "", limit: 10 })).uploads).toEqual([kept]);
 });
 
-test("U7 of uploads by key, then by when they began, with prefixes rolled up", async () => {
+test("U7 uploads are listed by key, then by when they began, with prefixes rolled up", async () => {
   const rig = await start({ one: "primary" });
   const keys = ["b/a", "b/a", "b/a-b", "b/a/x", "b/a/y", "b/z", "c/other"];
   const begun: string[] = [];
@@ -313,7 +316,7 @@ test("U7 of uploads by key, then by when they began, with prefixes rolled up", a
   expect(later.uploads.map(({ key }) => key)).toEqual(["b/a-b", "b/a/x", "b/a/y", "b/z"]);
 });
 
-test("U7 of parts by number", async () => {
+test("U7 parts are listed by number", async () => {
   const rig = await start({ one: "primary" });
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   for (const number of [300, 2, 70, 10_000]) await sendPart(rig, upload, number, bytesOf(number));
@@ -348,7 +351,7 @@ async function* turned(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-test("U1 on disks, with parts that fit and parts that do not, and what the object is explains itself", async () => {
+test("U1 on disks, too, with parts that fit and parts that do not, and what the object is explains itself", async () => {
   const rig = await start(TWO, { openStore: await fileStores() });
   const upload = await rig.coordinator.createUpload(rigCtx, { key: "b/x" });
   const bodies = [bytesOf(5 * MIB), bytesOf(5 * MIB), bytesOf(6 * MIB), bytesOf(10)] as const;

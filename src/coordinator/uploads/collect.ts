@@ -12,7 +12,7 @@ import type { UploadCheck } from "../../stores/index.ts";
 import type { Parts } from "../parts.ts";
 import { finishCompleting } from "./complete.ts";
 import type { UploadContext } from "./context.ts";
-import { endAborted, hasBucket } from "./open.ts";
+import { endAborted, findBucketOf } from "./open.ts";
 
 const UPLOADS_A_PAGE = 200;
 /** An answer may be asked for again so long. */
@@ -52,7 +52,7 @@ async function collectOne(context: UploadContext, ctx: Ctx, listed: UploadRecord
   const nowMs = parts.clock.nowMs();
   const stuck = listed.completing !== undefined && listed.completing.atMs <= nowMs - COMPLETION_GRACE_MS;
   const old = listed.startedMs <= nowMs - parts.settings.uploadRetentionMs;
-  const homeless = listed.inBucket && !(await parts.kv.view((tx) => hasBucket(tx, path)));
+  const homeless = listed.inBucket && (await parts.kv.view((tx) => findBucketOf(tx, path))) === undefined;
   if (!stuck && !old && !homeless) return;
   try {
     await context.gate.end(uploadId, async () => {

@@ -194,9 +194,12 @@ function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: Sta
     abort: () => Promise.resolve(),
     async commit(ctx) {
       try {
-        const info = await site.store.completeMultipart(ctx, { key, uploadId: target.uploadId }, infos, {
-          ...(metadata === undefined ? {} : { metadata }),
-        });
+        const info = await site.store.completeMultipart(
+          ctx,
+          { key, uploadId: target.uploadId },
+          infos,
+          metadata === undefined ? {} : { metadata },
+        );
         spent.add(site.name);
         return info;
       } catch (error) {

@@ -2,9 +2,10 @@ import { isCombinable } from "../../core/checksums.ts";
 import { backgroundCtx, type Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
-import type { Program } from "../../kv/index.ts";
+import type { Program, Reader } from "../../kv/index.ts";
 import {
   endUpload,
+  type FileRecord,
   findDirectory,
   findFile,
   findUpload,
@@ -55,9 +56,11 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
     inBucket: boolean;
   }> {
     const owner = yield* findFile(tx, path);
+    const bucket = yield* findBucketOf(tx, path);
     return {
       targets: yield* chooseKeys(tx, { path, sites: plan.required, owner, versionId: uploadId }),
-      inBucket: yield* hasBucket(tx, path),
+      // A directory that is there only for its files may go with the last of them, and come again with this one.
+      inBucket: bucket !== undefined && bucket.implicit !== true,
     };
   });
   const { contentType, contentHeaders, owner, labels, checksum } = request;
@@ -112,9 +115,9 @@ function checkChecksumKind(checksum: CreateUpload["checksum"]): void {
 }
 
 /** A path without a directory has no bucket that could go. */
-export function* hasBucket(tx: Parameters<typeof findDirectory>[0], path: FilePath): Program<boolean> {
+export function* findBucketOf(tx: Reader, path: FilePath): Program<FileRecord | undefined> {
   const slash = path.indexOf("/");
-  return slash !== -1 && (yield* findDirectory(tx, path.slice(0, slash) as FilePath)) !== undefined;
+  return slash === -1 ? undefined : yield* findDirectory(tx, path.slice(0, slash) as FilePath);
 }
 
 async function openAtAll(

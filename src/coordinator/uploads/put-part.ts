@@ -194,6 +194,8 @@ function compare(what: string, promised: string | undefined, found: string | und
     `The part's ${what} is ${found} and the request promised ${promised}; send it again.`,
     {
       op: "coordinator.part",
+      // S3 promises a SHA-256 along with the signature, and has a code of its own for it.
+      ...(what === "SHA-256" ? { context: { s3: "XAmzContentSHA256Mismatch" } } : {}),
     },
   );
 }
