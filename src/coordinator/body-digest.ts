@@ -49,5 +49,7 @@ function compare(what: string, promised: string | undefined, found: string | und
   throw new GfsError(
     "ChecksumMismatch",
     `The body's ${what} is ${found ?? "unknown"} and the request promised ${promised}; send it again.`,
+    // S3 promises a SHA-256 along with the signature, and has a code of its own for it.
+    what === "SHA-256" ? { context: { s3: "XAmzContentSHA256Mismatch" } } : {},
   );
 }
