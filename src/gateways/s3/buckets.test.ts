@@ -6,6 +6,7 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
@@ -125,6 +126,11 @@ describe("the whole tree as one bucket", () => {
       await expect(client.send(new DeleteBucketCommand({ Bucket: "tree" }))).rejects.toMatchObject({
         name: "NotImplemented",
       });
+      const versioning = new PutBucketVersioningCommand({
+        Bucket: "tree",
+        VersioningConfiguration: { Status: "Enabled" },
+      });
+      await expect(client.send(versioning)).rejects.toMatchObject({ name: "NotImplemented" });
       await tree.rig.coordinator.deleteObject(rigCtx, "a/b");
       expect((await client.send(new ListObjectsV2Command({ Bucket: "tree" }))).KeyCount).toBe(1);
     } finally {

@@ -10,14 +10,15 @@ import {
   DURATION_BUCKETS_SECONDS,
   methodLabel,
   nextRequestId,
+  type PassOn,
   pathOf,
 } from "../http/index.ts";
 import { authorize, corsHeaders, preflight } from "./access/index.ts";
 import { type Authenticated, canonicalUserId, type Gate } from "./auth/index.ts";
-import { sendFailure } from "./errors.ts";
+import { notImplemented, sendFailure } from "./errors.ts";
 import { s3Error } from "./failure.ts";
 import { pathIn, wholeTree } from "./key-space.ts";
-import type { Operation, S3Deps, S3Request, Target } from "./request.ts";
+import type { Operation, Route, S3Deps, S3Request, Target } from "./request.ts";
 import type { Router } from "./route.ts";
 import { parseTarget } from "./target.ts";
 
@@ -27,12 +28,17 @@ export interface HandlerDeps extends S3Deps {
   readonly metrics: Metrics;
   readonly domains: readonly string[];
   readonly maxConcurrentRequests: number;
+  /** Where this process only reads: whatever it cannot answer well, another process answers. */
+  readonly passOn?: PassOn;
 }
 
 export interface Handler {
   handle(request: IncomingMessage, response: ServerResponse): void;
   readonly running: number;
 }
+
+/** Counted by the process that answers. */
+const PASSED_ON = "PassedOn";
 
 /** What is known of a request while it runs; filled as the request goes its way, so that its end can tell. */
 interface Scope {
@@ -48,7 +54,7 @@ interface Scope {
  * route, the bucket, the permission, the operation.
  */
 export function createHandler(deps: HandlerDeps): Handler {
-  const { service, gate, router, clock, log, settings, domains, maxConcurrentRequests } = deps;
+  const { service, gate, router, clock, log, settings, domains, maxConcurrentRequests, passOn } = deps;
   const instruments = createInstruments(deps.metrics);
   const traffic = createTraffic({ clock, log, inFlight: instruments.inFlight });
   const whole = settings.rootBucket === undefined ? undefined : wholeTree(settings.rootBucket);
@@ -58,6 +64,10 @@ export function createHandler(deps: HandlerDeps): Handler {
       return traffic.running;
     },
     handle(http, response) {
+      if (passOn !== undefined && http.method !== "GET" && http.method !== "HEAD") {
+        passOn(http, response);
+        return;
+      }
       const scope = begin(http, response);
       try {
         if (traffic.running > maxConcurrentRequests) throw tooBusy();
@@ -88,6 +98,7 @@ export function createHandler(deps: HandlerDeps): Handler {
       requestId,
       onEnd({ status, elapsedMs }) {
         const { operation } = trace;
+        if (operation === PASSED_ON) return;
         instruments.total.add(1, { operation, status: String(status) });
         instruments.duration.observe(elapsedMs / 1_000, { operation });
         countBytes(socket, instruments);
@@ -114,8 +125,10 @@ export function createHandler(deps: HandlerDeps): Handler {
 
   async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {
     const { ctx, http, response, trace } = scope;
-    const { operation } = router(target, http.headers);
+    const route = router(target, http.headers);
+    const { operation } = route;
     trace.operation = operation.name;
+    if (whole !== undefined && configuresBucket(route)) throw noSettings();
     const settingsOfBucket = await lookUp(ctx, target, operation);
     if (settingsOfBucket !== undefined) checkExpectedOwner(http, settingsOfBucket);
     const request: S3Request = {
@@ -161,9 +174,23 @@ export function createHandler(deps: HandlerDeps): Handler {
     }
   }
 
-  function fail({ ctx, http, response, target }: Scope, error: unknown): void {
+  function fail({ ctx, http, response, target, trace }: Scope, error: unknown): void {
+    if (passOn !== undefined && !response.headersSent && !response.destroyed) {
+      trace.operation = PASSED_ON;
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      passOn(http, response);
+      return;
+    }
     sendFailure(response, { ctx, http, target }, error);
   }
+}
+
+function configuresBucket({ level, method, query }: Route): boolean {
+  return level === "bucket" && query !== undefined && (method === "PUT" || method === "DELETE");
+}
+
+function noSettings(): GfsError {
+  return notImplemented("This bucket is the whole tree of GlobalFS, and has no settings of its own.");
 }
 
 function tooBusy(): GfsError {
