@@ -7,6 +7,17 @@ interface UpOptions {
   readonly dataDir: string;
   readonly listen: string;
   readonly s3Listen?: string;
+  readonly workers?: number;
+}
+
+const WORKERS_HELP = "processes that answer reads of S3 clients";
+const MOST_WORKERS = 64;
+
+function workerCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > MOST_WORKERS)
+    throw new InvalidArgumentError(`Give a number from 1 to ${MOST_WORKERS}.`);
+  return count;
 }
 
 export function addDaemonCommands(program: Command, action: Action): void {
@@ -16,6 +27,7 @@ export function addDaemonCommands(program: Command, action: Action): void {
     .option("--data-dir <directory>", "where the catalog and both sites are kept", ".globalfs")
     .option("--listen <addr>", "address to listen on", ":8090")
     .option("--s3-listen <addr>", "address of the S3 endpoint; the port after that of --listen when absent")
+    .option("--workers <count>", WORKERS_HELP, workerCount)
     .addHelpText("after", examples("globalfs up", "globalfs up --data-dir /tmp/try --listen 127.0.0.1:9000"))
     .action(
       action(async (context, options: GlobalOptions & UpOptions) =>
@@ -28,15 +40,25 @@ export function addDaemonCommands(program: Command, action: Action): void {
     .command("start")
     .description("run a coordinator in the foreground, until SIGTERM or Ctrl-C")
     .requiredOption("--config <file>", "configuration file")
+    .option("--workers <count>", `${WORKERS_HELP}; instead of s3.workers`, workerCount)
     .addHelpText(
       "after",
-      examples("globalfs coordinator start --config config.yaml", "globalfs-coordinator --config config.yaml"),
+      examples(
+        "globalfs coordinator start --config config.yaml",
+        "globalfs coordinator start --config config.yaml --workers 4",
+        "globalfs-coordinator --config config.yaml",
+      ),
     )
     .action(
-      action(async (context, options: GlobalOptions & { readonly config: string }) =>
+      action(async (context, options: GlobalOptions & { readonly config: string; readonly workers?: number }) =>
         (await import("./commands/coordinator-start.ts")).coordinatorStart(context, options),
       ),
     );
+
+  coordinator
+    .command("worker", { hidden: true })
+    .description("a process of a coordinator that answers reads of S3 clients; the coordinator starts it")
+    .action(action(async (context) => (await import("./commands/coordinator-worker.ts")).coordinatorWorker(context)));
 
   const config = program.command("config").description("configuration files");
   config

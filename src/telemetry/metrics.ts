@@ -2,8 +2,10 @@ import client from "prom-client";
 import type { InstrumentSpec, Labels, Metrics } from "../core/ports/metrics.ts";
 
 export interface MetricsRegistry extends Metrics {
-  /** The Prometheus text format. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The Prometheus text format; with what other processes collected, added up. */
+  render(others?: readonly unknown[]): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** For the process that renders it with its own. */
+  collect(): Promise<unknown>;
 }
 
 /**
@@ -39,7 +41,13 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
       const series = register(spec, () => new HistogramSeries(spec, spec.buckets));
       return { observe: (value, labels) => series.observe(value, labels) };
     },
-    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    async render(others = []) {
+      const { contentType } = registry;
+      if (others.length === 0) return { contentType, body: await registry.metrics() };
+      const all = [await registry.getMetricsAsJSON(), ...others] as object[];
+      return { contentType, body: await client.AggregatorRegistry.aggregate(all).metrics() };
+    },
+    collect: async () => await registry.getMetricsAsJSON(),
   };
 }
 

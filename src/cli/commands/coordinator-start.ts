@@ -1,10 +1,29 @@
+import { type Config, loadConfig } from "../config/index.ts";
 import { type CliContext, note, type Outcome } from "../context.ts";
-import { loadConfig } from "../config/index.ts";
+import { UsageError } from "../failure.ts";
 
-export async function coordinatorStart(context: CliContext, options: { readonly config: string }): Outcome {
+export async function coordinatorStart(
+  context: CliContext,
+  options: { readonly config: string; readonly workers?: number },
+): Outcome {
   const { config, warnings } = await loadConfig({ path: options.config, env: context.terminal.env });
   for (const warning of warnings) note(context, `globalfs: ${warning}`);
   const { runCoordinator } = await import("../daemons/coordinator.ts");
-  await runCoordinator({ config, configPath: options.config, signal: context.signal, onReady: () => undefined });
+  await runCoordinator({
+    config: options.workers === undefined ? config : withWorkers(config, options.workers),
+    configPath: options.config,
+    signal: context.signal,
+    onReady: () => undefined,
+  });
   return undefined;
+}
+
+function withWorkers(config: Config, workers: number): Config {
+  if (config.s3 === undefined)
+    throw new UsageError("--workers is for the S3 endpoint, which is off; write the section s3 to turn it on.");
+  if (workers > 1 && config.coordinator.kv.engine === "memory")
+    throw new UsageError(
+      "--workers needs a catalog that several processes can read; set coordinator.kv.engine to lmdb.",
+    );
+  return { ...config, s3: { ...config.s3, workers } };
 }

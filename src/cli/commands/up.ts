@@ -6,7 +6,7 @@ import type { RootKey } from "../daemons/root-key.ts";
 /** Everything on one machine: a durable catalog and two directories that play the two sites. */
 export async function up(
   context: CliContext,
-  options: { readonly dataDir: string; readonly listen: string; readonly s3Listen?: string },
+  options: { readonly dataDir: string; readonly listen: string; readonly s3Listen?: string; readonly workers?: number },
 ): Outcome {
   const directory = resolve(options.dataDir);
   const site = (name: string, role: string) => ({ name, role, store: { driver: "file", path: join(directory, name) } });
@@ -14,7 +14,7 @@ export async function up(
   const content = JSON.stringify({
     global: { cluster_name: "local", metrics_port: 0 },
     coordinator: { listen_addr: options.listen, data_dir: join(directory, "catalog") },
-    s3: { listen_addr: options.s3Listen ?? nextPort(options.listen), region: REGION },
+    s3: { listen_addr: options.s3Listen ?? nextPort(options.listen), region: REGION, workers: options.workers ?? 1 },
     sites: [site("onprem", "primary"), site("cloud", "burst")],
     resilience: { health_poll_interval: "5s", circuit_breaker: { enabled: true }, retry: { enabled: true } },
     cache: { enabled: true },

@@ -90,6 +90,7 @@ function assembleS3(s3: NonNullable<Written["s3"]>, place: (path: string) => str
     tls: s3.tls === undefined ? undefined : { certFile: place(s3.tls.cert_file), keyFile: place(s3.tls.key_file) },
     allowAnonymous: s3.allow_anonymous,
     maxConnections: s3.max_connections,
+    workers: s3.workers,
     lifecycleDayMs: s3.lifecycle_day,
     webhooks: s3.webhooks.map(({ name, url, secret }) => defined({ name, url, secret })),
   });

@@ -68,6 +68,7 @@ export interface S3Config {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly allowAnonymous: boolean;
   readonly maxConnections: number;
+  readonly workers: number;
   readonly lifecycleDayMs: number;
   readonly webhooks: readonly { readonly name: string; readonly url: string; readonly secret?: string }[];
 }

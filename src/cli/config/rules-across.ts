@@ -108,6 +108,13 @@ function listenAt(
 }
 
 function checkS3(root: unknown, add: Add): void {
+  const workers = valueAt(root, ["s3", "workers"]);
+  if (typeof workers === "number" && workers > 1 && valueAt(root, ["coordinator", "kv", "engine"]) === "memory") {
+    add(
+      ["s3", "workers"],
+      "`s3.workers` needs a catalog that several processes can read; set `coordinator.kv.engine` to lmdb, or `s3.workers` to 1",
+    );
+  }
   uniqueNames(listAt(root, ["s3", "webhooks"]), ["s3", "webhooks"], "webhook", add);
   listAt(root, ["s3", "domains"]).forEach((domain, index) => {
     if (typeof domain === "string" && !isHostName(domain)) {

@@ -47,6 +47,13 @@ export const s3 = optional(
         count("Connections that may be open at once; further ones are closed", { min: 1, max: 1_000_000 }),
         10_000,
       ),
+      workers: withDefault(
+        count(
+          "Processes that answer reads, this one among them; the memory of the cache and the connections are shared out among them",
+          { min: 1, max: 64 },
+        ),
+        1,
+      ),
       lifecycle_day: withDefault(
         duration("How long a day of lifecycle rules is; shorter ones are for trying them out", { minMs: 1_000 }),
         86_400_000,

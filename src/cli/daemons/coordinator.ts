@@ -1,15 +1,11 @@
-import os from "node:os";
-import { monotonicFactory } from "ulidx";
-import { assembleCoordinator, type CoordinatorService } from "../../coordinator/index.ts";
+import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
-import { createLatencyTracker } from "../../placement/index.ts";
 import {
   assertSafeListen,
-  createEndpointGuard,
   createKeyring,
   hashApiKey,
   isLoopbackHost,
@@ -21,9 +17,8 @@ import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import { watchCatalogSpace } from "./catalog-space.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
+import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
 import { openSecrets } from "./open-secrets.ts";
-import type { SiteDeps } from "./open-site.ts";
-import { openAddedSite, openSites } from "./open-sites.ts";
 import { openS3Endpoint, type S3Endpoint } from "./s3-endpoint.ts";
 
 export interface RunCoordinator {
@@ -42,11 +37,6 @@ export interface Ready {
 }
 
 const DRAIN_MS = 30_000;
-const HEALTH_TIMEOUT_MS = 10_000;
-const TOMBSTONE_RETENTION_MS = 86_400_000;
-const STAGING_RETENTION_MS = 2 * 86_400_000;
-const UPLOAD_RETENTION_MS = 7 * 86_400_000;
-const HOUSEKEEPING_INTERVAL_MS = 60_000;
 
 /** The coordinator daemon: everything is made here, in order, and unmade in the opposite one. */
 export async function runCoordinator({ config, signal, onReady }: RunCoordinator): Promise<void> {
@@ -97,54 +87,24 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       : await watchCatalogSpace(config.coordinator.dataDirectory, clock);
   undo.push(() => space?.stop());
 
-  const latency = createLatencyTracker();
-  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency };
-  const guard = createEndpointGuard(config.security);
-  const sites = await openSites(config, siteDeps, signal);
-  const nextUlid = monotonicFactory(pooledChance());
-  const { coordinator, sites: registry } = assembleCoordinator(
-    {
-      kv,
-      clock,
-      random,
-      secrets,
-      log,
-      metrics,
-      latency,
-      nextId: () => nextUlid(),
-      rules: config.rules,
-      health: { intervalMs: config.resilience.healthPollIntervalMs, timeoutMs: HEALTH_TIMEOUT_MS },
-      ...(config.cache.enabled ? { cache: config.cache } : {}),
-      mover: {
-        maxConcurrentTransfers: config.performance.maxConcurrentTransfers,
-        transferChunkBytes: config.performance.transferChunkBytes,
-        maxQueuedJobs: config.limits.maxQueuedJobs,
-        verify: config.performance.verify,
-        bandwidth: config.performance.bandwidth,
-      },
-      settings: {
-        version: VERSION,
-        clusterName: config.global.clusterName,
-        maxObjectBytes: config.limits.maxObjectBytes,
-        maxQueuedJobs: config.limits.maxQueuedJobs,
-        tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
-        stagingRetentionMs: STAGING_RETENTION_MS,
-        uploadRetentionMs: UPLOAD_RETENTION_MS,
-        ...(config.s3 === undefined ? {} : { lifecycleDayMs: config.s3.lifecycleDayMs }),
-        housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
-      },
-      identity: `${os.hostname()}:${process.pid}`,
-      leaseMs: config.coordinator.leaseMs,
-      openSite: async (request, requestSignal) => await openAddedSite(request, siteDeps, guard, requestSignal),
-      assertCatalogSpace: () => space?.assert(),
-    },
-    sites,
-  );
+  const { coordinator, sites: registry } = await assembleFromConfig(shareOf(config, config.s3?.workers ?? 1), {
+    kv,
+    secrets,
+    clock,
+    random,
+    log,
+    metrics,
+    signal,
+    assertCatalogSpace: () => space?.assert(),
+  });
   undo.push(() => registry.close());
   await coordinator.start(signal);
   undo.push(() => coordinator.stop());
 
-  const renderMetrics = config.global.metricsEnabled ? () => metrics.render() : undefined;
+  let s3: S3Endpoint | undefined;
+  const renderMetrics = config.global.metricsEnabled
+    ? async () => await metrics.render(await s3?.collectMetrics())
+    : undefined;
   const gateway = await createRestGateway(
     { service: coordinator, keyring, clock, log, metrics, ...(renderMetrics === undefined ? {} : { renderMetrics }) },
     {
@@ -165,7 +125,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     undo.push(() => listener?.close());
   }
 
-  const s3 = await openS3(config, { service: coordinator, clock, log, metrics, random }, keyring);
+  s3 = await openS3(config, { service: coordinator, clock, log, metrics, random }, keyring);
   undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
 
   const onHangUp = (): void => {
@@ -176,6 +136,8 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   undo.push(() => void process.off("SIGHUP", onHangUp));
   const url = `http://${urlHost(listen.host)}:${port}`;
   const s3Url = s3 === undefined ? undefined : `http${s3.secure ? "s" : ""}://${urlHost(s3.host)}:${s3.port}`;
+  // What is made at a first start is there once the log says that the coordinator is ready.
+  await onReady({ url, service: coordinator, ...(s3Url === undefined ? {} : { s3Url }) });
   log.info("coordinator_ready", {
     url,
     ...(s3Url === undefined ? {} : { s3Url }),
@@ -184,7 +146,6 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     sites: registry.list().length,
     engine: kv.engine,
   });
-  await onReady({ url, service: coordinator, ...(s3Url === undefined ? {} : { s3Url }) });
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   log.info("coordinator_stopping");
 }
@@ -214,19 +175,6 @@ function urlHost(host: string): string {
 async function openCatalog({ coordinator }: Config): Promise<Kv> {
   const { engine, mapSizeBytes } = coordinator.kv;
   return engine === "memory" ? createMemoryKv() : await openLmdbKv({ path: coordinator.dataDirectory, mapSizeBytes });
-}
-
-/** Numbers from 0 to 1 out of a pool of random bytes: the library asks for each digit of an id by itself. */
-function pooledChance(): () => number {
-  let pool = new Uint8Array(0);
-  let used = 0;
-  return () => {
-    if (used === pool.length) {
-      pool = systemRandom.bytes(4_096) as Uint8Array<ArrayBuffer>;
-      used = 0;
-    }
-    return (pool[used++] as number) / 256;
-  };
 }
 
 interface MetricsPort {

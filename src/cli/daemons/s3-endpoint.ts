@@ -1,13 +1,16 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import { fromErrno, GfsError, toGfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
-import { createEventDelivery, createS3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
+import { createEventDelivery, createS3Gateway, type S3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
 import { parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
+import { type S3Workers, startS3Workers } from "./s3-workers.ts";
 
 export interface S3EndpointDeps {
   readonly service: CoordinatorService;
@@ -21,6 +24,8 @@ export interface S3Endpoint {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
+  /** What other processes of the endpoint counted. */
+  collectMetrics(): Promise<readonly unknown[]>;
   /** Reads the certificate anew; what cannot be read leaves the old one. */
   renew(): Promise<void>;
   close(options: { readonly drainMs: number }): Promise<void>;
@@ -40,11 +45,12 @@ export async function openS3Endpoint(
   const gateway = createS3Gateway(deps, {
     settings: s3Settings(config, s3),
     domains: s3.domains,
-    maxConnections: s3.maxConnections,
+    maxConnections: Math.ceil(s3.maxConnections / s3.workers),
     maxConcurrentRequests: config.limits.maxConcurrentRequests,
     ...(tls === undefined ? {} : { tls }),
   });
-  const { port } = await gateway.listen(address);
+  const workers = s3.workers > 1 ? await startWorkers(config, s3.workers, gateway, deps) : undefined;
+  const { port } = await (workers ?? gateway).listen(address);
   const events = createEventDelivery({
     ...deps,
     region: s3.region,
@@ -55,7 +61,9 @@ export async function openS3Endpoint(
     host: address.host,
     port,
     secure: tls !== undefined,
+    collectMetrics: async () => (await workers?.collectMetrics()) ?? [],
     async renew() {
+      workers?.renew();
       if (s3.tls === undefined) return;
       try {
         gateway.renewTls(await readTls(s3.tls));
@@ -65,8 +73,33 @@ export async function openS3Endpoint(
       }
     },
     async close(options) {
+      // What workers pass on is still answered while they end.
+      await workers?.close(options);
       await gateway.close(options);
       await events.stop();
+    },
+  };
+}
+
+async function startWorkers(
+  config: Config,
+  processes: number,
+  gateway: S3Gateway,
+  { clock, log }: S3EndpointDeps,
+): Promise<S3Workers> {
+  // Addresses of such sockets are short, and the data directory's may be long.
+  const directory = await mkdtemp(join(tmpdir(), "globalfs-s3-"));
+  const socketPath = join(directory, "coordinator.sock");
+  await gateway.listenForReaders(socketPath);
+  const workers = await startS3Workers(
+    { clock, log, acceptHere: (socket) => gateway.accept(socket) },
+    { count: processes - 1, start: { kind: "start", config, socketPath, processes } },
+  );
+  return {
+    ...workers,
+    async close(options) {
+      await workers.close(options);
+      await rm(directory, { recursive: true, force: true });
     },
   };
 }
@@ -81,7 +114,9 @@ export function s3Settings(config: Config, s3: S3Config): S3Settings {
   };
 }
 
-async function readTls(files: NonNullable<S3Config["tls"]>): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
+export async function readTls(
+  files: NonNullable<S3Config["tls"]>,
+): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
   const read = async (path: string, field: string): Promise<Buffer> => {
     try {
       return await readFile(path);

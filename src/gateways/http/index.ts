@@ -11,7 +11,9 @@ export {
   rangesAsked,
   TOKEN,
 } from "./header-values.ts";
+export { originOf, takeOrigin } from "./client-origin.ts";
 export { drainRest, type IncomingBody, incomingBody } from "./incoming-body.ts";
+export { createPassOn, type PassOn } from "./pass-on.ts";
 export { pump } from "./pump.ts";
 export { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "./request-context.ts";
 export { createHttpServer, type HttpServer, listenFailure, type TlsFiles } from "./server.ts";

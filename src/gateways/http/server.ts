@@ -1,3 +1,4 @@
+import { chmod, rm } from "node:fs/promises";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
@@ -29,6 +30,10 @@ export interface TlsFiles {
 
 export interface HttpServer {
   readonly server: http.Server;
+  /** Takes a connection that was accepted elsewhere. */
+  accept(socket: Socket): void;
+  /** Listens on a socket of the file system that only this user can reach. */
+  listenAt(socketPath: string): Promise<void>;
   /** New certificates for connections from now on. Only where the server has TLS. */
   renewTls(files: TlsFiles): void;
   listen(address: {
@@ -62,8 +67,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     options.tls === undefined
       ? http.createServer(settings)
       : https.createServer({ ...settings, ...options.tls, handshakeTimeout: HEADERS_TIMEOUT_MS });
-  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
-
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     if (closing) response.setHeader("Connection", "close");
     options.onRequest(request, response, expectsContinue);
@@ -75,6 +78,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     handle(request, response, false),
   );
   server.on("connection", (socket: Socket) => {
+    // Those that are handed in from outside are not counted by the server itself.
+    if (sockets.size >= (options.maxConnections ?? Number.POSITIVE_INFINITY)) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
@@ -91,6 +99,22 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     server,
+    accept(socket) {
+      server.emit("connection", socket);
+      socket.resume();
+    },
+    async listenAt(socketPath) {
+      // What a process that died left behind; the directory belongs to one process at a time.
+      await rm(socketPath, { force: true });
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ path: socketPath }, () => {
+          server.off("error", reject);
+          resolve();
+        });
+      });
+      await chmod(socketPath, 0o600);
+    },
     renewTls(files) {
       if (server instanceof https.Server) server.setSecureContext(files);
     },

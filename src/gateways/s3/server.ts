@@ -1,11 +1,20 @@
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { CoordinatorService } from "../../coordinator/index.ts";
+import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import { createHttpServer, type TlsFiles } from "../http/index.ts";
+import {
+  createHttpServer,
+  createPassOn,
+  nextRequestId,
+  type PassOn,
+  takeOrigin,
+  type TlsFiles,
+} from "../http/index.ts";
 import { XML_DECLARATION } from "./answer.ts";
 import { createGate } from "./auth/index.ts";
+import { sendFailure } from "./errors.ts";
 import { createHandler } from "./handler.ts";
 import type { S3Settings } from "./request.ts";
 import { createRouter } from "./route.ts";
@@ -27,10 +36,16 @@ export interface S3GatewayConfig {
   readonly tls?: TlsFiles;
   /** A client that has not sent its headers for so long is cut off. */
   readonly headersTimeoutMs?: number;
+  /** The socket of the process that answers what this one, which only reads, cannot. */
+  readonly passOnTo?: string;
 }
 
 export interface S3Gateway {
   listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  /** Takes what the processes that only read pass on. */
+  listenForReaders(socketPath: string): Promise<void>;
+  /** Takes a connection that was accepted elsewhere. */
+  accept(socket: Socket): void;
   /** New certificates, for connections from now on. */
   renewTls(files: TlsFiles): void;
   /** Takes no more connections, lets running requests finish for so long, then cuts them off. */
@@ -52,6 +67,14 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
     router: createRouter(ROUTES),
     domains: config.domains,
     maxConcurrentRequests: config.maxConcurrentRequests,
+    ...(config.passOnTo === undefined ? {} : { passOn: passOnTo(config.passOnTo, deps, config) }),
+  });
+  const readers = createHttpServer({
+    malformed: NOT_HTTP,
+    onRequest(request, response) {
+      takeOrigin(request);
+      handler.handle(request, response);
+    },
   });
   const server = createHttpServer({
     malformed: NOT_HTTP,
@@ -63,7 +86,29 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
   });
   return {
     listen: async (address) => await server.listen({ ...address, setting: "s3.listen_addr" }),
+    listenForReaders: async (socketPath) => await readers.listenAt(socketPath),
+    accept: (socket) => server.accept(socket),
     renewTls: (files) => server.renewTls(files),
-    close: async ({ drainMs }) => await server.close({ drainMs, running: () => handler.running, clock, log }),
+    async close({ drainMs }) {
+      const end = { drainMs, running: () => handler.running, clock, log };
+      await Promise.all([server.close(end), readers.close(end)]);
+    },
   };
 }
+
+function passOnTo(socketPath: string, { log }: S3GatewayDeps, config: S3GatewayConfig): PassOn {
+  return createPassOn({
+    socketPath,
+    maxConnections: config.maxConcurrentRequests,
+    onFailure(request, response, error) {
+      log.warn("s3_request_not_passed_on", { error: error.message });
+      const ctx = { requestId: nextRequestId(), log, signal: NEVER };
+      const away = new GfsError("Unavailable", "The coordinator is starting anew; try again in a moment.", {
+        cause: error,
+      });
+      sendFailure(response, { ctx, http: request, target: undefined }, away);
+    },
+  });
+}
+
+const NEVER = new AbortController().signal;

@@ -1,5 +1,5 @@
-import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../../core/ports/clock.ts";
+import { originOf } from "../../http/index.ts";
 import type { S3Request } from "../request.ts";
 import { plainAddress } from "./ip-range.ts";
 
@@ -25,7 +25,7 @@ const REQUEST_TAG_KEYS = "s3:requestobjecttagkeys";
 type Reading = (facts: Facts) => string | undefined;
 
 const KEYS: ReadonlyMap<string, Reading> = new Map<string, Reading>([
-  ["aws:sourceip", ({ request }) => plain(request.http.socket.remoteAddress)],
+  ["aws:sourceip", ({ request }) => plain(originOf(request.http).address)],
   ["aws:securetransport", ({ request }) => String(isSecure(request))],
   ["aws:currenttime", ({ clock }) => new Date(clock.nowMs()).toISOString()],
   ["aws:epochtime", ({ clock }) => String(Math.floor(clock.nowMs() / 1_000))],
@@ -111,12 +111,11 @@ function named({ identity }: S3Request): string | undefined {
 }
 
 function isSecure({ http }: S3Request): boolean {
-  return "encrypted" in http.socket;
+  return originOf(http).tlsVersion !== undefined;
 }
 
-function tlsVersion(request: S3Request): string | undefined {
-  if (!isSecure(request)) return undefined;
-  return (request.http.socket as TLSSocket).getProtocol()?.replace(/^TLSv/, "");
+function tlsVersion({ http }: S3Request): string | undefined {
+  return originOf(http).tlsVersion;
 }
 
 function authTypeOf(request: S3Request): string | undefined {

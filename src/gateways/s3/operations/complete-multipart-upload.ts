@@ -1,5 +1,6 @@
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";
 import type { CompleteUpload } from "../../../coordinator/service-uploads.ts";
+import { originOf } from "../../http/index.ts";
 import { S3_NAMESPACE } from "../answer.ts";
 import { malformedXml, readDocument } from "../documents.ts";
 import { s3Error } from "../failure.ts";
@@ -67,7 +68,7 @@ function sizeOf({ http }: S3Request): number | undefined {
 }
 
 function locationOf({ http }: S3Request): string {
-  const scheme = "encrypted" in http.socket ? "https" : "http";
+  const scheme = originOf(http).tlsVersion !== undefined ? "https" : "http";
   const path = (http.url ?? "").split("?")[0] ?? "";
   return `${scheme}://${http.headers.host ?? "localhost"}${path}`;
 }

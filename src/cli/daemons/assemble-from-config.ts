@@ -1,0 +1,102 @@
+import os from "node:os";
+import { monotonicFactory } from "ulidx";
+import { type Assembled, assembleCoordinator } from "../../coordinator/index.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+import type { Metrics } from "../../core/ports/metrics.ts";
+import type { Random } from "../../core/ports/random.ts";
+import type { Kv } from "../../kv/index.ts";
+import { createLatencyTracker } from "../../placement/index.ts";
+import { createEndpointGuard, type SecretBox } from "../../security/index.ts";
+import type { Config } from "../config/index.ts";
+import { VERSION } from "../version.ts";
+import type { SiteDeps } from "./open-site.ts";
+import { openAddedSite, openSites } from "./open-sites.ts";
+
+const HEALTH_TIMEOUT_MS = 10_000;
+const TOMBSTONE_RETENTION_MS = 86_400_000;
+const STAGING_RETENTION_MS = 2 * 86_400_000;
+const UPLOAD_RETENTION_MS = 7 * 86_400_000;
+const HOUSEKEEPING_INTERVAL_MS = 60_000;
+
+export interface AssemblyDeps {
+  readonly kv: Kv;
+  readonly secrets: SecretBox;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+  readonly assertCatalogSpace: () => void;
+}
+
+/** Opens the configured sites and puts a coordinator together over them; nothing runs before it is started. */
+export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Promise<Assembled> {
+  const { clock, random, log, metrics, signal } = deps;
+  const latency = createLatencyTracker();
+  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency };
+  const guard = createEndpointGuard(config.security);
+  const sites = await openSites(config, siteDeps, signal);
+  const nextUlid = monotonicFactory(pooledChance(random));
+  return assembleCoordinator(
+    {
+      kv: deps.kv,
+      clock,
+      random,
+      secrets: deps.secrets,
+      log,
+      metrics,
+      latency,
+      nextId: () => nextUlid(),
+      rules: config.rules,
+      health: { intervalMs: config.resilience.healthPollIntervalMs, timeoutMs: HEALTH_TIMEOUT_MS },
+      ...(config.cache.enabled ? { cache: config.cache } : {}),
+      mover: {
+        maxConcurrentTransfers: config.performance.maxConcurrentTransfers,
+        transferChunkBytes: config.performance.transferChunkBytes,
+        maxQueuedJobs: config.limits.maxQueuedJobs,
+        verify: config.performance.verify,
+        bandwidth: config.performance.bandwidth,
+      },
+      settings: {
+        version: VERSION,
+        clusterName: config.global.clusterName,
+        maxObjectBytes: config.limits.maxObjectBytes,
+        maxQueuedJobs: config.limits.maxQueuedJobs,
+        tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
+        stagingRetentionMs: STAGING_RETENTION_MS,
+        uploadRetentionMs: UPLOAD_RETENTION_MS,
+        ...(config.s3 === undefined ? {} : { lifecycleDayMs: config.s3.lifecycleDayMs }),
+        housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
+      },
+      identity: `${os.hostname()}:${process.pid}`,
+      leaseMs: config.coordinator.leaseMs,
+      openSite: async (request, requestSignal) => await openAddedSite(request, siteDeps, guard, requestSignal),
+      assertCatalogSpace: deps.assertCatalogSpace,
+    },
+    sites,
+  );
+}
+
+/** Numbers from 0 to 1 out of a pool of random bytes: the library asks for each digit of an id by itself. */
+function pooledChance(random: Random): () => number {
+  let pool = new Uint8Array(0);
+  let used = 0;
+  return () => {
+    if (used === pool.length) {
+      pool = random.bytes(4_096) as Uint8Array<ArrayBuffer>;
+      used = 0;
+    }
+    return (pool[used++] as number) / 256;
+  };
+}
+
+/** What one process may use of what all may use together. */
+export function shareOf(config: Config, processes: number): Config {
+  const s3 = config.s3;
+  return {
+    ...config,
+    cache: { ...config.cache, maxBytes: Math.max(1, Math.floor(config.cache.maxBytes / processes)) },
+    ...(s3 === undefined ? {} : { s3: { ...s3, maxConnections: Math.ceil(s3.maxConnections / processes) } }),
+  };
+}
