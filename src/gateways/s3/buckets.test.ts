@@ -6,6 +6,7 @@ import {
   HeadBucketCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   type S3Client,
@@ -90,6 +91,19 @@ describe("a bucket", () => {
     await expect(reader.send(new PutObjectCommand({ Bucket: "from-rest", Key: "y", Body: "y" }))).rejects.toMatchObject(
       { name: "AccessDenied" },
     );
+  });
+
+  it("may be a directory whose name S3 would not take", async () => {
+    await s3.rig.put("R&D <x>/file", "x");
+    expect(await names(root)).toContain("R&D <x>");
+    const Bucket = "R&D <x>";
+    const listed = await root.send(new ListObjectsV2Command({ Bucket }));
+    expect(listed).toMatchObject({ Name: Bucket, Contents: [{ Key: "file" }] });
+    const versions = await root.send(
+      new ListObjectVersionsCommand({ Bucket, KeyMarker: "a", VersionIdMarker: "<&>", Delimiter: "%" }),
+    );
+    expect(versions).toMatchObject({ Name: Bucket, VersionIdMarker: "<&>" });
+    await expect(root.send(new CreateBucketCommand({ Bucket }))).rejects.toMatchObject({ name: "InvalidBucketName" });
   });
 
   it("is listed by prefix, in pages", async () => {

@@ -1,4 +1,5 @@
 import type { ListVersionsResult, VersionEntry } from "../../../coordinator/service-versions.ts";
+import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../answer.ts";
 import { s3Error } from "../failure.ts";
 import { mayHoldKeys, pathPrefix } from "../key-space.ts";
@@ -36,14 +37,17 @@ export const listObjectVersions: Operation = {
     const owner = settings?.owner ?? NOBODY;
     sendXml(
       request,
-      `<ListVersionsResult ${S3_NAMESPACE}><Name>${bucket}</Name><Prefix>${write(prefix)}</Prefix><KeyMarker>${write(keyMarker)}</KeyMarker><VersionIdMarker>${write(versionMarker ?? "")}</VersionIdMarker>${nextXml(page.next, write)}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.items.map((entry) => entryXml(entry, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListVersionsResult>`,
+      `<ListVersionsResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix><KeyMarker>${write(keyMarker)}</KeyMarker><VersionIdMarker>${write(versionMarker ?? "")}</VersionIdMarker>${nextXml(page.next, write)}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.items.map((entry) => entryXml(entry, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListVersionsResult>`,
     );
   },
 };
 
 function nextXml(next: Place | undefined, write: KeyWriter): string {
   if (next === undefined) return "";
-  return element("NextKeyMarker", write(next.key)) + element("NextVersionIdMarker", next.id);
+  return (
+    element("NextKeyMarker", write(next.key)) +
+    element("NextVersionIdMarker", next.id === undefined ? undefined : escapeXml(next.id))
+  );
 }
 
 interface VersionQuery {

@@ -33,7 +33,7 @@ export const listObjectsV2: Operation = {
     const next = page.next === undefined ? undefined : Buffer.from(TOKEN_MARK + page.next).toString("base64");
     sendXml(
       request,
-      `<ListBucketResult ${S3_NAMESPACE}><Name>${bucket}</Name><Prefix>${write(prefix)}</Prefix>${element("ContinuationToken", token === undefined ? undefined : escapeXml(token))}${element("NextContinuationToken", next)}${element("StartAfter", startAfter === undefined ? undefined : write(startAfter))}<KeyCount>${page.objects.length + page.prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
+      `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix>${element("ContinuationToken", token === undefined ? undefined : escapeXml(token))}${element("NextContinuationToken", next)}${element("StartAfter", startAfter === undefined ? undefined : write(startAfter))}<KeyCount>${page.objects.length + page.prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
       { headers: ["x-amz-bucket-region", deps.settings.region] },
     );
   },

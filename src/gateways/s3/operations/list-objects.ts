@@ -1,3 +1,4 @@
+import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../answer.ts";
 import { commonPrefixes, delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
 import { contentsXml, listPage } from "../listing.ts";
@@ -20,7 +21,7 @@ export const listObjects: Operation = {
     const owner = settings?.owner ?? NOBODY;
     sendXml(
       request,
-      `<ListBucketResult ${S3_NAMESPACE}><Name>${bucket}</Name><Prefix>${write(prefix)}</Prefix><Marker>${write(marker)}</Marker>${element("NextMarker", page.next === undefined ? undefined : write(page.next))}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
+      `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix><Marker>${write(marker)}</Marker>${element("NextMarker", page.next === undefined ? undefined : write(page.next))}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
       { headers: ["x-amz-bucket-region", deps.settings.region] },
     );
   },
