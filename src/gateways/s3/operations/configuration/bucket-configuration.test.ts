@@ -191,6 +191,18 @@ describe("lifecycle", () => {
     await refuses(read(), "NoSuchLifecycleConfiguration");
   });
 
+  it("conditions hold together, with an And or without", async () => {
+    const Bucket = await newBucket();
+    const Tag = { Key: "k", Value: "v" };
+    const Expiration = { Days: 1 };
+    const both = { And: { Prefix: "a", Tags: [Tag] } };
+    for (const Filter of [{ Prefix: "a", Tag }, { Prefix: "a", And: { Tags: [Tag] } }, both]) {
+      await write(Bucket, { ID: "one", Status: "Enabled", Filter, Expiration });
+      const { Rules } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+      expect(Rules).toEqual([{ ID: "one", Status: "Enabled", Filter: both, Expiration }]);
+    }
+  });
+
   it("rules without an id get one that stays", async () => {
     const Bucket = await newBucket();
     const rule = { Status: "Enabled", Filter: { Prefix: "a" }, Expiration: { Days: 1 } };

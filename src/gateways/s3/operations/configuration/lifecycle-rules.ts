@@ -96,11 +96,11 @@ function readFilter(element: XmlElement): LifecycleRule["filter"] {
   if (filter === undefined) return plain === undefined || plain === "" ? {} : { prefix: plain };
   allowOnly(filter, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"]);
   const and = onlyChild(filter, "And");
-  // Several conditions without an And can only mean that all of them must hold.
+  // Conditions that stand beside an And, or beside each other without one, can only mean that all of them must hold.
   if (and === undefined) return readConditions(filter);
-  if (filter.children.length > 1) throw malformedXml("has a Filter with more than its And");
   allowOnly(and, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"]);
-  return readConditions(and);
+  const beside = filter.children.filter((child) => child !== and);
+  return readConditions({ ...filter, children: [...beside, ...and.children] });
 }
 
 function readConditions(element: XmlElement): LifecycleRule["filter"] {
