@@ -246,9 +246,7 @@ async function deleteBucket(
   const nowMs = parts.clock.nowMs();
   const known = await parts.kv.view((tx) => findStoredBucket(tx, name));
   if (known === undefined && objects.length === 0) throw noSuchBucket(name);
-  await abortUploads(ctx, prefix, uploads).catch((error: unknown) => {
-    if (!isGfsError(error, "Unsupported")) throw error;
-  });
+  await abortUploads(ctx, prefix, uploads);
   if (known !== undefined) {
     await parts.kv
       .transact((tx) => removeBucket(tx, { name, nowMs }))

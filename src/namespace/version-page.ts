@@ -48,7 +48,7 @@ export function* pageVersions(tx: Reader, query: VersionQuery): Program<VersionP
   });
   const first = after?.row === "none" ? yield* findFile(tx, after.key as FilePath) : undefined;
   const entries = [
-    ...(first === undefined || after === undefined ? [] : [{ key: after.key, file: first as FileRecord | undefined }]),
+    ...(first === undefined || after === undefined ? [] : [{ key: after.key, file: first }]),
     ...current.files.map(({ key, file }) => ({ key, file: file as FileRecord | undefined })),
     ...current.prefixes.map((key) => ({ key, file: undefined })),
   ].sort((one, other) => compare(one.key, other.key));
@@ -153,7 +153,7 @@ class HistoryWalk {
     if (row.path === this.#previousKey || row.path === this.hasCurrent) return false;
     if (row.path !== this.#resumed) return true;
     const newest = yield* newestOf(tx, row.path);
-    return newest?.sequence === row.sequence && (yield* findFile(tx, row.path as FilePath)) === undefined;
+    return newest?.sequence === row.sequence && (yield* findFile(tx, row.path)) === undefined;
   }
 
   advance(): void {

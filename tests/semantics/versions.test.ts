@@ -303,7 +303,7 @@ test("V7 Copies of older versions arrive although the version was replaced befor
     expect(key).toMatch(/^\.globalfs\/versions\/..\/[0-9A-Z]{26}-x$/);
     bodies.push(await bodyAt(sites.cloud, key));
   }
-  expect(bodies.sort()).toEqual(["1", "2", "3"]);
+  expect(bodies.toSorted((one, other) => (one ?? "").localeCompare(other ?? ""))).toEqual(["1", "2", "3"]);
   // And each is known to be there: without the primary they are all read.
   sites.local.failing.add("*");
   const ids = (await listAll(setting)).filter(({ meta }) => meta !== undefined);
