@@ -86,7 +86,7 @@ export function mortalStore(life: Life, name: string, inner: Store): Store {
       });
     },
     check: (ctx) => step("check", () => inner.check(ctx)),
-    sweep: (ctx, olderThanMs) => step("sweep", () => inner.sweep(ctx, olderThanMs)),
+    sweep: (ctx, olderThanMs, isInUse) => step("sweep", () => inner.sweep(ctx, olderThanMs, isInUse)),
     close: async () => undefined,
   });
 }
