@@ -16,7 +16,7 @@ export type Outcome =
   | { readonly kind: "refused"; readonly status: number }
   | { readonly kind: "failed"; readonly reason: string };
 
-export const SIGNATURE_HEADER = "x-globalfs-signature";
+const SIGNATURE_HEADER = "x-globalfs-signature";
 
 const CONNECT_MS = 5_000;
 const ANSWER_MS = 15_000;
