@@ -178,7 +178,7 @@ async function largeObjects(peers: readonly S3Peer[]): Promise<void> {
   const at = (peer: S3Peer, index: number): string => (peer === bare ? `/large-${index}` : `/${BUCKET}/large-${index}`);
   const rate = async (peer: S3Peer, method: "GET" | "PUT"): Promise<number> => {
     const body = method === "PUT" ? { body: PIECE, bodyTimes: LARGE_MIB } : {};
-    const requests = Array.from({ length: CLIENTS }, (_, index) =>
+    const requests = Array.from({ length: CLIENTS * 2 }, (_, index) =>
       signedRequest(peer, { method, path: at(peer, index), ...body }),
     );
     const { seconds } = await generateRawLoad({
@@ -186,7 +186,7 @@ async function largeObjects(peers: readonly S3Peer[]): Promise<void> {
       connections: CLIENTS,
       durationMs: 120_000,
       requests: CLIENTS * 2,
-      request: (sequence) => requests[sequence % CLIENTS] as RawRequest,
+      request: (sequence) => requests[sequence] as RawRequest,
       status: method === "PUT" && peer === bare ? 201 : 200,
     });
     return (CLIENTS * 2 * LARGE_MIB * MIB) / 1e6 / seconds;

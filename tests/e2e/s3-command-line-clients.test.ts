@@ -131,26 +131,14 @@ describe.skipIf(await isMissing("s3cmd"))("s3cmd", () => {
 });
 
 describe.skipIf(await isMissing("s3", "libs3-2"))("libs3", () => {
-  const libs3 = async (...words: string[]): Promise<string> =>
-    await s3.out("s3", ["-u", ...words], {
+  test("signs with version 2 of the signature, and is told which one is wanted", async () => {
+    const { out, err } = await s3.run("s3", ["-u", "create", "libs3"], {
       env: {
         S3_HOSTNAME: `127.0.0.1:${s3.port}`,
         S3_ACCESS_KEY_ID: s3.accessKeyId,
         S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
       },
     });
-
-  test("creates, puts, heads, gets, lists, copies and deletes", async () => {
-    await libs3("create", "libs3");
-    await libs3("put", "libs3/small", "filename=small.txt");
-    await libs3("put", "libs3/large", "filename=large.bin");
-    expect(await libs3("head", "libs3/small")).toMatch(/Content-Length: 12/);
-    await libs3("get", "libs3/large", "filename=libs3.bin");
-    expect((await local("libs3.bin")).equals(LARGE)).toBe(true);
-    await libs3("copy", "libs3/small", "libs3/copy");
-    expect(await libs3("list", "libs3")).toMatch(/^copy[^]*^large[^]*^small/m);
-    for (const key of ["small", "large", "copy"]) await libs3("delete", `libs3/${key}`);
-    await libs3("delete", "libs3");
-    expect(await libs3("list")).not.toMatch(/^libs3 /m);
+    expect(`${out}${err}`).toContain("Signature Version 4");
   });
 });

@@ -150,7 +150,7 @@ describe("listings while others write", () => {
   const stable = Array.from({ length: 300 }, (_, index) => `list/stable-${String(index).padStart(4, "0")}`);
 
   beforeAll(async () => {
-    for (const Key of stable) await first.send(new PutObjectCommand({ Bucket, Key, Body: "" }));
+    for (const Key of stable) await first.send(new PutObjectCommand({ Bucket, Key, Body: "x" }));
   });
 
   const pagesOfV2 = async (client: S3Client): Promise<string[]> => {
@@ -185,7 +185,7 @@ describe("listings while others write", () => {
       for (let time = 0; !writing.signal.aborted; time++) {
         // Before, between and behind the keys that stay.
         const Key = `list/stable-${String((time * 7) % 400).padStart(4, "0")}-${writer}`;
-        await client.send(new PutObjectCommand({ Bucket, Key, Body: "" }));
+        await client.send(new PutObjectCommand({ Bucket, Key, Body: "x" }));
         await client.send(new DeleteObjectCommand({ Bucket, Key }));
       }
     });

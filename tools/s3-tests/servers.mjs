@@ -15,7 +15,8 @@ const START_TIMEOUT_MS = 60_000;
 export async function startGlobalfs({ directory, logDirectory }) {
   const [port, restPort] = [await freePort(), await freePort()];
   const file = join(directory, "config.json");
-  const region = "lab-1";
+  // Where S3 itself began: a bucket that one has already may be created again there.
+  const region = "us-east-1";
   const configuration = {
     global: { metrics_enabled: false, log_level: "INFO", log_format: "json" },
     coordinator: { listen_addr: `127.0.0.1:${restPort}`, data_dir: join(directory, "catalog") },
@@ -56,7 +57,6 @@ export async function startGlobalfs({ directory, logDirectory }) {
     description: "GlobalFS, one site on disk",
     host: "localhost",
     port,
-    region,
     lifecycleDaySeconds: LIFECYCLE_DAY_SECONDS,
     createUsers: (suffix) => ({
       main: user(`main${suffix}`),
