@@ -23,6 +23,7 @@ describe("the section s3", () => {
       region: "us-east-1",
       allowAnonymous: false,
       maxConnections: 10_000,
+      workers: 1,
       lifecycleDayMs: 86_400_000,
       webhooks: [],
     });
