@@ -59,7 +59,7 @@ async function textOf(client: S3Client, Key: string): Promise<string> {
 }
 
 function workers(): number[] {
-  const parent = String(s3.daemon.process.pid);
+  const parent = String(s3.daemon.pid);
   const table = execFileSync("ps", ["-o", "pid=,args=", "--ppid", parent], { encoding: "utf8" });
   return table
     .split("\n")
@@ -171,7 +171,7 @@ test("a worker that is killed is replaced, and what is asked meanwhile is answer
 
 test("no worker outlives its coordinator", async () => {
   const pids = workers();
-  s3.daemon.process.kill("SIGKILL");
+  await s3.daemon.stop("SIGKILL");
   await until("the workers have ended", async () => pids.every((pid) => !isAlive(pid)));
 });
 
