@@ -151,12 +151,27 @@ describe.skipIf(reasonToSkip() !== undefined)("a mounted file system", () => {
       return launch(kind, { directory: join(directory, "own"), uid: NOBODY });
     };
 
-    test("is mounted by fusermount3, and belongs to nobody else", async () => {
+    const everybody = (statSync("/dev/fuse").mode & 0o006) === 0o006;
+
+    test.runIf(everybody)("is mounted by fusermount3, and belongs to nobody else", async () => {
       const served = asUser("memory-as-user");
       await served.line(/^Mounted/);
       await expect(readdir(served.directory)).rejects.toThrow("EACCES");
       expect(await served.command("unmount")).toBe("unmounted");
       expect(await served.exited).toBe(0);
+    });
+
+    test.runIf(everybody)("goes with its process when that is killed", async () => {
+      const served = asUser("memory-as-user");
+      await served.line(/^Mounted/);
+      served.kill("SIGKILL");
+      await served.exited;
+      await until(() => !isMounted(served.directory));
+    });
+
+    test.runIf(!everybody)("is refused where the device is not for everybody", async () => {
+      const served = asUser("memory-as-user");
+      expect(await served.line(/Error|^Mounted/)).toContain("chmod 666 /dev/fuse");
     });
 
     test("does not let others in unless that is allowed", async () => {

@@ -89,6 +89,12 @@ async function requireAllowOther(): Promise<void> {
 }
 
 function refusal(directory: string, { message }: ProgramResult): FuseError {
+  if (/failed to open \/dev\/fuse/i.test(message)) {
+    return new FuseError(
+      "NoPermission",
+      `/dev/fuse cannot be opened by this user: let everybody use it with \`chmod 666 ${DEVICE}\`, as most distributions do.`,
+    );
+  }
   if (/permission denied|must be superuser|operation not permitted|not allowed/i.test(message)) {
     return new FuseError(
       "NoPermission",

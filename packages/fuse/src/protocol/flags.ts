@@ -85,8 +85,6 @@ export const OPEN_KILL_SUIDGID = 1 << 0;
 export const SETXATTR_ACL_KILL_SGID = 1 << 0;
 export const POLL_SCHEDULE_NOTIFY = 1 << 0;
 export const EXPIRE_ONLY = 1 << 0;
-export const IOCTL_RETRY = 1 << 2;
-export const IOCTL_MAX_IOVECS = 256;
 /** Extensions with a type up to this one carry security contexts; the type is then their number. */
 export const MAX_SECURITY_CONTEXTS = 31;
 export const EXTENSION_GROUPS = 32;

@@ -24,7 +24,7 @@ export type AnyOperation = Operation<Request, unknown>;
 
 /** The table holds operations of all types; each one only ever meets requests that it made itself. */
 export function operation<R extends Request, T>(definition: Operation<R, T>): AnyOperation {
-  return definition as unknown as AnyOperation;
+  return definition;
 }
 
 export function encodeNothing(): undefined {

@@ -242,6 +242,7 @@ function ready(worker: Worker): Promise<Features> {
 }
 
 function send(worker: Worker, message: ToWorker): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
   worker.postMessage(message);
 }
 

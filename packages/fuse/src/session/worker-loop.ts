@@ -1,6 +1,6 @@
 import { read } from "node:fs";
 import { setTimeout } from "node:timers/promises";
-import type { FuseError } from "../protocol/errors.ts";
+import { promisify } from "node:util";
 import { Frame } from "../protocol/frame.ts";
 import type { Features, Negotiated } from "../protocol/negotiation.ts";
 import { Opcode } from "../protocol/opcodes.ts";
@@ -17,6 +17,8 @@ const RETRY_MS = 1;
 /** How often a promise that is already settled gets the chance to say so before the slower way of reading is taken. */
 const MICROTASK_TURNS = 3;
 
+const readAsync = promisify(read);
+
 export interface WorkerPort {
   post(message: FromWorker): void;
   /** Becomes true when nothing will be mounted after all. */
@@ -24,20 +26,13 @@ export interface WorkerPort {
 }
 
 /** Reads without blocking the event loop of this thread, which has promises to settle. */
-function readLater(descriptor: number, into: Buffer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(descriptor, into, 0, into.length, null, (error, readBytes) => {
-      if (error === null) {
-        resolve(readBytes);
-        return;
-      }
-      try {
-        resolve(meaningOfReadError(error) ?? DEVICE_AGAIN);
-      } catch (failure) {
-        reject(failure as FuseError);
-      }
-    });
-  });
+async function readLater(descriptor: number, into: Buffer): Promise<number> {
+  try {
+    const { bytesRead } = await readAsync(descriptor, into, 0, into.length, null);
+    return bytesRead;
+  } catch (error) {
+    return meaningOfReadError(error) ?? DEVICE_AGAIN;
+  }
 }
 
 /** Reads requests for the main thread, and does nothing else. Returns when the file system has been unmounted. */

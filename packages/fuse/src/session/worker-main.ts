@@ -21,6 +21,7 @@ export async function runWorker(): Promise<void> {
   const setup = workerData as WorkerSetup;
   let quit = false;
   const port: WorkerPort = {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     post: (message: FromWorker) => parent.postMessage(message),
     quit: () => quit,
   };

@@ -8,7 +8,13 @@ test("behaves as an array of bytes, with its memory accounted for to the byte", 
   const at = fc.nat(LIMIT_BYTES / 2);
   const length = fc.nat(LIMIT_BYTES / 3);
   const step = fc.record({
-    kind: fc.constantFrom("write", "truncate", "punch", "clear", "allocate"),
+    kind: fc.constantFrom(
+      "write" as const,
+      "truncate" as const,
+      "punch" as const,
+      "clear" as const,
+      "allocate" as const,
+    ),
     at,
     length: fc.oneof(length, fc.nat(700)),
     byte: fc.integer({ min: 1, max: 255 }),
@@ -34,7 +40,7 @@ test("behaves as an array of bytes, with its memory accounted for to the byte", 
         } else if (kind === "allocate") {
           if (length > 0) expect(content.allocate(at, length)).toBe(true);
         } else {
-          content[kind as "punch" | "clear"](at, length);
+          content[kind](at, length);
           if (at < model.length) model.fill(0, at, Math.min(end, model.length));
         }
         expect(budget.usedBytes).toBe(content.allocatedBytes);

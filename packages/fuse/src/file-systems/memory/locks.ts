@@ -154,6 +154,7 @@ export class FileLocks {
   }
 
   #wakeWaiters(): void {
-    for (const waiter of [...this.#waiters]) if (this.#waiters.has(waiter)) waiter.retry();
+    // Waiters that are let in, or given up, leave the set meanwhile; nobody joins it.
+    for (const waiter of this.#waiters) waiter.retry();
   }
 }

@@ -1,5 +1,6 @@
 import { Errno } from "../../protocol/errors.ts";
 import { Fallocate, LockType, OpenReplyFlag, Seek } from "../../protocol/flags.ts";
+import type { Features } from "../../protocol/negotiation.ts";
 import { encodeName, nameBytes } from "../../protocol/names.ts";
 import type { CreatedFile, Entry, FileStatus, FileSystemStatus, HeldLock, OpenFile } from "../../protocol/replies.ts";
 import type { PlainRequest } from "../../protocol/request.ts";
@@ -54,14 +55,7 @@ export interface MemoryFileSystemOptions extends TreeOptions {
 
 /** Answers every operation at once, so it is made for the worker. Only waiting for a lock is a promise. */
 export class MemoryFileSystem implements FileSystem {
-  readonly features = {
-    exportSupport: true,
-    killPrivileges: true,
-    automaticInvalidation: false,
-    cacheSymlinks: true,
-    posixLocks: true,
-    flockLocks: true,
-  };
+  readonly features: Features;
 
   readonly #tree: Tree;
   readonly #clock: FileClock;
@@ -73,6 +67,15 @@ export class MemoryFileSystem implements FileSystem {
     this.#tree = new Tree(options, clock);
     this.#clock = clock;
     this.#noOpen = options.noOpen;
+    this.features = {
+      exportSupport: true,
+      killPrivileges: true,
+      automaticInvalidation: false,
+      cacheSymlinks: true,
+      posixLocks: true,
+      // Without an open there is no release, which is what ends such a lock; the kernel then keeps them itself.
+      flockLocks: !options.noOpen,
+    };
   }
 
   lookup({ parent, name }: NameRequest): Entry | Errno {
@@ -209,7 +212,7 @@ export class MemoryFileSystem implements FileSystem {
     return this.#noOpen ? Errno.ENOSYS : OPEN_FILE;
   }
 
-  read(request: ReadRequest): number | Errno {
+  read(request: ReadRequest): number {
     const node = this.#tree.find(request.inode);
     if (node?.content === undefined) return Errno.EBADF;
     node.accessed(this.#clock);

@@ -6,7 +6,6 @@ import type { FileLocks } from "./locks.ts";
 export const TYPE_MASK = 0o170000;
 export const TYPE_DIRECTORY = 0o040000;
 export const TYPE_REGULAR = 0o100000;
-export const TYPE_SYMLINK = 0o120000;
 const SET_USER_ID = 0o4000;
 const SET_GROUP_ID = 0o2000;
 const GROUP_EXECUTE = 0o010;
