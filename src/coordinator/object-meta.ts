@@ -108,6 +108,14 @@ export function storedMetadata(
     "globalfs-mtime": String(from.createdMs),
     "globalfs-mode": from.mode.toString(8),
   };
+  const encodedPath = encodeURIComponent(from.path);
+  const fits = encodedPath.length <= MAX_PATH_METADATA;
+  const names = Object.keys(user);
+  if (names.length === 0 && from.details === undefined) {
+    // Nothing that could be too much: the usual case.
+    if (fits) stored["globalfs-path"] = encodedPath;
+    return stored;
+  }
   let room = MAX_STORED_BYTES - LATE_BYTES;
   for (const [name, value] of Object.entries(stored)) room -= costOf(name, value);
   const add = (name: string, value: string | undefined): boolean => {
@@ -118,11 +126,10 @@ export function storedMetadata(
     room -= cost;
     return true;
   };
-  const encodedPath = encodeURIComponent(from.path);
-  if (encodedPath.length <= MAX_PATH_METADATA) add("globalfs-path", encodedPath);
+  if (fits) add("globalfs-path", encodedPath);
   room -= LEFT_OUT_BYTES;
   let leftOut = 0;
-  for (const [name, value] of Object.entries(user)) if (!add(name, value)) leftOut += 1;
+  for (const name of names) if (!add(name, user[name])) leftOut += 1;
   if (leftOut > 0) stored["globalfs-left-out"] = String(leftOut);
   const { contentHeaders, owner } = from.details ?? {};
   add(HEADERS_NAME, contentHeaders === undefined ? undefined : encodeHeaders(contentHeaders));

@@ -1,11 +1,11 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
-import type { Copy, FileRecord, FileVersion } from "../namespace/index.ts";
+import type { Copy, FileVersion } from "../namespace/index.ts";
 import type { ObjectBody, Site } from "../stores/index.ts";
 import { type Span, spanOf } from "../stores/index.ts";
 import { readIsNotModified } from "./conditions.ts";
-import { getRecord, getVersion, type Located, locate } from "./lookup.ts";
+import { getRecord, getVersion, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile } from "./reconcile.ts";
@@ -18,7 +18,9 @@ export async function headObject(
   { conditions, versionId }: ReadOptions = {},
 ): Promise<{ readonly meta: ObjectMeta; readonly notModified: boolean }> {
   const where = locate(key);
-  const meta = describeFile(where.key, await getWanted(parts, ctx, where, versionId));
+  const record =
+    versionId === undefined ? await getRecord(parts, ctx, where) : await getVersion(parts, ctx, where, versionId);
+  const meta = describeFile(where.key, record);
   return { meta, notModified: readIsNotModified(conditions, meta) };
 }
 
@@ -29,7 +31,8 @@ export async function readObject(
   { conditions, versionId }: ReadOptions = {},
 ): Promise<ObjectRead> {
   const where = locate(key);
-  const record = await getWanted(parts, ctx, where, versionId);
+  const record =
+    versionId === undefined ? await getRecord(parts, ctx, where) : await getVersion(parts, ctx, where, versionId);
   const meta = describeFile(where.key, record);
   const version = record.version;
   const holder = record.linkCount === 0 ? { holder: record.inode } : {};
@@ -44,10 +47,6 @@ export async function readObject(
       return await openVersion(parts, ctx, { path: where.path, version, span, ...holder });
     },
   };
-}
-
-async function getWanted(parts: Parts, ctx: Ctx, where: Located, versionId: string | undefined): Promise<FileRecord> {
-  return versionId === undefined ? await getRecord(parts, ctx, where) : await getVersion(parts, ctx, where, versionId);
 }
 
 interface Wanted {
