@@ -16,7 +16,7 @@ import { open, readFile, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { reasonToSkip, Served } from "./support/served.ts";
 
 const run = promisify(execFile);
@@ -143,8 +143,13 @@ describe.skipIf(reasonToSkip() !== undefined)("a mounted file system", () => {
   });
 
   describe.skipIf(!existsSync("/usr/bin/fusermount3"))("as a user", () => {
+    const directories: string[] = [];
+    afterAll(() => {
+      for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+    });
     const asUser = (kind: string): Served => {
       const directory = mkdtempSync(join(tmpdir(), "globalfs-fuse-"));
+      directories.push(directory);
       chmodSync(directory, 0o755);
       mkdirSync(join(directory, "own"));
       chownSync(join(directory, "own"), NOBODY, NOBODY);
