@@ -21,7 +21,7 @@ export async function measureVerification(rounds = 5): Promise<void> {
       createdMs: 0,
     }),
     clock: systemClock,
-    settings: { region: "us-east-1", bodyIdleMs: 60_000 },
+    settings: { region: "us-east-1", bodyIdleMs: 60_000, signatureV2: true },
   });
   const target = { method: "GET", bucket: "bench", key: "small/1", query: new Map<string, string>() };
   await withRequest(credentials, async (http, response) => {

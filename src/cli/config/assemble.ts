@@ -89,6 +89,7 @@ function assembleS3(s3: NonNullable<Written["s3"]>, place: (path: string) => str
     rootBucket: s3.root_bucket,
     tls: s3.tls === undefined ? undefined : { certFile: place(s3.tls.cert_file), keyFile: place(s3.tls.key_file) },
     allowAnonymous: s3.allow_anonymous,
+    signatureV2: s3.signature_v2,
     maxConnections: s3.max_connections,
     workers: s3.workers,
     lifecycleDayMs: s3.lifecycle_day,

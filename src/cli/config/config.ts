@@ -67,6 +67,7 @@ export interface S3Config {
   readonly rootBucket?: string;
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly allowAnonymous: boolean;
+  readonly signatureV2: boolean;
   readonly maxConnections: number;
   readonly workers: number;
   readonly lifecycleDayMs: number;

@@ -110,6 +110,7 @@ export function s3Settings(config: Config, s3: S3Config): S3Settings {
     allowAnonymous: s3.allowAnonymous,
     webhooks: Object.fromEntries(s3.webhooks.map(({ name, url }) => [name, url])),
     bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+    signatureV2: s3.signatureV2,
     ...(s3.rootBucket === undefined ? {} : { rootBucket: s3.rootBucket }),
   };
 }

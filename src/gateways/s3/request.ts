@@ -30,6 +30,14 @@ export interface Identity {
   /** Empty for anonymous, and for those who may do everything. */
   readonly accessKeyId: string;
   readonly grants: readonly AccessGrant[];
+  /** How that was proved; absent for anonymous. */
+  readonly proof?: Proof;
+}
+
+export interface Proof {
+  /** As policies call it: Signature Version 4, or 2. */
+  readonly version: "AWS4-HMAC-SHA256" | "AWS";
+  readonly place: "header" | "query" | "form";
 }
 
 /** The body as its signature and checksums let it through: what is not what was signed ends the stream with an error. */
@@ -76,6 +84,8 @@ export interface S3Settings {
   /** Names that event notifications may be sent to, and their addresses. */
   readonly webhooks: Readonly<Record<string, string>>;
   readonly bodyIdleMs: number;
+  /** Whether Signature Version 2 is taken where Version 4 is. */
+  readonly signatureV2: boolean;
 }
 
 export interface S3Deps {

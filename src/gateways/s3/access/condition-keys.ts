@@ -38,7 +38,7 @@ const KEYS: ReadonlyMap<string, Reading> = new Map<string, Reading>([
   ["s3:delimiter", ({ request }) => request.query.get("delimiter")],
   ["s3:max-keys", ({ request }) => request.query.get("max-keys")],
   ["s3:versionid", ({ request, versionId }) => versionId ?? request.query.get("versionId")],
-  ["s3:signatureversion", ({ request }) => (request.identity.kind === "user" ? "AWS4-HMAC-SHA256" : undefined)],
+  ["s3:signatureversion", ({ request }) => request.identity.proof?.version],
   ["s3:authtype", ({ request }) => authTypeOf(request)],
   ["s3:signatureage", signatureAge],
   ["s3:tlsversion", ({ request }) => tlsVersion(request)],
@@ -82,7 +82,7 @@ export function readKey(key: string, facts: Facts): readonly string[] | undefine
   }
   const header = HEADER.exec(key)?.[1];
   if (header === undefined) return undefined;
-  const value = facts.request.http.headers[header] ?? facts.request.query.get(header);
+  const value = facts.request.http.headers[header];
   const text = Array.isArray(value) ? value.join(",") : value;
   if (text === undefined || header !== "x-amz-copy-source") return listed(text);
   return [decoded(text.startsWith("/") ? text.slice(1) : text)];
@@ -118,17 +118,22 @@ function tlsVersion({ http }: S3Request): string | undefined {
   return originOf(http).tlsVersion;
 }
 
-function authTypeOf(request: S3Request): string | undefined {
-  if (request.identity.kind === "anonymous") return undefined;
-  if (request.http.headers.authorization !== undefined) return "REST-HEADER";
-  return request.query.has("X-Amz-Signature") ? "REST-QUERY-STRING" : "POST";
+const AUTH_TYPES = { header: "REST-HEADER", query: "REST-QUERY-STRING", form: "POST" } as const;
+
+function authTypeOf({ identity }: S3Request): string | undefined {
+  return identity.proof === undefined ? undefined : AUTH_TYPES[identity.proof.place];
 }
 
 const BASIC_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 
-/** Milliseconds since the signature was made, for presigned addresses and signed headers alike. */
+/**
+ * Milliseconds since the signature was made, for presigned addresses and signed headers alike. Version 2 may leave its date unsaid, so that
+ * its signatures have no age, as on AWS.
+ */
 function signatureAge({ request, clock }: Facts): string | undefined {
-  const given = request.query.get("X-Amz-Date") ?? request.http.headers["x-amz-date"];
+  const { proof } = request.identity;
+  if (proof?.version !== "AWS4-HMAC-SHA256") return undefined;
+  const given = proof.place === "query" ? request.query.get("X-Amz-Date") : request.http.headers["x-amz-date"];
   const parts = typeof given === "string" ? BASIC_DATE.exec(given) : null;
   if (parts === null) return undefined;
   const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [

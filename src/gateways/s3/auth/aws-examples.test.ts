@@ -17,7 +17,7 @@ function enter(request: Parameters<typeof fakeRequest>[0], nowMs = Date.UTC(2013
   const gate = createGate({
     findAccessKey: (id) => (id === key.id ? key : undefined),
     clock: { ...systemClock, nowMs: () => nowMs },
-    settings: { region: "us-east-1", bodyIdleMs: 1_000 },
+    settings: { region: "us-east-1", bodyIdleMs: 1_000, signatureV2: true },
   });
   const http: IncomingMessage = fakeRequest(request);
   return gate.authenticate(http, noResponse, targetOf(http)) as Authenticated;

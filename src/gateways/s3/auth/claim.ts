@@ -1,8 +1,11 @@
 import { SIGV4_ALGORITHM } from "../../../core/sigv4.ts";
-import { denied, headerMalformed, invalidArgument, invalidRequest, neverValid, queryMalformed } from "./failures.ts";
+import { type ClaimV2, claimV2OfHeader, claimV2OfQuery, isPresignedV2 } from "./claim-v2.ts";
+import { amzDateOf, timeOfAmzDate, timeOfHttpDate } from "./dates.ts";
+import { headerMalformed, invalidArgument, invalidRequest, neverValid, noDate, queryMalformed } from "./failures.ts";
 
 /** What a request says of who signed it, before anything of it has been checked. */
 export interface Claim {
+  readonly version: typeof SIGV4_ALGORITHM;
   readonly place: "header" | "query";
   readonly accessKeyId: string;
   /** Eight digits, as the credential says. */
@@ -30,19 +33,22 @@ export const SIGNATURE_PARAMETER = "X-Amz-Signature";
 const LONGEST_EXPIRY_SECONDS = 604_800;
 const MAX_SIGNED_HEADERS = 100;
 const SIGNATURE = /^[0-9a-f]{64}$/;
-const AMZ_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 const V2_SENTENCE =
   "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (Signature Version 4).";
 
 /** Undefined: the request carries no signature at all. */
-export function claimOf({ headers, query }: Addressed): Claim | undefined {
+export function claimOf(
+  { headers, query }: Addressed,
+  { signatureV2 }: { readonly signatureV2: boolean },
+): Claim | ClaimV2 | undefined {
   const authorization = headers.get("authorization");
   const inQuery = query.size > 0 && (query.has("X-Amz-Algorithm") || query.has(SIGNATURE_PARAMETER));
-  const oldQuery = query.size > 0 && query.has("Signature") && query.has("AWSAccessKeyId");
+  const oldQuery = query.size > 0 && isPresignedV2(query);
   if (authorization === undefined || authorization === "") {
     if (inQuery) return claimOfQuery(query);
-    if (oldQuery) throw invalidRequest(V2_SENTENCE);
-    return undefined;
+    if (!oldQuery) return undefined;
+    if (!signatureV2) throw invalidRequest(V2_SENTENCE);
+    return claimV2OfQuery(query);
   }
   if (inQuery || oldQuery) {
     throw invalidArgument(
@@ -51,7 +57,9 @@ export function claimOf({ headers, query }: Addressed): Claim | undefined {
       authorization.split(" ")[0] as string,
     );
   }
-  return claimOfHeader(authorization, headers);
+  if (!authorization.startsWith("AWS ")) return claimOfHeader(authorization, headers);
+  if (!signatureV2) throw invalidRequest(V2_SENTENCE);
+  return claimV2OfHeader(authorization, headers);
 }
 
 function claimOfHeader(authorization: string, headers: ReadonlyMap<string, string>): Claim {
@@ -76,6 +84,7 @@ function claimOfHeader(authorization: string, headers: ReadonlyMap<string, strin
   const scope = scopeOf(credential, amzDate, headerMalformed);
   if (!SIGNATURE.test(signature)) throw headerMalformed("its Signature is not 64 hex digits.");
   return {
+    version: SIGV4_ALGORITHM,
     place: "header",
     ...scope,
     signedHeaders: listOf(signedList, headerMalformed),
@@ -88,7 +97,6 @@ function claimOfHeader(authorization: string, headers: ReadonlyMap<string, strin
 }
 
 function refuseScheme(authorization: string): Error {
-  if (/^AWS [^\s:]+:\S+$/.test(authorization)) return invalidRequest(V2_SENTENCE);
   if (authorization.startsWith("AWS4-")) {
     return invalidRequest(
       "Only AWS4-HMAC-SHA256 is supported here; configure the client for Signature Version 4 with one region.",
@@ -108,30 +116,10 @@ function dateOf(headers: ReadonlyMap<string, string>): { readonly amzDate: strin
     if (signedMs !== undefined) return { amzDate, signedMs };
   } else {
     const date = headers.get("date")?.trim() ?? "";
-    const signedMs = timeOfAmzDate(date) ?? (/^[A-Z][a-z]{2}, /.test(date) ? Date.parse(date) : Number.NaN);
-    if (Number.isFinite(signedMs)) return { amzDate: amzDateOf(signedMs), signedMs };
+    const signedMs = timeOfAmzDate(date) ?? timeOfHttpDate(date);
+    if (signedMs !== undefined) return { amzDate: amzDateOf(signedMs), signedMs };
   }
-  throw denied("AWS authentication requires a valid Date or x-amz-date header.");
-}
-
-let lastDate = "";
-let lastMs: number | undefined;
-
-/** The same second is named again and again. */
-export function timeOfAmzDate(text: string): number | undefined {
-  if (text === lastDate) return lastMs;
-  const match = AMZ_DATE.exec(text);
-  if (match === null) return undefined;
-  const [, year, month, day, hour, minute, second] = match.map(Number);
-  const timeMs = Date.UTC(year as number, (month as number) - 1, day, hour, minute, second);
-  if (amzDateOf(timeMs) !== text) return undefined;
-  lastDate = text;
-  lastMs = timeMs;
-  return timeMs;
-}
-
-export function amzDateOf(timeMs: number): string {
-  return new Date(Math.floor(timeMs / 1_000) * 1_000).toISOString().replace(/[-:]|\.\d{3}/g, "");
+  throw noDate();
 }
 
 type Malformed = (message: string, context?: Readonly<Record<string, unknown>>) => Error;
@@ -207,6 +195,7 @@ function claimOfQuery(query: ReadonlyMap<string, string>): Claim {
   const scope = scopeOf(credential, amzDate, malformed);
   if (!SIGNATURE.test(signature)) throw queryMalformed("X-Amz-Signature must be 64 hex digits.");
   return {
+    version: SIGV4_ALGORITHM,
     place: "query",
     ...scope,
     signedHeaders: listOf(signedList, (message) => queryMalformed(`X-Amz-SignedHeaders: ${message}`)),

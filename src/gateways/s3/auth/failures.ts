@@ -38,6 +38,10 @@ export function denied(message: string, context: Readonly<Record<string, unknown
   return s3Error("PermissionDenied", "AccessDenied", message, context);
 }
 
+export function noDate(): GfsError {
+  return denied("AWS authentication requires a valid Date or x-amz-date header");
+}
+
 export function headerMalformed(message: string, context: Readonly<Record<string, unknown>> = {}): GfsError {
   return s3Error(
     "InvalidArgument",

@@ -1,11 +1,11 @@
-import { createHmac } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { isChecksumValue } from "../../../core/checksums.ts";
 import { SIGV4_ALGORITHM, signatureOf, type SigningKeys } from "../../../core/sigv4.ts";
 import { incomingBody } from "../../http/index.ts";
-import type { Target } from "../request.ts";
-import { scopeOf, timeOfAmzDate } from "./claim.ts";
+import type { Proof, Target } from "../request.ts";
+import { scopeOf } from "./claim.ts";
+import { timeOfAmzDate } from "./dates.ts";
 import {
   invalidAccessKeyId,
   invalidArgument,
@@ -21,6 +21,7 @@ import { ALGORITHM_OF_HEADER } from "./payload.ts";
 import { checkPostPolicy, parsePostPolicy, type PostPolicy } from "./post-policy.ts";
 import type { Authenticated, GateDeps } from "./types.ts";
 import { checkRegion, checkToken, sameText } from "./verify.ts";
+import { signatureV2Of } from "./verify-v2.ts";
 
 /** A form that a browser sends to a bucket: its fields carry the signature, over a policy that says what they may be. */
 export function isPostForm(http: IncomingMessage, target: Target): boolean {
@@ -70,10 +71,14 @@ export async function authenticateForm(deps: FormDeps, request: FormRequest): Pr
   const checks = checksOf(fields, policy);
   showAsHeaders(http, fields);
   return {
-    identity: accessKey === undefined ? ANONYMOUS : identityOf(accessKey),
+    identity: accessKey === undefined ? ANONYMOUS : identityOf(accessKey, proofOf(fields)),
     body: new FormBody({ fields }, reader.file(), checks),
     key: fields.get("key") as string,
   };
+}
+
+function proofOf(fields: ReadonlyMap<string, string>): Proof {
+  return { version: fields.has("x-amz-signature") ? SIGV4_ALGORITHM : "AWS", place: "form" };
 }
 
 interface Author {
@@ -137,8 +142,7 @@ async function verifyOldForm(
   if (accessKeyId === undefined) throw missingField("AWSAccessKeyId");
   const key = await findAccessKey(accessKeyId);
   if (key === undefined) throw invalidAccessKeyId(accessKeyId);
-  const right = createHmac("sha1", key.secret).update(encoded).digest("base64");
-  if (!sameText(right, signature)) throw signatureDoesNotMatch(accessKeyId);
+  if (!sameText(signatureV2Of(key.secret, encoded), signature)) throw signatureDoesNotMatch(accessKeyId);
   return key;
 }
 

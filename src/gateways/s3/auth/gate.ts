@@ -4,6 +4,7 @@ import { SigningKeys } from "../../../core/sigv4.ts";
 import type { Target } from "../request.ts";
 import { headerMap } from "./canonical.ts";
 import { type Claim, claimOf } from "./claim.ts";
+import type { ClaimV2 } from "./claim-v2.ts";
 import { invalidAccessKeyId, invalidRequest, denied } from "./failures.ts";
 import { authenticateForm, isPostForm } from "./form.ts";
 import { GatedBody } from "./gated-body.ts";
@@ -11,6 +12,7 @@ import { ANONYMOUS, identityOf } from "./identity.ts";
 import { type Payload, payloadOf, withoutChunked } from "./payload.ts";
 import type { Authenticated, Gate, GateDeps } from "./types.ts";
 import { checkAllSigned, checkRegion, checkSignature, checkTime, checkToken } from "./verify.ts";
+import { checkSignatureV2, checkTimeV2, movedHeaders } from "./verify-v2.ts";
 
 /** Users times two days; each key takes some hundred bytes. */
 const MAX_SIGNING_KEYS = 2_048;
@@ -28,9 +30,41 @@ export function createGate(deps: GateDeps): Gate {
     checkAllSigned(claim, headers);
     const signed = checkSignature(claim, key, keys, { http, headers, payload: payload.declared });
     checkToken(key, claim.sessionToken, nowMs);
-    if (claim.place === "query") showAsHeaders(http, request.query);
+    if (claim.place === "query") showAsHeaders(http, request.target.query);
     const { accessKeyId, amzDate, signature } = claim;
-    return { identity: identityOf(key), body: bodyOf(request, { ...signed, accessKeyId, amzDate, signature }) };
+    return {
+      identity: identityOf(key, { version: claim.version, place: claim.place }),
+      body: bodyOf(request, { ...signed, accessKeyId, amzDate, signature }),
+    };
+  };
+
+  const acceptV2 = (request: Arrived, claim: ClaimV2, key: KnownAccessKey | undefined): Authenticated => {
+    const { http, headers, target } = request;
+    if (key === undefined) throw invalidAccessKeyId(claim.accessKeyId);
+    const nowMs = clock.nowMs();
+    checkTimeV2(claim, nowMs);
+    checkSignatureV2(claim, key, { http, headers, target });
+    checkToken(key, headers.get("x-amz-security-token"), nowMs);
+    for (const [name, value] of request.moved) http.headers[name] = value;
+    return {
+      identity: identityOf(key, { version: claim.version, place: claim.place }),
+      body: bodyOf(request, undefined),
+    };
+  };
+
+  /** The body goes unsigned, and what is said of it in headers is signed and checked. */
+  const enterV2 = (arrived: Omit<Arrived, "payload">, claim: ClaimV2): Authenticated | Promise<Authenticated> => {
+    const moved = claim.place === "query" ? movedHeaders(arrived.headers, arrived.target.query) : NONE;
+    const headers = moved.size === 0 ? arrived.headers : new Map([...arrived.headers, ...moved]);
+    const payload = payloadOf(headers, arrived.target);
+    if (payload.framing !== "plain") {
+      throw invalidRequest("aws-chunked payloads are not supported with Signature Version 2; use AWS4-HMAC-SHA256.");
+    }
+    const request = { ...arrived, headers, moved, payload };
+    const key = findAccessKey(claim.accessKeyId);
+    return key instanceof Promise
+      ? key.then((found) => acceptV2(request, claim, found))
+      : acceptV2(request, claim, key);
   };
 
   const bodyOf = ({ http, response, payload }: Arrived, seed: ConstructorParameters<typeof GatedBody>[0]["seed"]) => {
@@ -47,11 +81,13 @@ export function createGate(deps: GateDeps): Gate {
     authenticate(http, response, target) {
       const headers = headerMap(http.rawHeaders);
       refuseRepeated(http, headers);
-      const claim = claimOf({ headers, query: target.query });
+      const claim = claimOf({ headers, query: target.query }, settings);
       if (claim === undefined && isPostForm(http, target))
         return authenticateForm({ ...deps, keys }, { http, response, target });
+      const arrived = { http, response, headers, moved: NONE, target };
+      if (claim?.version === "AWS") return enterV2(arrived, claim);
       const payload = payloadOf(headers, target);
-      const request: Arrived = { http, response, headers, payload, query: target.query };
+      const request: Arrived = { ...arrived, payload };
       if (claim === undefined) {
         if (payload.framing === "signed-chunks" || payload.framing === "signed-chunks-trailer") {
           throw denied("Chunks are signed here, but the request is not.");
@@ -71,9 +107,13 @@ interface Arrived {
   readonly http: IncomingMessage;
   readonly response: ServerResponse;
   readonly headers: ReadonlyMap<string, string>;
+  /** Those among them that stood in the query. */
+  readonly moved: ReadonlyMap<string, string>;
   readonly payload: Payload;
-  readonly query: Target["query"];
+  readonly target: Target;
 }
+
+const NONE: ReadonlyMap<string, string> = new Map();
 
 /** What says something of the body or of the signature means in a query what it says; everything else is a header that could not be sent. */
 const NO_HEADER =

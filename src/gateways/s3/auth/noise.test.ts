@@ -11,7 +11,7 @@ describe("the gate under noise", () => {
   const gate = createGate({
     findAccessKey: (id) => (id === key.id ? key : undefined),
     clock,
-    settings: { region: "us-east-1", bodyIdleMs: 1_000 },
+    settings: { region: "us-east-1", bodyIdleMs: 1_000, signatureV2: true },
   });
   const enter = (request: Parameters<typeof fakeRequest>[0]): unknown => {
     const http = fakeRequest(request);

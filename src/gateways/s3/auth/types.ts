@@ -7,6 +7,8 @@ export interface GateSettings {
   readonly region: string;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
+  /** Whether Signature Version 2 passes, too. Forms may be signed with it in any case. */
+  readonly signatureV2: boolean;
 }
 
 export interface GateDeps {

@@ -47,6 +47,7 @@ export async function startS3Rig(options: S3RigOptions = {}): Promise<S3Rig> {
         allowAnonymous: false,
         webhooks: {},
         bodyIdleMs: 1_000,
+        signatureV2: true,
         ...options.settings,
       },
     },

@@ -48,12 +48,17 @@ export async function startGateServer(options: {
   readonly clock: Clock;
   readonly region?: string;
   readonly bodyIdleMs?: number;
+  readonly signatureV2?: boolean;
 }): Promise<GateServer> {
   const known = new Map(options.keys.map((key) => [key.id, key]));
   const gate = createGate({
     findAccessKey: (id) => known.get(id),
     clock: options.clock,
-    settings: { region: options.region ?? "us-east-1", bodyIdleMs: options.bodyIdleMs ?? 5_000 },
+    settings: {
+      region: options.region ?? "us-east-1",
+      bodyIdleMs: options.bodyIdleMs ?? 5_000,
+      signatureV2: options.signatureV2 ?? true,
+    },
   });
   const answer = async (http: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
