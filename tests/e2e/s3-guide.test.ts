@@ -20,6 +20,7 @@ const SHOWN: readonly (readonly [words: string, shown: RegExp])[] = [
   ["rclone lsf", /^2026\/two ä\.txt$/m],
   ["restic check", /no errors were found[^]*restoring/],
   ["cat mnt/by-s3cmd.txt", /^hello world$/m],
+  ["s3 -u get photos/by-libs3.txt", /^hello world$/m],
   ["PutObjectCommand", /^hello from the SDK$/m],
   ["listObjectsV2", /^17 by-minio\.txt$/m],
 ];
@@ -29,6 +30,7 @@ const PROGRAMS = [
   ["rclone"],
   ["restic"],
   ["s3fs"],
+  ["s3", "libs3-2"],
   ["curl"],
   ["fusermount3", "fuse3"],
 ] as const;

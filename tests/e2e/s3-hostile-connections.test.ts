@@ -92,6 +92,10 @@ describe("malformed chunk framing", () => {
     socket.destroy();
     expect(await ended).toMatch(/^HTTP\/1\.1 4\d\d /);
     expect(said()).toMatch(/<Code>\w+<\/Code><Message>[^<]+<\/Message>/);
+    const requestId = /<RequestId>(\w+)<\/RequestId>/.exec(said())?.[1];
+    await until("the log has a line of it", async () =>
+      s3.daemon.events("s3_request").some((line) => line["requestId"] === requestId && Number(line["status"]) >= 400),
+    );
     const sdk = s3.sdk();
     await expect(sdk.send(new GetObjectCommand({ Bucket, Key: key }))).rejects.toMatchObject({ name: "NoSuchKey" });
     sdk.destroy();
@@ -127,6 +131,14 @@ describe("heads", () => {
 });
 
 describe("clients that are slow on purpose", () => {
+  test.runIf(process.env["GLOBALFS_LONG"] === "1")("lose their connection when their head takes too long", async () => {
+    const { ended, socket } = talk("GET / HTTP/1.1\r\nHost: x\r\n");
+    const drip = setInterval(() => socket.write("X-Slow: 1\r\n"), 5_000);
+    const said = await ended;
+    clearInterval(drip);
+    if (said !== "") expect(said).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
   test("lose their connection once no bytes of the body have come for the idle time, and nothing is stored", async () => {
     const head = chunkedHead("stopped", 1_000_000);
     const { ended } = talk(`${head}content-length: 1000100\r\n\r\nf4240\r\nbeginning`);
