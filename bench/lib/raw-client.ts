@@ -18,6 +18,9 @@ export interface RawAnswer {
   readonly beginning: string;
 }
 
+/** Servers that hang are told apart from those that are slow. */
+const SILENCE_MS = 60_000;
+
 const HEAD_END = Buffer.from("\r\n\r\n");
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 
@@ -37,6 +40,7 @@ export class RawConnection {
     this.#socket = socket;
     socket.on("data", (chunk: Buffer) => this.#take(chunk));
     socket.on("error", (error) => this.#reject(error));
+    socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error("Nothing came for a minute.")));
     socket.on("close", () => this.#reject(new Error("The server closed the connection.")));
   }
 
