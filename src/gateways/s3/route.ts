@@ -7,9 +7,6 @@ import { SUB_RESOURCES } from "./sub-resources.ts";
 
 /** Parameters that say how, not what. `id` belongs to the configurations of which a bucket may have several. */
 const PARAMETERS: ReadonlySet<string> = new Set([
-  "AWSAccessKeyId",
-  "Expires",
-  "Signature",
   "bucket-region",
   "continuation-token",
   "delimiter",
@@ -33,6 +30,9 @@ const PARAMETERS: ReadonlySet<string> = new Set([
   "versionId",
   "x-id",
 ]);
+
+/** An address presigned with Signature Version 2 may carry two headers, too, and they count as such. */
+const OF_OLD_SIGNATURES = /^(?:AWSAccessKeyId|Expires|Signature|[Cc]ontent-(?:[Mm][Dd]5|[Tt]ype))$/;
 
 export type Router = (target: Target, headers: IncomingHttpHeaders) => Route;
 
@@ -90,8 +90,7 @@ function isStrange(name: string, { method, query }: Target): boolean {
   if (SUB_RESOURCES.has(name)) return true;
   if (PARAMETERS.has(name)) return name === "partNumber" && method !== "GET" && method !== "HEAD";
   if (/^(?:x-amz-|response-)/i.test(name)) return false;
-  // An older presigned address carries these headers, too, and they count as such.
-  if (query.has("AWSAccessKeyId") && /^content-(?:md5|type)$/i.test(name)) return false;
+  if (query.has("AWSAccessKeyId") && OF_OLD_SIGNATURES.test(name)) return false;
   return query.get(name) === "" || (method !== "GET" && method !== "HEAD");
 }
 

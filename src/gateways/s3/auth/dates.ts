@@ -20,10 +20,10 @@ export function timeOfAmzDate(text: string): number | undefined {
   return timeMs;
 }
 
-/** Such as `Fri, 24 May 2013 00:00:00 GMT`. */
+/** Such as `Fri, 24 May 2013 00:00:00 GMT`; as on AWS, none before 1970 is valid. */
 export function timeOfHttpDate(text: string): number | undefined {
   const timeMs = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(timeMs) ? undefined : timeMs;
+  return timeMs >= 0 ? timeMs : undefined;
 }
 
 export function amzDateOf(timeMs: number): string {

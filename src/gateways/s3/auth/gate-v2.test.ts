@@ -103,6 +103,7 @@ describe("a request with Signature Version 2 in its header", () => {
     ["with a digest that is not signed", { "content-md5": "4gJE4saaMU4BqNR0kLY+lw==" }, "SignatureDoesNotMatch"],
     ["with another date", { date: "Sun, 07 Jun 2026 08:09:11 GMT" }, "SignatureDoesNotMatch"],
     ["with no date that can be read", { date: "yesterday" }, "AccessDenied"],
+    ["with a date before all dates", { date: "Tue, 07 Jul 1950 21:53:04 GMT" }, "AccessDenied"],
     ["with a date of no zone", { date: "Sun, 07 Jun 2026 08:09:10" }, "AccessDenied"],
     ["with an x-amz-date of nothing", { "x-amz-date": "" }, "AccessDenied"],
     ["with a token it should not have", { "x-amz-security-token": "t" }, "SignatureDoesNotMatch"],
