@@ -13,7 +13,11 @@ const Bucket = "hostile";
 let s3: S3Endpoint;
 
 beforeAll(async () => {
-  s3 = await startS3Endpoint("hostile", {}, { limits: { body_idle_timeout: "1s" } });
+  s3 = await startS3Endpoint(
+    "hostile",
+    {},
+    { global: { metrics_port: 0, log_level: "DEBUG" }, limits: { body_idle_timeout: "1s" } },
+  );
   const sdk = s3.sdk();
   await sdk.send(new CreateBucketCommand({ Bucket }));
   sdk.destroy();
