@@ -1,21 +1,31 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { mount, type MountOptions } from "./mount/mount.ts";
 import { FuseError } from "./protocol/errors.ts";
 
 const USAGE = `Usage: globalfs-fuse hello DIR
        globalfs-fuse memory DIR [--size-mib N]
+       globalfs-fuse loopback SOURCE DIR [--passthrough off|read|write] [--timeout-ms N] [--locks kernel|source]
 
 Mounts a file system at DIR and serves it until it is unmounted, or interrupted.
 
   --allow-other    let all users in, and not only this one
   --read-only      mount it read-only
   --size-mib N     how much a file system in memory may hold (1024)
+  --passthrough    what the kernel does without us: nothing, reads, or writes, too (read)
+  --timeout-ms N   for how long the kernel may believe what it was told of the source (1000)
+  --locks          where locks are held: among those who use the mount, or in the source (kernel)
+  --system-calls   node: does without koffi where it is installed (native)
 `;
 
 const OPTIONS = {
   "allow-other": { type: "boolean" },
   "read-only": { type: "boolean" },
   "size-mib": { type: "string" },
+  passthrough: { type: "string" },
+  "timeout-ms": { type: "string" },
+  locks: { type: "string" },
+  "system-calls": { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -32,26 +42,42 @@ export async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const [kind, directory, ...rest] = positionals;
-  if (kind === undefined || directory === undefined || rest.length > 0)
-    return misuse("Name a file system and a directory.");
-  const sizeMib = Number(values["size-mib"] ?? 1024);
-  if (!Number.isInteger(sizeMib) || sizeMib < 1) return misuse("--size-mib takes a number from 1 on.");
-  const options = optionsOf(kind, sizeMib);
-  if (options === undefined) return misuse(`There is no file system ${kind}.`);
+  const kind = positionals[0];
+  const directory = positionals.at(-1);
+  if (kind === undefined || directory === undefined || positionals.length !== (kind === "loopback" ? 3 : 2)) {
+    return misuse("Name a file system and a directory; for loopback, the directory to show comes before it.");
+  }
+  const options = optionsOf(kind, positionals[1] as string, values);
+  if (typeof options === "string") return misuse(options);
   const { "allow-other": allowOther, "read-only": readOnly } = values;
   return serve(directory, { ...options, allowOther, readOnly, name: kind, subtype: "globalfs" });
 }
 
-function optionsOf(kind: string, sizeMib: number): MountOptions | undefined {
+type Values = Readonly<Partial<Record<keyof typeof OPTIONS, string | boolean>>>;
+
+/** What to mount, or what is wrong with the words. */
+function optionsOf(kind: string, source: string, values: Values): MountOptions | string {
   const module = new URL(`./${kind}.js`, import.meta.url);
   switch (kind) {
     case "hello":
       return { module };
-    case "memory":
+    case "memory": {
+      const sizeMib = Number(values["size-mib"] ?? 1024);
+      if (!Number.isInteger(sizeMib) || sizeMib < 1) return "--size-mib takes a number from 1 on.";
       return { module, moduleOptions: { capacityBytes: sizeMib * 1_048_576 }, defaultPermissions: true };
+    }
+    case "loopback": {
+      const timeoutMs = Number(values["timeout-ms"] ?? 1000);
+      if (!(timeoutMs >= 0)) return "--timeout-ms takes a number from 0 on, or Infinity.";
+      const { passthrough = "read", locks = "kernel", "system-calls": systemCalls = "native" } = values;
+      if (!["off", "read", "write"].includes(String(passthrough))) return "--passthrough takes off, read or write.";
+      if (!["kernel", "source"].includes(String(locks))) return "--locks takes kernel or source.";
+      if (!["native", "node"].includes(String(systemCalls))) return "--system-calls takes native or node.";
+      const moduleOptions = { source: resolve(source), passthrough, timeoutMs, locks, systemCalls };
+      return { module, moduleOptions, defaultPermissions: true };
+    }
     default:
-      return undefined;
+      return `There is no file system ${kind}.`;
   }
 }
 

@@ -1,6 +1,8 @@
 export { mount } from "./mount/mount.ts";
 export type { MountedFileSystem, MountOptions, UnmountOptions } from "./mount/mount.ts";
 export type { MountFlag } from "./mount/mount-options.ts";
+export { BackingFiles, openBackingFiles } from "./passthrough/index.ts";
+export type { BackingFilesConfig } from "./passthrough/index.ts";
 export { InodeTable } from "./inodes/inode-table.ts";
 export { Errno, FuseError } from "./protocol/errors.ts";
 export type { FuseErrorCode } from "./protocol/errors.ts";

@@ -17,6 +17,7 @@ await build({
     cli: "src/cli.ts",
     hello: "src/file-systems/hello.ts",
     memory: "src/file-systems/memory/index.ts",
+    loopback: "src/file-systems/loopback/index.ts",
   },
   outdir: "dist",
   chunkNames: "[name]-[hash]",

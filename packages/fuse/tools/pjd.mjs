@@ -1,11 +1,13 @@
-// npm run test:pjd -- DIR_OF_SUITE [WORDS]: runs pjdfstest, built in that directory, on a mounted file system, as root.
-// WORDS are directories or files below its `tests`; without any, all of them run. Fails when a case fails that is not in
-// known-failures.txt, or when one passes that is in it.
+// npm run test:pjd -- DIR_OF_SUITE [--on WHAT] [WORDS]: runs pjdfstest, built in that directory, on a mounted file system, as root.
+// WHAT is "memory", "loopback" with options of the command behind it ("loopback --passthrough write") over the directory for temporary
+// files, or "source" for that directory itself, without us. WORDS are directories or files below the suite's `tests`; without any, all
+// of them run. Fails when a case fails that is not in known-failures.txt, or when one passes that is in it.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
 const KNOWN = join(PACKAGE, "tools", "known-failures.txt");
@@ -13,7 +15,12 @@ const KNOWN = join(PACKAGE, "tools", "known-failures.txt");
 const AT_ONCE = cpus().length * 3;
 const MOUNT_LIMIT_MS = 10_000;
 
-const [suite, ...words] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { on: { type: "string", default: "memory" } },
+});
+const [suite, ...words] = positionals;
+const [kind, ...kindWords] = values.on.split(" ");
 if (suite === undefined || !existsSync(join(suite, "pjdfstest"))) {
   process.stderr.write(
     "Name the directory of a built pjdfstest: git clone https://github.com/pjd/pjdfstest && cd pjdfstest && autoreconf -ifs && ./configure && make pjdfstest\n",
@@ -32,17 +39,32 @@ const known = new Set(
     .filter((line) => line !== "" && !line.startsWith("#")),
 );
 const directory = mkdtempSync(join(tmpdir(), "globalfs-pjd-"));
-const serverWords = [join(PACKAGE, "bin", "globalfs-fuse.js"), "memory", "--allow-other", directory];
-const server = spawn(process.execPath, serverWords, { stdio: ["ignore", "pipe", "inherit"] });
+const source = mkdtempSync(join(tmpdir(), "globalfs-pjd-source-"));
+// Other users have to get into both.
+for (const path of [directory, source]) chmodSync(path, 0o755);
+const shown = kind === "loopback" ? [source] : [];
+const serverWords = [
+  join(PACKAGE, "bin", "globalfs-fuse.js"),
+  kind,
+  ...kindWords,
+  "--allow-other",
+  ...shown,
+  directory,
+];
+const server =
+  kind === "source" ? undefined : spawn(process.execPath, serverWords, { stdio: ["ignore", "pipe", "inherit"] });
 let exitCode = 1;
 try {
-  await mounted();
+  if (server !== undefined) await mounted();
   exitCode = await runAll(words.length === 0 ? [tests] : words.map((word) => resolve(tests, word)));
 } finally {
-  server.kill("SIGTERM");
-  await new Promise((done) => (server.exitCode === null ? server.once("exit", done) : done()));
-  spawnSync("umount", ["-l", directory], { stdio: "ignore" });
+  if (server !== undefined) {
+    server.kill("SIGTERM");
+    await new Promise((done) => (server.exitCode === null ? server.once("exit", done) : done()));
+    spawnSync("umount", ["-l", directory], { stdio: "ignore" });
+  }
   rmSync(directory, { recursive: true, force: true });
+  rmSync(source, { recursive: true, force: true });
 }
 process.exitCode = exitCode;
 

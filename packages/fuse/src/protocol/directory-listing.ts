@@ -49,7 +49,8 @@ export class DirectoryListing {
    * "counted" says that it did; "added" that the kernel had asked for names only and nothing was counted.
    */
   addEntry(name: string, nextOffset: number, entry: Entry): "added" | "counted" | "full" {
-    const node = { inode: entry.inode, mode: entry.attributes.mode };
+    // Listings show what stat(2) does, which need not be the kernel's number.
+    const node = entry.attributes;
     if (!this.plus || name === "." || name === "..") return this.add(name, nextOffset, node) ? "added" : "full";
     const start = this.#room(name, EntryOut.sizeBytes);
     if (start === undefined) return "full";

@@ -1,4 +1,4 @@
-import type { Errno } from "../protocol/errors.ts";
+import type { Errno, FuseError } from "../protocol/errors.ts";
 import type { Features, Negotiated } from "../protocol/negotiation.ts";
 import type {
   CreatedFile,
@@ -65,6 +65,10 @@ export type Answer<T> = T | Errno | typeof DEFER | Promise<T | Errno>;
 export interface Connection {
   readonly negotiated: Negotiated;
   readonly notifier: Notifier;
+  /** The descriptor of the session, for the ioctls that it understands. It is not to be read, written or closed. */
+  readonly device: number;
+  /** Tells `onProblem` of the mount. */
+  report(problem: FuseError): void;
 }
 
 /**

@@ -119,7 +119,7 @@ export class Session {
       const port = {
         onProblem: this.#onProblem,
         onNegotiated: (agreed: Negotiated) => {
-          fileSystem.init?.({ negotiated: agreed, notifier });
+          fileSystem.init?.({ negotiated: agreed, notifier, device: descriptor, report: this.#onProblem });
           this.#settleNegotiated(agreed);
         },
         onFailure: (error: FuseError) => this.#settleOver(error),
@@ -159,7 +159,12 @@ export class Session {
         break;
       case "negotiated":
         reader.service?.adopt(message.negotiated);
-        this.#options.fileSystem?.init?.({ negotiated: message.negotiated, notifier: this.notifier });
+        this.#options.fileSystem?.init?.({
+          negotiated: message.negotiated,
+          notifier: this.notifier,
+          device: reader.descriptor,
+          report: this.#onProblem,
+        });
         this.#settleNegotiated(message.negotiated);
         break;
       case "frames":

@@ -1,6 +1,7 @@
 import { read } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { FuseError } from "../protocol/errors.ts";
 import { Frame } from "../protocol/frame.ts";
 import type { Features, Negotiated } from "../protocol/negotiation.ts";
 import { Opcode } from "../protocol/opcodes.ts";
@@ -71,15 +72,18 @@ export async function serveRequests(descriptor: number, service: LocalService, p
   const spareFrames: Frame[] = [];
   const newFrame = (): Frame => new Frame(Buffer.allocUnsafeSlow(sizes.frameBytes), false);
   let frame = newFrame();
+  const report = ({ code, message, cause }: FuseError): void =>
+    port.post({ type: "problem", code, message, stack: cause instanceof Error ? cause.stack : undefined });
+  const connect = (negotiated: Negotiated): void =>
+    fileSystem.init?.({ negotiated, notifier, device: descriptor, report });
   const dispatcher = new Dispatcher(
     {
       fileSystem,
       port: {
         send: (reply, data) => writeReply(descriptor, reply, data),
-        onProblem: ({ code, message, cause }) =>
-          port.post({ type: "problem", code, message, stack: cause instanceof Error ? cause.stack : undefined }),
+        onProblem: report,
         onNegotiated: (negotiated) => {
-          fileSystem.init?.({ negotiated, notifier });
+          connect(negotiated);
           port.post({ type: "negotiated", negotiated });
         },
         onRetrieved: (unique, data) => {
@@ -93,7 +97,7 @@ export async function serveRequests(descriptor: number, service: LocalService, p
   );
   if (service.negotiated !== undefined) {
     dispatcher.adopt(service.negotiated);
-    fileSystem.init?.({ negotiated: service.negotiated, notifier });
+    connect(service.negotiated);
   }
   for (;;) {
     for (let turn = 0; dispatcher.pending > 0 && turn < MICROTASK_TURNS; turn += 1) await Promise.resolve();
