@@ -118,6 +118,14 @@ describe("what a user owns", () => {
     await refuses(get(alice, "plain", "file"));
     await get(root, "plain", "file");
   });
+
+  it("does not become so of what lies there already, by making a bucket of its name", async () => {
+    await rig.rig.put("taken/file", "x");
+    await refuses(alice.send(new CreateBucketCommand({ Bucket: "taken" })), "BucketAlreadyExists");
+    await refuses(get(alice, "taken", "file"));
+    await root.send(new CreateBucketCommand({ Bucket: "taken" }));
+    await refuses(get(alice, "taken", "file"));
+  });
 });
 
 describe("a key with a role on a path", () => {

@@ -2,4 +2,5 @@
 export { accessListFromHeaders } from "./access-list-headers.ts";
 export { asksBypass, authorize, authorizeKey, authorizeTags, type KeyInBody, seesBucket } from "./authorize.ts";
 export { corsHeaders, preflight } from "./cors.ts";
+export { hasRole } from "./grants.ts";
 export { newBucketDocuments, type Ownership, ownerOfNewObject } from "./ownership.ts";

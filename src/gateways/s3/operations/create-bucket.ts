@@ -1,6 +1,6 @@
 import { childText } from "../../../core/xml.ts";
 import { isGfsError } from "../../../core/errors.ts";
-import { newBucketDocuments } from "../access/index.ts";
+import { hasRole, newBucketDocuments } from "../access/index.ts";
 import { sendEmpty } from "../answer.ts";
 import { malformedXml, readDocument } from "../documents.ts";
 import { notImplemented } from "../errors.ts";
@@ -28,6 +28,11 @@ export const createBucket: Operation = {
     if (settings.rootBucket !== undefined) {
       if (name === settings.rootBucket) throw alreadyExists("BucketAlreadyExists");
       throw notImplemented("This endpoint shows the whole tree of GlobalFS as one bucket, so that no other is made.");
+    }
+    // What lies there without an owner was written by others: who may only make buckets of its own takes over none of it.
+    if (!hasRole(identity, "admin", name)) {
+      const before = await service.findBucket(ctx, name);
+      if (before !== undefined && before.owner === undefined) throw alreadyExists("BucketAlreadyExists");
     }
     const documents = newBucketDocuments(http.headers, identity.user);
     const objectLock = flag(http.headers["x-amz-bucket-object-lock-enabled"]);
