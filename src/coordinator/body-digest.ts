@@ -1,21 +1,34 @@
-import { createHash } from "node:crypto";
-import { crc32c } from "@node-rs/crc32";
+import { type BodyHash, createBodyHash, type HashName } from "../core/body-hash.ts";
+import { createChecksum } from "../core/checksums.ts";
 import { GfsError } from "../core/errors.ts";
+import type { ContentChecksum } from "../namespace/index.ts";
 import type { PutRequest } from "./service.ts";
 
-/** Checksums of a body while it streams by: SHA-256 always, others when somebody asks. */
+/** Checksums of a body while it streams by. */
 export interface BodyDigest {
-  update(chunk: Uint8Array): void;
+  /** Resolves when more can be taken. */
+  update(chunk: Uint8Array): Promise<void> | void;
   readonly sizeBytes: number;
   /** Compares with what the caller promised; throws `ChecksumMismatch` or `IncompleteBody`. */
-  finish(): { readonly sha256: string; readonly md5?: string };
+  finish(): Promise<BodySums>;
+  abandon(): void;
 }
 
+export interface BodySums {
+  /** Absent for a large body whose writer asked for an MD5 and promised nothing else: the CRC stands in for it. */
+  readonly sha256?: string;
+  readonly md5?: string;
+  /** Costs next to nothing, so that every read can be held against it. */
+  readonly crc32c: ContentChecksum;
+}
+
+/** From this size on a second strong hash would be what a writer waits for longest. */
+const ONE_HASH_FROM_BYTES = 1024 * 1024;
+
 export function createBodyDigest(request: PutRequest): BodyDigest {
-  const { expected, md5Etag } = request;
-  const sha256 = createHash("sha256");
-  const md5 = md5Etag === true || expected?.md5Hex !== undefined ? createHash("md5") : undefined;
-  let crc: number | undefined = expected?.crc32cHex === undefined ? undefined : 0;
+  const { expected } = request;
+  const hash: BodyHash = createBodyHash(hashesFor(request), request.sizeBytes);
+  const crc32c = createChecksum("CRC32C");
   let sizeBytes = 0;
   return {
     get sizeBytes() {
@@ -23,25 +36,36 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
     },
     update(chunk) {
       sizeBytes += chunk.byteLength;
-      sha256.update(chunk);
-      md5?.update(chunk);
-      if (crc !== undefined) crc = crc32c(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), crc);
+      crc32c.update(chunk);
+      return hash.update(chunk);
     },
-    finish() {
+    async finish() {
       if (request.sizeBytes !== undefined && request.sizeBytes !== sizeBytes) {
         throw new GfsError(
           "IncompleteBody",
           `The body has ${sizeBytes} bytes and its header promised ${request.sizeBytes}; send it again.`,
         );
       }
-      const sha256Hex = sha256.digest("hex");
-      const md5Hex = md5?.digest("hex");
-      compare("SHA-256", expected?.sha256Hex, sha256Hex);
-      compare("MD5", expected?.md5Hex, md5Hex);
-      compare("CRC32C", expected?.crc32cHex, crc?.toString(16).padStart(8, "0"));
-      return { sha256: sha256Hex, ...(md5Hex === undefined ? {} : { md5: md5Hex }) };
+      const { sha256, md5 } = await hash.digest();
+      const value = crc32c.digest();
+      compare("SHA-256", expected?.sha256Hex, sha256);
+      compare("MD5", expected?.md5Hex, md5);
+      compare("CRC32C", expected?.crc32cHex, Buffer.from(value, "base64").toString("hex"));
+      return {
+        crc32c: { algorithm: "CRC32C", kind: "full", value },
+        ...(sha256 === undefined ? {} : { sha256 }),
+        ...(md5 === undefined ? {} : { md5 }),
+      };
     },
+    abandon: () => hash.abandon(),
   };
+}
+
+function hashesFor({ md5Etag, expected, sizeBytes }: PutRequest): HashName[] {
+  const md5 = md5Etag === true || expected?.md5Hex !== undefined;
+  const one = md5Etag === true && sizeBytes !== undefined && sizeBytes >= ONE_HASH_FROM_BYTES;
+  const sha256 = expected?.sha256Hex !== undefined || !one;
+  return [...(md5 ? (["md5"] as const) : []), ...(sha256 ? (["sha256"] as const) : [])];
 }
 
 function compare(what: string, promised: string | undefined, found: string | undefined): void {

@@ -151,9 +151,8 @@ function costOf(name: string, value: string): number {
 export function lateMetadata(late: {
   readonly md5?: string | undefined;
   readonly checksum?: ContentChecksum | undefined;
-}): Readonly<Record<string, string>> | undefined {
+}): Readonly<Record<string, string>> {
   const { md5, checksum } = late;
-  if (md5 === undefined && checksum === undefined) return undefined;
   return {
     ...(md5 === undefined ? {} : { "globalfs-etag": md5 }),
     ...(checksum === undefined ? {} : { [CHECKSUM_NAME]: encodeChecksum(checksum) }),

@@ -99,7 +99,6 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
 
   const versionId = parts.nextVersionId();
   const createdMs = parts.clock.nowMs();
-  const given = detailsOf(request, undefined);
   const targets = await readCatalog(parts.kv, (tx) =>
     chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }),
   );
@@ -109,29 +108,27 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       version: versionId,
       createdMs,
       mode: FILE_MODE,
-      ...(given === undefined ? {} : { details: given }),
+      details: detailsOf(request, undefined),
     }),
     ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
     ...(request.sizeBytes === undefined ? {} : { sizeBytes: request.sizeBytes }),
   });
+  const digest = createBodyDigest(request);
   try {
-    const digest = createBodyDigest(request);
     await streamBody(parts, request, writes, digest);
-    const { sha256, md5 } = digest.finish();
-    const checksum = request.checksum?.();
-    const late = lateMetadata({ md5, checksum });
-    const final = { sha256, ...(late === undefined ? {} : { metadata: late }) };
+    const { sha256, md5, crc32c } = await digest.finish();
+    const checksum = request.checksum?.() ?? crc32c;
+    const final = { ...(sha256 === undefined ? {} : { sha256 }), metadata: lateMetadata({ md5, checksum }) };
     await eachSite(writes, async ({ staged }) => await staged.seal(final));
-    const details = checksum === undefined ? given : detailsOf(request, checksum);
     const version: Omit<FileVersion, "copies"> = {
       id: versionId,
       sizeBytes: digest.sizeBytes,
-      etag: md5 ?? etagOf(sha256),
-      sha256,
+      etag: md5 ?? etagOf(sha256 as string),
       metadata: request.metadata ?? {},
       createdMs,
+      ...(sha256 === undefined ? {} : { sha256 }),
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
-      ...(details === undefined ? {} : { details }),
+      details: detailsOf(request, checksum),
     };
     return await parts.locks.run(
       path,
@@ -145,18 +142,16 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
         }),
     );
   } catch (error) {
+    digest.abandon();
     await abortAll(writes);
     throw toGfsError(error, "coordinator.put");
   }
 }
 
-/** Undefined for a writer who says nothing beside the bytes, so that plain files cost nothing more. */
 function detailsOf(
   { contentHeaders, owner, labels }: PutRequest,
   checksum: ContentChecksum | undefined,
-): VersionDetails | undefined {
-  if (contentHeaders === undefined && owner === undefined && labels === undefined && checksum === undefined)
-    return undefined;
+): VersionDetails {
   return {
     ...(contentHeaders === undefined ? {} : { contentHeaders }),
     ...(checksum === undefined ? {} : { checksum }),
@@ -191,9 +186,10 @@ async function streamBody(
 ): Promise<void> {
   const { maxObjectBytes } = parts.settings;
   for await (const chunk of request.body) {
-    digest.update(chunk);
+    const room = digest.update(chunk);
     if (digest.sizeBytes > maxObjectBytes) throw tooLarge(parts);
-    if (request.sizeBytes !== undefined && digest.sizeBytes > request.sizeBytes) digest.finish();
+    if (request.sizeBytes !== undefined && digest.sizeBytes > request.sizeBytes) await digest.finish();
+    if (room !== undefined) await room;
     await eachSite(writes, async ({ staged }) => await staged.write(chunk));
   }
 }

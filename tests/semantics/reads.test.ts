@@ -129,3 +129,44 @@ test("R5 The cache never makes a read fail, and never answers for another versio
   for (const site of Object.values(sites)) site.failing.add("*");
   expect(await read("w")).toBe(bodyOf(5));
 });
+
+test("R6 Wrong bytes are never given out as a whole object, and a rotten copy is taken out of use and mended", async () => {
+  const { coordinator, put, read, sites, settled } = await start(TWO, { overrides: NO_CACHE });
+  const stateOf = async (key: string, site: string): Promise<string | undefined> =>
+    (await coordinator.explain(rigCtx, key)).copies.find((copy) => copy.site === site)?.state;
+  const small = "small".repeat(100);
+  const large = "0123456789abcdef".repeat(40_000);
+  for (const options of [{}, { md5Etag: true }]) {
+    await put("small", small, options);
+    await put("large", large, options);
+    await put("alone", large, options);
+    await settled();
+    for (const rottenAt of [0, 200, 499]) {
+      // Nothing was given out before the sum was known: the other copy answers.
+      sites.local.rottenAt = rottenAt;
+      expect(await read("small")).toBe(small);
+    }
+    for (const rottenAt of [0, 300_000, large.length - 1]) {
+      sites.local.rottenAt = rottenAt;
+      // Once the check has found the copy rotten, the other one is read.
+      let bytes = "";
+      const outcome = await codeOf(
+        read("large").then((text) => {
+          bytes = text;
+        }),
+      );
+      expect(outcome === "DataCorrupt" ? large : bytes).toBe(large);
+    }
+    sites.local.rottenAt = undefined;
+    await settled();
+    expect(await read("large")).toBe(large);
+    // What was mended is in use again.
+    await expect.poll(async () => await stateOf("large", "local"), { timeout: 10_000 }).toBe("present");
+    // Where no other copy is left the reader is told so, every time.
+    sites.local.rottenAt = 5;
+    sites.cloud.rottenAt = 5;
+    for (let time = 0; time < 3; time++) expect(await codeOf(read("alone"))).toBe("DataCorrupt");
+    sites.local.rottenAt = undefined;
+    sites.cloud.rottenAt = undefined;
+  }
+});

@@ -360,6 +360,7 @@ test("V8 Versions, markers and labels are there after a restart", async () => {
   const again = await startRig({ kv, sites: [{ name: "local", role: "primary", store: setting.sites.local }] });
   expect(await listAll(again)).toEqual(before);
   expect(before[2]?.meta?.details).toEqual({
+    checksum: { algorithm: "CRC32C", kind: "full", value: "kPWZ4w==" },
     owner: "alice",
     contentHeaders: { cacheControl: "no-cache" },
     labels: { tags: { a: "b" } },

@@ -9,6 +9,8 @@ export interface FlakyStore extends Store {
   readonly losingAnswers: Set<string>;
   /** Reads end after so many bytes. */
   truncateAfter: number | undefined;
+  /** Reads give another byte at this offset of what they were asked for, and all else right, in pieces of 64 KiB. */
+  rottenAt: number | undefined;
   /** Awaited before each commit, so that a test can act at that moment. */
   beforeCommit: (() => Promise<void>) | undefined;
 }
@@ -29,10 +31,12 @@ export function flakyStore(inner: Store): FlakyStore {
     failing,
     losingAnswers,
     truncateAfter: undefined,
+    rottenAt: undefined,
     beforeCommit: undefined,
     head: (ctx, key) => run("head", () => inner.head(ctx, key)),
     async get(ctx, key, options) {
       const body = await run("get", () => inner.get(ctx, key, options));
+      if (flaky.rottenAt !== undefined) return { ...body, stream: rot(body.stream, flaky.rottenAt) };
       const left = flaky.truncateAfter;
       if (left === undefined) return body;
       return { ...body, stream: cut(body.stream, left) };
@@ -76,5 +80,18 @@ async function* cut(stream: AsyncIterable<Uint8Array>, afterBytes: number): Asyn
     }
     left -= chunk.byteLength;
     yield chunk;
+  }
+}
+
+const PIECE_BYTES = 64 * 1024;
+
+async function* rot(stream: AsyncIterable<Uint8Array>, rottenAt: number): AsyncGenerator<Uint8Array> {
+  let position = 0;
+  for await (const chunk of stream) {
+    const bytes = Buffer.from(chunk);
+    const index = rottenAt - position;
+    if (index >= 0 && index < bytes.length) bytes[index] = (bytes[index] as number) ^ 1;
+    position += bytes.length;
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
   }
 }

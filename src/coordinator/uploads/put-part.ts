@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { type BodyHash, createBodyHash } from "../../core/body-hash.ts";
 import { createChecksum } from "../../core/checksums.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
@@ -141,10 +141,24 @@ async function streamParts(
   upload: UploadRecord,
   tee: BodyTee,
 ): Promise<Sums & { readonly last: Uint8Array | undefined }> {
+  const promised = request.expected?.sha256Hex !== undefined;
+  const hash = createBodyHash(["md5", ...(promised ? (["sha256"] as const) : [])], request.sizeBytes);
+  try {
+    return await streamThrough(request, upload, tee, hash);
+  } catch (error) {
+    hash.abandon();
+    throw error;
+  }
+}
+
+async function streamThrough(
+  request: PutPart,
+  upload: UploadRecord,
+  tee: BodyTee,
+  hash: BodyHash,
+): Promise<Sums & { readonly last: Uint8Array | undefined }> {
   const { expected, sizeBytes } = request;
   const algorithm = upload.checksum?.algorithm;
-  const md5 = createHash("md5");
-  const sha256 = expected?.sha256Hex === undefined ? undefined : createHash("sha256");
   const crc32c = createChecksum("CRC32C");
   const asked = algorithm === undefined || algorithm === "CRC32C" ? undefined : createChecksum(algorithm);
   let seenBytes = 0;
@@ -153,10 +167,10 @@ async function streamParts(
     if (chunk.byteLength === 0) continue;
     seenBytes += chunk.byteLength;
     if (seenBytes > sizeBytes) break;
-    md5.update(chunk);
-    sha256?.update(chunk);
+    const room = hash.update(chunk);
     crc32c.update(chunk);
     asked?.update(chunk);
+    if (room !== undefined) await room;
     if (last !== undefined) await tee.push(last);
     last = chunk;
   }
@@ -169,9 +183,10 @@ async function streamParts(
       },
     );
   }
-  const etag = md5.digest("hex");
+  const { md5, sha256 } = await hash.digest();
+  const etag = md5 as string;
   compare("MD5", expected?.md5Hex?.toLowerCase(), etag);
-  compare("SHA-256", expected?.sha256Hex?.toLowerCase(), sha256?.digest("hex"));
+  compare("SHA-256", expected?.sha256Hex?.toLowerCase(), sha256);
   const crc = crc32c.digest();
   const checksum = algorithm === "CRC32C" ? crc : asked?.digest();
   const given = request.checksum?.();

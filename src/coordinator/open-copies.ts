@@ -1,0 +1,150 @@
+import type { Ctx } from "../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
+import { createQuickProof } from "../mover/index.ts";
+import type { Copy, FileVersion } from "../namespace/index.ts";
+import type { ObjectBody, Site, Span } from "../stores/index.ts";
+import { resumingStream } from "./copy-stream.ts";
+import type { Parts } from "./parts.ts";
+import { reconcile } from "./reconcile.ts";
+import type { OpenedRange } from "./service.ts";
+
+/** Bytes of one version, from whichever of its copies answers. */
+
+export interface Wanted {
+  readonly path: FilePath;
+  readonly version: FileVersion;
+  readonly span: Span;
+  /** Of an older version, which no name leads to. */
+  readonly holder?: Inode;
+}
+
+export interface Candidate {
+  readonly copy: Copy;
+  readonly site: Site;
+}
+
+function isReadable(copy: Copy): boolean {
+  return copy.state === "present" || copy.state === "foreign";
+}
+
+/** Copies that can be read, in the order of the route. */
+export function readableCopies(parts: Parts, path: FilePath, version: FileVersion): Candidate[] {
+  const candidates: Candidate[] = [];
+  for (const site of parts.router.routeRead(path).sites) {
+    const copy = version.copies.find((each) => each.site === site.name);
+    if (copy !== undefined && isReadable(copy)) candidates.push({ copy, site });
+  }
+  return candidates;
+}
+
+/** Opens the first copy that answers. What the stream loses midway comes from the next copy, at that offset. */
+export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Promise<OpenedRange> {
+  const candidates = readableCopies(parts, wanted.path, wanted.version);
+  const first = await openNext(parts, ctx, wanted, candidates);
+  let current: ObjectBody = first.body;
+  const reading = {
+    wanted,
+    first,
+    openFrom: async (start: number, failed: Candidate): Promise<OpenCopy> => {
+      candidates.push(failed);
+      const next = await openNext(parts, ctx, { ...wanted, span: { start, end: wanted.span.end } }, candidates);
+      current = next.body;
+      return next;
+    },
+  };
+  return {
+    ...wanted.span,
+    source: first.site.name,
+    stream: resumingStream(parts, ctx, reading),
+    cancel: () => current.cancel(),
+  };
+}
+
+export interface OpenCopy extends Candidate {
+  readonly body: ObjectBody;
+}
+
+/** Takes candidates off the list until one opens. */
+async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Candidate[]): Promise<OpenCopy> {
+  const failures: { site: string; error: GfsError }[] = [];
+  const whole = wanted.span.start === 0 && wanted.span.end === wanted.version.sizeBytes;
+  const checkedHere = createQuickProof(wanted.version) !== undefined;
+  for (let next = candidates.shift(); next !== undefined; next = candidates.shift()) {
+    const { copy, site } = next;
+    try {
+      const body = await site.store.get(ctx, copy.key, {
+        ...(whole ? {} : { range: wanted.span }),
+        ...(checkedHere ? { checkedByCaller: true } : {}),
+        ...(copy.etag === undefined ? {} : { ifMatch: copy.etag }),
+      });
+      if (body.info.sizeBytes === wanted.version.sizeBytes) return { ...next, body };
+      body.cancel();
+      throw new GfsError("PreconditionFailed", `Site ${site.name} holds another size than the catalog says.`);
+    } catch (error) {
+      const failure = toGfsError(error, "coordinator.read");
+      if (failure.code === "Canceled") throw failure;
+      failures.push({ site: site.name, error: failure });
+      if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
+        const outcome = await reconcile(parts, ctx, { ...wanted, copy, site });
+        if (outcome === "changed") {
+          throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, {
+            op: "coordinator.read",
+          });
+        }
+      }
+    }
+  }
+  throw noCopyAnswered(parts, wanted, failures);
+}
+
+function noCopyAnswered(
+  parts: Parts,
+  wanted: Wanted,
+  failures: readonly { site: string; error: GfsError }[],
+): GfsError {
+  const context = { path: wanted.path, failures: failures.map(({ site, error }) => `${site}: ${error.message}`) };
+  const lost =
+    failures.length > 0 &&
+    failures.every(({ error }) => isGfsError(error, "NotFound", "PreconditionFailed", "RangeNotSatisfiable"));
+  const unasked = wanted.version.copies.filter(
+    (copy) => isReadable(copy) && !failures.some(({ site }) => site === copy.site),
+  );
+  if (lost && unasked.length === 0) {
+    return new GfsError(
+      "DataCorrupt",
+      `No site holds the bytes of ${wanted.path} any more; \`globalfs explain ${wanted.path}\` shows each copy.`,
+      {
+        op: "coordinator.read",
+        context,
+      },
+    );
+  }
+  const named = [...new Set([...failures.map(({ site }) => site), ...unasked.map((copy) => copy.site as string)])];
+  const routed = parts.router.routeRead(wanted.path);
+  const left = unasked.filter(
+    (copy) =>
+      parts.sites.find(copy.site) !== undefined &&
+      !routed.sites.some((site) => site.name === copy.site) &&
+      !routed.skipped.some(({ site }) => site === copy.site),
+  );
+  if (routed.rule !== undefined && left.length > 0 && left.length === unasked.length) {
+    const asked = failures.map(({ site }) => site).join(", ") || "none";
+    return new GfsError(
+      "Unavailable",
+      `The rule ${routed.rule} lets reads of ${wanted.path} go to ${asked} only, and no answer came; ${left.map((copy) => copy.site).join(", ")} would have the bytes.`,
+      { op: "coordinator.read", context, cause: failures[0]?.error },
+    );
+  }
+  const gone = named.filter((name) => parts.sites.list().every((site) => site.name !== name));
+  const hint = gone.length > 0 ? ` Site ${gone.join(", ")} is not registered any more.` : "";
+  return new GfsError(
+    "Unavailable",
+    `No site that holds ${wanted.path} answers now (${named.join(", ") || "none"}); try again later.${hint}`,
+    {
+      op: "coordinator.read",
+      context,
+      cause: failures[0]?.error,
+    },
+  );
+}
