@@ -10,7 +10,7 @@ import { ATTRIBUTE, describeObject } from "./object-record.ts";
 
 /** Small reads are taken at once, so that nobody has to remember to close anything; large ones come in pieces of this size. */
 const AT_ONCE_BYTES = 64 * 1024;
-const PIECE_BYTES = 512 * 1024;
+const PIECE_BYTES = 256 * 1024;
 
 export interface OpenObject {
   readonly file: DiskFile;
