@@ -96,7 +96,10 @@ export async function listObjects(deps: ListDeps, ctx: Ctx, query: ListQuery): P
   try {
     const walk = new Walk(deps, ctx, query);
     await walk.run();
-    return await walk.page();
+    const page = await walk.page();
+    // Afterwards: a disk that went away on the way makes what lay on it seem absent as well.
+    await deps.layout.assertMounted("store.list");
+    return page;
   } catch (error) {
     throw fromErrno(error, "store.list");
   }
@@ -178,7 +181,6 @@ class Walk {
     } catch (error) {
       const errno = errnoOf(error);
       if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
-      if (keyPrefix === "") await this.#deps.layout.assertMounted("store.list");
       return;
     }
     stack.push({ keyPrefix, entries, index: this.#firstIndex(keyPrefix, entries) });
