@@ -27,15 +27,30 @@ if (!existsSync(fileURLToPath(new URL("../dist/loopback.js", import.meta.url))))
 const fioRuns = short
   ? [
       ["sequential reads of 1 MiB, 1 thread (MiB/s)", (target) => sequential(target, { jobs: 1, seconds })],
-      ["cached reads of 4 KiB, 1 thread (/s)", (target) => fio("randread", target, { jobs: 1, seconds: 1, cold: false })],
+      [
+        "cached reads of 4 KiB, 1 thread (/s)",
+        (target) => fio("randread", target, { jobs: 1, seconds: 1, cold: false }),
+      ],
     ]
   : [
       ["sequential reads of 1 MiB, 1 thread (MiB/s)", (target) => sequential(target, { jobs: 1, seconds })],
       ["sequential reads of 1 MiB, 4 threads (MiB/s)", (target) => sequential(target, { jobs: 4, seconds })],
-      ["cached reads of 1 MiB, 1 thread (MiB/s)", (target) => fio("read", target, { jobs: 1, seconds: 2, cold: false })],
-      ["cached reads of 4 KiB, 1 thread (/s)", (target) => fio("randread", target, { jobs: 1, seconds: 2, cold: false })],
-      ["cached reads of 4 KiB, 4 threads (/s)", (target) => fio("randread", target, { jobs: 4, seconds: 2, cold: false })],
-      ["reads of a mapping, 4 KiB (/s)", (target) => fio("mmap-randread", target, { jobs: 1, seconds: 2, cold: false })],
+      [
+        "cached reads of 1 MiB, 1 thread (MiB/s)",
+        (target) => fio("read", target, { jobs: 1, seconds: 2, cold: false }),
+      ],
+      [
+        "cached reads of 4 KiB, 1 thread (/s)",
+        (target) => fio("randread", target, { jobs: 1, seconds: 2, cold: false }),
+      ],
+      [
+        "cached reads of 4 KiB, 4 threads (/s)",
+        (target) => fio("randread", target, { jobs: 4, seconds: 2, cold: false }),
+      ],
+      [
+        "reads of a mapping, 4 KiB (/s)",
+        (target) => fio("mmap-randread", target, { jobs: 1, seconds: 2, cold: false }),
+      ],
       ["buffered writes of 1 MiB (MiB/s)", (target) => fio("write", target, { jobs: 1, seconds: 2, cold: false })],
     ];
 const callRuns = [
@@ -113,7 +128,9 @@ function print(names) {
     for (const name of names.slice(1)) {
       const { medianUs, p99Us, serverUs } = row.results[name];
       const figures = [medianUs, p99Us, serverUs].map((figure) => figure.toFixed(1));
-      say(`${row.title}, ${name}: median ${figures[0]} us, p99 ${figures[1]} us, ${figures[2]} us of the server's time each`);
+      say(
+        `${row.title}, ${name}: median ${figures[0]} us, p99 ${figures[1]} us, ${figures[2]} us of the server's time each`,
+      );
     }
   }
 }
@@ -122,7 +139,9 @@ function print(names) {
 async function inMemory() {
   const hello = await startMemory("hello", base);
   started.push(hello);
-  say(`\nhello: ready ${Math.round(hello.startMs)} ms after its process was started, ${Math.round(residentMib(hello.pid))} MiB resident`);
+  say(
+    `\nhello: ready ${Math.round(hello.startMs)} ms after its process was started, ${Math.round(residentMib(hello.pid))} MiB resident`,
+  );
   const memory = await startMemory("memory", base);
   started.push(memory);
   const { value } = await calls("create", memory, { clients: 1, seconds });

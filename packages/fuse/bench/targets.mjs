@@ -22,7 +22,13 @@ const SERVERS = {
   bindfs: (source, directory) => ["bindfs", ["-f", "-o", UNCACHED, source, directory]],
   mergerfs: (source, directory) => [
     "mergerfs",
-    ["-f", "-o", "cache.files=auto-full,cache.attr=0,cache.entry=0,cache.negative_entry=0,category.create=ff", source, directory],
+    [
+      "-f",
+      "-o",
+      "cache.files=auto-full,cache.attr=0,cache.entry=0,cache.negative_entry=0,category.create=ff",
+      source,
+      directory,
+    ],
   ],
 };
 
@@ -71,7 +77,9 @@ function isMounted(directory) {
 /** Processor time of a server so far, in microseconds. */
 export function processorUs(pid) {
   if (pid === undefined) return 0;
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
 }
 

@@ -136,6 +136,7 @@ export class LoopbackFileSystem implements FileSystem {
     for (const handle of this.#handles) this.#calls.close(handle);
     this.#handles.clear();
     this.#tree.close();
+    this.#calls.end();
   }
 
   lookup({ parent, name }: NameRequest): Entry | Errno {

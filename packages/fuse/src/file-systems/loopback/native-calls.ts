@@ -1,11 +1,11 @@
+import { closeSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { decodeName, encodeName } from "../../protocol/names.ts";
 import type { FileSystemStatus } from "../../protocol/replies.ts";
 import { NativeListing } from "./native-listing.ts";
 import { STATX_BYTES, type SourceAttributes } from "./source-attributes.ts";
-import { O_CLOEXEC, type NewTimes, type SourceCalls, type SourceListing } from "./source-calls.ts";
+import { O_CLOEXEC, O_DIRECTORY, type NewTimes, type SourceCalls, type SourceListing } from "./source-calls.ts";
 
-const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_FOLLOW = 0x400;
@@ -34,6 +34,9 @@ interface Koffi {
 export class NativeCalls implements SourceCalls {
   readonly umask: number;
   readonly #becomes: boolean;
+  #other = false;
+  /** /proc/self/fd: names in it lead to what descriptors hold. To begin there saves the way through /proc for each call. */
+  readonly #descriptors: number;
   readonly #koffi: Koffi;
   readonly #calls: ReturnType<typeof declareCalls>;
   readonly #name = Buffer.alloc(NAME_BYTES);
@@ -50,6 +53,7 @@ export class NativeCalls implements SourceCalls {
   constructor() {
     this.#koffi = createRequire(import.meta.url)("koffi") as Koffi;
     this.#calls = declareCalls(this.#koffi);
+    this.#descriptors = openSync("/proc/self/fd", O_DIRECTORY);
     const { prctl, unshare, umask, geteuid } = this.#calls;
     this.#becomes = geteuid() === 0 && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) === 0;
     // A umask of its own for this thread: that of the process belongs to the program around us.
@@ -59,15 +63,22 @@ export class NativeCalls implements SourceCalls {
     this.umask = own ? 0 : before;
   }
 
+  end(): void {
+    closeSync(this.#descriptors);
+  }
+
   become(uid: number, gid: number): boolean {
     if (!this.#becomes) return false;
+    if (uid === 0 && gid === 0) return true;
+    this.#other = true;
     this.#calls.setfsgid(gid);
     this.#calls.setfsuid(uid);
     return true;
   }
 
   becomeSelf(): void {
-    if (!this.#becomes) return;
+    if (!this.#other) return;
+    this.#other = false;
     this.#calls.setfsuid(0);
     this.#calls.setfsgid(0);
   }
@@ -78,7 +89,7 @@ export class NativeCalls implements SourceCalls {
   }
 
   openAgain(descriptor: number, flags: number): number {
-    return this.#result(this.#calls.openat(AT_FDCWD, this.#pathOf(descriptor), flags | O_CLOEXEC, 0));
+    return this.#result(this.#calls.openat(this.#descriptors, this.#numberOf(descriptor), flags | O_CLOEXEC, 0));
   }
 
   close(descriptor: number): void {
@@ -114,7 +125,7 @@ export class NativeCalls implements SourceCalls {
   }
 
   chmod(descriptor: number, mode: number): number {
-    return this.#result(this.#calls.chmod(this.#pathOf(descriptor), mode));
+    return this.#result(this.#calls.fchmodat(this.#descriptors, this.#numberOf(descriptor), mode, 0));
   }
 
   chown(descriptor: number, uid: number, gid: number): number {
@@ -132,7 +143,7 @@ export class NativeCalls implements SourceCalls {
   setTimes(descriptor: number, times: NewTimes): number {
     writeTime(this.#times, 0, times.atime, times.atimeSeconds, times.atimeNanoseconds);
     writeTime(this.#times, 16, times.mtime, times.mtimeSeconds, times.mtimeNanoseconds);
-    return this.#result(this.#calls.utimensat(AT_FDCWD, this.#pathOf(descriptor), this.#times, 0));
+    return this.#result(this.#calls.utimensat(this.#descriptors, this.#numberOf(descriptor), this.#times, 0));
   }
 
   readlink(descriptor: number): Buffer | number {
@@ -164,7 +175,9 @@ export class NativeCalls implements SourceCalls {
 
   link(descriptor: number, directory: number, name: string): number {
     const target = terminated(this.#name, name);
-    return this.#result(this.#calls.linkat(AT_FDCWD, this.#pathOf(descriptor), directory, target, AT_SYMLINK_FOLLOW));
+    return this.#result(
+      this.#calls.linkat(this.#descriptors, this.#numberOf(descriptor), directory, target, AT_SYMLINK_FOLLOW),
+    );
   }
 
   rename(
@@ -291,6 +304,21 @@ export class NativeCalls implements SourceCalls {
     return path;
   }
 
+  /** The name of a descriptor in /proc/self/fd. */
+  #numberOf(descriptor: number): Buffer {
+    const path = this.#path;
+    let at = path.length - 1;
+    path[at] = 0;
+    let rest = descriptor;
+    do {
+      at -= 1;
+      path[at] = 0x30 + (rest % 10);
+      rest = Math.floor(rest / 10);
+    } while (rest > 0);
+    path.copyWithin(0, at);
+    return path;
+  }
+
   #result(result: number): number {
     return result < 0 ? this.#failure() : result;
   }
@@ -331,7 +359,7 @@ function declareCalls(koffi: Koffi) {
     ),
     open_by_handle_at: declare("int open_by_handle_at(int mount, void *handle, int flags)"),
     statx: declare("int statx(int directory, void *path, int flags, unsigned int mask, void *into)"),
-    chmod: declare("int chmod(void *path, unsigned int mode)"),
+    fchmodat: declare("int fchmodat(int directory, void *path, unsigned int mode, int flags)"),
     fchownat: declare("int fchownat(int directory, void *path, unsigned int uid, unsigned int gid, int flags)"),
     truncate: declare("int truncate(void *path, int64_t length)"),
     ftruncate: declare("int ftruncate(int descriptor, int64_t length)"),

@@ -29,6 +29,10 @@ const TYPES: readonly (readonly [(entry: fs.Dirent<Buffer>) => boolean, number])
 export class NodeCalls implements SourceCalls {
   readonly umask = process.umask();
 
+  end(): void {
+    // Nothing is kept.
+  }
+
   become(): boolean {
     return false;
   }

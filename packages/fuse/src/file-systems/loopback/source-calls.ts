@@ -51,6 +51,8 @@ export interface NewTimes {
 export interface SourceCalls {
   /** The bits that are taken from the mode of everything made here, 0 if none are. */
   readonly umask: number;
+  /** No call is made after this one. */
+  end(): void;
   /**
    * Makes this thread act in the name of somebody else, as far as owners of new files go, without losing its privileges. False if that cannot
    * be done, and owners have to be set afterwards.

@@ -1,27 +1,34 @@
 import { InodeTable } from "../../inodes/inode-table.ts";
 import { Errno } from "../../protocol/errors.ts";
+import { ROOT_INODE } from "../../protocol/flags.ts";
 import { SourceAttributes } from "./source-attributes.ts";
 import { O_NOFOLLOW, O_PATH, type SourceCalls } from "./source-calls.ts";
 
 /** A file of the source that the kernel knows. */
-export interface SourceNode {
-  readonly inode: number;
-  readonly generation: number;
+export class SourceNode {
+  inode = 0;
+  generation = 0;
   readonly identity: number | bigint;
   readonly device: number;
   /** Holds the file, whatever its names are; -1 while only `handle` knows where it is. */
   descriptor: number;
   handle: Buffer | undefined;
   /** Used since the last search for descriptors that can be spared. */
-  used: boolean;
+  used = true;
   /** How many open files there are of it. */
-  opens: number;
+  opens = 0;
   /** How the kernel reads and writes those, which has to be the same for all of them. */
-  io: "idle" | "cached" | "passthrough";
+  io: "idle" | "cached" | "passthrough" = "idle";
   /** How many of those may change it behind the kernel's back. */
-  silentWriters: number;
+  silentWriters = 0;
   /** One of those may have left a mapping behind. */
-  mapped: boolean;
+  mapped = false;
+
+  constructor(attributes: SourceAttributes, descriptor: number) {
+    this.identity = attributes.identity;
+    this.device = attributes.sourceDevice;
+    this.descriptor = descriptor;
+  }
 }
 
 /** How many nodes are looked at for one that can be spared a descriptor. */
@@ -53,7 +60,8 @@ export class SourceTree {
     this.#maxDescriptors = config.maxDescriptors;
     const attributes = new SourceAttributes();
     deps.calls.statusOf(deps.root, attributes);
-    this.root = newNode({ inode: 1, generation: 0 }, attributes, deps.root);
+    this.root = new SourceNode(attributes, deps.root);
+    this.root.inode = ROOT_INODE;
     this.table = new InodeTable(this.root, (node) => this.#drop(node));
     this.#nodesOf(this.root.device).set(this.root.identity, this.root);
   }
@@ -96,9 +104,10 @@ export class SourceTree {
       }
     }
     // The table needs a node before it has a number for it.
-    const node = newNode({ inode: 0, generation: 0 }, attributes, descriptor);
+    const node = new SourceNode(attributes, descriptor);
     const { inode, generation } = this.table.add(node);
-    Object.assign(node, { inode, generation });
+    node.inode = inode;
+    node.generation = generation;
     nodes.set(attributes.identity, node);
     this.#hold(node, descriptor);
     return node;
@@ -176,25 +185,6 @@ export class SourceTree {
     this.#ofDevice = nodes;
     return nodes;
   }
-}
-
-function newNode(
-  number: { readonly inode: number; readonly generation: number },
-  attributes: SourceAttributes,
-  descriptor: number,
-): SourceNode {
-  return {
-    ...number,
-    identity: attributes.identity,
-    device: attributes.sourceDevice,
-    descriptor,
-    handle: undefined,
-    used: true,
-    opens: 0,
-    io: "idle",
-    silentWriters: 0,
-    mapped: false,
-  };
 }
 
 /** How descriptors of nodes are opened. */
