@@ -6,6 +6,7 @@ import { namedFiles, sleep } from "./file-systems.mjs";
 const [kind, directory, ...words] = process.argv.slice(2);
 const say = (line) => void process.stdout.write(`${line}\n`);
 const memory = new URL("../../dist/memory.js", import.meta.url);
+const loopback = new URL("../../dist/loopback.js", import.meta.url);
 const half = new URL("worker-half.mjs", import.meta.url);
 let mounted;
 let counter = 0;
@@ -24,6 +25,14 @@ const kinds = {
   "memory-two-workers": () => ({ fileSystem: files(), workers: 2, cloneDevice: words[0] === "clone" }),
   "memory-as-user": () => ({ module: memory }),
   "allow-other": () => ({ module: memory, allowOther: true }),
+  // Words: the options of the file system, and features of the mount, both as JSON.
+  loopback: () => ({
+    module: loopback,
+    moduleOptions: JSON.parse(words[0]),
+    features: JSON.parse(words[1] ?? "{}"),
+    defaultPermissions: true,
+    allowOther: true,
+  }),
   main: () => ({ fileSystem: files() }),
   "main-narrow": () => ({ fileSystem: files(), maxInFlight: 2 }),
   cached: () => ({ fileSystem: namedFiles({ count: { read: count, openFlags: 2 } }, { timeoutMs: Infinity }) }),

@@ -50,3 +50,39 @@ export function withMapping(descriptor: number, lengthBytes: number, use: (bytes
     munmapCall(address, lengthBytes);
   }
 }
+
+const opendirCall = libc.func("void *opendir(str path)");
+const readdirCall = libc.func("void *readdir(void *directory)");
+const telldir = declare("int64_t telldir(void *directory)");
+const seekdir = libc.func("void seekdir(void *directory, int64_t place)");
+const closedir = declare("int closedir(void *directory)");
+const DIRENT_NAME = 19;
+const DIRENT_BYTES = 280;
+
+/** A directory whose listing can go back, which those of Node cannot. */
+export class Directory {
+  readonly #directory: unknown;
+
+  constructor(path: string) {
+    this.#directory = opendirCall(path);
+  }
+
+  read(): string | undefined {
+    const entry: unknown = readdirCall(this.#directory);
+    if (entry === null) return undefined;
+    const bytes = Buffer.from(koffi.view(entry, DIRENT_BYTES));
+    return bytes.toString("utf8", DIRENT_NAME, bytes.indexOf(0, DIRENT_NAME));
+  }
+
+  tell(): number {
+    return telldir(this.#directory);
+  }
+
+  seek(place: number): void {
+    seekdir(this.#directory, place);
+  }
+
+  close(): void {
+    closedir(this.#directory);
+  }
+}

@@ -1,5 +1,4 @@
 import { Errno, type FuseError } from "../../protocol/errors.ts";
-import { LockType } from "../../protocol/flags.ts";
 import type { Features } from "../../protocol/negotiation.ts";
 import type {
   CreatedFile,
@@ -349,11 +348,8 @@ export class LoopbackFileSystem implements FileSystem {
 
   copyFileRange(request: CopyFileRangeRequest): number {
     const { handle, offset, outHandle, outOffset, lengthBytes } = request;
-    const [from, to] = [
-      { descriptor: handle, offset },
-      { descriptor: outHandle, offset: outOffset },
-    ];
-    const copied = this.#calls.copyRange(from, to, Math.min(lengthBytes, COPY_BYTES));
+    const to = { descriptor: outHandle, offset: outOffset };
+    const copied = this.#calls.copyRange({ descriptor: handle, offset }, to, Math.min(lengthBytes, COPY_BYTES));
     if (copied > 0) this.#writtenBy(request.uid, request.outInode);
     return copied;
   }
@@ -477,7 +473,6 @@ export class LoopbackFileSystem implements FileSystem {
 
   #withDescriptor<T>(request: LockRequest, use: (held: number) => T): T | Errno {
     const held = this.#tree.descriptorOf(request.inode);
-    if (request.type === LockType.UNLOCK && held < 0) return Errno.ENOLCK;
     return held < 0 ? (held as Errno) : use(held);
   }
 

@@ -61,7 +61,7 @@ export class SourceLocks {
   }
 
   releaseInode(inode: number): void {
-    for (const owner of [...(this.#owned.get(inode)?.keys() ?? [])]) this.releaseOwner(inode, owner);
+    for (const owner of this.#owned.get(inode)?.keys() ?? []) this.releaseOwner(inode, owner);
   }
 
   #try(request: LockRequest, held: number): number {
