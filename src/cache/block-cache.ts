@@ -14,7 +14,8 @@ export interface BlockCache {
   admits(sizeBytes: number): boolean;
   /** A small object that is here as a whole, at once. */
   peekWhole(versionId: VersionId, sizeBytes: number): Uint8Array | undefined;
-  open(ctx: Ctx, request: CacheRead): Promise<CacheStream>;
+  /** Undefined when as much is being fetched as memory is set aside for: then the read goes past the cache. */
+  open(ctx: Ctx, request: CacheRead): Promise<CacheStream> | undefined;
   bytesOf(versionId: VersionId): number;
 }
 
@@ -45,6 +46,8 @@ const DEFAULT_BLOCK_BYTES = 1024 ** 2;
 /** A cold object is fetched in runs of so many blocks: large enough for a distant site, small enough that a waiting reader is not held up. */
 const BLOCKS_A_RUN = 8;
 const LARGEST_SHARE = 4;
+/** What is on its way into the cache is in memory, too, and may be this share of it; one run always may. */
+const FILLING_SHARE = 4;
 
 export function createBlockCache(
   config: BlockCacheConfig,
@@ -70,6 +73,7 @@ export function createBlockCache(
     },
   });
   const fills = new Map<string, Fill>();
+  let fillingBytes = 0;
   const keyOf = (versionId: VersionId, block: number): string => `${versionId}:${block}`;
   const store = (versionId: VersionId, block: number, bytes: Buffer): void => {
     const key = keyOf(versionId, block);
@@ -94,6 +98,8 @@ export function createBlockCache(
       !blocks.has(keyOf(request.versionId, index)) && runningFill(request.versionId, index) === undefined;
     let end = block + 1;
     while (end <= lastBlock && end - block < BLOCKS_A_RUN && isMissing(end)) end += 1;
+    const runBytes = (end - block) * blockBytes;
+    fillingBytes += runBytes;
     const fill = new Fill(ctx, {
       firstBlock: block,
       blocks: end - block,
@@ -101,6 +107,9 @@ export function createBlockCache(
       sizeBytes: request.sizeBytes,
       fetch: request.fetch,
       onBlock: (index, bytes) => store(request.versionId, index, bytes),
+      onReleased: () => {
+        fillingBytes -= runBytes;
+      },
       onEnd: () => {
         for (let index = block; index < end; index++)
           if (fills.get(keyOf(request.versionId, index)) === fill) fills.delete(keyOf(request.versionId, index));
@@ -119,68 +128,82 @@ export function createBlockCache(
       return found;
     },
     bytesOf: (versionId) => sizes.get(versionId) ?? 0,
-    async open(ctx, request) {
+    open(ctx, request) {
       const firstBlock = Math.floor(request.start / blockBytes);
       const lastBlock = Math.floor((request.end - 1) / blockBytes);
-      let canceled = false;
-      let waiting: { readonly fill: Fill; readonly leave: () => void } | undefined;
-      const join = (fill: Fill): void => {
-        if (waiting?.fill === fill) return;
-        waiting?.leave();
-        waiting = { fill, leave: fill.join() };
-      };
-      const leave = (): void => {
-        waiting?.leave();
-        waiting = undefined;
-      };
-      const take = async (block: number): Promise<Buffer> => {
-        // What this reader waits for counts as missed, and is its own even when the cache had to let it go already.
-        if (waiting?.fill.covers(block) === true) {
-          misses.add(1);
-          return await waiting.fill.block(block, ctx.signal);
-        }
-        leave();
-        const found = blocks.get(keyOf(request.versionId, block));
-        if (found !== undefined) {
-          hits.add(1);
-          return found;
-        }
-        misses.add(1);
-        const fill = fillFrom(ctx, request, block, lastBlock);
-        join(fill);
-        return await fill.block(block, ctx.signal);
-      };
-      let source = "cache";
-      if (!blocks.has(keyOf(request.versionId, firstBlock))) {
-        const fill = fillFrom(ctx, request, firstBlock, lastBlock);
-        join(fill);
-        try {
-          source = await fill.source(ctx.signal);
-        } catch (error) {
-          leave();
-          throw error;
-        }
+      const joins = runningFill(request.versionId, firstBlock) !== undefined;
+      if (!joins && !isHere(request.versionId, firstBlock, lastBlock)) {
+        const runBytes = Math.min(BLOCKS_A_RUN, lastBlock - firstBlock + 1) * blockBytes;
+        if (fillingBytes > 0 && fillingBytes + runBytes > config.maxBytes / FILLING_SHARE) return undefined;
       }
-      const stream = async function* (): AsyncGenerator<Uint8Array> {
-        try {
-          for (let block = firstBlock; block <= lastBlock; block++) {
-            if (canceled) return;
-            const bytes = await take(block);
-            const offset = block * blockBytes;
-            yield bytes.subarray(Math.max(0, request.start - offset), Math.min(bytes.length, request.end - offset));
-          }
-        } finally {
-          leave();
-        }
-      };
-      return {
-        stream: stream(),
-        source,
-        cancel() {
-          canceled = true;
-          leave();
-        },
-      };
+      return openBlocks(ctx, request, firstBlock, lastBlock);
     },
   };
+
+  function isHere(versionId: VersionId, firstBlock: number, lastBlock: number): boolean {
+    for (let block = firstBlock; block <= lastBlock; block++) if (!blocks.has(keyOf(versionId, block))) return false;
+    return true;
+  }
+
+  async function openBlocks(ctx: Ctx, request: CacheRead, firstBlock: number, lastBlock: number): Promise<CacheStream> {
+    let canceled = false;
+    let waiting: { readonly fill: Fill; readonly leave: () => void } | undefined;
+    const join = (fill: Fill): void => {
+      if (waiting?.fill === fill) return;
+      waiting?.leave();
+      waiting = { fill, leave: fill.join() };
+    };
+    const leave = (): void => {
+      waiting?.leave();
+      waiting = undefined;
+    };
+    const take = async (block: number): Promise<Buffer> => {
+      // What this reader waits for counts as missed, and is its own even when the cache had to let it go already.
+      if (waiting?.fill.covers(block) === true) {
+        misses.add(1);
+        return await waiting.fill.block(block, ctx.signal);
+      }
+      leave();
+      const found = blocks.get(keyOf(request.versionId, block));
+      if (found !== undefined) {
+        hits.add(1);
+        return found;
+      }
+      misses.add(1);
+      const fill = fillFrom(ctx, request, block, lastBlock);
+      join(fill);
+      return await fill.block(block, ctx.signal);
+    };
+    let source = "cache";
+    if (!blocks.has(keyOf(request.versionId, firstBlock))) {
+      const fill = fillFrom(ctx, request, firstBlock, lastBlock);
+      join(fill);
+      try {
+        source = await fill.source(ctx.signal);
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    }
+    const stream = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for (let block = firstBlock; block <= lastBlock; block++) {
+          if (canceled) return;
+          const bytes = await take(block);
+          const offset = block * blockBytes;
+          yield bytes.subarray(Math.max(0, request.start - offset), Math.min(bytes.length, request.end - offset));
+        }
+      } finally {
+        leave();
+      }
+    };
+    return {
+      stream: stream(),
+      source,
+      cancel() {
+        canceled = true;
+        leave();
+      },
+    };
+  }
 }

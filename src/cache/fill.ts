@@ -17,6 +17,8 @@ export interface FillRequest {
   readonly fetch: (ctx: Ctx, start: number, end: number) => Promise<FetchedRange>;
   readonly onBlock: (block: number, bytes: Buffer) => void;
   readonly onEnd: () => void;
+  /** The fetch has ended and nobody reads from it any more: its blocks are no longer in memory on its account. */
+  readonly onReleased: () => void;
 }
 
 interface Deferred<T> {
@@ -36,6 +38,8 @@ export class Fill {
   readonly #blocks: readonly Deferred<Buffer>[];
   #waiters = 0;
   #missing: number;
+  #ended = false;
+  #released = false;
 
   constructor(ctx: Ctx, request: FillRequest) {
     this.#request = request;
@@ -66,7 +70,14 @@ export class Fill {
       // With every block here, what is left is the end of the stream, and a connection that can be used again.
       if (this.#waiters === 0 && this.#missing > 0)
         this.#controller.abort(new GfsError("Canceled", "Nobody waits for these bytes any more."));
+      this.#release();
     };
+  }
+
+  #release(): void {
+    if (!this.#ended || this.#waiters > 0 || this.#released) return;
+    this.#released = true;
+    this.#request.onReleased();
   }
 
   async source(signal: AbortSignal): Promise<string> {
@@ -96,6 +107,8 @@ export class Fill {
       this.#missing = 0;
     } finally {
       this.#request.onEnd();
+      this.#ended = true;
+      this.#release();
     }
   }
 

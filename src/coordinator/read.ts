@@ -77,11 +77,13 @@ async function openVersion(parts: Parts, ctx: Ctx, wanted: Wanted): Promise<Open
     const bytes = whole.subarray(span.start, span.end);
     return { ...span, stream: oneChunk(bytes), bytes, cancel: () => undefined, source: "cache" };
   }
-  const opened = await cache.open(ctx, {
+  const opening = cache.open(ctx, {
     versionId: version.id,
     sizeBytes: version.sizeBytes,
     ...span,
     fetch: async (fetchCtx, start, end) => await openFromCopies(parts, fetchCtx, { ...wanted, span: { start, end } }),
   });
+  if (opening === undefined) return await openFromCopies(parts, ctx, wanted);
+  const opened = await opening;
   return { ...span, stream: opened.stream, cancel: opened.cancel, source: opened.source };
 }

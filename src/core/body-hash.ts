@@ -48,7 +48,10 @@ class LocalHash implements BodyHash {
 
 /** Buffers go to the thread and come back to be filled again: so many in all for one body, which is what bounds it. */
 const BUFFER_BYTES = 256 * 1024;
-const BUFFERS = 4;
+const BUFFERS = 2;
+/** Kept for the next bodies. */
+const MOST_IDLE_BUFFERS = 32;
+const idle: ArrayBuffer[] = [];
 
 type ToThread =
   | { readonly id: number; readonly names: readonly HashName[] }
@@ -209,7 +212,7 @@ class ThreadedHash implements BodyHash {
       this.#filled = 0;
       if (this.#current === undefined && this.#made < BUFFERS) {
         this.#made += 1;
-        this.#current = new ArrayBuffer(BUFFER_BYTES);
+        this.#current = idle.pop() ?? new ArrayBuffer(BUFFER_BYTES);
       }
     }
     return this.#current;
@@ -222,6 +225,10 @@ class ThreadedHash implements BodyHash {
   }
 
   takeBack(bytes: ArrayBuffer): void {
+    if (this.#finish !== undefined) {
+      if (idle.length < MOST_IDLE_BUFFERS) idle.push(bytes);
+      return;
+    }
     this.#free.push(bytes);
     this.#wake?.();
     this.#wake = undefined;
@@ -230,6 +237,7 @@ class ThreadedHash implements BodyHash {
   async digest(): Promise<Digests> {
     if (this.#failure !== undefined) throw this.#failure;
     this.#flush();
+    for (const bytes of this.#free.splice(0)) if (idle.length < MOST_IDLE_BUFFERS) idle.push(bytes);
     return await new Promise<Digests>((resolve, reject) => {
       this.#finish = resolve;
       this.#reject = reject;

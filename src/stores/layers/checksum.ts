@@ -26,10 +26,14 @@ async function* checked(body: ObjectBody, sha256: string | undefined): AsyncGene
   let sizeBytes = 0;
   let held: Uint8Array | undefined;
   for await (const chunk of body.stream) {
-    if (held !== undefined) yield held;
     sizeBytes += chunk.byteLength;
     if (sizeBytes > expected) throw corrupt(body, "more bytes than it should have");
-    hash?.update(chunk);
+    if (hash === undefined) {
+      yield chunk;
+      continue;
+    }
+    if (held !== undefined) yield held;
+    hash.update(chunk);
     held = chunk;
   }
   // A stream that ends early is a broken connection: another attempt may bring the rest.

@@ -1,3 +1,4 @@
+import { PieceShare } from "../../../core/async/piece-share.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import { fromErrno, GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Ctx } from "../../../core/context.ts";
@@ -10,7 +11,7 @@ import { ATTRIBUTE, describeObject } from "./object-record.ts";
 
 /** Small reads are taken at once, so that nobody has to remember to close anything; large ones come in pieces of this size. */
 const AT_ONCE_BYTES = 64 * 1024;
-const PIECE_BYTES = 256 * 1024;
+const pieces = new PieceShare({ totalBytes: 4 * 1024 ** 2, leastBytes: 64 * 1024, mostBytes: 256 * 1024 });
 
 export interface OpenObject {
   readonly file: DiskFile;
@@ -109,16 +110,17 @@ function streamedBody(ctx: Ctx, { file, info }: OpenObject, start: number, end: 
     canceled = true;
     close().catch(() => undefined);
   };
-  return { info, start, end, stream: pieces(), cancel };
+  return { info, start, end, stream: read(), cancel };
 
-  async function* pieces(): AsyncGenerator<Uint8Array> {
+  async function* read(): AsyncGenerator<Uint8Array> {
     const take = (position: number): Promise<Buffer> => {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, end - position));
+      const buffer = Buffer.allocUnsafeSlow(Math.min(pieces.pieceBytes, end - position));
       const work = readFully(file, buffer, position, info).then(() => buffer);
       reading = work;
       work.catch(() => undefined);
       return work;
     };
+    const leave = pieces.enter();
     try {
       let next = take(start);
       for (let position = start; position < end;) {
@@ -133,6 +135,7 @@ function streamedBody(ctx: Ctx, { file, info }: OpenObject, start: number, end: 
     } catch (error) {
       throw fromErrno(error, "store.get", { key: info.key });
     } finally {
+      leave();
       await close();
     }
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { PieceShare } from "../../../core/async/piece-share.ts";
 import type { Ctx } from "../../../core/context.ts";
 import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
@@ -8,7 +9,7 @@ import { errnoOf, type Layout } from "./layout.ts";
 import { ATTRIBUTE, type Attributes, describeObject, encodeRecord, makeRecord } from "./object-record.ts";
 
 /** Chunks are gathered into pieces of this size; one is on its way to the disk while the other fills. */
-const PIECE_BYTES = 1024 * 1024;
+const pieces = new PieceShare({ totalBytes: 4 * 1024 ** 2, leastBytes: 64 * 1024, mostBytes: 256 * 1024 });
 const FIRST_PIECE_BYTES = 64 * 1024;
 
 const processName = randomBytes(9).toString("hex");
@@ -45,7 +46,12 @@ export class StagedFile implements StagedWrite {
   readonly #path: string;
   #file: DiskFile | undefined;
   #phase: Phase = "open";
+  readonly #leave = pieces.enter();
+  readonly #pieceBytes = pieces.pieceBytes;
   #piece: Buffer = NO_PIECE;
+  /** The one that was written before, to be filled again: memory outside the heap is given back late. */
+  #spare: Buffer = NO_PIECE;
+  #onItsWay: Buffer = NO_PIECE;
   #filled = 0;
   #position = 0;
   #writing: Promise<void> | undefined;
@@ -94,15 +100,21 @@ export class StagedFile implements StagedWrite {
   /** No larger than what is still to come, where that is known: memory outside the heap is dear, too. */
   #newPiece(atHand: number): Buffer {
     const { sizeBytes } = this.#options;
+    if (this.#spare.length > 0) {
+      const spare = this.#spare;
+      this.#spare = NO_PIECE;
+      return spare;
+    }
     const expected =
       sizeBytes === undefined ? Math.max(atHand, FIRST_PIECE_BYTES, this.#position) : sizeBytes - this.#writtenBytes;
-    return Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, expected));
+    return Buffer.allocUnsafeSlow(Math.min(this.#pieceBytes, expected));
   }
 
   /** Hands the piece to the disk; waits for the one before, so that two at most are in memory. */
   async #flush(file: DiskFile): Promise<void> {
     await this.#settle();
     const piece = this.#piece.subarray(0, this.#filled);
+    this.#onItsWay = this.#piece;
     const position = this.#position;
     this.#position += this.#filled;
     this.#filled = 0;
@@ -121,6 +133,8 @@ export class StagedFile implements StagedWrite {
     } catch (error) {
       throw fromErrno(error, "store.stage", { key: this.#key });
     }
+    if (this.#onItsWay.length === this.#pieceBytes) this.#spare = this.#onItsWay;
+    this.#onItsWay = NO_PIECE;
   }
 
   #openFile(): DiskFile {
@@ -151,6 +165,8 @@ export class StagedFile implements StagedWrite {
         contentType,
       });
       this.#file = undefined;
+      this.#leave();
+      this.#spare = NO_PIECE;
       await file.close();
       this.#phase = "sealed";
     } catch (error) {
@@ -170,6 +186,7 @@ export class StagedFile implements StagedWrite {
   async abort(): Promise<void> {
     if (this.#phase === "committed" || this.#phase === "aborted") return;
     this.#phase = "aborted";
+    this.#leave();
     await this.#writing?.catch(() => undefined);
     await this.#file?.close().catch(() => undefined);
     await this.#place.disk.unlink(this.#path).catch((error: unknown) => {
