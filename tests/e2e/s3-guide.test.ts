@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missingServer } from "../servers/shared-server.ts";
 import { runProgram } from "./support/command.ts";
-import { isMissing, type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
+import { createKey, isMissing, type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 
-/** What the guide to S3 clients tells a person to type, word for word, in one shell from top to bottom. */
+/** What the guides to S3 tell a person to type, word for word, in one shell from top to bottom. */
 
 const ROOT = join(import.meta.dirname, "../..");
 
 /** Of a block, told by words in it, what it must show. Blocks that the guide no longer has fail, too. */
-const SHOWN: readonly (readonly [words: string, shown: RegExp])[] = [
+type Shown = readonly (readonly [words: string, shown: RegExp])[];
+const CLIENTS: Shown = [
   ["key create --name alice", /alice/],
   ["s3 ls --recursive s3://photos", / 2026\/one\.txt$[^]* notes\/hello\.txt$/m],
   ["s3 presign", /^notes\/hello\.txt[^]*hello world\n[^]*hello world/m],
@@ -23,6 +24,15 @@ const SHOWN: readonly (readonly [words: string, shown: RegExp])[] = [
   ["s3 -u get photos/by-libs3.txt", /^hello world$/m],
   ["PutObjectCommand", /^hello from the SDK$/m],
   ["listObjectsV2", /^17 by-minio\.txt$/m],
+];
+const BUCKETS: Shown = [
+  ["s3 ls s3://team --recursive", / letters\/hello\.txt\n.* letters\/second\.txt$/m],
+  ["(. ./reports.env", / hello\.txt\n[^]*AccessDenied[^]*refused$/m],
+  ["s3 presign", /^hello world$/m],
+  ["find .globalfs", /^True$[^]*^second thoughts$[^]*versions\/..\/\w{26}-hello\.txt$/m],
+  ["--bypass-governance-retention", /AccessDenied[^]*^refused$/m],
+  ["get-bucket-lifecycle-configuration", /^scratch\thistory$/m],
+  ["openssl dgst", /= [0-9a-f]{64}$/m],
 ];
 const PROGRAMS = [
   ["aws", "awscli"],
@@ -42,7 +52,10 @@ if (!existsSync("/dev/fuse")) {
   lacking = true;
 }
 
-describe.skipIf(lacking)("the guide to S3 clients", () => {
+describe.skipIf(lacking).each([
+  ["s3-clients.md", CLIENTS],
+  ["s3.md", BUCKETS],
+] as const)("the guide %s", (page, shownThere) => {
   let s3: S3Endpoint;
 
   beforeAll(async () => {
@@ -54,6 +67,14 @@ describe.skipIf(lacking)("the guide to S3 clients", () => {
     // As in a clone, where npx and import find what is installed.
     await symlink(join(ROOT, "node_modules"), join(s3.directory, "node_modules"));
     await mkdir(join(s3.directory, "bin"));
+    // As `npm start` leaves it.
+    await mkdir(join(s3.directory, ".globalfs"));
+    await symlink("../onprem", join(s3.directory, ".globalfs/onprem"));
+    const owner = await createKey(s3.daemon.url, "root", "admin");
+    await writeFile(
+      join(s3.directory, ".globalfs/s3.env"),
+      `export AWS_ACCESS_KEY_ID=${owner.accessKeyId} AWS_SECRET_ACCESS_KEY=${owner.secretAccessKey}\n`,
+    );
     await symlink(join(ROOT, "bin/globalfs.js"), join(s3.directory, "bin/globalfs.js"));
     await writeFile(
       join(s3.directory, "bin/npx"),
@@ -67,8 +88,8 @@ describe.skipIf(lacking)("the guide to S3 clients", () => {
   });
 
   test("shows what it promises, block after block", { timeout: 180_000 }, async () => {
-    const blocks = blocksOf(await readFile(join(ROOT, "docs/guide/s3-clients.md"), "utf8"));
-    expect(blocks.length).toBeGreaterThan(8);
+    const blocks = blocksOf(await readFile(join(ROOT, `docs/guide/${page}`), "utf8"));
+    expect(blocks.length).toBeGreaterThanOrEqual(shownThere.length);
     const script = [
       "set -e",
       `export PATH=${join(s3.directory, "bin")}:$PATH GLOBALFS_COORDINATOR=${s3.daemon.url}`,
@@ -82,9 +103,9 @@ describe.skipIf(lacking)("the guide to S3 clients", () => {
     const { exit, out, err } = await s3.run("bash", ["-c", `exec 2>&1\n${script}`]);
     expect(exit, `${out}${err}`).toBe(0);
     const said = out.split(/^== \w+\n/m).slice(1);
-    const waiting = new Set(SHOWN);
+    const waiting = new Set(shownThere);
     for (const [index, { code }] of blocks.entries()) {
-      for (const shown of SHOWN.filter(([words]) => code.includes(words))) {
+      for (const shown of shownThere.filter(([words]) => code.includes(words))) {
         expect(said[index], `${shown[0]}\n\nin\n\n${code}`).toMatch(shown[1]);
         waiting.delete(shown);
       }
