@@ -2,20 +2,21 @@
  * The S3 endpoint beside radosgw, s3rver and a bare node:http, with one client, in one run. All data is in memory (`--directory`), one copy
  * each, so that no disk's speed is measured and a flush costs nobody anything.
  *
- *   npm run bench -- s3 [--cells get,put,large,list,delete,memory,sigv4,client] [--rounds 3] [--seconds 2] [--objects 100000]
+ *   npm run bench -- s3 [--cells get,put,large,list,delete,memory,workers,sigv4,client] [--rounds 3] [--seconds 2] [--objects 100000]
  */
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { generateRawLoad, type RawRequest } from "./lib/raw-client.ts";
 import { median, printComparison } from "./lib/report.ts";
 import { measureMemory } from "./lib/s3-memory.ts";
-import { deleteRequest, type SignedRequest, signedRequest } from "./lib/s3-requests.ts";
+import { deleteRequest, presignedAddress, type SignedRequest, signedRequest } from "./lib/s3-requests.ts";
 import { type S3Peer, startBareHttp, startOurs, startS3rver, startTheirRadosgw } from "./lib/s3-servers.ts";
 
-const CELLS = ["client", "get", "put", "large", "list", "delete", "memory", "sigv4"] as const;
+const CELLS = ["client", "get", "put", "large", "list", "delete", "memory", "workers", "sigv4"] as const;
 const { values } = parseArgs({
   options: {
     cells: { type: "string", default: CELLS.join(",") },
@@ -42,6 +43,7 @@ const LARGE_MIB = 64;
 const PIECE = Buffer.alloc(MIB, 0x5a);
 /** Its listing reads its whole directory each time, so that more would take minutes. */
 const S3RVER_OBJECTS = 5_000;
+const LOAD_GENERATOR = "/usr/bin/wrk";
 const GOALS: Readonly<Record<string, number>> = { radosgw: 1, s3rver: 3, "bare node:http": 0.7 };
 
 const directory = await mkdtemp(path.join(values.directory, "globalfs-bench-s3-"));
@@ -65,6 +67,7 @@ try {
   if (cells.has("list")) await listings(peers);
   if (cells.has("delete")) await deletes(peers);
   if (cells.has("memory")) await memory();
+  if (cells.has("workers")) await workers();
   if (cells.has("sigv4")) await (await import("./lib/s3-verify.ts")).measureVerification();
 } finally {
   for (const stop of stops) await stop();
@@ -274,6 +277,31 @@ async function memory(): Promise<void> {
   const ours = keep(await startOurs(directory, "memory"));
   await send(ours, { method: "PUT", path: `/${BUCKET}` }, 200);
   await measureMemory({ peer: ours, server: ours.server, bucket: BUCKET, clients: 64, piece: PIECE });
+}
+
+/** With one process and with two; the load comes from `wrk`, which leaves nearly all of the machine to them. Without it the cell is left out. */
+async function workers(): Promise<void> {
+  if (!existsSync(LOAD_GENERATOR)) {
+    console.log(
+      "workers: left out; it needs wrk (Debian: apt-get install wrk), since a client in Node takes too much of the machine",
+    );
+    return;
+  }
+  const peers: S3Peer[] = [];
+  for (const count of [2, 1]) {
+    const peer = keep(await startOurs(directory, `workers-${count}`, count));
+    peers.push({ ...peer, name: `${count} process${count === 1 ? "" : "es"}` });
+    await send(peer, { method: "PUT", path: `/${BUCKET}` }, 200);
+    await send(peer, { method: "PUT", path: `/${BUCKET}/small`, body: SMALL }, 200);
+  }
+  const figures = await measure(peers, async (peer) => {
+    const address = presignedAddress(peer, `/${BUCKET}/small`);
+    const seconds = String(Math.max(1, Math.round(durationMs / 1_000)));
+    const { stdout } = await promisify(execFile)(LOAD_GENERATOR, ["-t1", "-c32", `-d${seconds}`, address]);
+    if (stdout.includes("Non-2xx")) throw new Error(`The server refused what wrk asked for:\n${stdout}`);
+    return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
+  });
+  compare("GET of 4 KiB, 32 clients, 2 processes", "/s", figures, { "1 process": 1.6 });
 }
 
 function clients(count: number): string {

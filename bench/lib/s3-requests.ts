@@ -68,3 +68,14 @@ export function deleteRequest(target: S3Target, bucket: string, keys: readonly s
     headers: { "content-md5": md5, "content-type": "application/xml" },
   });
 }
+
+/** An address that anybody may read for an hour, for clients that sign nothing. */
+export function presignedAddress(target: S3Target, path: string): string {
+  const host = `127.0.0.1:${target.port}`;
+  const scope = {
+    region: "us-east-1",
+    credentials: { accessKeyId: target.accessKeyId, secretAccessKey: target.secretAccessKey },
+  };
+  const query = signer.presign(scope, { method: "GET", path, host }, { nowMs: Date.now(), expiresSeconds: 3_600 });
+  return `http://${host}${path}?${query}`;
+}

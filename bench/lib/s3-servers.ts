@@ -14,7 +14,11 @@ export interface S3Peer extends S3Target {
 }
 
 /** One copy on a file site below `directory`. */
-export async function startOurs(directory: string, name = "globalfs"): Promise<S3Peer & { readonly server: Server }> {
+export async function startOurs(
+  directory: string,
+  name = "globalfs",
+  workers = 1,
+): Promise<S3Peer & { readonly server: Server }> {
   const [port, restPort] = [await freePort(), await freePort()];
   const home = join(directory, name);
   await mkdir(home, { recursive: true });
@@ -24,7 +28,7 @@ export async function startOurs(directory: string, name = "globalfs"): Promise<S
     coordinator: { listen_addr: `127.0.0.1:${restPort}`, data_dir: join(home, "catalog") },
     sites: [{ name: "disk", role: "primary", foreign: "ignore", store: { driver: "file", path: join(home, "site") } }],
     cache: { enabled: true },
-    s3: { listen_addr: `127.0.0.1:${port}` },
+    s3: { listen_addr: `127.0.0.1:${port}`, workers },
   };
   await writeFile(file, JSON.stringify(configuration));
   const server = await startServer([join(ROOT, "bin/globalfs-coordinator.js"), "--config", file], port);
