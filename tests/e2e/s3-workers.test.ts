@@ -1,5 +1,8 @@
 import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { Agent } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -16,6 +19,9 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../servers/shared-server.ts";
+import { fileSite, writeConfiguration } from "./support/configuration.ts";
+import { startDaemon } from "./support/daemon.ts";
 import { type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 import { until } from "./support/until.ts";
 
@@ -167,6 +173,20 @@ test("a worker that is killed is replaced, and what is asked meanwhile is answer
   for (const client of clients) expect(await textOf(client, "lasting")).toBe("here");
   await until("there are two workers again", async () => workers().length === 2 && !workers().includes(victim));
   for (const client of clients) expect(await textOf(client, "lasting")).toBe("here");
+});
+
+test("the other command of the coordinator has workers, too", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "globalfs-workers-"));
+  const port = await freePort();
+  const config = await writeConfiguration(directory, [fileSite("onprem", "primary")], {
+    s3: { listen_addr: `127.0.0.1:${port}`, workers: 2 },
+  });
+  const daemon = await startDaemon({ directory, binary: "globalfs-coordinator", words: ["--config", config] });
+  const table = execFileSync("ps", ["-o", "args=", "--ppid", String(daemon.pid)], { encoding: "utf8" });
+  expect(table).toContain("coordinator worker");
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(403);
+  await daemon.stop();
+  await rm(directory, { recursive: true });
 });
 
 test("no worker outlives its coordinator", async () => {

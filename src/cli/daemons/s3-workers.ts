@@ -1,5 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { realpathSync } from "node:fs";
 import net, { type AddressInfo, type Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { listenFailure } from "../../gateways/http/index.ts";
@@ -67,6 +70,8 @@ export async function startS3Workers(
   { clock, log, acceptHere }: S3WorkersDeps,
   { count, start }: S3WorkersOptions,
 ): Promise<S3Workers> {
+  // Whichever of the commands runs, the one that knows workers lies beside it.
+  const program = join(dirname(realpathSync(process.argv[1] as string)), "globalfs.js");
   const workers: (Worker | undefined)[] = Array.from({ length: count });
   const answers = new Map<number, (metrics: unknown) => void>();
   let requests = 0;
@@ -75,7 +80,7 @@ export async function startS3Workers(
 
   const spawn = (index: number, pauseMs: number): Promise<void> =>
     new Promise((resolve) => {
-      const child = fork(process.argv[1] as string, ["coordinator", "worker"], { serialization: "advanced" });
+      const child = fork(program, ["coordinator", "worker"], { serialization: "advanced" });
       const worker: Worker = { process: child, ready: false };
       const startedMs = clock.monotonicMs();
       workers[index] = worker;
@@ -120,6 +125,11 @@ export async function startS3Workers(
   });
 
   await Promise.all(Array.from({ length: count }, async (_, index) => await spawn(index, FIRST_PAUSE_MS)));
+  if (living().length < count) {
+    stopping = true;
+    for (const worker of workers) worker?.process.kill();
+    throw new GfsError("Unavailable", "A worker of the S3 endpoint did not start; what it wrote above says why.");
+  }
 
   return {
     async listen({ host, port }) {
