@@ -62,8 +62,7 @@ const COPY_BYTES = 16_777_216;
 const BACKING_FILES = 8192;
 const IDLE_BACKING_FILES = 1024;
 /** What of the flags of open(2) matters for our own descriptor. Our memory is not aligned as O_DIRECT would want it. */
-const OPEN_FLAGS =
-  calls.O_ACCMODE | calls.O_APPEND | calls.O_TRUNC | calls.O_NONBLOCK | calls.O_SYNC | calls.O_DSYNC | calls.O_NOATIME;
+const OPEN_FLAGS = calls.O_ACCMODE | calls.O_TRUNC | calls.O_NONBLOCK | calls.O_SYNC | calls.O_DSYNC | calls.O_NOATIME;
 export interface LoopbackConfig {
   readonly passthrough: PassthroughPolicy;
   readonly timeoutMs: number;
@@ -306,8 +305,10 @@ export class LoopbackFileSystem implements FileSystem {
     return this.#calls.read(handle, into, offset);
   }
 
-  write({ inode, handle, data, offset, killPrivileges }: WriteRequest): number {
-    const written = this.#calls.write(handle, data, offset);
+  write({ inode, handle, data, offset, flags, fromCache, killPrivileges }: WriteRequest): number {
+    // The kernel may write a page of a mapping back with any handle, also with one for appending.
+    const appends = (flags & calls.O_APPEND) !== 0 && !fromCache;
+    const written = appends ? this.#calls.append(handle, data) : this.#calls.write(handle, data, offset);
     if (killPrivileges && written > 0) this.#dropPrivileges(this.#tree.descriptorOf(inode));
     return written;
   }

@@ -17,6 +17,7 @@ const PR_SET_SECUREBITS = 28;
 /** Capabilities stay when the thread takes another user's id for a while, see capabilities(7). */
 const SECBIT_NO_SETUID_FIXUP = 4;
 const CLONE_FS = 0x200;
+const RWF_APPEND = 0x10;
 const NAME_BYTES = 4096 + 1;
 /** The kernel never gives more for an extended attribute or the list of them. */
 const XATTR_BYTES = 65_536;
@@ -28,6 +29,7 @@ type Call = (...args: unknown[]) => number;
 interface Koffi {
   load(path: null): { func(definition: string): Call };
   errno(): number;
+  address(value: Buffer): bigint;
 }
 
 /** The calls of the C library, made in the thread that asks. Throws where koffi is missing or a call is. */
@@ -47,6 +49,8 @@ export class NativeCalls implements SourceCalls {
   readonly #statx = Buffer.alloc(STATX_BYTES);
   readonly #statxView = new DataView(this.#statx.buffer, this.#statx.byteOffset, STATX_BYTES);
   readonly #times = Buffer.alloc(32);
+  /** struct iovec */
+  readonly #vector = Buffer.alloc(16);
   readonly #offsets = [Buffer.alloc(8), Buffer.alloc(8)] as const;
   readonly #large = Buffer.alloc(XATTR_BYTES);
 
@@ -196,6 +200,13 @@ export class NativeCalls implements SourceCalls {
 
   write(descriptor: number, data: Buffer, offset: number): number {
     return this.#result(this.#calls.pwrite(descriptor, data, data.length, offset));
+  }
+
+  append(descriptor: number, data: Buffer): number {
+    const vector = this.#vector;
+    vector.writeBigUInt64LE(this.#koffi.address(data), 0);
+    vector.writeBigUInt64LE(BigInt(data.length), 8);
+    return this.#result(this.#calls.pwritev2(descriptor, vector, 1, 0, RWF_APPEND));
   }
 
   sync(descriptor: number, dataOnly: boolean): number {
@@ -373,6 +384,7 @@ function declareCalls(koffi: Koffi) {
     renameat2: declare("int renameat2(int from, void *old, int to, void *new, unsigned int flags)"),
     pread: declare("int64_t pread64(int descriptor, void *into, size_t size, int64_t offset)"),
     pwrite: declare("int64_t pwrite64(int descriptor, void *data, size_t size, int64_t offset)"),
+    pwritev2: declare("int64_t pwritev64v2(int descriptor, void *vectors, int count, int64_t offset, int flags)"),
     fsync: declare("int fsync(int descriptor)"),
     fdatasync: declare("int fdatasync(int descriptor)"),
     syncfs: declare("int syncfs(int descriptor)"),

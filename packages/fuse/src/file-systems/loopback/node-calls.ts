@@ -24,7 +24,8 @@ const TYPES: readonly (readonly [(entry: fs.Dirent<Buffer>) => boolean, number])
 
 /**
  * What can be done with Node alone, by paths below /proc/self/fd. There are no extended attributes, device files, exchanging renames,
- * fallocate, lseek for data and locks of the source; times are exact to the microsecond; and owners of new files are set after they were made.
+ * fallocate, lseek for data and locks of the source; times are exact to the microsecond; appending does not
+ * exclude those who append to the source directly; and owners of new files are set after they were made.
  */
 export class NodeCalls implements SourceCalls {
   readonly umask = process.umask();
@@ -140,6 +141,10 @@ export class NodeCalls implements SourceCalls {
 
   write(descriptor: number, data: Buffer, offset: number): number {
     return attempt(() => fs.writeSync(descriptor, data, 0, data.length, offset));
+  }
+
+  append(descriptor: number, data: Buffer): number {
+    return attempt(() => fs.writeSync(descriptor, data, 0, data.length, fs.fstatSync(descriptor).size));
   }
 
   sync(descriptor: number, dataOnly: boolean): number {

@@ -93,6 +93,8 @@ export interface SourceCalls {
 
   read(descriptor: number, into: Buffer, offset: number): number;
   write(descriptor: number, data: Buffer, offset: number): number;
+  /** Writes behind the last byte, wherever that is by now, with a descriptor that is not open for appending only. */
+  append(descriptor: number, data: Buffer): number;
   sync(descriptor: number, dataOnly: boolean): number;
   syncAll(descriptor: number): number;
   /** What closing would tell of writes that went wrong, without closing. */

@@ -76,3 +76,12 @@ test("writes what there is room for", () => {
   expect(content.allocate(0, 100_000)).toBe(false);
   expect(content.sizeBytes).toBe(65_536);
 });
+
+test("reads zeros from behind the memory of a block that is shorter than what is asked for", () => {
+  const content = new SparseContent(new Budget(1_000_000));
+  content.write(Buffer.from("x"), 0);
+  content.truncate(100_000);
+  const into = Buffer.alloc(4096, 7);
+  expect(content.read(into, 8192)).toBe(4096);
+  expect(into.equals(Buffer.alloc(4096))).toBe(true);
+});

@@ -45,7 +45,8 @@ export class SparseContent {
       const within = at - index * BLOCK_BYTES;
       const length = Math.min(BLOCK_BYTES - within, end - at);
       const block = this.#blocks.get(index);
-      const copied = block === undefined ? 0 : block.copy(into, at - offset, within, within + length);
+      const copied =
+        block === undefined || within >= block.length ? 0 : block.copy(into, at - offset, within, within + length);
       if (copied < length) into.fill(0, at - offset + copied, at - offset + length);
       at += length;
     }
