@@ -13,12 +13,12 @@ import {
   type PassOn,
   pathOf,
 } from "../http/index.ts";
-import { authorize, corsHeaders, preflight } from "./access/index.ts";
+import { authorize, corsHeaders, preflight, refuseUnsigned } from "./access/index.ts";
 import { type Authenticated, canonicalUserId, type Gate } from "./auth/index.ts";
 import { notImplemented, sendFailure } from "./errors.ts";
 import { s3Error } from "./failure.ts";
 import { pathIn, wholeTree } from "./key-space.ts";
-import type { Operation, Route, S3Deps, S3Request, Target } from "./request.ts";
+import type { Identity, Operation, Route, S3Deps, S3Request, Target } from "./request.ts";
 import type { Router } from "./route.ts";
 import { parseTarget } from "./target.ts";
 
@@ -129,7 +129,7 @@ export function createHandler(deps: HandlerDeps): Handler {
     const { operation } = route;
     trace.operation = operation.name;
     if (whole !== undefined && configuresBucket(route)) throw noSettings();
-    const settingsOfBucket = await lookUp(ctx, target, operation);
+    const settingsOfBucket = await lookUp(ctx, target, { operation, identity });
     if (settingsOfBucket !== undefined) checkExpectedOwner(http, settingsOfBucket);
     const request: S3Request = {
       ...target,
@@ -153,9 +153,14 @@ export function createHandler(deps: HandlerDeps): Handler {
   }
 
   /** Undefined for operations that work whether there is a bucket or not. */
-  async function lookUp(ctx: Ctx, target: Target, { bucket }: Operation): Promise<Bucket | undefined> {
-    if (bucket === "none") return undefined;
+  async function lookUp(
+    ctx: Ctx,
+    target: Target,
+    { operation, identity }: { readonly operation: Operation; readonly identity: Identity },
+  ): Promise<Bucket | undefined> {
+    if (operation.bucket === "none") return undefined;
     const known = whole === undefined && target.bucket !== "" ? service.peekBucket(target.bucket) : undefined;
+    if (known === undefined) refuseUnsigned(identity, deps);
     const found = known ?? (await bucketFor(ctx, target));
     if (found === undefined) throw s3Error("NotFound", "NoSuchBucket", "The specified bucket does not exist.");
     return found;

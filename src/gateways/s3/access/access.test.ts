@@ -402,6 +402,10 @@ describe("without a setting that lets them in", () => {
       const answer = await fetch(`${closed.url}/shut/a`);
       expect(answer.status).toBe(403);
       expect(await answer.text()).toContain("<Code>AccessDenied</Code>");
+      // Nobody looks up for them, at the sites even, whether there is such a bucket.
+      const missing = await fetch(`${closed.url}/not-there/a`);
+      expect(missing.status).toBe(403);
+      expect(await missing.text()).toContain("<Code>AccessDenied</Code>");
     } finally {
       await closed.stop();
     }

@@ -12,13 +12,18 @@ import { grantsAllow, reachesInto } from "./grants.ts";
 import { forbids, holdsAlready, ownsFreely, permits } from "./permits.ts";
 import { askBucket, askObject, type Question } from "./question.ts";
 
+/** Also asked before sites are: strangers are neither told what there is, nor can they make sites search for it. */
+export function refuseUnsigned(identity: Identity, { settings }: Pick<S3Deps, "settings">): void {
+  if (identity.kind === "anonymous" && !settings.allowAnonymous) throw denied();
+}
+
 /**
  * Whether the request may be carried out. Throws `PermissionDenied`, which is AccessDenied to S3 and says nothing of what is there. Synchronous and
  * without looking anything up for those whose grants or buckets decide, unless the bucket has a policy.
  */
 export function authorize(request: S3Request, operation: Operation, deps: S3Deps): void | Promise<void> {
   const { identity, settings: bucket, http } = request;
-  if (identity.kind === "anonymous" && !deps.settings.allowAnonymous) throw denied();
+  refuseUnsigned(identity, deps);
   if (DECIDED_LATER.has(operation.name)) return undefined;
   if (operation.action === "s3:ListAllMyBuckets") return undefined;
   if (bucket?.documents["policy"] === undefined && holdsUsually(request, operation, deps)) {
@@ -134,7 +139,7 @@ export interface KeyInBody {
 /** For keys that the body names: each of a batch of deletes, and that of a form. */
 export function authorizeKey(request: S3Request, about: KeyInBody, deps: S3Deps): void | Promise<void> {
   const { identity, bucket: bucketName, settings: bucket } = request;
-  if (identity.kind === "anonymous" && !deps.settings.allowAnonymous) throw denied();
+  refuseUnsigned(identity, deps);
   const question = askObject(request, deps, { ...about, bucketName, bucket });
   const bypasses = about.versionId !== undefined && asksBypass(request);
   if (!bypasses && bucket?.documents["policy"] === undefined && holdsAlready(identity, deps, question))
