@@ -61,7 +61,10 @@ export const s3 = optional(
         1,
       ),
       lifecycle_day: withDefault(
-        duration("How long a day of lifecycle rules is; shorter ones are for trying them out", { minMs: 1_000 }),
+        duration(
+          "How long a day of lifecycle rules is; shorter ones are for trying them out, and `x-amz-expiration` tells whole days all the same",
+          { minMs: 1_000 },
+        ),
         86_400_000,
       ),
       webhooks: items(

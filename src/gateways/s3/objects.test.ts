@@ -166,11 +166,20 @@ describe("an object", () => {
     expect(await failure(put("no", "x", { Metadata: { big: "x".repeat(2_100) } }))).toMatchObject({
       name: "MetadataTooLarge",
     });
-    expect(await failure(put("no", "x", { Tagging: "a=1&a=2" }))).toMatchObject({ name: "InvalidTag" });
+    for (const Tagging of ["a=1&a=2", "a%3C=1", "a=%26", "aws:a=1", "=1"])
+      expect(await failure(put("no", "x", { Tagging }))).toMatchObject({ name: "InvalidTag" });
     expect(await failure(put("no", "x", { ContentMD5: createHash("md5").update("y").digest("base64") }))).toMatchObject(
       { name: "BadDigest", status: 400 },
     );
     expect(await failure(get("no"))).toMatchObject({ name: "NoSuchKey" });
+  });
+
+  it("is read without a word of encryption, which it has none of", async () => {
+    await put("plain", "x");
+    const words = { SSECustomerAlgorithm: "AES256", SSECustomerKey: Buffer.alloc(32).toString("base64") };
+    expect(await failure(get("plain", words))).toMatchObject({ name: "InvalidRequest", status: 400 });
+    const head = new HeadObjectCommand({ Bucket, Key: "plain", ...words });
+    expect(await failure(s3.client.send(head))).toMatchObject({ status: 400 });
   });
 
   it("may be a directory, which has no bytes", async () => {

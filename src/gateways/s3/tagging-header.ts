@@ -1,8 +1,7 @@
 import { s3Error } from "./failure.ts";
+import { checkTag, invalidTag } from "./tag-rules.ts";
 
 const MAX_TAGS = 10;
-const MAX_NAME = 128;
-const MAX_VALUE = 256;
 
 /** `x-amz-tagging`: the form of a query, `a=1&b=2`. */
 export function parseTaggingHeader(header: string): Record<string, string> {
@@ -13,9 +12,8 @@ export function parseTaggingHeader(header: string): Record<string, string> {
     const equals = pair.indexOf("=");
     const name = decode(equals === -1 ? pair : pair.slice(0, equals));
     const value = equals === -1 ? "" : decode(pair.slice(equals + 1));
-    if (name === "" || name.length > MAX_NAME) throw invalid("The TagKey you have provided is invalid");
-    if (value.length > MAX_VALUE) throw invalid("The TagValue you have provided is invalid");
-    if (name in tags) throw invalid("Cannot provide multiple Tags with the same key");
+    checkTag(name, value);
+    if (name in tags) throw invalidTag("Cannot provide multiple Tags with the same key");
     count += 1;
     if (count > MAX_TAGS)
       throw s3Error("InvalidArgument", "BadRequest", `Object tags cannot be greater than ${MAX_TAGS}`);
@@ -35,8 +33,4 @@ function decode(text: string): string {
       { argumentName: "x-amz-tagging" },
     );
   }
-}
-
-function invalid(message: string): Error {
-  return s3Error("InvalidArgument", "InvalidTag", message);
 }

@@ -3,6 +3,7 @@ import type { CompleteUpload } from "../../../coordinator/service-uploads.ts";
 import { originOf } from "../../http/index.ts";
 import { S3_NAMESPACE } from "../answer.ts";
 import { malformedXml, readDocument } from "../documents.ts";
+import { expirationHeaders } from "../expiration-header.ts";
 import { s3Error } from "../failure.ts";
 import { answerLong } from "../long-answer.ts";
 import { checksumXml, pendingHeaders, writtenVersionId } from "../object-headers.ts";
@@ -38,7 +39,11 @@ export const completeMultipartUpload: Operation = {
       const kept = meta.details?.checksum;
       return {
         document: `<CompleteMultipartUploadResult ${S3_NAMESPACE}><Location>${escapeXml(locationOf(request))}</Location><Bucket>${escapeXml(bucket)}</Bucket><Key>${escapeXml(key)}</Key><ETag>&quot;${meta.etag}&quot;</ETag>${kept === undefined ? "" : checksumXml(kept)}</CompleteMultipartUploadResult>`,
-        headers: [...(versionId === undefined ? [] : ["x-amz-version-id", versionId]), ...pendingHeaders(pendingSites)],
+        headers: [
+          ...(versionId === undefined ? [] : ["x-amz-version-id", versionId]),
+          ...expirationHeaders(request, meta),
+          ...pendingHeaders(pendingSites),
+        ],
       };
     });
   },

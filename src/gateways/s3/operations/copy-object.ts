@@ -1,6 +1,7 @@
 import type { CopyObject } from "../../../coordinator/service-uploads.ts";
 import { S3_NAMESPACE } from "../answer.ts";
 import { copySourceOf } from "../copy-source.ts";
+import { expirationHeaders } from "../expiration-header.ts";
 import { s3Error } from "../failure.ts";
 import { isoTime } from "../list-query.ts";
 import { answerLong } from "../long-answer.ts";
@@ -57,6 +58,7 @@ export const copyObject: Operation = {
         headers: [
           ...(versionId === undefined ? [] : ["x-amz-version-id", versionId]),
           ...(sourceVersion === undefined ? [] : ["x-amz-copy-source-version-id", sourceVersion]),
+          ...expirationHeaders(request, meta),
           ...pendingHeaders(pendingSites),
         ],
       };

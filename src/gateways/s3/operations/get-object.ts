@@ -1,8 +1,11 @@
 import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "../../../coordinator/service-objects.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
+import type { LifecycleRule } from "../../../namespace/types.ts";
 import type { ByteRange } from "../../../stores/index.ts";
 import { hasConditions, parseConditions, pump, rangesAsked } from "../../http/index.ts";
 import { identifying } from "../answer.ts";
+import { expirationHeaders } from "../expiration-header.ts";
+import { s3Error } from "../failure.ts";
 import { checksumHeaders, objectHeaders } from "../object-headers.ts";
 import { partAsked, type PartSpan } from "../object-part.ts";
 import type { Operation, S3Deps, S3Request } from "../request.ts";
@@ -15,6 +18,7 @@ export const getObject: Operation = {
   action: "s3:GetObject",
   bucket: "exists",
   async run(request, deps) {
+    refuseDecryption(request);
     if (answerAtOnce(request, deps)) return;
     // A file that changes between lookup and open is looked up again: the caller gets one version or the other, whole.
     for (let lookup = 1; ; lookup++) {
@@ -36,6 +40,19 @@ export const getObject: Operation = {
   },
 };
 
+const ENCRYPTION = "x-amz-server-side-encryption";
+const KEY_OF_CLIENT = `${ENCRYPTION}-customer-algorithm`;
+
+/** As S3 answers of an object that is not encrypted, which none here is. */
+export function refuseDecryption({ http: { headers } }: S3Request): void {
+  if (headers[ENCRYPTION] === undefined && headers[KEY_OF_CLIENT] === undefined) return;
+  throw s3Error(
+    "InvalidArgument",
+    "InvalidRequest",
+    "The encryption parameters are not applicable to this object: leave them out to read it.",
+  );
+}
+
 export function readOptions({ http, query }: S3Request): ReadOptions {
   const conditions = parseConditions(http.headers);
   const versionId = query.get("versionId");
@@ -49,6 +66,8 @@ export function readOptions({ http, query }: S3Request): ReadOptions {
 interface Prepared {
   readonly versioning: string;
   readonly checksums: boolean;
+  /** The rules of the bucket, where it has any. */
+  readonly rules: readonly LifecycleRule[] | undefined;
   readonly headers: readonly string[];
 }
 const prepared = new WeakMap<ObjectMeta, Prepared>();
@@ -64,12 +83,19 @@ function answerAtOnce(request: S3Request, { service }: S3Deps): boolean {
   const { meta, bytes } = found;
   const checksums = asksForChecksum(request);
   const versioning = settings?.versioning ?? "off";
+  const rules = settings === undefined || settings.lifecycle.length === 0 ? undefined : settings.lifecycle;
   let known = prepared.get(meta);
-  if (known?.versioning !== versioning || known.checksums !== checksums) {
+  if (known?.versioning !== versioning || known.checksums !== checksums || known.rules !== rules) {
     known = {
       versioning,
       checksums,
-      headers: [...objectHeaders(meta, { bucket: settings, checksums }), "Content-Length", String(meta.sizeBytes)],
+      rules,
+      headers: [
+        ...objectHeaders(meta, { bucket: settings, checksums }),
+        ...expirationHeaders(request, meta),
+        "Content-Length",
+        String(meta.sizeBytes),
+      ],
     };
     prepared.set(meta, known);
   }
@@ -97,6 +123,7 @@ async function sendRead(request: S3Request, deps: S3Deps, read: ObjectRead): Pro
   const headers = [
     ...identifying(ctx),
     ...objectHeaders(meta, { ...shape, checksums: range === undefined && asksForChecksum(request) }),
+    ...expirationHeaders(request, meta),
     ...(part === undefined ? [] : partHeaders(request, part, meta)),
   ];
   const opened = await read.open(range);

@@ -1,17 +1,19 @@
 import { spanOf } from "../../../stores/index.ts";
 import { rangesAsked } from "../../http/index.ts";
 import { identifying } from "../answer.ts";
+import { expirationHeaders } from "../expiration-header.ts";
 import { objectHeaders } from "../object-headers.ts";
 import { partAsked } from "../object-part.ts";
 import type { Operation } from "../request.ts";
 import { responseOverrides } from "../response-overrides.ts";
-import { asksForChecksum, partHeaders, readOptions } from "./get-object.ts";
+import { asksForChecksum, partHeaders, readOptions, refuseDecryption } from "./get-object.ts";
 
 export const headObject: Operation = {
   name: "HeadObject",
   action: "s3:GetObject",
   bucket: "exists",
   async run(request, deps) {
+    refuseDecryption(request);
     const { ctx, response, http, settings, path } = request;
     const { meta, notModified } = await deps.service.headObject(ctx, path, readOptions(request));
     const overrides = responseOverrides(request);
@@ -28,6 +30,7 @@ export const headObject: Operation = {
     response.writeHead(range === undefined ? 200 : 206, [
       ...identifying(ctx),
       ...objectHeaders(meta, { ...shape, checksums: range === undefined && asksForChecksum(request) }),
+      ...expirationHeaders(request, meta),
       ...(part === undefined ? [] : partHeaders(request, part, meta)),
       ...(range === undefined ? [] : ["Content-Range", `bytes ${span.start}-${span.end - 1}/${meta.sizeBytes}`]),
       "Content-Length",

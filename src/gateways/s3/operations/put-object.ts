@@ -1,5 +1,6 @@
 import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
 import { sendEmpty } from "../answer.ts";
+import { expirationHeaders } from "../expiration-header.ts";
 import { checksumHeaders, pendingHeaders, writtenVersionId } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
 import { attributesOf, writeConditions } from "../write-headers.ts";
@@ -26,13 +27,14 @@ export const putObject: Operation = {
   },
 };
 
-export function writtenHeaders({ settings }: Pick<S3Request, "settings">, meta: ObjectMeta): string[] {
-  const versionId = writtenVersionId(meta, settings);
+export function writtenHeaders(request: Pick<S3Request, "settings" | "key" | "query">, meta: ObjectMeta): string[] {
+  const versionId = writtenVersionId(meta, request.settings);
   const checksum = meta.details?.checksum;
   return [
     "ETag",
     `"${meta.etag}"`,
     ...(versionId === undefined ? [] : ["x-amz-version-id", versionId]),
     ...(checksum === undefined ? [] : checksumHeaders(checksum)),
+    ...expirationHeaders(request, meta),
   ];
 }
