@@ -201,6 +201,22 @@ describe("lifecycle", () => {
       const { Rules } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
       expect(Rules).toEqual([{ ID: "one", Status: "Enabled", Filter: both, Expiration }]);
     }
+    const twice = (one: string, other: string): object => ({
+      ID: "one",
+      Status: "Enabled",
+      Expiration,
+      Filter: { Prefix: one, And: { Prefix: other, Tags: [Tag] } },
+    });
+    for (const [one, other] of [
+      ["logs", "logs/a"],
+      ["logs/a", "logs"],
+      ["logs/a", "logs/a"],
+    ] as const) {
+      await write(Bucket, twice(one, other));
+      const { Rules } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+      expect(Rules?.[0]?.Filter).toEqual({ And: { Prefix: "logs/a", Tags: [Tag] } });
+    }
+    await refuses(write(Bucket, twice("logs/a", "logs/b")), "InvalidRequest");
   });
 
   it("rules without an id get one that stays", async () => {

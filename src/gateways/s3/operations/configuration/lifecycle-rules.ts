@@ -97,7 +97,11 @@ function readFilter(element: XmlElement): LifecycleRule["filter"] {
   allowOnly(filter, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"]);
   const and = onlyChild(filter, "And");
   // Conditions that stand beside an And, or beside each other without one, can only mean that all of them must hold.
-  if (and === undefined) return readConditions(filter);
+  if (and === undefined) {
+    onlyChild(filter, "Prefix");
+    return readConditions(filter);
+  }
+  onlyChild(and, "Prefix");
   allowOnly(and, ["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"]);
   const beside = filter.children.filter((child) => child !== and);
   return readConditions({ ...filter, children: [...beside, ...and.children] });
@@ -105,8 +109,8 @@ function readFilter(element: XmlElement): LifecycleRule["filter"] {
 
 function readConditions(element: XmlElement): LifecycleRule["filter"] {
   const filter: Mutable<LifecycleRule["filter"]> = {};
-  const prefix = textOf(element, "Prefix");
-  if (prefix !== undefined && prefix !== "") filter.prefix = prefix;
+  const prefix = prefixOf(element);
+  if (prefix !== "") filter.prefix = prefix;
   const tags = childrenNamed(element, "Tag").map(
     (tag) => [requiredText(tag, "Key"), requiredText(tag, "Value")] as const,
   );
@@ -122,6 +126,15 @@ function readConditions(element: XmlElement): LifecycleRule["filter"] {
     throw badRequest("ObjectSizeGreaterThan must be less than ObjectSizeLessThan.");
   }
   return filter;
+}
+
+/** Of several prefixes, which an And may stand beside, all must hold: the longest says it all, or nothing fits them. */
+function prefixOf(element: XmlElement): string {
+  const prefixes = childrenNamed(element, "Prefix").map(({ text }) => text);
+  const longest = prefixes.reduce((one, other) => (other.length > one.length ? other : one), "");
+  if (prefixes.some((prefix) => !longest.startsWith(prefix)))
+    throw badRequest("No key can begin with each of the prefixes of the filter; give one.");
+  return longest;
 }
 
 function sizeOf(element: XmlElement, name: string): number | undefined {
