@@ -20,11 +20,13 @@ export function checkCompletion(upload: UploadRecord, arrived: readonly PartReco
   const byNumber = new Map(arrived.map((part) => [part.partNumber, part]));
   const parts: PartRecord[] = [];
   let lastNumber = 0;
-  for (const { partNumber, etag, checksum } of request.parts) {
-    if (partNumber <= lastNumber) {
-      throw refuse("InvalidPartOrder", "The parts are not in ascending order; list them by their numbers, each once.");
+  for (const [index, { partNumber, etag, checksum }] of request.parts.entries()) {
+    if (partNumber < lastNumber) {
+      throw refuse("InvalidPartOrder", "The parts are not in ascending order; list them by their numbers.");
     }
     lastNumber = partNumber;
+    // A client that sent a part twice may name it twice, and then means what it says last.
+    if (request.parts[index + 1]?.partNumber === partNumber) continue;
     const part = byNumber.get(partNumber);
     const sameSum = checksum === undefined || part?.checksum === undefined || checksum === part.checksum;
     if (part === undefined || part.etag !== bareEtag(etag) || !sameSum) {

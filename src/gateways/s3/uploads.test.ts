@@ -160,6 +160,20 @@ describe("an upload in parts", () => {
     expect(await found.Body?.transformToString()).toBe("small");
   });
 
+  it("takes of a part that is named twice what is said last", async () => {
+    const Key = "twice";
+    const UploadId = await begin(Key);
+    const old = await part(Key, UploadId, 1, Buffer.from("old"));
+    const kept = await part(Key, UploadId, 1, Buffer.from("kept"));
+    const complete = async (Parts: object[]) =>
+      await s3.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }));
+    await expect(complete([kept, old])).rejects.toMatchObject({ name: "InvalidPart" });
+    const { ETag } = await complete([old, old, kept]);
+    expect(ETag).toMatch(/-1"$/);
+    const found = await s3.client.send(new GetObjectCommand({ Bucket, Key }));
+    expect(await found.Body?.transformToString()).toBe("kept");
+  });
+
   it("is begun only with a checksum that can be had", async () => {
     await expect(begin("x", { ChecksumAlgorithm: "SHA256", ChecksumType: "FULL_OBJECT" })).rejects.toMatchObject({
       name: "InvalidRequest",
