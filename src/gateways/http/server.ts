@@ -53,6 +53,10 @@ export interface HttpServer {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const sockets = new Set<Socket>();
+  /** Of each connection, the last answer that was begun. */
+  const answers = new WeakMap<Socket, ServerResponse>();
+  /** Connections that end with the answer that is on its way. */
+  const ending = new WeakSet<Socket>();
   let closing = false;
   const settings: http.ServerOptions = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -69,6 +73,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       : https.createServer({ ...settings, ...options.tls, handshakeTimeout: HEADERS_TIMEOUT_MS });
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     if (closing) response.setHeader("Connection", "close");
+    answers.set(request.socket, response);
     options.onRequest(request, response, expectsContinue);
   };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => handle(request, response, false));
@@ -89,6 +94,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy();
+      return;
+    }
+    const answer = answers.get(socket);
+    if (answer !== undefined && isToBeFinished(answer)) {
+      // The request before this was whole, and its client waits for an answer to it; such is a body longer than it said.
+      if (!ending.has(socket)) closeAfter(answer, socket);
+      ending.add(socket);
       return;
     }
     const { contentType, body } = options.malformed;
@@ -146,6 +158,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await closed;
     },
   };
+}
+
+function isToBeFinished(answer: ServerResponse): boolean {
+  return answer.req.complete && !answer.writableFinished && !answer.destroyed;
+}
+
+function closeAfter(answer: ServerResponse, socket: Socket): void {
+  if (!answer.headersSent) answer.setHeader("Connection", "close");
+  answer.once("close", () => socket.destroySoon());
 }
 
 function statusOf(code: string | undefined): string {

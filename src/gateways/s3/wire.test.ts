@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import net from "node:net";
 import { CreateBucketCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -257,6 +258,22 @@ describe("a connection", () => {
     expect(await s3.raw(`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(40_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 431 /,
     );
+  });
+
+  it("whose body is longer than it said is told of its request, and then ends", async () => {
+    const put = (md5: string): string =>
+      signedHead(
+        { method: "PUT", target: "/wire/short", host, key, headers: { "content-md5": md5 } },
+        { "content-length": "2" },
+      );
+    const digest = (text: string): string => createHash("md5").update(text).digest("base64");
+    const refused = await s3.raw(`${put(digest("bar"))}bar`);
+    expect(refused).toMatch(/^HTTP\/1\.1 400 [^]*Connection: close[^]*<Code>BadDigest<\/Code>/);
+    expect((await call("GET", "/wire/short")).status).toBe(404);
+    const taken = await s3.raw(`${put(digest("ba"))}bar`);
+    expect(taken).toMatch(/^HTTP\/1\.1 200 [^]*Connection: close/);
+    expect(taken.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    expect((await call("GET", "/wire/short")).body).toBe("ba");
   });
 
   it("goes on after an answer that came before the body was sent", async () => {
