@@ -16,6 +16,7 @@ const CLIENTS: Shown = [
   ["key create --name alice", /alice/],
   ["s3 ls --recursive s3://photos", / 2026\/one\.txt$[^]* notes\/hello\.txt$/m],
   ["s3 presign", /^notes\/hello\.txt[^]*hello world\n[^]*hello world/m],
+  ["by-curl.txt", /^hello world$/m],
   ["list-object-versions", /^\S+\t8\tTrue\nnull\t12\tFalse$/m],
   ["s3cmd get", /s3:\/\/photos\/by-s3cmd\.txt/],
   ["rclone lsf", /^2026\/two ä\.txt$/m],

@@ -95,6 +95,14 @@ export function malformedChecksum(header: string): GfsError {
   return s3Error("InvalidArgument", "BadDigest", `Value for ${header} header is invalid.`);
 }
 
+export function otherChecksum(): GfsError {
+  return s3Error(
+    "InvalidArgument",
+    "BadDigest",
+    "Value for x-amz-sdk-checksum-algorithm header is invalid: the checksum that came is another.",
+  );
+}
+
 export function contentSha256Mismatch(): GfsError {
   return s3Error(
     "ChecksumMismatch",

@@ -147,10 +147,26 @@ describe("a signed request", () => {
     expect(codeOf(await send({ headers: { ...headers, ...changed } }))).toBe(code);
   });
 
-  it("needs x-amz-content-sha256, and a date within 15 minutes", async () => {
+  it("needs x-amz-content-sha256 when it has a body, and without one it is that of nothing", async () => {
     const bare = { host, "x-amz-date": amzDate };
-    const answer = await send({ headers: { ...bare, authorization: sign(bare).authorization } });
-    expect(answer).toMatch(/InvalidRequest.*x-amz-content-sha256/s);
+    const own = { ...bare, authorization: sign(bare, { payload: EMPTY_SHA256 }).authorization };
+    for (const method of ["PUT", "GET", "DELETE"]) {
+      const { authorization: signed } = sign(bare, { method, payload: EMPTY_SHA256 });
+      expect(resultOf(await send({ method, headers: { ...bare, authorization: signed } })).user).toBe("gwen");
+    }
+    const { authorization: ofGet } = sign(bare, { method: "GET", payload: EMPTY_SHA256 });
+    const unframed = { ...bare, authorization: ofGet, connection: "close" };
+    const get = await sendRaw(server.port, [`GET /bucket/key HTTP/1.1\r\n${headerText(unframed)}\r\n`]);
+    expect(resultOf(get).user).toBe("gwen");
+    expect(await send({ headers: own, body: "b" })).toMatch(/InvalidRequest.*x-amz-content-sha256/s);
+    const chunked = { ...own, "transfer-encoding": "chunked" };
+    for (const body of ["0\r\n\r\n", "1\r\nb\r\n0\r\n\r\n"])
+      expect(await send({ headers: chunked, body })).toMatch(/InvalidRequest.*x-amz-content-sha256/s);
+    const { authorization: unsigned } = sign(bare, { payload: "UNSIGNED-PAYLOAD" });
+    expect(codeOf(await send({ headers: { ...bare, authorization: unsigned } }))).toBe("SignatureDoesNotMatch");
+  });
+
+  it("needs a date within 15 minutes", async () => {
     for (const [date, code] of [
       ["20260607T075409Z", "RequestTimeTooSkewed"],
       ["20260607T082411Z", "RequestTimeTooSkewed"],
@@ -252,7 +268,7 @@ describe("a body", () => {
     [
       "another algorithm than it names",
       { "x-amz-sdk-checksum-algorithm": "SHA1", "x-amz-checksum-crc32": "AAAAAA==" },
-      "InvalidRequest",
+      "BadDigest",
     ],
     ["an algorithm that nobody knows", { "x-amz-sdk-checksum-algorithm": "MD4" }, "InvalidRequest"],
     ["a trailer where none can be", { "x-amz-trailer": "x-amz-checksum-crc32" }, "InvalidRequest"],

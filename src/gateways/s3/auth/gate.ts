@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
-import { SigningKeys } from "../../../core/sigv4.ts";
+import { EMPTY_SHA256, SigningKeys } from "../../../core/sigv4.ts";
 import type { Target } from "../request.ts";
 import { headerMap } from "./canonical.ts";
 import { type Claim, claimOf } from "./claim.ts";
@@ -87,16 +87,13 @@ export function createGate(deps: GateDeps): Gate {
       const arrived = { http, response, headers, moved: NONE, target };
       if (claim?.version === "AWS") return enterV2(arrived, claim);
       const payload = payloadOf(headers, target);
-      const request: Arrived = { ...arrived, payload };
       if (claim === undefined) {
         if (payload.framing === "signed-chunks" || payload.framing === "signed-chunks-trailer") {
           throw denied("Chunks are signed here, but the request is not.");
         }
-        return { identity: ANONYMOUS, body: bodyOf(request, undefined) };
+        return { identity: ANONYMOUS, body: bodyOf({ ...arrived, payload }, undefined) };
       }
-      if (claim.place === "header" && payload.declared === undefined) {
-        throw invalidRequest("Missing required header for this request: x-amz-content-sha256");
-      }
+      const request: Arrived = { ...arrived, payload: claim.place === "header" ? declared(payload, headers) : payload };
       const key = findAccessKey(claim.accessKeyId);
       return key instanceof Promise ? key.then((found) => accept(request, claim, found)) : accept(request, claim, key);
     },
@@ -111,6 +108,17 @@ interface Arrived {
   readonly moved: ReadonlyMap<string, string>;
   readonly payload: Payload;
   readonly target: Target;
+}
+
+/** Without a body there is nothing to say of one, and some clients leave the header out then, curl 7.88 among them. */
+function declared(payload: Payload, headers: ReadonlyMap<string, string>): Payload {
+  if (payload.declared !== undefined) return payload;
+  if (headers.has("transfer-encoding") || (payload.sizeBytes ?? 0) > 0) {
+    throw invalidRequest(
+      "Missing required header for this request: x-amz-content-sha256. A request with a body says with it how the body is signed, UNSIGNED-PAYLOAD at least.",
+    );
+  }
+  return { ...payload, declared: EMPTY_SHA256 };
 }
 
 const NONE: ReadonlyMap<string, string> = new Map();

@@ -8,6 +8,7 @@ import {
   invalidRequest,
   malformedChecksum,
   missingContentLength,
+  otherChecksum,
 } from "./failures.ts";
 
 /** What the headers promise of the body, checked for sense before a byte of it is read. */
@@ -120,9 +121,7 @@ function checksumOf(
   }
   const given = checksum?.algorithm ?? trailer;
   if (promised !== undefined && given !== undefined && promised !== given) {
-    throw invalidRequest(
-      "Value for x-amz-sdk-checksum-algorithm header is invalid: the checksum that came is another.",
-    );
+    throw otherChecksum();
   }
   return {
     ...(checksum === undefined ? {} : { checksum }),

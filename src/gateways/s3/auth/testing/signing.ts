@@ -12,6 +12,8 @@ export interface ToSign {
   readonly accessKeyId: string;
   readonly region?: string;
   readonly amzDate: string;
+  /** What is signed of the body, where no header says it. */
+  readonly payload?: string;
 }
 
 const sha256 = (text: string | Buffer): string => createHash("sha256").update(text).digest("hex");
@@ -38,7 +40,7 @@ export function signRequest(request: ToSign): SignedRequest {
   } = request;
   const names = Object.keys(headers).sort();
   const lines = names.map((name) => `${name}:${(headers[name] as string).trim().replaceAll(/ +/g, " ")}\n`).join("");
-  const payload = headers["x-amz-content-sha256"] ?? "UNSIGNED-PAYLOAD";
+  const payload = request.payload ?? headers["x-amz-content-sha256"] ?? "UNSIGNED-PAYLOAD";
   const canonical = [method, path, query, lines, names.join(";"), payload].join("\n");
   const scope = `${amzDate.slice(0, 8)}/${region}/s3/aws4_request`;
   const key = hmac(hmac(hmac(hmac(`AWS4${secret}`, amzDate.slice(0, 8)), region), "s3"), "aws4_request");
