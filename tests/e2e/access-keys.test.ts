@@ -34,6 +34,31 @@ describe("access keys", () => {
     expect([again.exit, again.err]).toEqual([4, expect.stringContaining("no such access key")]);
   });
 
+  test("may have several grants", async () => {
+    const grants = ["--grant", "/raw:reader", "--grant", "data:2026:writer"];
+    const made = await run([
+      "key",
+      "create",
+      "--name",
+      "etl",
+      "--path",
+      "/own",
+      "--role",
+      "admin",
+      ...grants,
+      "--json",
+    ]);
+    expect(made.exit).toBe(0);
+    const { id } = JSON.parse(made.out) as { id: string };
+    expect(find(id)?.grants).toEqual([
+      { path: "own", role: "admin" },
+      { path: "raw", role: "reader" },
+      { path: "data:2026", role: "writer" },
+    ]);
+    const some = await run(["key", "create", "--name", "etl", ...grants]);
+    expect(some.err).toContain("Access key of etl (reader of /raw, writer of /data:2026)");
+  });
+
   test("that are temporary come with a session token", async () => {
     const words = ["key", "create", "--name", "bob", "--path", "/", "--role", "user", "--expires", "90s", "--json"];
     const { exit, out } = await run(words);
@@ -48,7 +73,10 @@ describe("access keys", () => {
   });
 
   test.each([
-    [["--name", "x", "--path", "/"], /required option '--role/],
+    [["--name", "x", "--path", "/"], /--path and --role together/],
+    [["--name", "x"], /what the key may do/],
+    [["--name", "x", "--grant", "data"], /Write PATH:ROLE/],
+    [["--name", "x", "--grant", "data:king"], /Write PATH:ROLE/],
     [["--name", "x", "--path", "/", "--role", "king"], /Allowed choices are reader, writer, admin, user/],
     [["--name", "x", "--path", "/", "--role", "user", "--expires", "soon"], /is not a duration/],
     [["--name", "x", "--path", "a/../b", "--role", "user"], /names no file/],

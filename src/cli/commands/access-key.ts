@@ -1,29 +1,33 @@
-import type { AccessKey, AccessRole } from "@globalfs/client";
+import type { AccessGrant, AccessKey, AccessRole } from "@globalfs/client";
 import { type CliContext, note, type Outcome, print, printJson, withClient } from "../context.ts";
+import { UsageError } from "../failure.ts";
 import { type Column, renderTable } from "../table.ts";
 
 export interface AccessKeyOptions {
   readonly name: string;
-  readonly path: string;
-  readonly role: AccessRole;
+  /** Path and role are given together. */
+  readonly path?: string;
+  readonly role?: AccessRole;
+  readonly grant?: readonly AccessGrant[];
   /** Milliseconds. */
   readonly expires?: number;
 }
 
 export async function keyCreate(context: CliContext, options: AccessKeyOptions): Outcome {
-  const { name, path, role, expires } = options;
+  const { name, expires } = options;
+  const grants = grantsOf(options);
   return withClient(context, async (client) => {
     const key = await client.keys.create(
       {
         user: name,
-        grants: [{ path: path.replace(/^\//, ""), role }],
+        grants,
         ...(expires === undefined ? {} : { expiresInSeconds: Math.ceil(expires / 1_000) }),
       },
       { signal: context.signal },
     );
     if (context.json) await printJson(context, key);
     else {
-      note(context, `Access key of ${name} (${role} of ${shownPath(key)}). The secret is shown only now.`);
+      note(context, `Access key of ${name} (${shownGrants(key)}). The secret is shown only now.`);
       const lines = [
         ["AWS_ACCESS_KEY_ID", key.id],
         ["AWS_SECRET_ACCESS_KEY", key.secret],
@@ -34,6 +38,22 @@ export async function keyCreate(context: CliContext, options: AccessKeyOptions):
     }
     return undefined;
   });
+}
+
+function grantsOf({ path, role, grant = [] }: AccessKeyOptions): AccessGrant[] {
+  if ((path === undefined) !== (role === undefined)) throw new UsageError("Give --path and --role together.");
+  const first = path === undefined || role === undefined ? [] : [{ path, role }];
+  const grants = [...first, ...grant].map((each) => ({ ...each, path: each.path.replace(/^\//, "") }));
+  if (grants.length === 0) {
+    throw new UsageError(
+      "Say what the key may do: --path PATH --role ROLE, or --grant PATH:ROLE, several times if need be.",
+    );
+  }
+  return grants;
+}
+
+function shownGrants({ grants }: AccessKey): string {
+  return grants.map(({ path, role }) => `${role} of /${path}`).join(", ");
 }
 
 export async function keyList(context: CliContext): Outcome {
