@@ -21,7 +21,6 @@ export const tombstoneSpace = encodeKey(TOMBSTONE);
 export const changeSpace = encodeKey(CHANGE);
 export const inodeCounterKey = encodeKey(ALLOCATION, "inodes");
 export const bucketSpace = encodeKey(BUCKET);
-export const bucketDocumentSpace = encodeKey(BUCKET_DOCUMENT);
 export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
 
 export function inodeKey(inode: Inode): Key {
