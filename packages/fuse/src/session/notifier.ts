@@ -12,6 +12,7 @@ import {
   NotifyRetrieveOut,
   NotifyStoreOut,
 } from "../protocol/structs-out.ts";
+import { writeReply } from "./device.ts";
 
 /**
  * Tells the kernel what changed on our side. Each call resolves with false when the kernel knew nothing of what it was told about.
@@ -22,6 +23,11 @@ import {
 export interface Notifier {
   /** Forgets the attributes, and the data from `offset` on: `lengthBytes` of it, or all with 0. A negative offset: only the attributes. */
   invalidateInode(inode: number, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<boolean>;
+  /**
+   * Forgets the attributes at once. As this never makes the kernel wait, an operation may do it; and a file system in the worker may, which gets
+   * no answers to other notifications as long as it has no promise pending.
+   */
+  forgetAttributes(inode: number): boolean;
   /** Forgets that a name leads anywhere. `expireOnly` (Linux 6.2): it is looked up again, but an open directory of that name stays. */
   invalidateEntry(parent: number, name: string, options?: { readonly expireOnly?: boolean }): Promise<boolean>;
   /** A name was removed that led to `child`; who watches the directory is told. */
@@ -44,6 +50,7 @@ const MAX_RETRIEVALS = 64;
 
 export class DeviceNotifier implements Notifier {
   readonly #descriptor: number;
+  readonly #forgetting = new Reply(NotifyInvalInodeOut.sizeBytes);
   readonly #retrievals = new Map<number, (data: Buffer | undefined) => void>();
   #nextRetrieval = 1;
 
@@ -58,6 +65,18 @@ export class DeviceNotifier implements Notifier {
       message.i64(at.off, range?.offset ?? 0);
       message.i64(at.len, range?.lengthBytes ?? 0);
     });
+  }
+
+  forgetAttributes(inode: number): boolean {
+    const message = this.#forgetting;
+    const at = NotifyInvalInodeOut.at;
+    message.begin(0, NotifyCode.INVAL_INODE);
+    message.i64(at.ino, inode);
+    message.i64(at.off, -1);
+    message.i64(at.len, 0);
+    message.bodyBytes = NotifyInvalInodeOut.sizeBytes;
+    message.end(0);
+    return writeReply(this.#descriptor, message, undefined);
   }
 
   invalidateEntry(parent: number, name: string, options?: { readonly expireOnly?: boolean }): Promise<boolean> {

@@ -484,7 +484,7 @@ export class LoopbackFileSystem implements FileSystem {
 
   #forgetTimes({ inode }: SourceNode): void {
     if (this.#config.timeoutMs === 0) return;
-    this.#connection?.notifier.invalidateInode(inode, { offset: -1, lengthBytes: 0 }).catch(() => undefined);
+    this.#connection?.notifier.forgetAttributes(inode);
   }
 
   #dropped(node: SourceNode): void {
