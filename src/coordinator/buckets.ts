@@ -119,6 +119,7 @@ async function listBuckets(
       ...(prefix === undefined ? {} : { prefix }),
       ...(continuation === undefined ? {} : { continuation }),
     });
+    refuseSilence(parts, "the namespace", page.failedSites);
     for (const directory of page.prefixes) names.push(directory.slice(0, -1));
     if (names.length > MAX_BUCKETS)
       throw new GfsError("TooLarge", `There are more than ${MAX_BUCKETS} buckets; list them by prefix.`);

@@ -50,27 +50,36 @@ export interface FailedRequest {
 /** How an error looks from outside: S3's code, a sentence, the ids. Nothing of what is inside. */
 export function describeFailure(error: unknown, { ctx, http, target }: FailedRequest): S3Failure {
   const failure = toGfsError(error);
-  const hidden = failure.code === "Internal";
-  if (failure.meaning.log === "error") {
-    ctx.log.error("request_error", {
+  const hidden = isOurs(failure);
+  if (hidden || failure.meaning.log === "error") {
+    ctx.log[failure.meaning.log === "error" ? "error" : "warn"]("request_error", {
       requestId: ctx.requestId,
       code: failure.code,
       op: failure.op,
       error: failure.message,
       context: failure.context,
-      stack: hidden ? failure.stack : undefined,
+      stack: failure.code === "Internal" ? failure.stack : undefined,
     });
   }
   const code = codeOf(failure, target, http);
   return {
     status: STATUS[code] ?? (failure.meaning.http === 499 ? 400 : failure.meaning.http),
     code,
-    message: hidden
-      ? `The coordinator failed unexpectedly; its log tells more under request ${ctx.requestId}.`
-      : failure.message,
+    message: hidden ? sentenceOf(failure, ctx) : failure.message,
     fields: fieldsOf(failure, { code, target, http }),
     headers: headersOf(failure),
   };
+}
+
+/** What went wrong on our side speaks of sites, paths and disks, which are not the client's business. */
+function isOurs({ code, meaning }: GfsError): boolean {
+  return meaning.http >= 500 && code !== "Unsupported" && code !== "Overloaded";
+}
+
+function sentenceOf({ code }: GfsError, { requestId }: Ctx): string {
+  if (code === "Internal" || code === "DataCorrupt")
+    return `The request failed on the server's side; the coordinator's log tells more under request ${requestId}.`;
+  return `The service cannot do this now; try again in a moment. The coordinator's log tells more under request ${requestId}.`;
 }
 
 function codeOf(failure: GfsError, target: Target | undefined, http: IncomingMessage): string {

@@ -120,7 +120,9 @@ export function createHandler(deps: HandlerDeps): Handler {
   async function answerPreflight(scope: Scope, target: Target): Promise<void> {
     const { ctx, http, response, trace } = scope;
     trace.operation = "Preflight";
-    preflight({ ctx, http, response, target, bucket: await bucketFor(ctx, target) });
+    // A stranger's question makes no site search; a bucket with rules is in the catalog.
+    const bucket = whole === undefined ? service.peekBucket(target.bucket) : await bucketFor(ctx, target);
+    preflight({ ctx, http, response, target, bucket });
   }
 
   async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {

@@ -119,12 +119,12 @@ describe("the gate under noise", () => {
     const { authorization } = sign(headers, { method: "GET" });
     const http = fakeRequest({ method: "GET", url: "/bucket/key", headers: { ...headers, authorization } });
     const target = targetOf(http);
-    const rounds = Array.from({ length: 10 }, () => {
+    const rounds = Array.from({ length: 100 }, () => {
       const startedMs = performance.now();
-      for (let turn = 0; turn < 500; turn++) void gate.authenticate(http, {} as ServerResponse, target);
-      return ((performance.now() - startedMs) * 1_000) / 500;
+      for (let turn = 0; turn < 50; turn++) void gate.authenticate(http, {} as ServerResponse, target);
+      return ((performance.now() - startedMs) * 1_000) / 50;
     });
-    // The best of ten, because other work shares the processor.
+    // The best of many short rounds, because other work shares the processor.
     expect(Math.min(...rounds)).toBeLessThan(60);
   });
 });

@@ -1,6 +1,5 @@
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";
 import type { CompleteUpload } from "../../../coordinator/service-uploads.ts";
-import { originOf } from "../../http/index.ts";
 import { S3_NAMESPACE } from "../answer.ts";
 import { malformedXml, readDocument } from "../documents.ts";
 import { expirationHeaders } from "../expiration-header.ts";
@@ -8,6 +7,7 @@ import { s3Error } from "../failure.ts";
 import { answerLong } from "../long-answer.ts";
 import { checksumXml, pendingHeaders, writtenVersionId } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
+import { locationOf } from "../location.ts";
 import { uploadPlace } from "../upload-place.ts";
 import { statedChecksum, writeConditions } from "../write-headers.ts";
 
@@ -70,10 +70,4 @@ function sizeOf({ http }: S3Request): number | undefined {
   throw s3Error("InvalidArgument", "InvalidRequest", "Value for x-amz-mp-object-size header is invalid.", {
     argumentName: "x-amz-mp-object-size",
   });
-}
-
-function locationOf({ http }: S3Request): string {
-  const scheme = originOf(http).tlsVersion !== undefined ? "https" : "http";
-  const path = (http.url ?? "").split("?")[0] ?? "";
-  return `${scheme}://${http.headers.host ?? "localhost"}${path}`;
 }

@@ -6,6 +6,7 @@ import { sendEmpty, sendXml } from "../answer.ts";
 import { formOf, type PostForm } from "../auth/index.ts";
 import { malformedXml } from "../documents.ts";
 import { s3Error } from "../failure.ts";
+import { locationOf } from "../location.ts";
 import { pendingHeaders } from "../object-headers.ts";
 import type { Operation, S3Request } from "../request.ts";
 import { attributesOf } from "../write-headers.ts";
@@ -71,7 +72,7 @@ function answer(request: S3Request, { fields }: PostForm, { meta, headers }: Sto
     sendEmpty(request, 303, [...headers, "Location", redirect.href]);
     return;
   }
-  const location = `/${encodeURIComponent(bucket)}/${key.split("/").map(encodeURIComponent).join("/")}`;
+  const location = locationOf(request, key);
   const place = [...headers, "Location", location];
   const status = fields.get("success_action_status");
   if (status === "201") {
