@@ -10,8 +10,8 @@ import { calls, fio, sequential } from "./workloads.mjs";
 
 const { values: options } = parseArgs({ options: { short: { type: "boolean" }, json: { type: "string" } } });
 const short = options.short === true;
-const seconds = short ? 0.4 : 1.5;
-const rounds = short ? 1 : 5;
+const seconds = short ? 0.4 : 1;
+const rounds = short ? 1 : 3;
 const LARGE_BYTES = 268_435_456;
 const LISTED = 100_000;
 
@@ -37,21 +37,21 @@ const fioRuns = short
       ["sequential reads of 1 MiB, 4 threads (MiB/s)", (target) => sequential(target, { jobs: 4, seconds })],
       [
         "cached reads of 1 MiB, 1 thread (MiB/s)",
-        (target) => fio("read", target, { jobs: 1, seconds: 2, cold: false }),
+        (target) => fio("read", target, { jobs: 1, seconds: 1, cold: false }),
       ],
       [
         "cached reads of 4 KiB, 1 thread (/s)",
-        (target) => fio("randread", target, { jobs: 1, seconds: 2, cold: false }),
+        (target) => fio("randread", target, { jobs: 1, seconds: 1, cold: false }),
       ],
       [
         "cached reads of 4 KiB, 4 threads (/s)",
-        (target) => fio("randread", target, { jobs: 4, seconds: 2, cold: false }),
+        (target) => fio("randread", target, { jobs: 4, seconds: 1, cold: false }),
       ],
       [
         "reads of a mapping, 4 KiB (/s)",
-        (target) => fio("mmap-randread", target, { jobs: 1, seconds: 2, cold: false }),
+        (target) => fio("mmap-randread", target, { jobs: 1, seconds: 1, cold: false }),
       ],
-      ["buffered writes of 1 MiB (MiB/s)", (target) => fio("write", target, { jobs: 1, seconds: 2, cold: false })],
+      ["buffered writes of 1 MiB (MiB/s)", (target) => fio("write", target, { jobs: 1, seconds: 1, cold: false })],
     ];
 const callRuns = [
   ["stat (/s)", "stat", 1],

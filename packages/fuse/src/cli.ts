@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { mount, type MountOptions } from "./mount/mount.ts";
 import { FuseError } from "./protocol/errors.ts";
@@ -47,7 +48,11 @@ export async function main(words: readonly string[]): Promise<number> {
   if (kind === undefined || directory === undefined || positionals.length !== (kind === "loopback" ? 3 : 2)) {
     return misuse("Name a file system and a directory; for loopback, the directory to show comes before it.");
   }
-  const options = optionsOf(kind, positionals[1] as string, values);
+  const source = positionals[1] as string;
+  if (kind === "loopback" && liesBelow(directory, source)) {
+    return misuse(`${directory} lies in ${source}, so it would have to wait for itself: choose a directory elsewhere.`);
+  }
+  const options = optionsOf(kind, source, values);
   if (typeof options === "string") return misuse(options);
   const { "allow-other": allowOther, "read-only": readOnly } = values;
   return serve(directory, { ...options, allowOther, readOnly, name: kind, subtype: "globalfs" });
@@ -78,6 +83,16 @@ function optionsOf(kind: string, source: string, values: Values): MountOptions |
     }
     default:
       return `There is no file system ${kind}.`;
+  }
+}
+
+/** False for what does not exist; mounting will say so. */
+function liesBelow(directory: string, above: string): boolean {
+  try {
+    const way = relative(realpathSync(above), realpathSync(directory));
+    return way !== "" && way !== ".." && !way.startsWith("../");
+  } catch {
+    return false;
   }
 }
 

@@ -80,14 +80,14 @@ describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
         rsync -aH in/ out/ && rsync -aHi --checksum in/ out/ | wc -l | grep -qx 0 && seq 50001 > in/large && rsync -aH --inplace in/ out/ && cmp in/large out/large`,
     },
     "sqlite keeps what it has committed when it is killed, with a journal and with a log": {
-      programs: ["sqlite3"],
+      programs: ["sqlite3", "stdbuf"],
       script: `
         for mode in wal delete; do
           sqlite3 $mode.db "pragma journal_mode=$mode; create table t(n integer primary key, text)" > /dev/null
-          ( for n in $(seq 40); do echo "insert into t values($n, 'text'); select $n;"; sleep 0.01; done | sqlite3 $mode.db > said.$mode ) &
-          sleep 0.3; kill -9 $(pgrep -f "^sqlite3 $mode.db" | head -1) 2>/dev/null; wait
+          for n in $(seq 40); do echo "insert into t values($n, 'text'); select $n;"; sleep 0.01; done | stdbuf -oL sqlite3 $mode.db > said.$mode &
+          killed=$!; sleep 0.3; kill -9 $killed; wait
           test "$(sqlite3 $mode.db 'pragma integrity_check')" = ok
-          said=$(tail -1 said.$mode); test "$(sqlite3 $mode.db 'select max(n) from t')" -ge "\${said:-0}"
+          said=$(tail -1 said.$mode); test -n "$said"; test "$(sqlite3 $mode.db 'select max(n) from t')" -ge "$said"
         done`,
     },
   };

@@ -1,4 +1,4 @@
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -391,6 +391,45 @@ describe.skipIf(reasonToSkip() !== undefined)("loopback, set up in other ways", 
     holder.stdin.end("\n");
     expect(await waiting).toBe("free");
     expect(await lock(join(source, "file"))).toBe("free");
+  });
+
+  test("holds ranges of fcntl at the source, until their owner closes the file", async () => {
+    const F_SETLK = 6;
+    const F_OFD_GETLK = 36;
+    const source = newSource();
+    const served = await start({ source, locks: "source" });
+    fs.writeFileSync(join(source, "file"), "");
+    const [ours, direct] = [join(served.directory, "file"), join(source, "file")].map((path) =>
+      fs.openSync(path, "r+"),
+    );
+    // struct flock: type and whence in 16 bits each, start and length in 64.
+    const lock = (start: bigint, lengthBytes: bigint): Buffer => {
+      const bytes = Buffer.alloc(32);
+      bytes.writeInt16LE(1, 0);
+      bytes.writeBigInt64LE(start, 8);
+      bytes.writeBigInt64LE(lengthBytes, 16);
+      return bytes;
+    };
+    calls.fcntl(ours as number, F_SETLK, lock(100n, 50n));
+    const found = lock(0n, 0n);
+    calls.fcntl(direct as number, F_OFD_GETLK, found);
+    expect([found.readInt16LE(0), found.readBigInt64LE(8), found.readBigInt64LE(16)]).toEqual([1, 100n, 50n]);
+    const F_OFD_SETLK = 37;
+    calls.fcntl(direct as number, F_OFD_SETLK, lock(500n, 0n));
+    expect(() => calls.fcntl(ours as number, F_SETLK, lock(600n, 1n))).toThrow(/EAGAIN|EWOULDBLOCK/);
+    fs.closeSync(ours as number);
+    const gone = lock(0n, 400n);
+    calls.fcntl(direct as number, F_OFD_GETLK, gone);
+    expect(gone.readInt16LE(0)).toBe(2);
+    fs.closeSync(direct as number);
+  });
+
+  test("is refused by the command below the directory that it would show", () => {
+    const source = newSource();
+    fs.mkdirSync(join(source, "inside"));
+    const command = join(import.meta.dirname, "..", "bin", "globalfs-fuse.js");
+    const result = spawnSync(process.execPath, [command, "loopback", source, join(source, "inside")]);
+    expect([result.status, String(result.stderr)]).toEqual([2, expect.stringContaining("lies in")]);
   });
 
   test("keeps few descriptors of a large tree, and finds its files all the same", async () => {

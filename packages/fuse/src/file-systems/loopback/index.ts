@@ -8,6 +8,7 @@ import { NodeCalls } from "./node-calls.ts";
 import { O_DIRECTORY, type SourceCalls } from "./source-calls.ts";
 
 export interface LoopbackOptions {
+  /** What is shown. The mount must not be below it, as it would have to wait for itself, and there must be no more than one worker. */
   readonly source: string;
   /**
    * What the kernel does without us, if it can: "read" for files that are opened for reading only, "write" for all files, "off" for none. With

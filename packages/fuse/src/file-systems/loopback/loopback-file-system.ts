@@ -313,10 +313,11 @@ export class LoopbackFileSystem implements FileSystem {
     return written;
   }
 
-  release({ inode, handle, flags, unlockFlock }: ReleaseRequest): void {
+  release({ inode, handle, flags, unlockFlock, lockOwner }: ReleaseRequest): void {
     const node = this.#tree.find(inode);
     if (node !== undefined) this.#files.release(node, flags);
-    if (unlockFlock && node?.opens === 0) this.#locks.releaseInode(inode);
+    if (unlockFlock) this.#locks.releaseOwner(inode, lockOwner);
+    if (node?.opens === 0) this.#locks.releaseInode(inode);
     if (this.#handles.delete(handle)) this.#calls.close(handle);
   }
 
