@@ -53,8 +53,12 @@ export interface HttpServer {
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const sockets = new Set<Socket>();
-  /** Of each connection, the last answer that was begun. */
+  /** Of each connection, the last answer that was begun, until it has been given: idle connections are to take little room. */
   const answers = new WeakMap<Socket, ServerResponse>();
+  const forget = function (this: ServerResponse): void {
+    const { socket } = this.req;
+    if (answers.get(socket) === this) answers.delete(socket);
+  };
   /** Connections that end with the answer that is on its way. */
   const ending = new WeakSet<Socket>();
   let closing = false;
@@ -74,6 +78,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     if (closing) response.setHeader("Connection", "close");
     answers.set(request.socket, response);
+    response.once("close", forget);
     options.onRequest(request, response, expectsContinue);
   };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => handle(request, response, false));
@@ -92,6 +97,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.once("close", () => sockets.delete(socket));
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    // What is still to be sent must not be cut off by more of the same.
+    if (ending.has(socket) && error.code !== "ECONNRESET") return;
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy();
       return;
@@ -99,8 +106,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const answer = answers.get(socket);
     if (answer !== undefined && isToBeFinished(answer)) {
       // The request before this was whole, and its client waits for an answer to it; such is a body longer than it said.
-      if (!ending.has(socket)) closeAfter(answer, socket);
       ending.add(socket);
+      closeAfter(answer, socket);
       return;
     }
     const { contentType, body } = options.malformed;
@@ -161,7 +168,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 }
 
 function isToBeFinished(answer: ServerResponse): boolean {
-  return answer.req.complete && !answer.writableFinished && !answer.destroyed;
+  return answer.req.complete && !answer.destroyed;
 }
 
 function closeAfter(answer: ServerResponse, socket: Socket): void {
