@@ -11,12 +11,12 @@ import { checkCatalog } from "../../src/namespace/index.ts";
 import { openFileStore } from "../../src/stores/index.ts";
 import { PowerLossDisk } from "../sim/disk/power-loss-disk.ts";
 import { bodyOf } from "./process/bodies.ts";
-import { bundle, type Bundle } from "./process/bundle.ts";
+import { bundle, type Bundle } from "../programs/bundle.ts";
 import { jobsIn, SETTINGS } from "./setting.ts";
 
 let writer: Bundle;
 beforeAll(async () => {
-  writer = await bundle("writer");
+  writer = await bundle(join(import.meta.dirname, "process/writer.ts"));
 });
 afterAll(async () => await writer.remove());
 

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fileSite, writeConfiguration } from "../e2e/support/configuration.ts";
 import { faultsAtRest } from "../e2e/support/stopped-catalog.ts";
-import { bundle, type Bundle } from "./process/bundle.ts";
+import { bundle, type Bundle } from "../programs/bundle.ts";
 
 let daemon: Bundle;
 beforeAll(async () => {
-  daemon = await bundle("daemon");
+  daemon = await bundle(join(import.meta.dirname, "process/daemon.ts"));
 });
 afterAll(async () => await daemon.remove());
 

@@ -1,36 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { seededRandom } from "../../../src/core/ports/random.ts";
 import { decodeKey, type Kv, openLmdbKv, prefixRange } from "../../../src/kv/index.ts";
+import { bundle, type Bundle } from "../../programs/bundle.ts";
 import { COUNT, LOG, ROW_SPACE, ROWS, valueOf } from "./crash-rows.ts";
 
 const LONG = process.env["GLOBALFS_LONG"] === "1";
 const KILLS = LONG ? 200 : 15;
 
-let directory: string;
+let program: Bundle;
 let catalog: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-crash-"));
-  catalog = path.join(directory, "catalog");
-  await symlink(path.join(import.meta.dirname, "../../../node_modules"), path.join(directory, "node_modules"));
-  await build({
-    entryPoints: [path.join(import.meta.dirname, "crash-writer.ts")],
-    outfile: path.join(directory, "writer.mjs"),
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-  });
+  program = await bundle(path.join(import.meta.dirname, "crash-writer.ts"));
+  catalog = path.join(program.directory, "catalog");
 });
-afterAll(async () => {
-  await rm(directory, { recursive: true });
-});
+afterAll(async () => await program.remove());
 
 interface Writer {
   readonly process: ChildProcess;
@@ -40,7 +27,7 @@ interface Writer {
 }
 
 function startWriter(first: number): Writer {
-  const child = spawn(process.execPath, [path.join(directory, "writer.mjs"), catalog, String(first)], {
+  const child = spawn(process.execPath, [program.path, catalog, String(first)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const acknowledged: number[] = [];

@@ -1,32 +1,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import readline from "node:readline";
-import { build } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { encodeKey, type Kv, openLmdbKv, openLmdbReader, type Program, type Reader } from "../../../src/kv/index.ts";
+import { bundle, type Bundle } from "../../programs/bundle.ts";
 
-let directory: string;
+let writer: Bundle;
 let catalog: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-reader-"));
-  catalog = path.join(directory, "catalog");
-  await symlink(path.join(import.meta.dirname, "../../../node_modules"), path.join(directory, "node_modules"));
-  await build({
-    entryPoints: [path.join(import.meta.dirname, "counting-writer.ts")],
-    outfile: path.join(directory, "writer.mjs"),
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-  });
+  writer = await bundle(path.join(import.meta.dirname, "counting-writer.ts"));
+  catalog = path.join(writer.directory, "catalog");
 });
-afterAll(async () => {
-  await rm(directory, { recursive: true });
-});
+afterAll(async () => await writer.remove());
 
 function numberOf(kv: Kv): string | undefined {
   const value = kv.viewSync?.(function* (tx: Reader) {
@@ -36,7 +23,7 @@ function numberOf(kv: Kv): string | undefined {
 }
 
 it("A reader sees at once what another process has committed, and writes nothing", async () => {
-  const child = spawn(process.execPath, [path.join(directory, "writer.mjs"), catalog], {
+  const child = spawn(process.execPath, [writer.path, catalog], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -66,9 +53,9 @@ it("A reader sees at once what another process has committed, and writes nothing
 });
 
 it("A reader lists a range, and refuses a directory without a catalog", async () => {
-  const place = path.join(directory, "ranged");
-  const writer = await openLmdbKv({ path: place });
-  await writer.transact(function* (tx): Program<void> {
+  const place = path.join(writer.directory, "ranged");
+  const owner = await openLmdbKv({ path: place });
+  await owner.transact(function* (tx): Program<void> {
     for (let number = 0; number < 100; number++) tx.put(encodeKey("row", number), Buffer.from(String(number)));
   });
   const kv = await openLmdbReader(place);
@@ -77,6 +64,6 @@ it("A reader lists a range, and refuses a directory without a catalog", async ()
     10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
   ]);
   await kv.close();
-  await writer.close();
-  await expect(openLmdbReader(path.join(directory, "nowhere"))).rejects.toMatchObject({ code: "Unavailable" });
+  await owner.close();
+  await expect(openLmdbReader(path.join(writer.directory, "nowhere"))).rejects.toMatchObject({ code: "Unavailable" });
 });

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { build } from "esbuild";
 
 export interface Bundle {
@@ -11,13 +11,14 @@ export interface Bundle {
   remove(): Promise<void>;
 }
 
-/** Makes one of the programs beside this file runnable by itself. */
-export async function bundle(name: "writer" | "daemon"): Promise<Bundle> {
-  const directory = await mkdtemp(join(tmpdir(), "globalfs-semantics-"));
-  await symlink(join(import.meta.dirname, "../../../node_modules"), join(directory, "node_modules"));
+/** Makes a program of the tests, a TypeScript file, runnable by itself: a process that can be killed. */
+export async function bundle(source: string): Promise<Bundle> {
+  const directory = await mkdtemp(join(tmpdir(), "globalfs-program-"));
+  await symlink(join(import.meta.dirname, "../../node_modules"), join(directory, "node_modules"));
+  const name = basename(source, ".ts");
   const path = join(directory, "program", `${name}.mjs`);
   await build({
-    entryPoints: { [name]: join(import.meta.dirname, `${name}.ts`) },
+    entryPoints: { [name]: source },
     outdir: join(directory, "program"),
     outExtension: { ".js": ".mjs" },
     bundle: true,
