@@ -13,7 +13,7 @@ const LONG = process.env["GLOBALFS_LONG"] === "1";
 const FUZZ_MS = LONG ? 600_000 : 12_000;
 const RACE_MS = LONG ? 60_000 : 3000;
 const RACERS = 4;
-const RACER = join(import.meta.dirname, "differential-racer.mjs");
+const RACER = join(import.meta.dirname, "support", "racer.mjs");
 
 describe.skipIf(reasonToSkip() !== undefined)("whatever is done, in whatever order", () => {
   const started: { readonly kind: string; readonly served: Served }[] = [];

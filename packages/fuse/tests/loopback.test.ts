@@ -410,18 +410,18 @@ describe.skipIf(reasonToSkip() !== undefined)("loopback, set up in other ways", 
       bytes.writeBigInt64LE(lengthBytes, 16);
       return bytes;
     };
-    calls.fcntl(ours as number, F_SETLK, lock(100n, 50n));
+    calls.fcntl(ours, F_SETLK, lock(100n, 50n));
     const found = lock(0n, 0n);
-    calls.fcntl(direct as number, F_OFD_GETLK, found);
+    calls.fcntl(direct, F_OFD_GETLK, found);
     expect([found.readInt16LE(0), found.readBigInt64LE(8), found.readBigInt64LE(16)]).toEqual([1, 100n, 50n]);
     const F_OFD_SETLK = 37;
-    calls.fcntl(direct as number, F_OFD_SETLK, lock(500n, 0n));
-    expect(() => calls.fcntl(ours as number, F_SETLK, lock(600n, 1n))).toThrow(/EAGAIN|EWOULDBLOCK/);
-    fs.closeSync(ours as number);
+    calls.fcntl(direct, F_OFD_SETLK, lock(500n, 0n));
+    expect(() => calls.fcntl(ours, F_SETLK, lock(600n, 1n))).toThrow(/EAGAIN|EWOULDBLOCK/);
+    fs.closeSync(ours);
     const gone = lock(0n, 400n);
-    calls.fcntl(direct as number, F_OFD_GETLK, gone);
+    calls.fcntl(direct, F_OFD_GETLK, gone);
     expect(gone.readInt16LE(0)).toBe(2);
-    fs.closeSync(direct as number);
+    fs.closeSync(direct);
   });
 
   test("is refused by the command below the directory that it would show", () => {

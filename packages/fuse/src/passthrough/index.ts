@@ -7,8 +7,6 @@ import { backingDevice } from "./device-calls.ts";
 
 export { BackingFiles } from "./backing-files.ts";
 export type { BackingFilesConfig } from "./backing-files.ts";
-export { backingDevice } from "./device-calls.ts";
-export type { BackingDevice } from "./device-calls.ts";
 
 /**
  * To be called in `init` of a file system with the feature `passthrough`, in the thread that serves it. Undefined, and the reason reported, if

@@ -1,4 +1,4 @@
-// node differential-racer.mjs DIR MS INDEX: makes, renames, links, lists and removes the same few names as its brothers do. What may go wrong in a
+// node racer.mjs DIR MS INDEX: makes, renames, links, lists and removes the same few names as its brothers do. What may go wrong in a
 // race is known; everything else is printed.
 import * as fs from "node:fs";
 import { join } from "node:path";
