@@ -399,9 +399,8 @@ describe.skipIf(reasonToSkip() !== undefined)("loopback, set up in other ways", 
     const source = newSource();
     const served = await start({ source, locks: "source" });
     fs.writeFileSync(join(source, "file"), "");
-    const [ours, direct] = [join(served.directory, "file"), join(source, "file")].map((path) =>
-      fs.openSync(path, "r+"),
-    );
+    const ours = fs.openSync(join(served.directory, "file"), "r+");
+    const direct = fs.openSync(join(source, "file"), "r+");
     // struct flock: type and whence in 16 bits each, start and length in 64.
     const lock = (start: bigint, lengthBytes: bigint): Buffer => {
       const bytes = Buffer.alloc(32);
