@@ -1,17 +1,25 @@
 import type { Ctx } from "../core/context.ts";
 import { compareKeys, type ListPage, type ListQuery, type ObjectInfo, type Site } from "../stores/index.ts";
 
-/** Sources of a merged listing: each gives its keys in order, one page in memory at a time. */
+/**
+ * Sources of a merged listing: each gives its keys in order, one page in memory at a time. What is in memory is looked at without a promise,
+ * which a thousand keys would pay for a thousand times.
+ */
 export interface Cursor<T extends { readonly key: string }> {
-  /** The next entry, or undefined at the end. */
-  peek(): Promise<T | undefined>;
+  /** Its page is used up, and there is another: `load` before looking on. */
+  readonly hungry: boolean;
+  load(): Promise<void>;
+  /** The next entry; undefined at the end. */
+  readonly head: T | undefined;
   advance(): void;
 }
 
 export interface Candidate {
   readonly key: string;
-  /** Absent for a common prefix. */
+  /** Absent for a common prefix, and for what the catalog has. */
   readonly info?: ObjectInfo;
+  /** The catalog has it. */
+  readonly known?: boolean;
 }
 
 /** Objects that are no files of the namespace. */
@@ -24,7 +32,7 @@ export class SiteCursor implements Cursor<Candidate> {
   readonly #ctx: Ctx;
   #query: ListQuery;
   #continuation: string | undefined;
-  #page: Candidate[] = [];
+  #page: readonly Candidate[] = [];
   #index = 0;
   #ended = false;
   #dropped = false;
@@ -43,8 +51,11 @@ export class SiteCursor implements Cursor<Candidate> {
     this.#dropped = true;
   }
 
-  async peek(): Promise<Candidate | undefined> {
-    while (this.#index === this.#page.length && !this.#ended) await this.#load();
+  get hungry(): boolean {
+    return this.#index === this.#page.length && !this.#ended;
+  }
+
+  get head(): Candidate | undefined {
     return this.#page[this.#index];
   }
 
@@ -52,15 +63,21 @@ export class SiteCursor implements Cursor<Candidate> {
     this.#index += 1;
   }
 
-  async #load(): Promise<void> {
+  async load(): Promise<void> {
+    while (this.hungry) await this.#loadPage();
+  }
+
+  async #loadPage(): Promise<void> {
     const page: ListPage = await this.site.store.list(this.#ctx, {
       ...this.#query,
       ...(this.#continuation === undefined ? {} : { continuation: this.#continuation }),
     });
-    const last = page.objects.at(-1)?.key;
-    const objects = page.objects
-      .filter(({ key }) => !key.startsWith(OWN_PREFIX))
-      .map((info): Candidate => ({ key: info.key, info }));
+    const { known = [] } = page;
+    const last = laterOf(page.objects.at(-1)?.key, known.at(-1));
+    const objects = inOrder(
+      page.objects.filter(({ key }) => !key.startsWith(OWN_PREFIX)).map((info): Candidate => ({ key: info.key, info })),
+      known.map((key): Candidate => ({ key, known: true })),
+    );
     if (page.continuation !== undefined && last?.startsWith(OWN_PREFIX) === true) {
       // There may be very many of them, and none shows: the listing goes on behind them.
       this.#page = objects;
@@ -74,11 +91,24 @@ export class SiteCursor implements Cursor<Candidate> {
     const fresh = page.prefixes.filter(
       (key) => key !== OWN_PREFIX && (after === undefined || compareKeys(key, after) > 0),
     );
-    const prefixes = fresh.map((key): Candidate => ({ key }));
-    this.#page =
-      prefixes.length === 0 ? objects : [...objects, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
+    this.#page = inOrder(
+      objects,
+      fresh.map((key): Candidate => ({ key })),
+    );
     this.#index = 0;
     this.#continuation = page.continuation;
     this.#ended = page.continuation === undefined;
   }
+}
+
+function laterOf(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return compareKeys(one, other) > 0 ? one : other;
+}
+
+/** Both are in order already; usually one is empty. */
+export function inOrder<T extends { readonly key: string }>(some: readonly T[], others: readonly T[]): readonly T[] {
+  if (some.length === 0) return others;
+  if (others.length === 0) return some;
+  return [...some, ...others].sort((one, other) => compareKeys(one.key, other.key));
 }

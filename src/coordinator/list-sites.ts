@@ -1,5 +1,5 @@
 import type { Ctx } from "../core/context.ts";
-import { isGfsError, toGfsError } from "../core/errors.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { findFile, isNameable } from "../namespace/index.ts";
@@ -16,9 +16,18 @@ export interface Scope {
   readonly delimiter?: "/";
 }
 
+export interface AtSite {
+  readonly site: Site;
+  readonly candidate: Candidate;
+}
+
+const NOWHERE: readonly AtSite[] = [];
+
 export interface SiteScan extends Scope {
   readonly after: string | undefined;
   readonly limit: number;
+  /** Whether the page of the catalog that the merge is at shows this very key, so that no site need describe it. */
+  readonly isKnown?: (key: string) => boolean;
   /** Whether a listing of this prefix would show anything that the site has. */
   readonly prefixIsReal: (site: Site, prefix: string) => Promise<boolean>;
 }
@@ -47,31 +56,42 @@ export class SiteObjects {
     }
   }
 
-  /** Asks all of them at once. */
-  async start(): Promise<void> {
-    await Promise.all(this.#cursors.map(async (cursor) => await this.#peek(cursor)));
+  /** Some of them must be asked before the merge can go on. */
+  get hungry(): boolean {
+    return this.#cursors.some((cursor) => cursor.hungry && !cursor.dropped);
   }
 
-  async lowest(): Promise<string | undefined> {
+  /** Asks all of those at once. */
+  async load(): Promise<void> {
+    await Promise.all(this.#cursors.map(async (cursor) => await this.#loadOne(cursor)));
+  }
+
+  lowest(): string | undefined {
     let lowest: string | undefined;
     for (const cursor of this.#cursors) {
-      const key = (await this.#peek(cursor))?.key;
+      const key = cursor.dropped ? undefined : cursor.head?.key;
       if (key !== undefined && (lowest === undefined || compareKeys(key, lowest) < 0)) lowest = key;
     }
     return lowest;
   }
 
-  /** Consumes `key` at every site; says what shows under it, unless the caller knows already. */
-  async take(key: string, known: boolean): Promise<ObjectMeta | "prefix" | undefined> {
-    const atSites: { site: Site; candidate: Candidate }[] = [];
+  /** Consumes `key` at every site. */
+  take(key: string): readonly AtSite[] {
+    let found: AtSite[] | undefined;
     for (const cursor of this.#cursors) {
-      const candidate = await this.#peek(cursor);
+      const candidate = cursor.dropped ? undefined : cursor.head;
       if (candidate?.key !== key) continue;
       cursor.advance();
-      atSites.push({ site: cursor.site, candidate });
+      (found ??= []).push({ site: cursor.site, candidate });
     }
-    if (known) return undefined;
+    return found ?? NOWHERE;
+  }
+
+  /** What shows of a key that the catalog does not list. */
+  async shown(key: string, atSites: readonly AtSite[]): Promise<ObjectMeta | "prefix" | undefined> {
     for (const { site, candidate } of atSites) {
+      if (candidate.known === true)
+        throw new GfsError("Internal", `A listing lost ${key} on its way.`, { op: "coordinator.list" });
       if (candidate.info === undefined) {
         if (await this.#scan.prefixIsReal(site, key)) return "prefix";
         continue;
@@ -88,15 +108,14 @@ export class SiteObjects {
   }
 
   /** A site that fails drops out of the merge, and the answer says so. */
-  async #peek(cursor: SiteCursor): Promise<Candidate | undefined> {
-    if (cursor.dropped) return undefined;
+  async #loadOne(cursor: SiteCursor): Promise<void> {
+    if (cursor.dropped) return;
     try {
-      return await cursor.peek();
+      await cursor.load();
     } catch (error) {
       if (isGfsError(error, "Canceled")) throw error;
       cursor.drop();
       this.failed.push({ site: cursor.site.name, error: toGfsError(error).message });
-      return undefined;
     }
   }
 }

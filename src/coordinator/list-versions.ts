@@ -42,7 +42,6 @@ export async function listVersions(parts: Parts, ctx: Ctx, request: ListVersions
   const prefixIsReal = async (site: Site, below: string): Promise<boolean> =>
     await showsSomething(parts, ctx, site, below);
   const sites = new SiteObjects(parts, ctx, { ...scope, after: afterKey, limit, prefixIsReal });
-  await sites.start();
   return await new VersionMerge(parts, ctx, { page, sites, limit }).run();
 }
 
@@ -114,12 +113,14 @@ class VersionMerge {
     let index = 0;
     for (;;) {
       const line = this.#lines[index];
-      const atSites = await this.#sites.lowest();
+      if (this.#sites.hungry) await this.#sites.load();
+      const atSites = this.#sites.lowest();
       if (line === undefined && atSites === undefined) return this.#result(false);
       const siteFirst = atSites !== undefined && (line === undefined || compareKeys(atSites, line.key) <= 0);
       if (siteFirst) {
         const known = line?.key === atSites && (line.item === undefined || line.item.row === undefined);
-        const found = await this.#sites.take(atSites, known);
+        const taken = this.#sites.take(atSites);
+        const found = known ? undefined : await this.#sites.shown(atSites, taken);
         if (found === undefined) continue;
         if (this.#isFull()) return this.#result(true);
         await this.#addForeign(atSites, found, line?.key === atSites);

@@ -1,11 +1,10 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
-import { listPage } from "../namespace/index.ts";
+import { listObjectPage } from "../namespace/index.ts";
 import { compareKeys, type Site } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
-import type { Cursor } from "./list-cursor.ts";
+import { type Cursor, inOrder } from "./list-cursor.ts";
 import { type Scope, SiteObjects } from "./list-sites.ts";
-import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { ListRequest, ListResult, ObjectMeta } from "./service.ts";
 
@@ -25,7 +24,7 @@ export async function listObjects(parts: Parts, ctx: Ctx, request: ListRequest):
     throw new GfsError("InvalidArgument", "A list page has 1 to 1,000 entries; page with the continuation for more.");
   }
   const scope = { prefix, ...(request.delimiter === undefined ? {} : { delimiter: request.delimiter }) };
-  const merge = new Merge(parts, ctx, scope, after, request.limit);
+  const merge = new Merge(parts, ctx, scope, { after, limit: request.limit, brief: request.brief === true });
   return await merge.run();
 }
 
@@ -42,38 +41,45 @@ function continuationOf(after: string): string {
   return Buffer.from(`a:${after}`).toString("base64url");
 }
 
+interface Bounds {
+  readonly after: string | undefined;
+  readonly limit: number;
+  readonly brief: boolean;
+}
+
 class Merge {
-  readonly #parts: Parts;
-  readonly #scope: Scope;
-  readonly #limit: number;
-  readonly #after: string | undefined;
+  readonly #catalog: CatalogCursor;
   readonly #sites: SiteObjects;
+  readonly #limit: number;
   readonly #objects: ObjectMeta[] = [];
   readonly #prefixes: string[] = [];
 
-  constructor(parts: Parts, ctx: Ctx, scope: Scope, after: string | undefined, limit: number) {
-    this.#parts = parts;
-    this.#scope = scope;
-    this.#after = after;
+  constructor(parts: Parts, ctx: Ctx, scope: Scope, { after, limit, brief }: Bounds) {
     this.#limit = limit;
+    const catalog = new CatalogCursor(parts, { ...scope, limit, brief }, after);
+    this.#catalog = catalog;
     const prefixIsReal = async (site: Site, prefix: string): Promise<boolean> =>
       await showsSomething(parts, ctx, site, prefix);
-    this.#sites = new SiteObjects(parts, ctx, { ...scope, after, limit, prefixIsReal });
+    const isKnown = (key: string): boolean => catalog.isOnPage(key);
+    this.#sites = new SiteObjects(parts, ctx, { ...scope, after, limit, prefixIsReal, isKnown });
   }
 
   async run(): Promise<ListResult> {
-    const catalog = new CatalogCursor(this.#parts, { ...this.#scope, limit: this.#limit }, this.#after);
-    await this.#sites.start();
     let last: string | undefined;
     let more = false;
     for (;;) {
-      const nextKey = await this.#lowest(catalog);
-      if (nextKey === undefined) break;
+      if (this.#catalog.hungry || this.#sites.hungry) await this.#load();
+      const key = this.#lowest();
+      if (key === undefined) break;
       if (this.#objects.length + this.#prefixes.length === this.#limit) {
-        more = await this.#anythingFrom(catalog);
+        more = await this.#anythingFrom();
         break;
       }
-      if (await this.#take(catalog, nextKey)) last = nextKey;
+      const entry = this.#takeKnown(key) ?? (await this.#takeForeign(key));
+      if (entry === undefined) continue;
+      if (entry === "prefix") this.#prefixes.push(key);
+      else this.#objects.push(entry);
+      last = key;
     }
     return {
       objects: this.#objects,
@@ -83,36 +89,40 @@ class Merge {
     };
   }
 
+  /** The catalog first: what is on its page the sites need not describe. */
+  async #load(): Promise<void> {
+    await this.#catalog.load();
+    if (this.#sites.hungry) await this.#sites.load();
+  }
+
   /** Whether a visible entry follows the page, so that a last page never promises another. */
-  async #anythingFrom(catalog: CatalogCursor): Promise<boolean> {
-    for (let key = await this.#lowest(catalog); key !== undefined; key = await this.#lowest(catalog)) {
-      if ((await this.#visible(catalog, key)) !== undefined) return true;
+  async #anythingFrom(): Promise<boolean> {
+    for (;;) {
+      if (this.#catalog.hungry || this.#sites.hungry) await this.#load();
+      const key = this.#lowest();
+      if (key === undefined) return false;
+      if ((this.#takeKnown(key) ?? (await this.#takeForeign(key))) !== undefined) return true;
     }
-    return false;
   }
 
-  async #take(catalog: CatalogCursor, key: string): Promise<boolean> {
-    const entry = await this.#visible(catalog, key);
-    if (entry === undefined) return false;
-    if (entry === "prefix") this.#prefixes.push(key);
-    else this.#objects.push(entry);
-    return true;
+  /** What the catalog shows under the key, which is consumed everywhere then. */
+  #takeKnown(key: string): ObjectMeta | "prefix" | undefined {
+    const own = this.#catalog.head;
+    if (own?.key !== key) return undefined;
+    this.#catalog.advance();
+    this.#sites.take(key);
+    return "prefix" in own ? "prefix" : own;
   }
 
-  /** Consumes `key` from every source; says what shows under it. */
-  async #visible(catalog: CatalogCursor, key: string): Promise<ObjectMeta | "prefix" | undefined> {
-    const own = await catalog.peek();
-    const fromCatalog = own?.key === key ? own.entry : undefined;
-    if (fromCatalog !== undefined) catalog.advance();
-    const atSites = await this.#sites.take(key, fromCatalog !== undefined);
-    return fromCatalog ?? atSites;
+  async #takeForeign(key: string): Promise<ObjectMeta | "prefix" | undefined> {
+    return await this.#sites.shown(key, this.#sites.take(key));
   }
 
-  async #lowest(catalog: CatalogCursor): Promise<string | undefined> {
-    const own = (await catalog.peek())?.key;
-    const atSites = await this.#sites.lowest();
+  #lowest(): string | undefined {
+    const own = this.#catalog.head?.key;
+    const atSites = this.#sites.lowest();
     if (own === undefined || atSites === undefined) return own ?? atSites;
-    return compareKeys(own, atSites) <= 0 ? own : atSites;
+    return own === atSites || compareKeys(own, atSites) <= 0 ? own : atSites;
   }
 }
 
@@ -122,27 +132,34 @@ export async function showsSomething(parts: Parts, ctx: Ctx, site: Site, prefix:
   return below.objects.length > 0 || below.failedSites.some((failed) => failed.site === site.name);
 }
 
-interface CatalogEntry {
-  readonly key: string;
-  readonly entry: ObjectMeta | "prefix";
+type CatalogEntry = ObjectMeta | { readonly key: string; readonly prefix: true };
+
+interface CatalogQuery extends Scope {
+  readonly limit: number;
+  readonly brief: boolean;
 }
 
 class CatalogCursor implements Cursor<CatalogEntry> {
   readonly #parts: Parts;
-  readonly #query: Scope & { readonly limit: number };
+  readonly #query: CatalogQuery;
   #after: string | undefined;
-  #page: CatalogEntry[] = [];
+  #page: readonly CatalogEntry[] = [];
   #index = 0;
   #ended = false;
+  /** Made when a site asks. */
+  #keys: ReadonlySet<string> | undefined;
 
-  constructor(parts: Parts, query: Scope & { readonly limit: number }, after: string | undefined) {
+  constructor(parts: Parts, query: CatalogQuery, after: string | undefined) {
     this.#parts = parts;
     this.#query = query;
     this.#after = after;
   }
 
-  async peek(): Promise<CatalogEntry | undefined> {
-    while (this.#index === this.#page.length && !this.#ended) await this.#load();
+  get hungry(): boolean {
+    return this.#index === this.#page.length && !this.#ended;
+  }
+
+  get head(): CatalogEntry | undefined {
     return this.#page[this.#index];
   }
 
@@ -150,15 +167,24 @@ class CatalogCursor implements Cursor<CatalogEntry> {
     this.#index += 1;
   }
 
-  async #load(): Promise<void> {
-    const query = { ...this.#query, ...(this.#after === undefined ? {} : { after: this.#after }) };
-    const page = await readCatalog(this.#parts.kv, (tx) => listPage(tx, query));
-    const files = page.files.map(({ key, file }): CatalogEntry => ({ key, entry: describeFile(key, file) }));
-    const prefixes = page.prefixes.map((key): CatalogEntry => ({ key, entry: "prefix" }));
-    this.#page =
-      prefixes.length === 0 ? files : [...files, ...prefixes].sort((one, other) => compareKeys(one.key, other.key));
-    this.#index = 0;
-    this.#after = page.next;
-    this.#ended = page.next === undefined;
+  isOnPage(key: string): boolean {
+    this.#keys ??= new Set(this.#page.slice(this.#index).map((entry) => entry.key));
+    return this.#keys.has(key);
+  }
+
+  async load(): Promise<void> {
+    while (this.hungry) {
+      const query = { ...this.#query, ...(this.#after === undefined ? {} : { after: this.#after }) };
+      const read = readCatalog(this.#parts.kv, (tx) => listObjectPage(tx, query));
+      const page = read instanceof Promise ? await read : read;
+      this.#page = inOrder<CatalogEntry>(
+        page.files,
+        page.prefixes.map((key) => ({ key, prefix: true as const })),
+      );
+      this.#index = 0;
+      this.#keys = undefined;
+      this.#after = page.next;
+      this.#ended = page.next === undefined;
+    }
   }
 }

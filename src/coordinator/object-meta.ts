@@ -3,6 +3,7 @@ import type { FilePath } from "../core/ids.ts";
 import {
   CHECKSUM_NAME,
   type ContentChecksum,
+  EMPTY_ETAG,
   encodeChecksum,
   encodeHeaders,
   etagOf,
@@ -47,9 +48,6 @@ export function describeFile(key: string, file: FileRecord): ObjectMeta {
     ...(version.details === undefined ? {} : { details: version.details }),
   };
 }
-
-/** The MD5 of nothing: what S3 shows for a directory marker. */
-const EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e";
 
 /** An object that a site lists and the catalog does not know. */
 export function describeForeign(info: ObjectInfo): ObjectMeta {

@@ -95,6 +95,8 @@ export interface ListRequest {
   readonly continuation?: string;
   /** 1 to 1,000. */
   readonly limit: number;
+  /** Content types, SHA-256 sums and metadata may be left out: the caller shows none of them, and a thousand of each cost something. */
+  readonly brief?: boolean;
 }
 
 export interface ListResult {

@@ -41,14 +41,17 @@ export interface RangeQuery extends KeyRange {
 
 export type KvRead =
   | { readonly kind: "get"; readonly key: Key }
+  | { readonly kind: "many"; readonly keys: readonly Key[] }
   | { readonly kind: "range"; readonly query: RangeQuery };
-export type KvAnswer = Value | undefined | KvEntry[];
+export type KvAnswer = Value | undefined | KvEntry[] | (Value | undefined)[];
 
 /** A program in progress: it yields reads and is resumed with their answers. */
 export type Program<T> = Generator<KvRead, T, KvAnswer>;
 
 export interface Reader {
   get(key: Key): Program<Value | undefined>;
+  /** The values of these keys, in their order: one read, however many they are, up to 10,000. */
+  getMany(keys: readonly Key[]): Program<(Value | undefined)[]>;
   range(query: RangeQuery): Program<KvEntry[]>;
 }
 

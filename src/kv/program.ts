@@ -14,6 +14,9 @@ export const reader: Reader = {
   *get(key) {
     return (yield { kind: "get", key }) as Value | undefined;
   },
+  *getMany(keys) {
+    return keys.length === 0 ? [] : ((yield { kind: "many", keys }) as (Value | undefined)[]);
+  },
   *range(query) {
     return (yield { kind: "range", query }) as KvEntry[];
   },
@@ -23,8 +26,18 @@ const MAX_RANGE_LIMIT = 10_000;
 
 export function answer(snapshot: Snapshot, read: KvRead): KvAnswer {
   if (read.kind === "get") return snapshot.get(read.key);
+  if (read.kind === "many") {
+    checkCount(read.keys.length);
+    return read.keys.map((key) => snapshot.get(key));
+  }
   checkRange(read.query);
   return snapshot.range(read.query);
+}
+
+function checkCount(count: number): void {
+  if (count > MAX_RANGE_LIMIT) {
+    throw new GfsError("InvalidArgument", `One read takes at most ${MAX_RANGE_LIMIT} keys, not ${count}; split it.`);
+  }
 }
 
 function checkRange(query: RangeQuery): void {

@@ -34,6 +34,7 @@ export class Staged implements Snapshot {
     this.#base = base;
     this.transaction = {
       get: reader.get,
+      getMany: reader.getMany,
       range: reader.range,
       put: (key, value, options) => this.#stage({ key, value, lease: options?.lease }),
       delete: (key) => this.#stage({ key, value: undefined, lease: undefined }),

@@ -105,6 +105,19 @@ export class RowReader {
     return value;
   }
 
+  /** Steps over one integer or time. */
+  skipCount(): void {
+    while (this.byte() >= 0x80);
+  }
+
+  skip(sizeBytes: number): void {
+    this.#skip(sizeBytes);
+  }
+
+  skipText(): void {
+    this.#skip(this.count());
+  }
+
   time(): number {
     const folded = this.count();
     return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;

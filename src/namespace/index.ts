@@ -51,9 +51,10 @@ export {
   setAttributes,
 } from "./links.ts";
 export { type ChangeLabels, changeLabels } from "./labels.ts";
-export { listPage } from "./list.ts";
+export { listObjectPage, listPage } from "./list.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export { findOwner } from "./owners.ts";
+export { EMPTY_ETAG } from "./record-codec.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";

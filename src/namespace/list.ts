@@ -1,15 +1,27 @@
 import type { Inode } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Key, type KvEntry, type Program, type Reader } from "../kv/index.ts";
-import { decodeEntry, entryKey, nameOfEntryKey } from "./rows.ts";
-import { findDirectoryInode, getInode } from "./tree.ts";
-import type { ListedFile, ListPage, ListQuery } from "./types.ts";
+import { decodeListed, decodeRecord } from "./record-codec.ts";
+import { decodeEntry, entryKey, inodeKey, isDirectoryEntry, nameOfEntryKey } from "./rows.ts";
+import { findDirectoryInode, missing } from "./tree.ts";
+import type { ListedFile, ListedObject, ListPage, ListQuery } from "./types.ts";
 
 /**
  * Lists in exact S3 key order by walking entries depth first. Costs what the page holds: it begins at the first directory that can hold a
  * key, and with a delimiter never enters what it rolls up.
  */
 export function* listPage(tx: Reader, query: ListQuery): Program<ListPage> {
-  const walk = new Walk(query);
+  const walk = new Walk<ListedFile>(query, (key, inode, row) => ({ key, file: decodeRecord(inode, row) }));
+  yield* walk.run(tx);
+  return walk.page();
+}
+
+/** The same page, with no more of each file than a listing shows; a brief one leaves out content types, sums and metadata. */
+export function* listObjectPage(
+  tx: Reader,
+  query: ListQuery & { readonly brief?: boolean },
+): Program<ListPage<ListedObject>> {
+  const brief = query.brief === true;
+  const walk = new Walk<ListedObject>(query, (key, _inode, row) => decodeListed(key, row, brief));
   yield* walk.run(tx);
   return walk.page();
 }
@@ -29,25 +41,29 @@ interface Frame {
   afterBelow: { readonly name: string; readonly rest: string } | undefined;
 }
 
-class Walk {
+type Decode<Listed> = (key: string, inode: Inode, row: Uint8Array) => Listed;
+
+class Walk<Listed> {
   readonly #prefix: string;
   readonly #rollUp: boolean;
   readonly #limit: number;
   readonly #after: string | undefined;
-  readonly #files: ListedFile[] = [];
+  readonly #decode: Decode<Listed>;
+  readonly #files: Listed[] = [];
   readonly #prefixes: string[] = [];
   #last: string | undefined;
   #more = false;
   readonly #stack: Frame[] = [];
 
-  constructor({ prefix, delimiter, after, limit }: ListQuery) {
+  constructor({ prefix, delimiter, after, limit }: ListQuery, decode: Decode<Listed>) {
+    this.#decode = decode;
     this.#prefix = prefix;
     this.#rollUp = delimiter === "/";
     this.#limit = limit;
     this.#after = after;
   }
 
-  page(): ListPage {
+  page(): ListPage<Listed> {
     return {
       files: this.#files,
       prefixes: this.#prefixes,
@@ -71,15 +87,18 @@ class Walk {
     if (after !== undefined && !after.startsWith(this.#prefix) && isBehind(after, this.#prefix)) return;
     const inside = after?.startsWith(basePath) === true ? after.slice(basePath.length) : undefined;
     if (basePath !== "" && basePath === this.#prefix && (after === undefined || isBehind(basePath, after))) {
-      const own = yield* getInode(tx, base);
-      if (own.implicit !== true) this.#addFile({ key: basePath, file: own });
+      const row = (yield* tx.get(inodeKey(base))) ?? missing(base);
+      if (decodeRecord(base, row).implicit !== true) this.#addFile(basePath, base, row);
     }
     this.#enter(base, basePath, this.#prefix.slice(slash + 1), inside);
     while (this.#stack.length > 0) {
       const frame = this.#stack.at(-1) as Frame;
       const entry = yield* this.#nextEntry(tx, frame);
       if (entry === undefined) this.#stack.pop();
-      else if (!(yield* this.#visit(tx, frame, entry))) return;
+      else if (
+        !(yield* isDirectoryEntry(entry.key) ? this.#visitDirectory(tx, frame, entry) : this.#addFiles(tx, frame))
+      )
+        return;
     }
   }
 
@@ -105,6 +124,7 @@ class Walk {
     this.#stack.push(frame);
   }
 
+  /** Stays where it is: whoever takes the entry moves on. */
   *#nextEntry(tx: Reader, frame: Frame): Program<KvEntry | undefined> {
     if (frame.index === frame.entries.length) {
       if (frame.next === undefined || Buffer.compare(frame.next, frame.end) >= 0) return undefined;
@@ -115,26 +135,42 @@ class Walk {
       frame.next = frame.entries.length === limit && last !== undefined ? keyAfter(last.key) : undefined;
       if (last === undefined) return undefined;
     }
-    return frame.entries[frame.index++];
+    return frame.entries[frame.index];
   }
 
-  *#visit(tx: Reader, frame: Frame, entry: KvEntry): Program<boolean> {
+  /** Files that follow each other are read at once, as many as the page has room for. */
+  *#addFiles(tx: Reader, frame: Frame): Program<boolean> {
+    if (!this.#room()) return false;
+    const { entries } = frame;
+    const begin = frame.index;
+    const border = Math.min(entries.length, begin + this.#limit - this.#files.length - this.#prefixes.length);
+    const inodes: Inode[] = [];
+    for (; frame.index < border; frame.index++) {
+      const entry = entries[frame.index] as KvEntry;
+      if (isDirectoryEntry(entry.key)) break;
+      inodes.push(decodeEntry(entry.value));
+    }
+    const rows = yield* tx.getMany(inodes.map(inodeKey));
+    for (const [index, inode] of inodes.entries()) {
+      const name = nameOfEntryKey((entries[begin + index] as KvEntry).key);
+      this.#addFile(frame.path + name, inode, rows[index] ?? missing(inode));
+    }
+    return true;
+  }
+
+  *#visitDirectory(tx: Reader, frame: Frame, entry: KvEntry): Program<boolean> {
+    frame.index += 1;
     const name = nameOfEntryKey(entry.key);
     const key = frame.path + name;
     const inode = decodeEntry(entry.value);
-    if (!name.endsWith("/")) {
-      if (!this.#room()) return false;
-      this.#addFile({ key, file: yield* getInode(tx, inode) });
-      return true;
-    }
     const below = frame.afterBelow?.name === name ? frame.afterBelow : undefined;
     frame.afterBelow = undefined;
     if (this.#rollUp) return yield* this.#rollUpDirectory(tx, key, below?.rest);
     if (below === undefined) {
-      const directory = yield* getInode(tx, inode);
-      if (directory.implicit !== true) {
+      const row = (yield* tx.get(inodeKey(inode))) ?? missing(inode);
+      if (decodeRecord(inode, row).implicit !== true) {
         if (!this.#room()) return false;
-        this.#addFile({ key, file: directory });
+        this.#addFile(key, inode, row);
       }
     }
     this.#enter(inode, key, "", below?.rest);
@@ -145,7 +181,7 @@ class Walk {
   *#rollUpDirectory(tx: Reader, key: string, rest: string | undefined): Program<boolean> {
     if (rest === "") return true;
     if (rest !== undefined) {
-      const follows = yield* listPage(tx, { prefix: key, after: key + rest, limit: 1 });
+      const follows = yield* listObjectPage(tx, { prefix: key, after: key + rest, limit: 1 });
       if (follows.files.length === 0) return true;
     }
     if (!this.#room()) return false;
@@ -154,9 +190,9 @@ class Walk {
     return true;
   }
 
-  #addFile(listed: ListedFile): void {
-    this.#files.push(listed);
-    this.#last = listed.key;
+  #addFile(key: string, inode: Inode, row: Uint8Array): void {
+    this.#files.push(this.#decode(key, inode, row));
+    this.#last = key;
   }
 }
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isGfsError } from "../core/errors.ts";
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
-import { decodeRecord, encodeRecord } from "./record-codec.ts";
+import { decodeListed, decodeRecord, EMPTY_ETAG, encodeRecord } from "./record-codec.ts";
 import {
   decodeChange,
   decodeEntry,
@@ -164,6 +164,30 @@ describe("rows of the catalog", () => {
     expect(decodeChange(encodeChange(change))).toEqual(change);
     const tombstone = { path: "a" as FilePath, deletedMs: 9, versionId: "v" as VersionId, etags: ["x", "y"] };
     expect(decodeTombstone(tombstone.path, encodeTombstone(tombstone))).toEqual(tombstone);
+  });
+
+  it("tell a listing what it shows, and nothing else of the file", () => {
+    fc.assert(
+      fc.property(recordArbitrary, (record) => {
+        const row = encodeRecord(record);
+        const { version } = record;
+        if (version === undefined) {
+          const shown = { sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs: record.modifiedMs, metadata: {}, versionId: "" };
+          expect(decodeListed("a key", row)).toEqual({ key: "a key", ...shown });
+          return;
+        }
+        const { copies: _, createdMs: modifiedMs, id: versionId, ...whole } = version;
+        expect(decodeListed("a key", row)).toEqual({ key: "a key", ...whole, modifiedMs, versionId });
+        const { sha256: _sum, contentType: _type, ...brief } = whole;
+        expect(decodeListed("a key", row, true)).toEqual({
+          key: "a key",
+          ...brief,
+          metadata: {},
+          modifiedMs,
+          versionId,
+        });
+      }),
+    );
   });
 
   it("of parts read back as they were written", () => {

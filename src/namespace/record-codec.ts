@@ -1,7 +1,7 @@
 import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
 import { readDetails, writeDetails } from "./details-codec.ts";
-import type { Copy, CopyState, FileKind, FileRecord, FileVersion } from "./types.ts";
+import type { Copy, CopyState, FileKind, FileRecord, FileVersion, ListedObject } from "./types.ts";
 
 /** An inode row: the file, its current version and that version's copies, in one value. `docs/formats.md` draws it. */
 
@@ -108,6 +108,68 @@ export function decodeRecord(inode: Inode, bytes: Uint8Array): FileRecord {
   if (flags & HAS_VERSION) file.version = readVersion(row);
   row.end();
   return file;
+}
+
+/** What a listing shows of a row, in one pass: most of a row tells where the copies are, which nobody asks there. */
+export function decodeListed(key: string, bytes: Uint8Array, brief = false): ListedObject {
+  const row = new RowReader(bytes);
+  if (row.byte() !== FORMAT) throw corrupt();
+  const flags = row.byte();
+  // The mode, both owners, the number of links, and when it was made.
+  for (let left = 5; left > 0; left--) row.skipCount();
+  const modifiedMs = row.time();
+  row.skipCount();
+  if (flags & HAS_PARENT) {
+    row.skipCount();
+    row.skipText();
+  }
+  if (flags & HAS_TARGET) row.skipText();
+  if (!(flags & HAS_VERSION)) {
+    row.end();
+    return { key, sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs, metadata: NO_METADATA, versionId: "" };
+  }
+  const listed = readListedVersion(row, key, brief);
+  row.end();
+  return listed;
+}
+
+function readListedVersion(row: RowReader, key: string, brief: boolean): ListedObject {
+  const flags = row.byte();
+  const versionId = row.text();
+  const sizeBytes = row.count();
+  const etag = row.text();
+  let sha256: string | undefined;
+  let contentType: string | undefined;
+  let metadata = NO_METADATA;
+  if (brief) {
+    if (flags & HAS_SHA256) row.skip(32);
+    if (flags & HAS_CONTENT_TYPE) row.skipText();
+    for (let left = 2 * row.count(); left > 0; left--) row.skipText();
+  } else {
+    if (flags & HAS_SHA256) sha256 = row.hex(32);
+    if (flags & HAS_CONTENT_TYPE) contentType = row.text();
+    metadata = readMetadata(row);
+  }
+  const listed = { key, sizeBytes, etag, modifiedMs: row.time(), metadata, versionId } as {
+    -readonly [Field in keyof ListedObject]: ListedObject[Field];
+  };
+  for (let left = row.count(); left > 0; left--) skipCopy(row);
+  if (contentType !== undefined) listed.contentType = contentType;
+  if (sha256 !== undefined) listed.sha256 = sha256;
+  if (flags & HAS_DETAILS) listed.details = readDetails(row);
+  return listed;
+}
+
+/** The MD5 of nothing: what S3 shows for a directory marker. */
+export const EMPTY_ETAG = "d41d8cd98f00b204e9800998ecf8427e";
+
+function skipCopy(row: RowReader): void {
+  const flags = row.byte();
+  row.skipText();
+  row.skipText();
+  row.skipCount();
+  if (flags & HAS_ETAG) row.skipText();
+  if (flags & HAS_REASON) row.skipText();
 }
 
 function readVersion(row: RowReader): FileVersion {

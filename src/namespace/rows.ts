@@ -14,6 +14,8 @@ const ALLOCATION = "n";
 const BUCKET = "b";
 const BUCKET_DOCUMENT = "bd";
 
+const HIGH = 2 ** 32;
+
 export const inodeSpace = encodeKey(INODE);
 export const entrySpace = encodeKey(ENTRY);
 export const ownerSpace = encodeKey(OWNER);
@@ -24,7 +26,11 @@ export const bucketSpace = encodeKey(BUCKET);
 export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
 
 export function inodeKey(inode: Inode): Key {
-  return encodeKey(INODE, inode);
+  const key = Buffer.allocUnsafe(inodeSpace.byteLength + 8);
+  key.set(inodeSpace);
+  key.writeUInt32BE(Math.floor(inode / HIGH), inodeSpace.byteLength);
+  key.writeUInt32BE(inode % HIGH, inodeSpace.byteLength + 4);
+  return key;
 }
 
 export function inodeOfKey(key: Key): Inode {
@@ -37,6 +43,11 @@ export function entryKey(parent: Inode, name: string): Key {
 }
 
 const NAME_OFFSET = entrySpace.byteLength + 8;
+const SLASH = 0x2f;
+
+export function isDirectoryEntry(key: Key): boolean {
+  return key[key.byteLength - 1] === SLASH;
+}
 
 export function nameOfEntryKey(key: Key): string {
   const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);

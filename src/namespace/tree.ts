@@ -17,14 +17,14 @@ export function* readInode(tx: Reader, inode: Inode): Program<FileRecord | undef
 
 /** An entry without its inode is a damaged catalog; it is said, not skipped. */
 export function* getInode(tx: Reader, inode: Inode): Program<FileRecord> {
-  const file = yield* readInode(tx, inode);
-  if (file === undefined) {
-    throw new GfsError(
-      "DataCorrupt",
-      `Inode ${inode} is named by an entry and missing; \`globalfs meta check\` tells more.`,
-    );
-  }
-  return file;
+  return (yield* readInode(tx, inode)) ?? missing(inode);
+}
+
+export function missing(inode: Inode): never {
+  throw new GfsError(
+    "DataCorrupt",
+    `Inode ${inode} is named by an entry and missing; \`globalfs meta check\` tells more.`,
+  );
 }
 
 export function writeInode(tx: Transaction, file: FileRecord): void {

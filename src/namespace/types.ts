@@ -240,8 +240,22 @@ export interface ListedFile {
   readonly file: FileRecord;
 }
 
-export interface ListPage {
-  readonly files: readonly ListedFile[];
+/** What a listing shows of a file or an explicit directory. */
+export interface ListedObject {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly modifiedMs: number;
+  readonly contentType?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly sha256?: string;
+  /** Empty for a directory. */
+  readonly versionId: string;
+  readonly details?: VersionDetails;
+}
+
+export interface ListPage<Listed = ListedFile> {
+  readonly files: readonly Listed[];
   readonly prefixes: readonly string[];
   /** Pass as `after` for the next page; absent on the last. */
   readonly next?: string;

@@ -128,12 +128,16 @@ export interface ListQuery {
   readonly continuation?: string;
   /** 1 to 1,000. Objects and prefixes count together. */
   readonly limit: number;
+  /** What the caller knows all of. A driver that asks for each object of its own saves that, and names the key in `known`. */
+  readonly isKnown?: (key: string) => boolean;
 }
 
 export interface ListPage {
   /** Both in the order of their UTF-8 bytes. */
   readonly objects: readonly ObjectInfo[];
   readonly prefixes: readonly string[];
+  /** Keys that are there and not among the objects, as `isKnown` said yes to them; in order, and counted like objects. */
+  readonly known?: readonly string[];
   /** Absent on the last page. */
   readonly continuation?: string;
 }

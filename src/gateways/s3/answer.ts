@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Ctx } from "../../core/context.ts";
+import type { TextBytes } from "./text-bytes.ts";
 
 /** How answers go out: header and body in one write, each with the request's ids. */
 
@@ -23,21 +24,22 @@ export function hostId(requestId: string): string {
   return Buffer.from(requestId).toString("base64");
 }
 
+/** Bytes begin with the declaration already. */
 export function sendXml(
   { ctx, response }: Answerable,
-  document: string,
+  document: string | TextBytes,
   { status = 200, headers = [] }: { readonly status?: number; readonly headers?: FlatHeaders } = {},
 ): void {
-  const text = XML_DECLARATION + document;
+  const bytes = typeof document === "string" ? Buffer.from(XML_DECLARATION + document) : document.finish();
   response.writeHead(status, [
     ...identifying(ctx),
     ...headers,
     "Content-Type",
     "application/xml",
     "Content-Length",
-    String(Buffer.byteLength(text)),
+    String(bytes.length),
   ]);
-  response.end(text);
+  response.end(bytes);
 }
 
 export function sendEmpty({ ctx, response }: Answerable, status = 200, headers: FlatHeaders = []): void {

@@ -1,14 +1,20 @@
 import type { ListResult, ObjectMeta } from "../../coordinator/service-objects.ts";
+import type { ContentChecksum } from "../../namespace/types.ts";
 import { GfsError } from "../../core/errors.ts";
+import { XML_DECLARATION } from "./answer.ts";
 import { mayHoldKeys, pathPrefix } from "./key-space.ts";
-import { isoTime, type KeyWriter } from "./list-query.ts";
+import { commonPrefixes, isoTime, type KeyWriter } from "./list-query.ts";
 import { ownerFields } from "./owners.ts";
 import type { S3Deps, S3Request } from "./request.ts";
 import { rollUp } from "./roll-up.ts";
+import { TextBytes } from "./text-bytes.ts";
 
-/** One page of a bucket's keys, whatever the delimiter; keys and prefixes are those of the bucket, without its name. */
+/** One page of a bucket's keys, whatever the delimiter; prefixes are those of the bucket, without its name. */
 export interface ObjectPage {
+  /** Their keys are those of the tree. A thousand copies of them would only take off the bucket's name. */
   readonly objects: readonly ObjectMeta[];
+  /** So much of each object's key is the bucket's name. */
+  readonly rootLength: number;
   readonly prefixes: readonly string[];
   /** The last key or prefix of this page, when there is more. */
   readonly next?: string;
@@ -21,7 +27,7 @@ export interface ObjectQuery {
   readonly limit: number;
 }
 
-const EMPTY: ObjectPage = { objects: [], prefixes: [] };
+const EMPTY: ObjectPage = { objects: [], rootLength: 0, prefixes: [] };
 const PAGE = 1_000;
 
 export async function listPage(request: S3Request, deps: S3Deps, query: ObjectQuery): Promise<ObjectPage> {
@@ -38,6 +44,7 @@ export async function listPage(request: S3Request, deps: S3Deps, query: ObjectQu
       await service.listObjects(ctx, {
         prefix,
         limit,
+        brief: true,
         ...(after === undefined || after === "" ? {} : { after }),
         ...(delimiter === undefined ? {} : { delimiter }),
       }),
@@ -71,7 +78,8 @@ function shown(
   next: string | undefined,
 ): ObjectPage {
   return {
-    objects: objects.map((meta) => (root === "" ? meta : { ...meta, key: meta.key.slice(root.length) })),
+    objects,
+    rootLength: root.length,
     prefixes: prefixes.map((prefix) => prefix.slice(root.length)),
     ...(next === undefined ? {} : { next: next.slice(root.length) }),
   };
@@ -96,17 +104,29 @@ export function whole<T extends { readonly failedSites: readonly { readonly site
   );
 }
 
-export function contentsXml(
-  { key, etag, sizeBytes, modifiedMs, details }: ObjectMeta,
-  write: KeyWriter,
-  owner: string | undefined,
-): string {
-  const checksum = details?.checksum;
-  const algorithm =
-    checksum === undefined
-      ? ""
-      : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.kind === "full" ? "FULL_OBJECT" : "COMPOSITE"}</ChecksumType>`;
-  return `<Contents><Key>${write(key)}</Key><LastModified>${isoTime(modifiedMs)}</LastModified><ETag>&quot;${etag}&quot;</ETag>${algorithm}<Size>${sizeBytes}</Size>${
-    owner === undefined ? "" : `<Owner>${ownerFields(details?.owner ?? owner)}</Owner>`
-  }<StorageClass>STANDARD</StorageClass></Contents>`;
+/** A usual entry is shorter. */
+const ENTRY_BYTES = 384;
+
+/** The answer to a listing: what comes before its entries, these, and its end. Without `owner` none is shown. */
+export function listingXml(
+  page: ObjectPage,
+  { head, write, owner }: { readonly head: string; readonly write: KeyWriter; readonly owner: string | undefined },
+): TextBytes {
+  const { objects, rootLength, prefixes } = page;
+  const xml = new TextBytes(head.length + (objects.length + 1) * ENTRY_BYTES);
+  xml.add(XML_DECLARATION + head);
+  for (const { key, etag, sizeBytes, modifiedMs, details } of objects) {
+    const checksum = details?.checksum;
+    const algorithm = checksum === undefined ? "" : checksumXml(checksum);
+    const shownOwner = owner === undefined ? "" : `<Owner>${ownerFields(details?.owner ?? owner)}</Owner>`;
+    xml.add(
+      `<Contents><Key>${write(key.slice(rootLength))}</Key><LastModified>${isoTime(modifiedMs)}</LastModified><ETag>&quot;${etag}&quot;</ETag>${algorithm}<Size>${sizeBytes}</Size>${shownOwner}<StorageClass>STANDARD</StorageClass></Contents>`,
+    );
+  }
+  xml.add(`${commonPrefixes(prefixes, write)}</ListBucketResult>`);
+  return xml;
+}
+
+function checksumXml({ algorithm, kind }: ContentChecksum): string {
+  return `<ChecksumAlgorithm>${algorithm}</ChecksumAlgorithm><ChecksumType>${kind === "full" ? "FULL_OBJECT" : "COMPOSITE"}</ChecksumType>`;
 }

@@ -11,6 +11,7 @@ import {
   FORMAT,
   FORMAT_KEY,
   type Rows,
+  SHARED_BINARY,
   snapshotOf,
 } from "./lmdb-rows.ts";
 
@@ -25,7 +26,7 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
   let meta: Rows;
   try {
     root = open({ path: path.join(directory, CATALOG_FILE), noSubdir: true, maxDbs: 4, readOnly: true });
-    rows = root.openDB({ name: "rows", ...BINARY }) as Rows;
+    rows = root.openDB({ name: "rows", ...SHARED_BINARY }) as unknown as Rows;
     meta = root.openDB({ name: "meta", ...BINARY }) as Rows;
   } catch (error) {
     throw new GfsError("Unavailable", `The catalog at ${directory} cannot be read: ${(error as Error).message}`, {

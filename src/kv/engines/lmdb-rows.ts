@@ -12,6 +12,32 @@ export const FORMAT_KEY = Buffer.from("format");
 export const COUNTERS = Buffer.from("counters");
 export const CATALOG_FILE = "catalog.lmdb";
 export const BINARY = { keyEncoding: "binary", encoding: "binary" } as const;
+/** The same bytes in the file; what is read comes in buffers that share memory. */
+export const SHARED_BINARY = {
+  keyEncoder: {
+    writeKey(key: Uint8Array, target: Buffer, start: number): number {
+      target.set(key, start);
+      return start + key.length;
+    },
+    readKey: (source: Buffer, start: number, end: number): Buffer => copyOut(source, start, end - start),
+  },
+  encoder: {
+    encode: (value: Buffer): Buffer => value,
+    decode: (source: Buffer, sizeBytes: number): Buffer => copyOut(source, 0, sizeBytes),
+  },
+} as const;
+
+/** The library overwrites the memory that it reads into with the next read. A small copy shares a pool: memory of its own would cost more than the read. */
+function copyOut(source: Buffer, start: number, sizeBytes: number): Buffer {
+  const copy = Buffer.allocUnsafe(sizeBytes);
+  if (sizeBytes <= SMALL_BYTES)
+    for (let index = 0; index < sizeBytes; index++) copy[index] = source[start + index] as number;
+  else copy.set(new Uint8Array(source.buffer, source.byteOffset + start, sizeBytes));
+  return copy;
+}
+
+/** Up to here a loop is faster than a call that copies. */
+const SMALL_BYTES = 64;
 
 export function snapshotOf(rows: Rows): Snapshot {
   return { get: (key) => readValue(rows, asBuffer(key)), range: (query) => readRange(rows, query) };

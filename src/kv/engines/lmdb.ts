@@ -16,6 +16,7 @@ import {
   FORMAT_KEY,
   readRange,
   type Rows,
+  SHARED_BINARY,
   snapshotOf,
 } from "./lmdb-rows.ts";
 
@@ -113,7 +114,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
       { cause: error },
     );
   }
-  const rows = root.openDB({ name: "rows", ...BINARY }) as Rows;
+  const rows = root.openDB({ name: "rows", ...SHARED_BINARY }) as unknown as Rows;
   const meta = root.openDB({ name: "meta", ...BINARY }) as Rows;
   await checkFormat(root, meta, options.path);
 

@@ -51,6 +51,26 @@ export function describeEngine(engine: EngineUnderTest): void {
       expect((await kv.view((tx) => tx.get(text("a"))))?.byteLength).toBe(0);
     });
 
+    it("reads many keys at once, in their order, with what the transaction wrote itself", async () => {
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("a"), text("1"));
+        tx.put(text("b"), Buffer.alloc(5_000, 2));
+      });
+      const keys = [text("b"), text("none"), text("a"), text("b")];
+      const found = await kv.view((tx) => tx.getMany(keys));
+      expect(found).toEqual([Buffer.alloc(5_000, 2), undefined, text("1"), Buffer.alloc(5_000, 2)]);
+      const staged = await kv.transact(function* (tx): Program<unknown> {
+        tx.delete(text("a"));
+        tx.put(text("none"), text("3"));
+        return yield* tx.getMany(keys);
+      });
+      expect(staged).toEqual([Buffer.alloc(5_000, 2), text("3"), undefined, Buffer.alloc(5_000, 2)]);
+      expect(await kv.view((tx) => tx.getMany([]))).toEqual([]);
+      await expect(kv.view((tx) => tx.getMany(Array.from({ length: 10_001 }, () => text("a"))))).rejects.toMatchObject({
+        code: "InvalidArgument",
+      });
+    });
+
     it("orders keys as unsigned bytes and reads ranges both ways, within bounds and limits", async () => {
       const keys = [
         Buffer.from([1]),

@@ -5,6 +5,7 @@ import {
   type KvAnswer,
   type KvRead,
   type Program,
+  type KvEntry,
   type Snapshot,
   Staged,
   type Transaction,
@@ -95,14 +96,16 @@ export function runInterleaved<T>(
 
 function sameAnswer(one: KvAnswer, other: KvAnswer): boolean {
   if (Array.isArray(one) && Array.isArray(other)) {
-    return (
-      one.length === other.length &&
-      one.every(({ key, value }, index) => {
-        const match = other[index];
-        return match !== undefined && Buffer.compare(key, match.key) === 0 && Buffer.compare(value, match.value) === 0;
-      })
-    );
+    return one.length === other.length && one.every((each, index) => sameRow(each, other[index]));
   }
+  return sameRow(one as Row, other as Row);
+}
+
+type Row = KvEntry | Value | undefined;
+
+function sameRow(one: Row, other: Row): boolean {
   if (one === undefined || other === undefined) return one === other;
-  return Buffer.compare(one as Uint8Array, other as Uint8Array) === 0;
+  if (one instanceof Uint8Array || other instanceof Uint8Array)
+    return Buffer.compare(one as Uint8Array, other as Uint8Array) === 0;
+  return Buffer.compare(one.key, other.key) === 0 && Buffer.compare(one.value, other.value) === 0;
 }

@@ -1,8 +1,8 @@
 import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../answer.ts";
 import { s3Error } from "../failure.ts";
-import { commonPrefixes, delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
-import { contentsXml, listPage } from "../listing.ts";
+import { delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
+import { listingXml, listPage } from "../listing.ts";
 import { NOBODY } from "../owners.ts";
 import type { Operation } from "../request.ts";
 
@@ -31,11 +31,10 @@ export const listObjectsV2: Operation = {
     const page = await listPage(request, deps, { prefix, delimiter, after, limit });
     const owner = query.get("fetch-owner")?.toLowerCase() === "true" ? (settings?.owner ?? NOBODY) : undefined;
     const next = page.next === undefined ? undefined : Buffer.from(TOKEN_MARK + page.next).toString("base64");
-    sendXml(
-      request,
-      `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix>${element("ContinuationToken", token === undefined ? undefined : escapeXml(token))}${element("NextContinuationToken", next)}${element("StartAfter", startAfter === undefined ? undefined : write(startAfter))}<KeyCount>${page.objects.length + page.prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
-      { headers: ["x-amz-bucket-region", deps.settings.region] },
-    );
+    const head = `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix>${element("ContinuationToken", token === undefined ? undefined : escapeXml(token))}${element("NextContinuationToken", next)}${element("StartAfter", startAfter === undefined ? undefined : write(startAfter))}<KeyCount>${page.objects.length + page.prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>`;
+    sendXml(request, listingXml(page, { head, write, owner }), {
+      headers: ["x-amz-bucket-region", deps.settings.region],
+    });
   },
 };
 

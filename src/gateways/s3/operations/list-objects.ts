@@ -1,7 +1,7 @@
 import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../answer.ts";
-import { commonPrefixes, delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
-import { contentsXml, listPage } from "../listing.ts";
+import { delimiterOf, element, keyWriter, pageSize } from "../list-query.ts";
+import { listingXml, listPage } from "../listing.ts";
 import { NOBODY } from "../owners.ts";
 import type { Operation } from "../request.ts";
 
@@ -19,10 +19,9 @@ export const listObjects: Operation = {
     const { write, xml } = keyWriter(request);
     const page = await listPage(request, deps, { prefix, delimiter, after: marker, limit });
     const owner = settings?.owner ?? NOBODY;
-    sendXml(
-      request,
-      `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix><Marker>${write(marker)}</Marker>${element("NextMarker", page.next === undefined ? undefined : write(page.next))}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>${page.objects.map((meta) => contentsXml(meta, write, owner)).join("")}${commonPrefixes(page.prefixes, write)}</ListBucketResult>`,
-      { headers: ["x-amz-bucket-region", deps.settings.region] },
-    );
+    const head = `<ListBucketResult ${S3_NAMESPACE}><Name>${escapeXml(bucket)}</Name><Prefix>${write(prefix)}</Prefix><Marker>${write(marker)}</Marker>${element("NextMarker", page.next === undefined ? undefined : write(page.next))}<MaxKeys>${limit}</MaxKeys>${element("Delimiter", delimiter === undefined ? undefined : write(delimiter))}${xml}<IsTruncated>${page.next !== undefined}</IsTruncated>`;
+    sendXml(request, listingXml(page, { head, write, owner }), {
+      headers: ["x-amz-bucket-region", deps.settings.region],
+    });
   },
 };

@@ -18,13 +18,15 @@ interface Entry {
 }
 
 /** Large directories are read once and remembered until they change: a page must not cost the whole directory. */
-const REMEMBERED = 16;
-const WORTH_REMEMBERING = 2_000;
+const MAX_REMEMBERED = 256;
+const MAX_REMEMBERED_ENTRIES = 200_000;
+const WORTH_REMEMBERING = 50;
 const PARALLEL_STATS = 16;
 
 export class DirectoryReader {
   readonly #disk: Disk;
   readonly #remembered = new Map<string, { readonly identity: string; readonly entries: readonly Entry[] }>();
+  #rememberedEntries = 0;
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -32,20 +34,30 @@ export class DirectoryReader {
 
   /** After a change of our own: the time of a directory may be too coarse to tell. */
   forget(path: string): void {
+    this.#rememberedEntries -= this.#remembered.get(path)?.entries.length ?? 0;
     this.#remembered.delete(path);
+  }
+
+  /** The one that is listed right now stays, however large it is: a page of it must not cost all of it. */
+  #remember(path: string, identity: string, entries: readonly Entry[]): void {
+    this.forget(path);
+    this.#remembered.set(path, { identity, entries });
+    this.#rememberedEntries += entries.length;
+    for (const other of this.#remembered.keys()) {
+      if (this.#remembered.size <= MAX_REMEMBERED && this.#rememberedEntries <= MAX_REMEMBERED_ENTRIES) return;
+      if (other !== path) this.forget(other);
+    }
   }
 
   async read(path: string, isRoot: boolean): Promise<readonly Entry[]> {
     const known = this.#remembered.get(path);
-    if (known !== undefined && (await this.#disk.stat(path)).identity === known.identity) return known.entries;
     const { identity } = await this.#disk.stat(path);
+    if (known?.identity === identity) return known.entries;
     const entries = await this.#load(path, isRoot, undefined);
     entries.sort((one, other) => compareKeys(one.name, other.name));
     const unique = withoutShadowed(entries);
-    if (unique.length >= WORTH_REMEMBERING) {
-      if (this.#remembered.size >= REMEMBERED) this.#remembered.delete(this.#remembered.keys().next().value as string);
-      this.#remembered.set(path, { identity, entries: unique });
-    }
+    if (unique.length >= WORTH_REMEMBERING) this.#remember(path, identity, unique);
+    else this.forget(path);
     return unique;
   }
 
@@ -115,6 +127,7 @@ function keyOfContinuation(continuation: string): string {
 class Walk {
   readonly #deps: ListDeps;
   readonly #ctx: Ctx;
+  readonly #query: ListQuery;
   readonly #prefix: string;
   readonly #limit: number;
   readonly #rollUp: boolean;
@@ -127,6 +140,7 @@ class Walk {
   constructor(deps: ListDeps, ctx: Ctx, query: ListQuery) {
     this.#deps = deps;
     this.#ctx = ctx;
+    this.#query = query;
     this.#prefix = query.prefix ?? "";
     this.#limit = query.limit;
     this.#rollUp = query.delimiter === "/";
@@ -135,8 +149,11 @@ class Walk {
 
   /** Objects may vanish between the walk and the look at them; they are left out. */
   async page(): Promise<ListPage> {
-    const infos: (ObjectInfo | undefined)[] = Array.from({ length: this.#found.length });
-    await forEachBounded(this.#found, PARALLEL_STATS, async ({ key, path }, index) => {
+    const { isKnown } = this.#query;
+    const known = isKnown === undefined ? [] : this.#found.filter(({ key }) => isKnown(key)).map(({ key }) => key);
+    const asked = isKnown === undefined ? this.#found : this.#found.filter(({ key }) => !isKnown(key));
+    const infos: (ObjectInfo | undefined)[] = Array.from({ length: asked.length });
+    await forEachBounded(asked, PARALLEL_STATS, async ({ key, path }, index) => {
       try {
         const { stat, attribute } = await this.#deps.disk.inspect(path, ATTRIBUTE);
         if (stat.kind === "file") infos[index] = describeObject(key, stat, attribute);
@@ -147,6 +164,7 @@ class Walk {
     return {
       objects: infos.filter((info) => info !== undefined),
       prefixes: this.#prefixes,
+      ...(isKnown === undefined ? {} : { known }),
       ...(this.#more && this.#last !== undefined
         ? { continuation: Buffer.from(`k:${this.#last}`).toString("base64url") }
         : {}),
