@@ -144,9 +144,11 @@ export class SourceTree {
 
   /** Takes the descriptor from a node that was not used for a while. Those that are open, or of another file system, keep theirs. */
   #spareOne(except: SourceNode): void {
-    let steps = 0;
+    // Each node at most once: one that was used just now, and whose descriptor is in somebody's hands, is passed over.
+    let steps = Math.min(SEARCH_STEPS, this.#holding.size);
     for (const node of this.#holding) {
-      if (steps++ >= SEARCH_STEPS) return;
+      steps -= 1;
+      if (steps < 0) return;
       this.#holding.delete(node);
       const wanted = node.used || node.opens > 0 || node.device !== this.root.device || node === except;
       const handle = wanted ? undefined : this.#handleOfLinked(node.descriptor);
