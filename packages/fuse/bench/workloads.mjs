@@ -37,7 +37,7 @@ export async function fio(kind, target, { jobs, seconds, cold }) {
     "--thread",
     "--group_reporting",
     "--time_based",
-    `--runtime=${seconds}`,
+    `--runtime=${Math.round(seconds * 1000)}ms`,
     `--invalidate=${cold && !isLocal ? 1 : 0}`,
     "--fallocate=none",
     "--overwrite=1",
