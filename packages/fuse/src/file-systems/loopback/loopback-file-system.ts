@@ -44,25 +44,21 @@ import type {
 } from "../../protocol/requests-names.ts";
 import { openBackingFiles } from "../../passthrough/index.ts";
 import type { Connection, FileSystem } from "../../session/file-system.ts";
+import { settleNewFile } from "./new-file.ts";
 import { OpenFiles, type PassthroughPolicy } from "./open-files.ts";
 import { OpenListings } from "./open-listings.ts";
+import { isPrivileged, PERMISSIONS, SET_GROUP_ID, withoutPrivileges } from "./set-id-bits.ts";
 import { SourceAttributes } from "./source-attributes.ts";
 import * as calls from "./source-calls.ts";
 import type { SourceCalls } from "./source-calls.ts";
-import { LATE_ERRORS, PASSED_IOCTLS } from "./source-facts.ts";
+import { LATE_ERRORS, OPEN_FLAGS, PASSED_IOCTLS } from "./source-facts.ts";
 import { SourceLocks } from "./source-locks.ts";
 import { HOLD_FLAGS, SourceTree, type SourceNode } from "./source-tree.ts";
 
-const SET_USER_ID = 0o4000;
-const SET_GROUP_ID = 0o2000;
-const GROUP_EXECUTES = 0o0010;
-const PERMISSIONS = 0o7777;
 /** A copy keeps this thread from everything else, so a large one is done in several. */
 const COPY_BYTES = 16_777_216;
 const BACKING_FILES = 8192;
 const IDLE_BACKING_FILES = 1024;
-/** What of the flags of open(2) matters for our own descriptor. Our memory is not aligned as O_DIRECT would want it. */
-const OPEN_FLAGS = calls.O_ACCMODE | calls.O_TRUNC | calls.O_NONBLOCK | calls.O_SYNC | calls.O_DSYNC | calls.O_NOATIME;
 export interface LoopbackConfig {
   readonly passthrough: PassthroughPolicy;
   readonly timeoutMs: number;
@@ -85,9 +81,12 @@ export class LoopbackFileSystem implements FileSystem {
   readonly #listings: OpenListings;
   readonly #locks: SourceLocks;
   readonly #handles = new Set<number>();
+  /** Those of files that may only be appended to: whatever is written to them goes to the end. */
+  readonly #appendOnly = new Set<number>();
   readonly #attributes = new SourceAttributes();
   /** Answers are encoded before the next request is read, so one of each is enough. */
   readonly #status: { attributes: SourceAttributes; timeoutMs: number };
+  readonly #born: { -readonly [Key in keyof ExtendedStatus]-?: ExtendedStatus[Key] };
   readonly #entry: { -readonly [Key in keyof Entry]: Entry[Key] };
   #connection: Connection | undefined;
 
@@ -101,18 +100,21 @@ export class LoopbackFileSystem implements FileSystem {
     const { timeoutMs } = config;
     const attributes = this.#attributes;
     this.#status = { attributes, timeoutMs };
+    this.#born = { attributes, timeoutMs, btimeSeconds: 0, btimeNanoseconds: 0 };
     this.#entry = { inode: 0, generation: 0, attributes, timeoutMs, entryTimeoutMs: timeoutMs };
     this.#files = new OpenFiles(config.passthrough, (node) => this.#forgetTimes(node));
     this.#listings = new OpenListings(deps.calls);
     this.#locks = new SourceLocks(deps.calls);
-    const treeDeps = { calls: deps.calls, root: deps.root, onDrop: (node: SourceNode) => this.#dropped(node) };
-    this.#tree = new SourceTree(treeDeps, { maxDescriptors: config.maxDescriptors });
+    const { calls: source, root } = deps;
+    this.#tree = new SourceTree({ calls: source, root, onDrop: (node) => this.#dropped(node) }, config);
     this.features = {
       exportSupport: true,
       killPrivileges: true,
       atomicTruncate: true,
       directIoMmap: true,
       passthrough: config.passthrough !== "off",
+      posixAcl: deps.calls.appliesUmask,
+      umaskInServer: deps.calls.appliesUmask,
     };
     if (config.locksAtSource) {
       this.getlk = (request) => this.#withDescriptor(request, (held) => this.#locks.test(request, held));
@@ -155,9 +157,12 @@ export class LoopbackFileSystem implements FileSystem {
     if (held < 0) return held as Errno;
     const status = this.#statusOf(inode, held);
     const { btimeSeconds, btimeNanoseconds } = this.#attributes;
-    return typeof status === "number" || btimeSeconds === undefined
-      ? status
-      : { ...status, btimeSeconds, btimeNanoseconds };
+    if (typeof status === "number" || btimeSeconds === undefined) return status;
+    const born = this.#born;
+    born.timeoutMs = status.timeoutMs;
+    born.btimeSeconds = btimeSeconds;
+    born.btimeNanoseconds = btimeNanoseconds;
+    return born;
   }
 
   setattr(request: SetattrRequest): FileStatus | Errno {
@@ -176,7 +181,7 @@ export class LoopbackFileSystem implements FileSystem {
       const open = handle !== undefined && this.#handles.has(handle);
       result = open ? this.#calls.truncateOpen(handle, sizeBytes) : this.#calls.truncate(held, sizeBytes);
     }
-    if (result >= 0 && request.killPrivileges) this.#dropPrivileges(held);
+    if (result >= 0 && request.killPrivileges) this.#dropPrivileges(request.inode);
     if (result >= 0 && (request.atime !== "keep" || request.mtime !== "keep")) {
       result = this.#calls.setTimes(held, request);
     }
@@ -215,52 +220,36 @@ export class LoopbackFileSystem implements FileSystem {
   #createOpen(request: CreateRequest, name: string, flags: number): CreatedFile | Errno {
     const parent = this.#tree.descriptorOf(request.parent);
     if (parent < 0) return parent as Errno;
-    const became = this.#calls.become(request.uid, request.gid);
+    const became = this.#calls.become(request);
     const handle = this.#calls.open(parent, name, flags, request.mode & PERMISSIONS);
-    if (became) this.#calls.becomeSelf();
+    this.#calls.becomeSelf();
     if (handle < 0) return handle as Errno;
     const held = this.#calls.openAgain(handle, calls.O_PATH);
-    const entry = held < 0 ? (held as Errno) : this.#settle(request, parent, { held, became });
+    const made = { parent, held, became, attributes: this.#attributes };
+    const entry = held < 0 ? (held as Errno) : this.#take(settleNewFile(this.#calls, request, made));
     if (typeof entry === "number") {
       this.#calls.close(handle);
       return entry;
     }
     this.#handles.add(handle);
     const node = this.#tree.find(entry.inode) as SourceNode;
-    return { entry, file: this.#files.open(node, { handle, flags: request.flags, privileged: this.#isPrivileged() }) };
+    return {
+      entry,
+      file: this.#files.open(node, { handle, flags: request.flags, privileged: isPrivileged(this.#attributes.mode) }),
+    };
   }
 
   /** Makes something with a name, and tells the kernel what came of it. */
   #make(request: MkdirRequest | MknodRequest | SymlinkRequest, call: (parent: number) => number): Entry | Errno {
     const parent = this.#tree.descriptorOf(request.parent);
     if (parent < 0) return parent as Errno;
-    const became = this.#calls.become(request.uid, request.gid);
+    const became = this.#calls.become(request);
     const result = call(parent);
-    if (became) this.#calls.becomeSelf();
+    this.#calls.becomeSelf();
     if (result < 0) return result as Errno;
     const held = this.#calls.open(parent, request.name, HOLD_FLAGS, 0);
-    return held < 0 ? (held as Errno) : this.#settle(request, parent, { held, became });
-  }
-
-  /** Gives a new file what the call that made it could not, and takes it in. */
-  #settle(
-    request: MkdirRequest | MknodRequest | SymlinkRequest | CreateRequest,
-    parent: number,
-    { held, became }: { readonly held: number; readonly became: boolean },
-  ): Entry | Errno {
-    for (const { name, value } of request.extensions.securityContexts) this.#calls.setXattr(held, name, value, 0);
-    const isLink = "target" in request;
-    if (!became && process.geteuid?.() === 0 && (request.uid !== 0 || request.gid !== 0)) {
-      const inherits =
-        this.#calls.statusOf(parent, this.#attributes) === 0 && (this.#attributes.mode & SET_GROUP_ID) !== 0;
-      this.#calls.chown(held, request.uid, inherits ? -1 : request.gid);
-    }
-    const bits = request.mode & PERMISSIONS;
-    if (!isLink && ((bits & this.#calls.umask) !== 0 || (!became && bits > 0o777))) {
-      this.#calls.statusOf(held, this.#attributes);
-      this.#calls.chmod(held, bits | (this.#attributes.mode & SET_GROUP_ID));
-    }
-    return this.#take(held);
+    if (held < 0) return held as Errno;
+    return this.#take(settleNewFile(this.#calls, request, { parent, held, became, attributes: this.#attributes }));
   }
 
   unlink({ parent, name }: NameRequest): Errno | undefined {
@@ -291,13 +280,17 @@ export class LoopbackFileSystem implements FileSystem {
   open({ inode, flags, killPrivileges }: OpenRequest): OpenFile | Errno {
     const held = this.#tree.descriptorOf(inode);
     if (held < 0) return held as Errno;
-    const handle = this.#calls.openAgain(held, flags & OPEN_FLAGS);
+    let handle = this.#calls.openAgain(held, flags & OPEN_FLAGS);
+    const appendOnly = handle === Errno.EPERM && (flags & calls.O_APPEND) !== 0;
+    if (appendOnly) handle = this.#calls.openAgain(held, flags & (OPEN_FLAGS | calls.O_APPEND));
     if (handle < 0) return handle as Errno;
-    if (killPrivileges) this.#dropPrivileges(held);
+    if (appendOnly) this.#appendOnly.add(handle);
+    if (killPrivileges) this.#dropPrivileges(inode);
     this.#handles.add(handle);
     const writes = (flags & calls.O_ACCMODE) !== calls.O_RDONLY;
     const asks = writes && this.#config.passthrough === "write";
-    const privileged = asks && this.#calls.statusOf(held, this.#attributes) === 0 && this.#isPrivileged();
+    const privileged =
+      asks && this.#calls.statusOf(held, this.#attributes) === 0 && isPrivileged(this.#attributes.mode);
     return this.#files.open(this.#tree.find(inode) as SourceNode, { handle, flags, privileged });
   }
 
@@ -308,8 +301,9 @@ export class LoopbackFileSystem implements FileSystem {
   write({ inode, handle, data, offset, flags, fromCache, killPrivileges }: WriteRequest): number {
     // The kernel may write a page of a mapping back with any handle, also with one for appending.
     const appends = (flags & calls.O_APPEND) !== 0 && !fromCache;
+    if (fromCache && this.#appendOnly.has(handle)) return Errno.EPERM;
     const written = appends ? this.#calls.append(handle, data) : this.#calls.write(handle, data, offset);
-    if (killPrivileges && written > 0) this.#dropPrivileges(this.#tree.descriptorOf(inode));
+    if (killPrivileges && written > 0) this.#dropPrivileges(inode);
     return written;
   }
 
@@ -456,21 +450,20 @@ export class LoopbackFileSystem implements FileSystem {
     return this.#status;
   }
 
-  #isPrivileged(): boolean {
-    return (this.#attributes.mode & (SET_USER_ID | SET_GROUP_ID)) !== 0;
-  }
-
-  /** As the kernel does it for a local disk; set-group-id of a file that its group cannot execute means something else. */
-  #dropPrivileges(held: number): void {
-    if (held < 0 || this.#calls.statusOf(held, this.#attributes) < 0 || !this.#isPrivileged()) return;
+  #dropPrivileges(inode: number): void {
+    const held = this.#tree.descriptorOf(inode);
+    if (held < 0 || this.#calls.statusOf(held, this.#attributes) < 0) return;
     const { mode } = this.#attributes;
-    const lost = SET_USER_ID | ((mode & GROUP_EXECUTES) === 0 ? 0 : SET_GROUP_ID);
-    if ((mode & lost) !== 0) this.#calls.chmod(held, mode & PERMISSIONS & ~lost);
+    const left = withoutPrivileges(mode);
+    if (left === mode) return;
+    this.#calls.chmod(held, left & PERMISSIONS);
+    // Who wrote without the page cache has not told the kernel that the mode may change.
+    this.#connection?.notifier.forgetAttributes(inode);
   }
 
   /** For changes of content that no flag of the kernel comes with. */
   #writtenBy(uid: number, inode: number): void {
-    if (uid !== 0) this.#dropPrivileges(this.#tree.descriptorOf(inode));
+    if (uid !== 0) this.#dropPrivileges(inode);
   }
 
   #withDescriptor<T>(request: LockRequest, use: (held: number) => T): T | Errno {

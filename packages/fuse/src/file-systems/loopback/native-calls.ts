@@ -35,6 +35,8 @@ interface Koffi {
 /** The calls of the C library, made in the thread that asks. Throws where koffi is missing or a call is. */
 export class NativeCalls implements SourceCalls {
   readonly umask: number;
+  readonly appliesUmask: boolean;
+  #callersUmask = 0;
   readonly #becomes: boolean;
   #other = false;
   /** /proc/self/fd: names in it lead to what descriptors hold. To begin there saves the way through /proc for each call. */
@@ -65,13 +67,19 @@ export class NativeCalls implements SourceCalls {
     const before = umask(0);
     if (!own) umask(before);
     this.umask = own ? 0 : before;
+    this.appliesUmask = own;
   }
 
   end(): void {
     closeSync(this.#descriptors);
   }
 
-  become(uid: number, gid: number): boolean {
+  become({ uid, gid, umask = 0 }: { readonly uid: number; readonly gid: number; readonly umask?: number }): boolean {
+    // It may stay: everything that is made comes by here.
+    if (this.appliesUmask && umask !== this.#callersUmask) {
+      this.#callersUmask = umask;
+      this.#calls.umask(umask);
+    }
     if (!this.#becomes) return false;
     if (uid === 0 && gid === 0) return true;
     this.#other = true;

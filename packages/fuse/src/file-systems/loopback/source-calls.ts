@@ -49,15 +49,17 @@ export interface NewTimes {
  * descriptor of a directory, so that renames above do not matter.
  */
 export interface SourceCalls {
-  /** The bits that are taken from the mode of everything made here, 0 if none are. */
+  /** The bits that are taken from the mode of everything made here whoever asks for it, 0 if none are. */
   readonly umask: number;
+  /** Whether `become` has the source apply the umask of who asks, or the default access control list of the directory in its place. */
+  readonly appliesUmask: boolean;
   /** No call is made after this one. */
   end(): void;
   /**
    * Makes this thread act in the name of somebody else, as far as owners of new files go, without losing its privileges. False if that cannot
    * be done, and owners have to be set afterwards.
    */
-  become(uid: number, gid: number): boolean;
+  become(caller: { readonly uid: number; readonly gid: number; readonly umask?: number }): boolean;
   becomeSelf(): void;
 
   open(directory: number, name: string, flags: number, mode: number): number;

@@ -1,3 +1,8 @@
+import { O_ACCMODE, O_DSYNC, O_NOATIME, O_NONBLOCK, O_SYNC, O_TRUNC } from "./source-calls.ts";
+
+/** What of the flags of open(2) matters for our own descriptor. Our memory is not aligned as O_DIRECT would want it. */
+export const OPEN_FLAGS = O_ACCMODE | O_TRUNC | O_NONBLOCK | O_SYNC | O_DSYNC | O_NOATIME;
+
 /** FS_IOC_GETFLAGS, SETFLAGS, GETVERSION, FSGETXATTR and FSSETXATTR. The kernel has checked the caller's right to set them. */
 export const PASSED_IOCTLS: ReadonlySet<number> = new Set([
   0x8008_6601, 0x4008_6602, 0x8008_7601, 0x801c_581f, 0x401c_5820,
