@@ -23,9 +23,9 @@ const TYPES: readonly (readonly [(entry: fs.Dirent<Buffer>) => boolean, number])
 ];
 
 /**
- * What can be done with Node alone, by paths below /proc/self/fd. There are no extended attributes, access control lists, device files, exchanging renames,
- * fallocate, lseek for data and locks of the source; times are exact to the microsecond; appending does not
- * exclude those who append to the source directly; and owners of new files are set after they were made.
+ * What can be done with Node alone, by paths below /proc/self/fd. There are no extended attributes, access control lists, device files,
+ * exchanging renames, fallocate, lseek for data and locks of the source; times are exact to the microsecond; appending does not exclude those
+ * who append to the source directly; and owners of new files are set after they were made.
  */
 export class NodeCalls implements SourceCalls {
   readonly umask = process.umask();
