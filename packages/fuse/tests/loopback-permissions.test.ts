@@ -103,12 +103,27 @@ describe.skipIf(reasonToSkip() !== undefined).each(["off", "read", "write"])(
       fs.writeFileSync(at("privileged"), "x".repeat(4096));
       for (const [before, after] of [
         [0o6777, 0o777],
-        [0o6767, 0o2767],
+        [0o6767, 0o767],
       ] as const) {
         fs.chmodSync(at("privileged"), before);
         expect(fs.statSync(at("privileged")).mode & 0o7777).toBe(before);
         await asUser("dd if=/dev/zero of=privileged bs=4096 count=1 conv=notrunc oflag=direct status=none");
         expect(fs.statSync(at("privileged")).mode & 0o7777).toBe(after);
+      }
+    });
+
+    test("allocating in a file of others takes set-group-id away unless one is in its group, and that shows at once", async () => {
+      fs.writeFileSync(at("allocated"), "x");
+      for (const [group, after] of [
+        [0, 0o767],
+        [GROUP, 0o2767],
+      ] as const) {
+        fs.chownSync(at("allocated"), 0, group);
+        fs.chmodSync(at("allocated"), 0o6767);
+        expect(fs.statSync(at("allocated")).mode & 0o7777).toBe(0o6767);
+        await asUser("fallocate -l 8192 allocated");
+        expect(fs.statSync(at("allocated")).mode & 0o7777).toBe(after);
+        expect(fs.statSync(behind("allocated")).mode & 0o7777).toBe(after);
       }
     });
 

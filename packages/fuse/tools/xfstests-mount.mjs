@@ -5,6 +5,7 @@ import { openSync } from "node:fs";
 import { join } from "node:path";
 
 const { XFSTESTS_KIND: kind, XFSTESTS_OPTIONS: given, XFSTESTS_BASE: base } = process.env;
+const OWN_WORDS = ["rw", "ro", "allow_other", "default_permissions", "dev", "suid", "exec", "async", ""];
 const KERNEL_FLAGS = [
   "nosuid",
   "nodev",
@@ -50,6 +51,13 @@ async function start(words) {
 async function serve(source, directory, words) {
   const { mount } = await import("../dist/index.js");
   const options = words.split(",");
+  const known = [...OWN_WORDS, ...KERNEL_FLAGS];
+  const unknown = options.filter((word) => !known.includes(word) && !word.startsWith("source="));
+  if (unknown.length > 0) {
+    process.send(`unknown options: ${unknown.join(",")}`);
+    process.exitCode = 1;
+    return;
+  }
   const shown = options.find((word) => word.startsWith("source="))?.slice("source=".length);
   try {
     const mounted = await mount(directory, {

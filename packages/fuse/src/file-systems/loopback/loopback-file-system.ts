@@ -47,11 +47,11 @@ import type { Connection, FileSystem } from "../../session/file-system.ts";
 import { settleNewFile } from "./new-file.ts";
 import { OpenFiles, type PassthroughPolicy } from "./open-files.ts";
 import { OpenListings } from "./open-listings.ts";
-import { isPrivileged, PERMISSIONS, SET_GROUP_ID, withoutPrivileges } from "./set-id-bits.ts";
+import { isPrivileged, PERMISSIONS, SET_GROUP_ID, withoutPrivileges, type Caller } from "./set-id-bits.ts";
 import { SourceAttributes } from "./source-attributes.ts";
 import * as calls from "./source-calls.ts";
 import type { SourceCalls } from "./source-calls.ts";
-import { LATE_ERRORS, OPEN_FLAGS, PASSED_IOCTLS } from "./source-facts.ts";
+import { CHANGING_IOCTLS, LATE_ERRORS, OPEN_FLAGS, PASSED_IOCTLS } from "./source-facts.ts";
 import { SourceLocks } from "./source-locks.ts";
 import { HOLD_FLAGS, SourceTree, type SourceNode } from "./source-tree.ts";
 
@@ -181,7 +181,7 @@ export class LoopbackFileSystem implements FileSystem {
       const open = handle !== undefined && this.#handles.has(handle);
       result = open ? this.#calls.truncateOpen(handle, sizeBytes) : this.#calls.truncate(held, sizeBytes);
     }
-    if (result >= 0 && request.killPrivileges) this.#dropPrivileges(request.inode);
+    if (result >= 0 && request.killPrivileges) this.#dropPrivileges(request.inode, request);
     if (result >= 0 && (request.atime !== "keep" || request.mtime !== "keep")) {
       result = this.#calls.setTimes(held, request);
     }
@@ -277,7 +277,8 @@ export class LoopbackFileSystem implements FileSystem {
     return result < 0 ? (result as Errno) : this.#find(newParent, newName);
   }
 
-  open({ inode, flags, killPrivileges }: OpenRequest): OpenFile | Errno {
+  open(request: OpenRequest): OpenFile | Errno {
+    const { inode, flags } = request;
     const held = this.#tree.descriptorOf(inode);
     if (held < 0) return held as Errno;
     let handle = this.#calls.openAgain(held, flags & OPEN_FLAGS);
@@ -285,7 +286,7 @@ export class LoopbackFileSystem implements FileSystem {
     if (appendOnly) handle = this.#calls.openAgain(held, flags & (OPEN_FLAGS | calls.O_APPEND));
     if (handle < 0) return handle as Errno;
     if (appendOnly) this.#appendOnly.add(handle);
-    if (killPrivileges) this.#dropPrivileges(inode);
+    if (request.killPrivileges) this.#dropPrivileges(inode, request);
     this.#handles.add(handle);
     const writes = (flags & calls.O_ACCMODE) !== calls.O_RDONLY;
     const asks = writes && this.#config.passthrough === "write";
@@ -298,12 +299,13 @@ export class LoopbackFileSystem implements FileSystem {
     return this.#calls.read(handle, into, offset);
   }
 
-  write({ inode, handle, data, offset, flags, fromCache, killPrivileges }: WriteRequest): number {
+  write(request: WriteRequest): number {
+    const { handle, data, offset, flags, fromCache } = request;
     // The kernel may write a page of a mapping back with any handle, also with one for appending.
     const appends = (flags & calls.O_APPEND) !== 0 && !fromCache;
     if (fromCache && this.#appendOnly.has(handle)) return Errno.EPERM;
     const written = appends ? this.#calls.append(handle, data) : this.#calls.write(handle, data, offset);
-    if (killPrivileges && written > 0) this.#dropPrivileges(inode);
+    if (request.killPrivileges && written > 0) this.#dropPrivileges(request.inode, request);
     return written;
   }
 
@@ -312,6 +314,7 @@ export class LoopbackFileSystem implements FileSystem {
     if (node !== undefined) this.#files.release(node, flags);
     if (unlockFlock) this.#locks.releaseOwner(inode, lockOwner);
     if (node?.opens === 0) this.#locks.releaseInode(inode);
+    this.#appendOnly.delete(handle);
     if (this.#handles.delete(handle)) this.#calls.close(handle);
   }
 
@@ -334,7 +337,7 @@ export class LoopbackFileSystem implements FileSystem {
 
   fallocate(request: FallocateRequest): Errno | undefined {
     const result = this.#calls.allocate(request.handle, request);
-    if (result >= 0) this.#writtenBy(request.uid, request.inode);
+    if (result >= 0) this.#writtenBy(request, request.inode);
     return done(result);
   }
 
@@ -346,15 +349,16 @@ export class LoopbackFileSystem implements FileSystem {
     const { handle, offset, outHandle, outOffset, lengthBytes } = request;
     const to = { descriptor: outHandle, offset: outOffset };
     const copied = this.#calls.copyRange({ descriptor: handle, offset }, to, Math.min(lengthBytes, COPY_BYTES));
-    if (copied > 0) this.#writtenBy(request.uid, request.outInode);
+    if (copied > 0) this.#writtenBy(request, request.outInode);
     return copied;
   }
 
-  ioctl({ handle, command, data, outBytes }: IoctlRequest): IoctlResult | Errno {
+  ioctl({ inode, handle, command, data, outBytes }: IoctlRequest): IoctlResult | Errno {
     if (!PASSED_IOCTLS.has(command)) return Errno.ENOTTY;
     const argument = Buffer.alloc(Math.max(data.length, outBytes, 8));
     data.copy(argument);
     const result = this.#calls.ioctl(handle, command, argument);
+    if (result >= 0 && CHANGING_IOCTLS.has(command)) this.#connection?.notifier.forgetAttributes(inode);
     return result < 0 ? (result as Errno) : { result, data: argument.subarray(0, outBytes) };
   }
 
@@ -450,11 +454,11 @@ export class LoopbackFileSystem implements FileSystem {
     return this.#status;
   }
 
-  #dropPrivileges(inode: number): void {
+  #dropPrivileges(inode: number, caller: Caller): void {
     const held = this.#tree.descriptorOf(inode);
     if (held < 0 || this.#calls.statusOf(held, this.#attributes) < 0) return;
     const { mode } = this.#attributes;
-    const left = withoutPrivileges(mode);
+    const left = withoutPrivileges(this.#attributes, caller);
     if (left === mode) return;
     this.#calls.chmod(held, left & PERMISSIONS);
     // Who wrote without the page cache has not told the kernel that the mode may change.
@@ -462,8 +466,8 @@ export class LoopbackFileSystem implements FileSystem {
   }
 
   /** For changes of content that no flag of the kernel comes with. */
-  #writtenBy(uid: number, inode: number): void {
-    if (uid !== 0) this.#dropPrivileges(inode);
+  #writtenBy(caller: Caller, inode: number): void {
+    if (caller.uid !== 0) this.#dropPrivileges(inode, caller);
   }
 
   #withDescriptor<T>(request: LockRequest, use: (held: number) => T): T | Errno {
