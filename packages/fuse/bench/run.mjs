@@ -53,9 +53,20 @@ const source = join(base, "source");
 mkdirSync(source);
 const started = [];
 const table = [];
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => {
+    cleanUp();
+    process.exit(1);
+  });
+}
 try {
   await main();
 } finally {
+  cleanUp();
+}
+
+/** Nothing stays mounted, however this ends. */
+function cleanUp() {
   for (const target of started.toReversed()) target.stop();
   rmSync(base, { recursive: true, force: true });
 }
