@@ -54,6 +54,8 @@ function totals(runs) {
     "",
     ...table(["Server", "Passed", "Failed", "Skipped", "Tests", "Took"], rows),
     "",
+    "The servers are tested one after the other, beside whatever else the machine does: how long a run took says little of their speed.",
+    "",
     "Of these, the tests of S3 itself (`test_s3.py` and `test_headers.py`), without IAM, STS, SNS and S3 Select:",
     "",
     ...table(["Server", "Passed", "Failed", "Skipped", "Tests"], ofS3),
