@@ -8,14 +8,14 @@ const STRESSORS = 4;
 /** Seeds are printed, so that what failed can be done again. */
 const SEED = Number(process.env.XFSTESTS_SEED ?? 1);
 
-export async function runLoad({ suite, places, subtype, environment, count }) {
+export async function runLoad({ suite, places, subtype, source, environment }, count) {
   const operations = Number(count);
   if (!Number.isInteger(operations) || operations < STRESSORS) {
     process.stderr.write(`--load takes a number from ${STRESSORS} on.\n`);
     return 2;
   }
   const options = `source=${places["test-source"]},allow_other,default_permissions`;
-  const mounting = spawnSync("mount", ["-t", `fuse.${subtype}`, "-o", options, `${subtype}-test`, places.test], {
+  const mounting = spawnSync("mount", ["-t", `fuse.${subtype}`, "-o", options, source, places.test], {
     env: environment,
     stdio: "inherit",
   });
