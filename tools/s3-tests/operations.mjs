@@ -5,7 +5,10 @@ const BY_NAME = /** @type {const} */ ([
   [/^test_restore|noncur_obj/, "RestoreObject"],
   [/lifecycle/, "PutBucketLifecycleConfiguration and what it does"],
   [/sse_c|enc_conflict_c|encrypted_transfer|^test_encryption_/, "Encryption with a key of the client (SSE-C)"],
-  [/sse_kms|sse_s3|kms|bucket_encryption|obj_enc|_enc_|copy(_part)?_enc/, "PutBucketEncryption and server-side encryption"],
+  [
+    /sse_kms|sse_s3|kms|bucket_encryption|obj_enc|_enc_|copy(_part)?_enc/,
+    "PutBucketEncryption and server-side encryption",
+  ],
   [/object_lock/, "Object lock: configuration, retention, legal hold"],
   [/notification|topic|sns/, "Notifications"],
   [/cors/, "PutBucketCors and preflight"],
