@@ -7,6 +7,7 @@ import { createAccessKeyService } from "./access-keys.ts";
 import { createBucketService } from "./buckets.ts";
 import { createChangeService } from "./changes.ts";
 import { deleteObject } from "./delete.ts";
+import { deleteObjects } from "./delete-many.ts";
 import { explain } from "./explain.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { importPrefix } from "./import.ts";
@@ -19,7 +20,7 @@ import type { Parts } from "./parts.ts";
 import { createPeek } from "./peek.ts";
 import { headObject, readObject } from "./read.ts";
 import { renameObject } from "./rename.ts";
-import type { CoordinatorService, ObjectRead, OpenedRange } from "./service.ts";
+import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service.ts";
 import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
 import { health, info } from "./status.ts";
 import { createUploads } from "./uploads.ts";
@@ -115,6 +116,19 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),
     deleteObject: async (ctx, key, options) =>
       await meter.measure("delete", async () => await deleteObject(parts, ctx, key, options)),
+    async deleteObjects(ctx, requests) {
+      const ends = requests.map(() => meter.begin("delete"));
+      let outcomes: readonly DeleteOutcome[] = [];
+      try {
+        outcomes = await deleteObjects(parts, ctx, requests);
+        return outcomes;
+      } finally {
+        for (const [index, end] of ends.entries()) {
+          const outcome = outcomes[index] ?? NOT_DELETED;
+          end("error" in outcome ? outcome.error : undefined);
+        }
+      }
+    },
     listObjects: async (ctx, request) =>
       await meter.measure("list", async () => await listObjects(parts, ctx, request)),
     async rename(ctx, request) {
@@ -238,3 +252,5 @@ async function replicate(
     priority: 0,
   });
 }
+
+const NOT_DELETED: DeleteOutcome = { error: new GfsError("Internal", "The delete ended early; send it again.") };

@@ -1,8 +1,8 @@
 import { forEachBounded } from "../core/async/for-each.ts";
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import { type FilePath, ROOT_INODE } from "../core/ids.ts";
-import type { Program, Reader } from "../kv/index.ts";
+import { type FilePath, type JobId, ROOT_INODE, type VersionId } from "../core/ids.ts";
+import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { carryUnqueued } from "../mover/index.ts";
 import {
   type Copy,
@@ -84,9 +84,12 @@ export async function deleteCurrent(parts: Parts, ctx: Ctx, order: DeleteOrder):
   return await parts.locks.run(path, async () => {
     const { places, marker } = await commitDelete(parts, order);
     parts.mover.wake();
-    const result = await clearNow(parts, ctx, path, places);
-    return marker === undefined ? result : { ...result, deleteMarker: true, versionId: shownVersionId(marker) };
+    return resultOf(await clearNow(parts, ctx, { path, places }), marker);
   });
+}
+
+export function resultOf(result: DeleteResult, marker: HistoryRow | undefined): DeleteResult {
+  return marker === undefined ? result : { ...result, deleteMarker: true, versionId: shownVersionId(marker) };
 }
 
 export interface VersionOrder extends DeleteOrder {
@@ -101,62 +104,80 @@ export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder)
   return await parts.locks.run(path, async () => {
     const { places, marker } = await commitRemoval(parts, order);
     parts.mover.wake();
-    const result = await clearNow(parts, ctx, path, places);
+    const result = await clearNow(parts, ctx, { path, places });
     return { ...result, versionId, ...(marker ? { deleteMarker: true } : {}) };
   });
 }
 
-interface Place {
+export interface Place {
   readonly site: Site;
   readonly copy: Copy;
+  /** Removes the object there. */
+  readonly jobId: JobId;
 }
 
-interface Deleted {
+export interface Deleted {
   readonly places: readonly Place[];
   readonly marker?: HistoryRow;
 }
 
 async function commitDelete(parts: Parts, order: DeleteOrder): Promise<Deleted> {
+  const moment = { nowMs: parts.clock.nowMs(), tombstoneVersionId: parts.nextVersionId() };
+  return await parts.kv.transact((tx) => recordDelete(tx, parts, order, moment));
+}
+
+export interface Moment {
+  readonly nowMs: number;
+  readonly tombstoneVersionId: VersionId;
+}
+
+/** Several may share a transaction. */
+export function* recordDelete(
+  tx: Transaction,
+  parts: Parts,
+  order: DeleteOrder,
+  { nowMs, tombstoneVersionId }: Moment,
+): Program<Deleted> {
   const { path, conditions, owner } = order;
-  const nowMs = parts.clock.nowMs();
-  const tombstoneVersionId = parts.nextVersionId();
   const sites = parts.router.routeDelete(path);
   const targets = [
     ...sites.sites,
     ...sites.skipped.map(({ site }) => parts.sites.find(site)).filter((site) => site !== undefined),
   ];
-  return await parts.kv.transact(function* (tx): Program<Deleted> {
-    const current = yield* findFile(tx, path);
-    checkWriteConditions(conditions, currentOf(current?.version));
-    const { file, orphans, marker } = yield* deleteKey(tx, {
-      path,
-      expect: order.expect ?? { kind: "any" },
-      nowMs,
-      tombstoneVersionId,
-      ...(owner === undefined ? {} : { owner }),
-      ...(order.expired === undefined ? {} : { expired: order.expired }),
-    });
-    const lastName =
-      marker === undefined && (file === undefined || orphans.length > 0 || file.version?.copies.length === 0);
-    const places: Place[] = [];
-    for (const site of targets) {
-      const own = orphans.filter((copy) => copy.site === site.name);
-      for (const copy of own) places.push({ site, copy });
-      // Another tool may have put an object under this key; the delete is meant for it, too.
-      const hidden = site.foreign === "merge" && lastName && own.every((copy) => copy.key !== path);
-      if (hidden && (yield* findOwner(tx, site.name, path)) === undefined) {
-        places.push({ site, copy: { site: site.name, key: path, state: "foreign", changedMs: nowMs } });
-      }
-    }
-    const inode = file?.inode ?? ROOT_INODE;
-    const versionId = file?.version?.id ?? tombstoneVersionId;
-    for (const { copy } of places) yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
-    for (const copy of orphans) {
-      if (places.some((place) => place.copy === copy)) continue;
-      yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
-    }
-    return { places, ...(marker === undefined ? {} : { marker }) };
+  const current = yield* findFile(tx, path);
+  checkWriteConditions(conditions, currentOf(current?.version));
+  const { file, orphans, marker } = yield* deleteKey(tx, {
+    path,
+    expect: order.expect ?? { kind: "any" },
+    nowMs,
+    tombstoneVersionId,
+    ...(owner === undefined ? {} : { owner }),
+    ...(order.expired === undefined ? {} : { expired: order.expired }),
   });
+  const lastName =
+    marker === undefined && (file === undefined || orphans.length > 0 || file.version?.copies.length === 0);
+  const wanted: Omit<Place, "jobId">[] = [];
+  for (const site of targets) {
+    const own = orphans.filter((copy) => copy.site === site.name);
+    for (const copy of own) wanted.push({ site, copy });
+    // Another tool may have put an object under this key; the delete is meant for it, too.
+    const hidden = site.foreign === "merge" && lastName && own.every((copy) => copy.key !== path);
+    if (hidden && (yield* findOwner(tx, site.name, path)) === undefined) {
+      wanted.push({ site, copy: { site: site.name, key: path, state: "foreign", changedMs: nowMs } });
+    }
+  }
+  const inode = file?.inode ?? ROOT_INODE;
+  const versionId = file?.version?.id ?? tombstoneVersionId;
+  const places: Place[] = [];
+  for (const place of wanted) {
+    const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy: place.copy, nowMs });
+    places.push({ ...place, jobId });
+  }
+  for (const copy of orphans) {
+    if (places.some((place) => place.copy === copy)) continue;
+    yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
+  }
+  return { places, ...(marker === undefined ? {} : { marker }) };
 }
 
 async function commitRemoval(
@@ -193,9 +214,9 @@ async function commitRemoval(
     const inode = removed?.file?.inode ?? ROOT_INODE;
     const id = removed?.file?.version?.id ?? tombstoneVersionId;
     for (const copy of removed?.orphans ?? []) {
-      yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, copy, nowMs });
+      const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, copy, nowMs });
       const site = parts.sites.find(copy.site);
-      if (site !== undefined) places.push({ site, copy });
+      if (site !== undefined) places.push({ site, copy, jobId });
     }
     return { places, marker: removed?.marker === true };
   });
@@ -205,16 +226,25 @@ function currentOf(version: FileVersion | undefined): { etag: string; modifiedMs
   return version === undefined ? undefined : { etag: version.etag, modifiedMs: version.createdMs };
 }
 
+interface Clearing {
+  readonly path: FilePath;
+  readonly places: readonly Place[];
+  /** The very object that the catalog knew there is gone, and its job has nothing left to do. */
+  readonly onCleared?: (place: Place) => void;
+}
+
 /** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
-async function clearNow(parts: Parts, ctx: Ctx, path: FilePath, places: readonly Place[]): Promise<DeleteResult> {
+export async function clearNow(parts: Parts, ctx: Ctx, { path, places, onCleared }: Clearing): Promise<DeleteResult> {
   const primaries = places.filter(({ site }) => site.role === "primary");
   const pendingSites = [
     ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),
   ];
   let failure: { readonly site: Site; readonly error: GfsError } | undefined;
-  await forEachBounded(primaries, PARALLEL_SITES, async ({ site, copy }) => {
+  await forEachBounded(primaries, PARALLEL_SITES, async (place) => {
+    const { site, copy } = place;
     try {
       await site.store.delete(ctx, copy.key, copy.etag === undefined ? {} : { ifMatch: copy.etag });
+      if (copy.etag !== undefined) onCleared?.(place);
     } catch (error) {
       if (isGfsError(error, "NotFound")) return;
       const left = isGfsError(error, "PreconditionFailed") ? await clearBuried(parts, ctx, site, copy.key) : error;

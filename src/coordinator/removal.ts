@@ -1,4 +1,4 @@
-import type { FilePath, VersionId } from "../core/ids.ts";
+import type { FilePath, JobId, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import type { Copy, FileRecord } from "../namespace/index.ts";
@@ -13,8 +13,9 @@ export interface Removal {
 }
 
 /** Deletes are never refused for a full queue: an object that nobody removes would come back. */
-export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<void> {
+export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<JobId> {
   const { path, inode, versionId, copy, nowMs } = removal;
+  const id = parts.nextJobId();
   yield* enqueueJob(
     tx,
     {
@@ -28,6 +29,7 @@ export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal)
       priority: 10,
       ...(copy.etag === undefined ? {} : { etag: copy.etag }),
     },
-    { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
+    { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
   );
+  return id;
 }

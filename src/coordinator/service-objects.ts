@@ -1,4 +1,5 @@
 import type { Ctx } from "../core/context.ts";
+import type { GfsError } from "../core/errors.ts";
 import type { ContentChecksum, ContentHeaders, VersionDetails, VersionLabels } from "../namespace/types.ts";
 import type { ByteRange } from "../stores/store.ts";
 
@@ -126,6 +127,12 @@ export interface DeleteResult {
   readonly versionId?: string;
 }
 
+export interface DeleteRequest extends DeleteOptions {
+  readonly key: string;
+}
+
+export type DeleteOutcome = { readonly result: DeleteResult } | { readonly error: GfsError };
+
 export interface ObjectService {
   /**
    * An object whose bytes are in memory and whose record can be looked up at once, without a promise; undefined: ask `readObject`,
@@ -142,6 +149,8 @@ export interface ObjectService {
   putObject(ctx: Ctx, request: PutRequest): Promise<PutResult>;
   /** Deleting what is not there succeeds. A version under retention or legal hold is `PermissionDenied`. */
   deleteObject(ctx: Ctx, key: string, options?: DeleteOptions): Promise<DeleteResult>;
+  /** Many keys at once, each with an outcome of its own, in their order. No more than 1,000. */
+  deleteObjects(ctx: Ctx, requests: readonly DeleteRequest[]): Promise<readonly DeleteOutcome[]>;
   listObjects(ctx: Ctx, request: ListRequest): Promise<ListResult>;
   /** A file, or with a trailing `/` on both a whole directory. An existing target is `AlreadyExists` unless `overwrite`. */
   rename(

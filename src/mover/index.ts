@@ -2,7 +2,7 @@
 export { createQuickProof } from "./proof.ts";
 export type * from "./types.ts";
 export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
-export { enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
+export { dropJobs, enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
 export { carryUnqueued } from "./unqueued.ts";
 export { createMover } from "./mover.ts";
 export type { Mover } from "./service.ts";

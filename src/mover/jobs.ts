@@ -146,6 +146,22 @@ export function* settleJob(tx: Transaction, id: JobId, change: JobChange): Progr
   return true;
 }
 
+/**
+ * Jobs whose work somebody else has done leave no trace. One behind others of its lane stays: what these still bring to the site is for it to
+ * remove.
+ */
+export function* dropJobs(tx: Transaction, ids: readonly JobId[]): Program<void> {
+  let dropped = 0;
+  for (const id of ids) {
+    const job = yield* findJob(tx, id);
+    if (job === undefined || isFinished(job.state) || !(yield* isFirstOfLane(tx, job))) continue;
+    removeIndexes(tx, job);
+    tx.delete(jobKey(id));
+    dropped += 1;
+  }
+  if (dropped > 0) tx.put(countKey, encodeCount(Math.max(0, decodeCount(yield* tx.get(countKey)) - dropped)));
+}
+
 /** By a person. A finished job stays what it is. */
 export function* setJobState(
   tx: Transaction,

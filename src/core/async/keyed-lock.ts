@@ -9,6 +9,10 @@ export class KeyedLock {
     return this.#tails.size;
   }
 
+  isHeld(key: string): boolean {
+    return this.#tails.has(key);
+  }
+
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
     let release!: () => void;

@@ -1,3 +1,4 @@
+import type { DeleteOutcome, DeleteRequest, DeleteResult } from "../../../coordinator/service-objects.ts";
 import { forEachBounded } from "../../../core/async/for-each.ts";
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";
 import { asksBypass, authorizeKey } from "../access/index.ts";
@@ -29,9 +30,21 @@ export const deleteObjects: Operation = {
       throw malformedXml(`names ${wanted.length} objects; 1 to ${MAX_KEYS} can be deleted at once`);
     const quiet = childText(document, "Quiet")?.trim().toLowerCase() === "true";
     const answers: string[] = Array.from({ length: wanted.length }, () => "");
+    const asked: Asked[] = [];
     await forEachBounded(wanted, CONCURRENCY, async (object, index) => {
-      answers[index] = await deleteOne(request, deps, { object, quiet });
+      const found = await checkOne(request, deps, object);
+      if (typeof found === "string") answers[index] = found;
+      else asked.push({ ...found, index });
     });
+    const outcomes = await deps.service.deleteObjects(
+      request.ctx,
+      asked.map(({ order }) => order),
+    );
+    for (const [position, one] of asked.entries()) {
+      const outcome = outcomes[position] as DeleteOutcome;
+      if ("error" in outcome) answers[one.index] = failedXml(request, one, outcome.error);
+      else if (!quiet) answers[one.index] = deletedXml(one, outcome.result);
+    }
     sendXml(request, `<DeleteResult ${S3_NAMESPACE}>${answers.join("")}</DeleteResult>`);
   },
 };
@@ -52,41 +65,66 @@ function checkDigestGiven({ http, body }: S3Request): void {
     );
 }
 
-async function deleteOne(
-  request: S3Request,
-  deps: S3Deps,
-  { object, quiet }: { readonly object: XmlElement; readonly quiet: boolean },
-): Promise<string> {
-  const { ctx, http, bucket } = request;
+/** What one element of the request names. */
+interface Named {
+  readonly key: string;
+  readonly versionId: string | undefined;
+  readonly target: S3Request;
+}
+
+interface Checked extends Named {
+  readonly order: DeleteRequest;
+}
+
+interface Asked extends Checked {
+  readonly index: number;
+}
+
+/** What is to be deleted, or the answer that says why it is not. */
+async function checkOne(request: S3Request, deps: S3Deps, object: XmlElement): Promise<Checked | string> {
   const key = childText(object, "Key") ?? "";
   const versionId = childText(object, "VersionId");
   const query = new Map(versionId === undefined ? [] : [["versionId", versionId]]);
-  const one: S3Request = { ...request, method: "DELETE", key, query, path: pathIn(deps.settings, bucket, key) };
+  const path = pathIn(deps.settings, request.bucket, key);
+  const target: S3Request = { ...request, method: "DELETE", key, query, path };
+  const named: Named = { key, versionId, target };
   try {
     if (key === "") throw malformedXml("names an object without a Key");
     const allowed = authorizeKey(request, { action: "s3:DeleteObject", key, versionId }, deps);
     if (allowed !== undefined) await allowed;
-    const conditions = await deleteConditions(one, deps, {
-      path: one.path,
+    const conditions = await deleteConditions(target, deps, {
+      path,
       versionId,
       etag: childText(object, "ETag"),
       modified: childText(object, "LastModifiedTime"),
       size: childText(object, "Size"),
     });
-    const { deleteMarker, versionId: deleted } = await deps.service.deleteObject(ctx, one.path, {
+    const order: DeleteRequest = {
+      key: path,
       ...conditions,
       ...ownerOf(request),
       ...(versionId === undefined ? {} : { versionId }),
       ...(asksBypass(request) ? { bypassGovernance: true } : {}),
-    });
-    if (quiet) return "";
-    const marker =
-      deleteMarker === true
-        ? `<DeleteMarker>true</DeleteMarker>${element("DeleteMarkerVersionId", deleted === undefined ? undefined : escapeXml(deleted))}`
-        : "";
-    return `<Deleted>${element("Key", escapeXml(key))}${element("VersionId", versionId === undefined ? undefined : escapeXml(versionId))}${marker}</Deleted>`;
+    };
+    return { ...named, order };
   } catch (error) {
-    const { code, message } = describeFailure(error, { ctx, http, target: one });
-    return `<Error>${element("Key", escapeXml(key))}${element("VersionId", versionId === undefined ? undefined : escapeXml(versionId))}<Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
+    return failedXml(request, named, error);
   }
+}
+
+function deletedXml(one: Named, { deleteMarker, versionId }: DeleteResult): string {
+  const marker =
+    deleteMarker === true
+      ? `<DeleteMarker>true</DeleteMarker>${element("DeleteMarkerVersionId", versionId === undefined ? undefined : escapeXml(versionId))}`
+      : "";
+  return `<Deleted>${nameXml(one)}${marker}</Deleted>`;
+}
+
+function failedXml({ ctx, http }: S3Request, one: Named, error: unknown): string {
+  const { code, message } = describeFailure(error, { ctx, http, target: one.target });
+  return `<Error>${nameXml(one)}<Code>${code}</Code><Message>${escapeXml(message)}</Message></Error>`;
+}
+
+function nameXml({ key, versionId }: Named): string {
+  return `${element("Key", escapeXml(key))}${element("VersionId", versionId === undefined ? undefined : escapeXml(versionId))}`;
 }

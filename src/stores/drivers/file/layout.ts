@@ -3,6 +3,7 @@ import type { Disk } from "../../../core/ports/disk.ts";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { GfsError, fromErrno } from "../../../core/errors.ts";
 import { type DiskPlace, placeOf, RESERVED } from "./disk-names.ts";
+import { SharedFlush } from "./shared-flush.ts";
 
 /** Paths below one root, and the directories on the way: made when an object needs them, removed with their last object. */
 
@@ -29,11 +30,18 @@ export class Layout {
    */
   readonly #durable = new Set<string>();
   readonly #locks = new KeyedLock();
+  readonly #flushes: SharedFlush;
 
   constructor(root: string, disk: Disk) {
     this.root = root;
     this.staging = path.join(root, RESERVED, "staging");
     this.#disk = disk;
+    this.#flushes = new SharedFlush((directory) => disk.syncDirectory(directory));
+  }
+
+  /** Makes what has changed in a directory durable. */
+  async syncDirectory(directory: string): Promise<void> {
+    await this.#flushes.run(directory);
   }
 
   pathsOf(key: string): ObjectPaths {
@@ -56,7 +64,7 @@ export class Layout {
   async #makeIfAbsent(directory: string, parent: string): Promise<void> {
     try {
       await this.#disk.makeDirectory(directory);
-      await this.#disk.syncDirectory(parent);
+      await this.syncDirectory(parent);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
       if ((await this.#disk.stat(directory)).kind === "file")
@@ -68,7 +76,7 @@ export class Layout {
   /** The parent of a root that was there before may be closed to us; whoever made the root has flushed it, then. */
   async #syncForeign(directory: string): Promise<void> {
     try {
-      await this.#disk.syncDirectory(directory);
+      await this.syncDirectory(directory);
     } catch (error) {
       const errno = errnoOf(error);
       if (errno !== "EACCES" && errno !== "EPERM" && errno !== "EROFS" && errno !== "EINVAL") throw error;
@@ -119,7 +127,7 @@ export class Layout {
       const kind = await this.#kindOf(directory);
       if (kind !== "directory" || this.#durable.has(directory)) return kind;
     }
-    await this.#disk.syncDirectory(parent);
+    await this.syncDirectory(parent);
     this.#remember(directory);
     return "directory";
   }
@@ -139,7 +147,7 @@ export class Layout {
       const child = directory;
       await this.#locks.run(child, async () => {
         if (this.#durable.has(child)) return;
-        await this.#disk.syncDirectory(parent);
+        await this.syncDirectory(parent);
         this.#remember(child);
       });
     }
@@ -149,7 +157,7 @@ export class Layout {
   async syncAbsence(place: DiskPlace): Promise<void> {
     for (let count = place.directories.length; ; count--) {
       try {
-        await this.#disk.syncDirectory([this.root, ...place.directories.slice(0, count)].join("/"));
+        await this.syncDirectory([this.root, ...place.directories.slice(0, count)].join("/"));
         return;
       } catch (error) {
         const errno = errnoOf(error);

@@ -26,7 +26,7 @@ import type {
   WriteConditions,
 } from "../../store.ts";
 import { besideOf, type DiskPlace } from "./disk-names.ts";
-import { errnoOf, Layout } from "./layout.ts";
+import { errnoOf, Layout, type ObjectPaths } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
 import { MultipartFiles } from "./multipart-files.ts";
 import { nodeDisk } from "./node-disk.ts";
@@ -89,6 +89,8 @@ class FileStore implements Store {
   readonly #reader: DirectoryReader;
   readonly #place: StagingPlace;
   readonly #multipart: MultipartFiles;
+  /** How many deletes are under way in a directory. */
+  readonly #deleting = new Map<string, number>();
 
   constructor(disk: Disk, clock: Clock, layout: Layout, keepsAttributes: boolean) {
     this.#disk = disk;
@@ -153,7 +155,7 @@ class FileStore implements Store {
     for (let attempt = 0; ; attempt++) {
       try {
         await this.#renameInto(path, plain, beside);
-        await this.#disk.syncDirectory(directory);
+        await this.#layout.syncDirectory(directory);
         await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
         return;
@@ -196,7 +198,7 @@ class FileStore implements Store {
     await this.#locks.run(occupied, async () => {
       if ((await existsAt(this.#disk, occupied)) !== "file") return;
       await this.#disk.rename(occupied, `${directory}/${beside}`);
-      await this.#disk.syncDirectory(directory);
+      await this.#layout.syncDirectory(directory);
       this.#reader.forget(directory);
     });
   }
@@ -300,6 +302,19 @@ class FileStore implements Store {
   /** The hidden one goes first: a crash in between must not bring an older object back. */
   async #unlinkObject(key: string): Promise<void> {
     const { directory, plain, beside, place } = this.#layout.pathsOf(key);
+    this.#deleting.set(directory, (this.#deleting.get(directory) ?? 0) + 1);
+    try {
+      await this.#unlinkPaths(directory, { plain, beside, place });
+    } finally {
+      const others = (this.#deleting.get(directory) ?? 1) - 1;
+      if (others > 0) this.#deleting.set(directory, others);
+      else this.#deleting.delete(directory);
+    }
+    // Of deletes that run together the last one looks whether the directory is empty.
+    if (!this.#deleting.has(directory)) await this.#layout.pruneDirectories(place);
+  }
+
+  async #unlinkPaths(directory: string, { plain, beside, place }: Omit<ObjectPaths, "directory">): Promise<void> {
     let removed = false;
     for (const path of beside === undefined ? [plain] : [beside, plain]) {
       try {
@@ -321,7 +336,6 @@ class FileStore implements Store {
       return;
     }
     this.#reader.forget(directory);
-    await this.#layout.pruneDirectories(place);
   }
 
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
