@@ -127,6 +127,17 @@ describe.skipIf(reasonToSkip() !== undefined).each(["off", "read", "write"])(
       }
     });
 
+    test("root gives a file away with its set-group-id, but without its set-user-id", () => {
+      fs.writeFileSync(at("given"), "x");
+      fs.chownSync(at("given"), NOBODY, GROUP);
+      fs.chmodSync(at("given"), 0o6644);
+      fs.chownSync(at("given"), 0, GROUP);
+      expect(fs.statSync(at("given")).mode & 0o7777).toBe(0o2644);
+      fs.chmodSync(at("given"), 0o6654);
+      fs.chownSync(at("given"), NOBODY, GROUP);
+      expect(fs.statSync(at("given")).mode & 0o7777).toBe(0o654);
+    });
+
     test("what may only be appended to is opened for appending, and for nothing else", () => {
       fs.writeFileSync(at("log"), "first\n");
       try {

@@ -1,11 +1,13 @@
 // One run of the suite's `check`, with file systems of its own. Several may run beside each other.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** A test that takes longer hangs, or is none for this machine. */
 const TEST_LIMIT_MS = 600_000;
 const LOOK_MS = 5000;
+/** Some tests fill the disk, so what loopback shows is on one of its own, in a sparse file. */
+const DISK_BYTES = 4 * 2 ** 30;
 
 export class Lane {
   constructor({ suite, base, subtype, kind, moduleOptions, number }) {
@@ -18,6 +20,7 @@ export class Lane {
     for (const name of ["test", "scratch", "test-source", "scratch-source", "results"]) {
       this.places[name] = join(this.base, name);
       mkdirSync(this.places[name], { mode: 0o755 });
+      if (kind === "loopback" && name.endsWith("-source")) this.#mountDisk(name);
     }
     this.environment = {
       ...process.env,
@@ -28,6 +31,19 @@ export class Lane {
       RESULT_BASE: this.places.results,
     };
     writeFileSync(this.environment.HOST_OPTIONS, this.#configuration());
+  }
+
+  #mountDisk(name) {
+    const image = join(this.base, `${name}.img`);
+    writeFileSync(image, "");
+    truncateSync(image, DISK_BYTES);
+    for (const [program, ...words] of [
+      ["mkfs.ext4", "-q", image],
+      ["mount", "-o", "loop", image, this.places[name]],
+    ]) {
+      const { status, stderr } = spawnSync(program, words, { encoding: "utf8" });
+      if (status !== 0) throw new Error(`${program} ${words.join(" ")} failed: ${stderr}`);
+    }
   }
 
   #configuration() {

@@ -1,6 +1,6 @@
 // npm run test:xfstests -- DIR_OF_SUITE [--on WHAT] [--group G] [--lanes N] [--load OPERATIONS] [--markdown FILE] [TESTS]: runs xfstests, built in
-// that directory, as root. WHAT is "memory", or "loopback" with the options of its module behind it ('loopback {"passthrough":"off"}') over the
-// directory for temporary files. TESTS are such as generic/001; without any, those of the group (quick) run, in several lanes at the same time.
+// that directory, as root. WHAT is "memory", or "loopback" with the options of its module behind it ('loopback {"passthrough":"off"}') over
+// ext4 in a file. TESTS are such as generic/001; without any, those of the group (quick) run, in several lanes at the same time.
 // With --load, the suite's fsx and fsstress do so many operations each instead. Fails when a test fails that is not in xfstests-known.txt, or
 // when one passes that is in it. What has to be installed for the suite is for it to say; it needs the users fsgqa, 123456-fsgqa and fsgqa2.
 import { spawnSync } from "node:child_process";

@@ -18,8 +18,8 @@ export function isPrivileged(mode: number): boolean {
 }
 
 /**
- * What is left of a mode when somebody changes the content. Set-group-id of a file that its group cannot execute means something else, and stays
- * if the caller is in the group.
+ * What is left of a mode when somebody changes the content or the owner. Set-group-id of a file that its group cannot execute means something else, and stays
+ * if the caller is in the group, or root.
  */
 export function withoutPrivileges(
   { mode, gid }: { readonly mode: number; readonly gid: number },
@@ -32,7 +32,7 @@ export function withoutPrivileges(
 
 /** The kernel tells one group of the caller; the others are with the process, if that is one that we can see. */
 function isInGroup(gid: number, caller: Caller): boolean {
-  if (caller.gid === gid) return true;
+  if (caller.uid === 0 || caller.gid === gid) return true;
   try {
     const groups = /^Groups:(.*)$/m.exec(readFileSync(`/proc/${caller.pid}/status`, "latin1"))?.[1] ?? "";
     return groups.trim().split(/\s+/).includes(String(gid));
