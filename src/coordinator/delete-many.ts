@@ -5,6 +5,7 @@ import type { FilePath, JobId } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { dropJobs } from "../mover/index.ts";
 import { findFile, keepsVersions, rulesOf } from "../namespace/index.ts";
+import { compareKeys } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { clearNow, type Deleted, deleteObject, recordDelete, resultOf } from "./delete.ts";
 import { locate } from "./lookup.ts";
@@ -136,15 +137,18 @@ async function deleteTogether(
 
 async function commitDeletes(parts: Parts, chosen: readonly Chosen[]): Promise<readonly Deleted[]> {
   const nowMs = parts.clock.nowMs();
-  const orders = chosen.map(({ path, request }) => ({
+  const orders = chosen.map(({ path, request }, position) => ({
+    position,
     path,
     tombstoneVersionId: parts.nextVersionId(),
     ...(request.owner === undefined ? {} : { owner: request.owner }),
   }));
+  // Backwards: whether a directory is empty now is seen from its first entry, and stepping over all that went before would cost the square of it.
+  orders.sort((one, other) => compareKeys(other.path, one.path));
   return await parts.kv.transact(function* (tx): Program<readonly Deleted[]> {
-    const deleted: Deleted[] = [];
-    for (const { tombstoneVersionId, ...order } of orders)
-      deleted.push(yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId }));
+    const deleted: Deleted[] = Array.from({ length: orders.length });
+    for (const { position, tombstoneVersionId, ...order } of orders)
+      deleted[position] = yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId });
     return deleted;
   });
 }

@@ -8,6 +8,7 @@ const MAX_KEY_BYTES = 1_900;
 const MAX_VALUE_BYTES = 1024 ** 2;
 const MAX_STAGED_BYTES = 16 * 1024 ** 2;
 const MAX_STAGED_WRITES = 100_000;
+const FEW = 100;
 
 export interface StagedPut {
   readonly key: Key;
@@ -24,8 +25,10 @@ export interface Append {
 export class Staged implements Snapshot {
   readonly #base: Snapshot;
   readonly #writes = new Map<string, StagedPut>();
-  /** Staged keys in order; sorted again only when a range is read after new keys came. */
+  /** Staged keys in order, from the first range that is read on. */
   #ordered: StagedPut[] | undefined;
+  /** What was staged since the last range was read. */
+  #unordered: StagedPut[] = [];
   readonly appends: Append[] = [];
   #stagedBytes = 0;
   readonly transaction: Transaction;
@@ -64,9 +67,8 @@ export class Staged implements Snapshot {
     checkSizes(write.key, write.value);
     this.#charge(write.key.byteLength + (write.value?.byteLength ?? 0));
     const name = nameOf(write.key);
-    const replaced = this.#writes.has(name);
     this.#writes.set(name, write);
-    if (!replaced || this.#ordered !== undefined) this.#ordered = undefined;
+    if (this.#ordered !== undefined) this.#unordered.push(write);
   }
 
   #charge(sizeBytes: number): void {
@@ -92,10 +94,28 @@ export class Staged implements Snapshot {
   }
 
   #stagedWithin(query: RangeQuery): StagedPut[] {
-    this.#ordered ??= [...this.#writes.values()].sort((one, other) => Buffer.compare(one.key, other.key));
-    const from = lowerBound(this.#ordered, query.start);
-    const to = lowerBound(this.#ordered, query.end);
-    return this.#ordered.slice(from, to);
+    const ordered = this.#inOrder();
+    const from = lowerBound(ordered, query.start);
+    const to = lowerBound(ordered, query.end);
+    return ordered.slice(from, to);
+  }
+
+  /** A few new keys are put in their places: a transaction that reads a range after each of many writes must not sort them all each time. */
+  #inOrder(): StagedPut[] {
+    if (this.#ordered === undefined || this.#unordered.length > FEW) {
+      this.#ordered = [...this.#writes.values()].sort((one, other) => Buffer.compare(one.key, other.key));
+      this.#unordered = [];
+      return this.#ordered;
+    }
+    const ordered = this.#ordered;
+    for (const write of this.#unordered) {
+      const index = lowerBound(ordered, write.key);
+      const found = ordered[index];
+      const replaces = found !== undefined && Buffer.compare(found.key, write.key) === 0;
+      ordered.splice(index, replaces ? 1 : 0, write);
+    }
+    this.#unordered = [];
+    return ordered;
   }
 
   /** Staged deletes hide base entries, so the base is read in pages until enough are left. */
@@ -123,6 +143,7 @@ export class Staged implements Snapshot {
   }
 }
 
+/** Pages grow, as the first ones may be nothing but entries that the transaction has deleted. */
 class BaseCursor {
   readonly #base: Snapshot;
   #query: RangeQuery;
@@ -138,8 +159,11 @@ class BaseCursor {
   peek(): KvEntry | undefined {
     if (this.#index === this.#page.length && this.#page.length === this.#query.limit) {
       const last = (this.#page.at(-1) as KvEntry).key;
+      const limit = Math.min(LARGEST_PAGE, this.#query.limit * 2);
       this.#query =
-        this.#query.reverse === true ? { ...this.#query, end: last } : { ...this.#query, start: successor(last) };
+        this.#query.reverse === true
+          ? { ...this.#query, limit, end: last }
+          : { ...this.#query, limit, start: successor(last) };
       this.#page = this.#base.range(this.#query);
       this.#index = 0;
     }
@@ -150,6 +174,8 @@ class BaseCursor {
     this.#index += 1;
   }
 }
+
+const LARGEST_PAGE = 10_000;
 
 function successor(key: Key): Key {
   const next = Buffer.alloc(key.byteLength + 1);

@@ -71,6 +71,34 @@ export function describeEngine(engine: EngineUnderTest): void {
       });
     });
 
+    it("reads ranges between the many writes of one transaction as if each had been committed", async () => {
+      const name = (index: number): Buffer => text(`k${String((index * 7) % 400).padStart(3, "0")}`);
+      await kv.transact(function* (tx): Program<void> {
+        for (let index = 0; index < 400; index += 2) tx.put(name(index), text("old"));
+      });
+      await kv.transact(function* (tx): Program<void> {
+        const model = new Map<string, string>();
+        for (let index = 0; index < 400; index += 2) model.set(name(index).toString(), "old");
+        // Ranges come seldom at first, then after every write.
+        for (let index = 0; index < 400; index++) {
+          const key = name(index);
+          if (index % 3 === 0) tx.delete(key);
+          else tx.put(key, text(`new ${index}`));
+          if (index % 3 === 0) model.delete(key.toString());
+          else model.set(key.toString(), `new ${index}`);
+          if (index < 200 && index % 150 !== 0) continue;
+          const expected = [...model].sort(([one], [other]) => (one < other ? -1 : 1));
+          for (const reverse of [false, true]) {
+            const found = yield* tx.range({ start: text("k"), end: text("l"), limit: 3, reverse });
+            const [first, second, third] = reverse ? expected.toReversed() : expected;
+            expect(
+              found.map(({ key: each, value }) => [Buffer.from(each).toString(), Buffer.from(value).toString()]),
+            ).toEqual([first, second, third]);
+          }
+        }
+      });
+    });
+
     it("orders keys as unsigned bytes and reads ranges both ways, within bounds and limits", async () => {
       const keys = [
         Buffer.from([1]),
