@@ -308,6 +308,23 @@ fcntl.lockf(f, fcntl.LOCK_EX|fcntl.LOCK_NB, 1, int(sys.argv[2]))`;
     expect(after.blocks * after.bsize).toBe(1_073_741_824);
   });
 
+  // Only this one is mounted for all users.
+  test.runIf(way === "memory")(
+    "drops set-user-id for all to see when somebody else writes directly or allocates",
+    () => {
+      fs.writeFileSync(at("privileged"), "x".repeat(4096));
+      for (const script of [
+        "dd if=/dev/zero of=privileged bs=4096 count=1 conv=notrunc oflag=direct status=none",
+        "fallocate -l 8192 privileged",
+      ]) {
+        fs.chmodSync(at("privileged"), 0o6777);
+        expect(fs.statSync(at("privileged")).mode & 0o7777).toBe(0o6777);
+        execFileSync("sh", ["-c", script], { cwd: base, uid: NOBODY, gid: NOBODY });
+        expect(fs.statSync(at("privileged")).mode & 0o7777).toBe(0o777);
+      }
+    },
+  );
+
   test("drops set-user-id when somebody else writes, and when the owner changes", () => {
     fs.writeFileSync(at("program"), "x");
     fs.chmodSync(at("program"), 0o6777);

@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
 
-const { XFSTESTS_KIND: kind, XFSTESTS_OPTIONS: given, XFSTESTS_BASE: base } = process.env;
+const { XFSTESTS_KIND: kind, XFSTESTS_OPTIONS: moduleOptions, XFSTESTS_BASE: base } = process.env;
 const OWN_WORDS = ["rw", "ro", "allow_other", "default_permissions", "dev", "suid", "exec", "async", ""];
 const KERNEL_FLAGS = [
   "nosuid",
@@ -58,11 +58,13 @@ async function serve(source, directory, words) {
     process.exitCode = 1;
     return;
   }
-  const shown = options.find((word) => word.startsWith("source="))?.slice("source=".length);
+  const given = options.find((word) => word.startsWith("source="))?.slice("source=".length);
+  // Some tests mount with options of their own.
+  const shown = given ?? `${directory}-source`;
   try {
     const mounted = await mount(directory, {
       module: new URL(`../dist/${kind}.js`, import.meta.url),
-      moduleOptions: { ...JSON.parse(given), ...(kind === "loopback" ? { source: shown } : {}) },
+      moduleOptions: { ...JSON.parse(moduleOptions), ...(kind === "loopback" ? { source: shown } : {}) },
       name: source,
       allowOther: true,
       defaultPermissions: true,

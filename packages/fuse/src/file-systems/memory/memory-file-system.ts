@@ -33,7 +33,7 @@ import type {
   RenameRequest,
   SymlinkRequest,
 } from "../../protocol/requests-names.ts";
-import type { FileSystem } from "../../session/file-system.ts";
+import type { Connection, FileSystem } from "../../session/file-system.ts";
 import type { FileClock } from "./clock.ts";
 import { Listings } from "./listings.ts";
 import { FileLocks, LockWaits, type WantedLock } from "./locks.ts";
@@ -62,6 +62,7 @@ export class MemoryFileSystem implements FileSystem {
   readonly #listings = new Listings();
   readonly #waits = new LockWaits();
   readonly #noOpen: boolean;
+  #connection: Connection | undefined;
 
   constructor(options: MemoryFileSystemOptions, clock: FileClock) {
     this.#tree = new Tree(options, clock);
@@ -76,6 +77,10 @@ export class MemoryFileSystem implements FileSystem {
       // Without an open there is no release, which is what ends such a lock; the kernel then keeps them itself.
       flockLocks: !options.noOpen,
     };
+  }
+
+  init(connection: Connection): void {
+    this.#connection = connection;
   }
 
   lookup({ parent, name }: NameRequest): Entry | Errno {
@@ -225,12 +230,12 @@ export class MemoryFileSystem implements FileSystem {
     if (offset + data.length > LARGEST_FILE_BYTES) return Errno.EFBIG;
     const written = node.content.write(data, offset);
     if (written === 0 && data.length > 0) return Errno.ENOSPC;
-    if (killPrivileges) node.dropPrivileges();
+    if (killPrivileges) this.#dropPrivileges(node);
     node.modified(this.#clock);
     return written;
   }
 
-  fallocate({ inode, offset, lengthBytes, mode }: FallocateRequest): Errno | undefined {
+  fallocate({ inode, uid, offset, lengthBytes, mode }: FallocateRequest): Errno | undefined {
     const node = this.#tree.find(inode);
     const content = node?.content;
     if (node === undefined || content === undefined) return Errno.EBADF;
@@ -246,8 +251,14 @@ export class MemoryFileSystem implements FileSystem {
       if ((mode & Fallocate.ZERO_RANGE) !== 0) content.clear(offset, lengthBytes);
       if ((mode & Fallocate.KEEP_SIZE) === 0) content.sizeBytes = Math.max(sizeBefore, end);
     }
+    if (uid !== 0) this.#dropPrivileges(node);
     node.modified(this.#clock);
     return undefined;
+  }
+
+  /** A direct write has not told the kernel that the mode may change. */
+  #dropPrivileges(node: MemoryNode): void {
+    if (node.dropPrivileges()) this.#connection?.notifier.forgetAttributes(node.inode);
   }
 
   lseek({ inode, offset, whence }: LseekRequest): number {

@@ -127,8 +127,11 @@ export class MemoryNode implements Entry {
   }
 
   /** What happens to set-user-id and set-group-id when somebody writes, truncates or changes the owner. */
-  dropPrivileges(): void {
+  /** True if there was anything to drop. */
+  dropPrivileges(): boolean {
+    const before = this.mode;
     this.mode &= ~SET_USER_ID;
     if ((this.mode & GROUP_EXECUTE) !== 0) this.mode &= ~SET_GROUP_ID;
+    return this.mode !== before;
   }
 }
