@@ -46,7 +46,8 @@ async function runJson(words: readonly string[], options: RunOptions = {}): Prom
 }
 
 describe("objects", () => {
-  test("of 100 MB stream from stdin to stdout, and the daemon's memory does not grow by them", async () => {
+  /** What went in came out, through one run of each command. */
+  async function pass100Megabytes(): Promise<void> {
     const piece = randomBytes(1_000_000);
     const [sent, received] = [createHash("sha256"), createHash("sha256")];
     async function* pieces(): AsyncGenerator<Uint8Array> {
@@ -57,7 +58,6 @@ describe("objects", () => {
         yield copy;
       }
     }
-    const before = await residentBytes(daemon.pid);
     expect(await run(["object", "put", "big/100mb", "--input", "-"], { input: pieces() })).toEqual({
       exit: 0,
       out: "",
@@ -71,7 +71,14 @@ describe("objects", () => {
       },
     });
     expect([got.exit, sizeBytes, received.digest("hex")]).toEqual([0, 100_000_000, sent.digest("hex")]);
-    expect((await residentBytes(daemon.pid)) - before).toBeLessThan(80_000_000);
+  }
+
+  test("of 100 MB stream from stdin to stdout, and the daemon's memory does not grow by them", async () => {
+    // The first pass also loads and compiles code, and fills pools that stay.
+    await pass100Megabytes();
+    const before = await residentBytes(daemon.pid);
+    await pass100Megabytes();
+    expect((await residentBytes(daemon.pid)) - before).toBeLessThan(60_000_000);
   });
 
   test("go in by put, are shown by head and list, come out by get and go by delete", async () => {

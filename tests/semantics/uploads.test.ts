@@ -115,7 +115,8 @@ test("U3 completing says what of the parts is wrong", async () => {
   const small = await sendPart(rig, upload, 1, bytesOf(100));
   const other = await sendPart(rig, upload, 2, bytesOf(100));
   expect(await s3CodeOf(complete(rig, upload, [other, small]))).toBe("InvalidPartOrder");
-  expect(await s3CodeOf(complete(rig, upload, [small, small]))).toBe("InvalidPartOrder");
+  expect(await s3CodeOf(complete(rig, upload, [small, other, small]))).toBe("InvalidPartOrder");
+  expect(await s3CodeOf(complete(rig, upload, [small, { ...small, etag: other.etag }]))).toBe("InvalidPart");
   expect(await s3CodeOf(complete(rig, upload, [small, other]))).toBe("EntityTooSmall");
   expect(await s3CodeOf(complete(rig, upload, [{ ...small, etag: other.etag }]))).toBe("InvalidPart");
   expect(await s3CodeOf(complete(rig, upload, [{ ...small, partNumber: 3 }]))).toBe("InvalidPart");
