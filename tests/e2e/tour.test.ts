@@ -84,7 +84,8 @@ describe.skipIf(lacking)("the README's tour", () => {
       await closed;
     };
     await Promise.race([
-      until("npm start serves", async () => await isReady(port)),
+      // It serves a moment before it has said so, and its last words are how to try S3.
+      until("npm start serves", async () => said.includes("s3 mb") && (await isReady(port))),
       closed.then(() => Promise.reject(new Error(`npm start ended:\n${said}`))),
     ]);
   }, 180_000);

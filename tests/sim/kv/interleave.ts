@@ -42,11 +42,21 @@ export function runInterleaved<T>(
   let reruns = 0;
   let appended = 0;
   const begin = (make: (tx: Transaction) => Program<T>, attempts: number): Run<T> => {
+    const reads: Run<T>["reads"] = [];
+    // What is asked of the table and not of the transaction: where it hides rows that it deleted itself, it looks further than its program does.
     const staged = new Staged({
-      get: (key) => table.get(key),
-      range: (query) => table.range(query),
+      get: (key) => {
+        const seen = table.get(key);
+        reads.push({ read: { kind: "get", key }, seen });
+        return seen;
+      },
+      range: (query) => {
+        const seen = table.range(query);
+        reads.push({ read: { kind: "range", query }, seen });
+        return seen;
+      },
     });
-    return { make, staged, program: make(staged.transaction), step: undefined, reads: [], attempts };
+    return { make, staged, program: make(staged.transaction), step: undefined, reads, attempts };
   };
   const running = new Map(programs.map((make, index) => [index, begin(make, 0)]));
 
@@ -81,10 +91,7 @@ export function runInterleaved<T>(
     try {
       if (run.step === undefined) run.step = run.program.next();
       else if (run.step.done !== true) {
-        const read = run.step.value;
-        // What the program wrote itself is laid over the table; only the table's part can change under it.
-        run.reads.push({ read, seen: answer(table, read) });
-        run.step = run.program.next(answer(run.staged, read));
+        run.step = run.program.next(answer(run.staged, run.step.value));
       }
       if (run.step.done === true) finish(index, run, { value: run.step.value });
     } catch (error) {
