@@ -6,22 +6,25 @@ import { FuseError } from "./protocol/errors.ts";
 
 const USAGE = `Usage: globalfs-fuse hello DIR
        globalfs-fuse memory DIR [--size-mib N]
-       globalfs-fuse loopback SOURCE DIR [--passthrough off|read|write] [--timeout-ms N] [--locks kernel|source]
+       globalfs-fuse loopback SOURCE DIR [--passthrough off|read|write] [--timeout-ms N]
+                              [--locks kernel|source] [--system-calls native|node]
 
 Mounts a file system at DIR and serves it until it is unmounted, or interrupted.
 
   --allow-other    let all users in, and not only this one
   --read-only      mount it read-only
+  --non-empty      mount it also over a directory that has something in it, which is hidden meanwhile
   --size-mib N     how much a file system in memory may hold (1024)
   --passthrough    what the kernel does without us: nothing, reads, or writes, too (read)
   --timeout-ms N   for how long the kernel may believe what it was told of the source (1000)
   --locks          where locks are held: among those who use the mount, or in the source (kernel)
-  --system-calls   node: does without koffi where it is installed (native)
+  --system-calls   native: with koffi, and so whole; node: without it (native)
 `;
 
 const OPTIONS = {
   "allow-other": { type: "boolean" },
   "read-only": { type: "boolean" },
+  "non-empty": { type: "boolean" },
   "size-mib": { type: "string" },
   passthrough: { type: "string" },
   "timeout-ms": { type: "string" },
@@ -54,15 +57,25 @@ export async function main(words: readonly string[]): Promise<number> {
   }
   const options = optionsOf(kind, source, values);
   if (typeof options === "string") return misuse(options);
-  const { "allow-other": allowOther, "read-only": readOnly } = values;
-  return serve(directory, { ...options, allowOther, readOnly, name: kind, subtype: "globalfs" });
+  const { "allow-other": allowOther, "read-only": readOnly, "non-empty": nonEmpty } = values;
+  return serve(directory, { ...options, allowOther, readOnly, nonEmpty, name: kind, subtype: "globalfs" });
 }
+
+/** What only some file systems know. */
+const OWN_OPTIONS: Readonly<Record<string, readonly (keyof typeof OPTIONS)[]>> = {
+  hello: [],
+  memory: ["size-mib"],
+  loopback: ["passthrough", "timeout-ms", "locks", "system-calls"],
+};
 
 type Values = Readonly<Partial<Record<keyof typeof OPTIONS, string | boolean>>>;
 
 /** What to mount, or what is wrong with the words. */
 function optionsOf(kind: string, source: string, values: Values): MountOptions | string {
   const module = new URL(`./${kind}.js`, import.meta.url);
+  const others = Object.entries(OWN_OPTIONS).flatMap(([other, names]) => (other === kind ? [] : names));
+  const misplaced = others.find((name) => values[name] !== undefined);
+  if (kind in OWN_OPTIONS && misplaced !== undefined) return `--${misplaced} means nothing to ${kind}.`;
   switch (kind) {
     case "hello":
       return { module };

@@ -68,6 +68,7 @@ async function serve(source, directory, words) {
       name: source,
       allowOther: true,
       defaultPermissions: true,
+      nonEmpty: true,
       readOnly: options.includes("ro"),
       flags: options.filter((word) => KERNEL_FLAGS.includes(word)),
       onProblem: (error) => process.stderr.write(`${new Date().toISOString()} ${directory} ${error.message}\n`),

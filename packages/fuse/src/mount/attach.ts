@@ -95,6 +95,12 @@ function refusal(directory: string, { message }: ProgramResult): FuseError {
       `/dev/fuse cannot be opened by this user: let everybody use it with \`chmod 666 ${DEVICE}\`, as most distributions do.`,
     );
   }
+  if (/no write access to mountpoint|failed to access mountpoint|failed to chdir|only allowed to root/i.test(message)) {
+    return new FuseError(
+      "NoPermission",
+      `This user may not mount at ${directory}: choose a directory that belongs to the user. The system said: ${message}.`,
+    );
+  }
   if (/permission denied|must be superuser|operation not permitted|not allowed/i.test(message)) {
     return new FuseError(
       "NoPermission",

@@ -1,24 +1,21 @@
-import { realpath, stat } from "node:fs/promises";
 import { endianness } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { FuseError } from "../protocol/errors.ts";
 import { maxWriteBytes, type Negotiated } from "../protocol/negotiation.ts";
 import type { Notifier } from "../session/notifier.ts";
 import { Session, type CloneDevice, type SessionOptions } from "../session/session.ts";
 import { attachByHelper, attachDirectly, mountWay, openDevice } from "./attach.ts";
-import { detach, detachNow, isStale, repairStale } from "./detach.ts";
+import { detach, detachNow } from "./detach.ts";
 import type { MountTableOptions } from "./mount-options.ts";
+import { prepareDirectory, type MountPointOptions } from "./mount-point.ts";
 import { systemCalls } from "./system-calls.ts";
 import { Watcher } from "./watcher.ts";
 
-export interface MountOptions extends SessionOptions, Omit<MountTableOptions, "maxReadBytes"> {
+export interface MountOptions extends SessionOptions, MountPointOptions, Omit<MountTableOptions, "maxReadBytes"> {
   /** Each worker gets a queue of its own in the kernel. Needs koffi. */
   readonly cloneDevice?: boolean | undefined;
   /** A small process unmounts when this one dies. On unless false. */
   readonly autoUnmount?: boolean | undefined;
-  /** What a killed server left mounted at the directory is unmounted first. On unless false. */
-  readonly repairStale?: boolean | undefined;
 }
 
 export interface UnmountOptions {
@@ -45,7 +42,7 @@ const DRAIN_LIMIT_MS = 10_000;
 /** Mounts a file system and serves it until it is unmounted. */
 export async function mount(directory: string, options: MountOptions): Promise<MountedFileSystem> {
   requireSupported();
-  const path = await prepareDirectory(directory, options.repairStale !== false);
+  const path = await prepareDirectory(directory, options);
   const clone: CloneDevice | undefined = options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
   const session = await Session.start(options);
   const table: MountTableOptions = { ...options, maxReadBytes: maxWriteBytes(session.features) };
@@ -158,35 +155,4 @@ function requireSupported(): void {
   if (endianness() !== "LE") {
     throw new FuseError("Unsupported", "The protocol is spoken in little-endian order only, and this machine is not.");
   }
-}
-
-/** The real path of a directory that something can be mounted on. */
-async function prepareDirectory(directory: string, repair: boolean): Promise<string> {
-  const asked = resolve(directory);
-  // The directory itself may be what a dead server left behind, so only the way to it is looked up at first.
-  const path = join(await realpath(dirname(asked)).catch(() => dirname(asked)), basename(asked));
-  try {
-    const info = await stat(path);
-    if (!info.isDirectory()) {
-      throw new FuseError("NoDirectory", `${path} is not a directory: name one, such as an empty one of your own.`);
-    }
-    return await realpath(path);
-  } catch (error) {
-    if (error instanceof FuseError) throw error;
-    if (isStale(error) && repair) {
-      await repairStale(path);
-      return prepareDirectory(path, false);
-    }
-    throw new FuseError("NoDirectory", directoryRefusal(path, error), { cause: error });
-  }
-}
-
-function directoryRefusal(path: string, error: unknown): string {
-  if (isStale(error)) {
-    return `What is mounted at ${path} has lost its server: unmount it with \`umount -l ${path}\`, or leave \`repairStale\` on.`;
-  }
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT") return `There is no directory ${path}: make it with \`mkdir -p ${path}\`.`;
-  if (code === "EACCES") return `${path} cannot be reached: this user needs the permission to enter it.`;
-  return `${path} cannot be used: ${(error as Error).message}.`;
 }

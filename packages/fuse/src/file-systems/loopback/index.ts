@@ -49,10 +49,15 @@ function openRoot(source: string): number {
   try {
     return openSync(source, O_DIRECTORY);
   } catch (error) {
-    throw new FuseError("NoDirectory", `${source} cannot be shown: ${(error as Error).message}. Name a directory.`, {
-      cause: error,
-    });
+    throw new FuseError("NoDirectory", refusal(source, error as NodeJS.ErrnoException), { cause: error });
   }
+}
+
+function refusal(source: string, { code, message }: NodeJS.ErrnoException): string {
+  if (code === "ENOENT") return `There is no directory ${source} to show: name one that exists.`;
+  if (code === "ENOTDIR") return `${source} is not a directory, and so cannot be shown: name one.`;
+  if (code === "EACCES") return `${source} cannot be shown, as this user may not read it: name another directory.`;
+  return `${source} cannot be shown: ${message}. Name another directory.`;
 }
 
 function chooseCalls(wanted: "native" | "node"): { readonly calls: SourceCalls; readonly problem?: FuseError } {
