@@ -1,4 +1,4 @@
-import { type BodyHash, createBodyHash, type HashName } from "../core/body-hash.ts";
+import { type BodyHash, createBodyHash, type HashName } from "../core/hashing/body-hash.ts";
 import { createChecksum } from "../core/checksums.ts";
 import { GfsError } from "../core/errors.ts";
 import type { ContentChecksum } from "../namespace/index.ts";

@@ -1,4 +1,4 @@
-import { type BodyHash, createBodyHash } from "../../core/body-hash.ts";
+import { type BodyHash, createBodyHash } from "../../core/hashing/body-hash.ts";
 import { createChecksum } from "../../core/checksums.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";

@@ -52,4 +52,18 @@ describe("the hash of a body", () => {
       expect(digest).toEqual(index % 3 === 0 ? undefined : { md5: hex("md5", bytes), sha256: hex("sha256", bytes) });
     }
   });
+
+  it("of more bodies than threads have seats for is each its own all the same", async () => {
+    const bytes = randomBytes(2 * 1024 ** 2);
+    const slices = Array.from({ length: 300 }, (_, index) => bytes.subarray(index, index + 1024 ** 2));
+    const hashes = slices.map((slice) => createBodyHash(["md5"], slice.length));
+    for (const [index, hash] of hashes.entries()) await hash.update((slices[index] as Buffer).subarray(0, 100_000));
+    const digests = await Promise.all(
+      hashes.map(async (hash, index) => {
+        await hash.update((slices[index] as Buffer).subarray(100_000));
+        return await hash.digest();
+      }),
+    );
+    expect(digests).toEqual(slices.map((slice) => ({ md5: hex("md5", slice) })));
+  });
 });
