@@ -107,34 +107,52 @@ describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
     }
   }
 
-  test(`${PROCESSES} processes leave nothing behind in the server`, { timeout: STRESS_MS + 120_000 }, async () => {
-    const source = newDirectory();
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=256m,nr_inodes=20000", "none", source]);
-    const freeBefore = fs.statfsSync(source).ffree;
-    const served = await startLoopback({ source, passthrough: "write" });
-    const figures = (): { readonly descriptors: number; readonly residentKib: number } => ({
-      descriptors: fs.readdirSync(`/proc/${served.child.pid}/fd`).length,
-      residentKib: Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${served.child.pid}/status`, "latin1"))?.[1]),
-    });
-    const before = figures().descriptors;
-    const stress = async (ms: number): Promise<number> => {
-      const stressors = Array.from({ length: PROCESSES }, (_, index) =>
-        run(process.execPath, [STRESSOR, served.directory, String(ms), String(index)], { timeout: ms + 60_000 }),
-      );
-      const results = await Promise.all(stressors);
-      return results.reduce((sum, { stdout }) => sum + Number(stdout), 0);
-    };
-    const warm = await stress(STRESS_MS / 3);
-    const warmKib = figures().residentKib;
-    const done = await stress((STRESS_MS * 2) / 3);
-    expect(warm + done).toBeGreaterThan(5000);
-    // What is freed late is given a moment.
-    const deadline = performance.now() + 10_000;
-    while (fs.statfsSync(source).ffree !== freeBefore && performance.now() < deadline) await setTimeout(50);
-    expect(fs.statfsSync(source).ffree).toBe(freeBefore);
-    expect(figures().descriptors - before).toBeLessThan(10);
-    expect(figures().residentKib - warmKib).toBeLessThan(40_000);
+  /** What could leak, but for files. */
+  const figuresOf = (served: Served): { readonly descriptors: number; readonly residentKib: number } => ({
+    descriptors: fs.readdirSync(`/proc/${served.child.pid}/fd`).length,
+    residentKib: Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${served.child.pid}/status`, "latin1"))?.[1]),
   });
+
+  /** Resolves with how often they went through what they do, all together. */
+  const stress = async (served: Served, ms: number): Promise<number> => {
+    const stressors = Array.from({ length: PROCESSES }, (_, index) =>
+      run(process.execPath, [STRESSOR, served.directory, String(ms), String(index)], { timeout: ms + 60_000 }),
+    );
+    const results = await Promise.all(stressors);
+    return results.reduce((sum, { stdout }) => sum + Number(stdout), 0);
+  };
+
+  const stressed: Readonly<Record<string, (source: string) => Promise<Served>>> = {
+    memory: startMemory,
+    loopback: (source) => startLoopback({ source, passthrough: "write" }),
+  };
+  for (const [kind, startIt] of Object.entries(stressed)) {
+    test(
+      `${PROCESSES} processes leave nothing behind in the server (${kind})`,
+      { timeout: STRESS_MS + 120_000 },
+      async () => {
+        const source = newDirectory();
+        execFileSync("mount", ["-t", "tmpfs", "-o", "size=256m,nr_inodes=20000", "none", source]);
+        const served = await startIt(source);
+        const freeFiles = (): number => fs.statfsSync(kind === "memory" ? served.directory : source).ffree;
+        const freeBefore = freeFiles();
+        const before = figuresOf(served);
+        const warmDone = await stress(served, STRESS_MS / 3);
+        const warm = figuresOf(served);
+        const done = warmDone + (await stress(served, (STRESS_MS * 2) / 3));
+        // What is freed late is given a moment.
+        const deadline = performance.now() + 10_000;
+        while (freeFiles() !== freeBefore && performance.now() < deadline) await setTimeout(50);
+        const after = figuresOf(served);
+        const told = JSON.stringify({ rounds: done, before, warm, after, filesLeft: freeBefore - freeFiles() });
+        process.stderr.write(`${PROCESSES} processes on ${kind} for ${STRESS_MS / 1000} s: ${told}\n`);
+        expect(done).toBeGreaterThan(5000);
+        expect(freeFiles()).toBe(freeBefore);
+        expect(after.descriptors - before.descriptors).toBeLessThan(10);
+        expect(after.residentKib - warm.residentKib).toBeLessThan(40_000);
+      },
+    );
+  }
 
   test("a server that is killed in the middle leaves a directory that can be mounted again at once", async () => {
     const source = newDirectory();
