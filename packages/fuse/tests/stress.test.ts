@@ -11,6 +11,8 @@ const run = promisify(execFile);
 const LONG = process.env["GLOBALFS_LONG"] === "1";
 const STRESS_MS = LONG ? 600_000 : 30_000;
 const PROCESSES = 64;
+/** How many processes are at work when their server is killed. */
+const KILLED_UNDER = LONG ? 64 : 4;
 const TAR_FILES = LONG ? 20_000 : 2000;
 const STRESSOR = join(import.meta.dirname, "support", "stressor.mjs");
 const SCRIPT_LIMIT_MS = LONG ? 600_000 : 90_000;
@@ -154,33 +156,48 @@ describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
     );
   }
 
-  test("a server that is killed in the middle leaves a directory that can be mounted again at once", async () => {
-    const source = newDirectory();
-    const served = await startLoopback({ source, passthrough: "write" });
-    const stressor = spawn(process.execPath, [STRESSOR, served.directory, "20000", "1"], { stdio: "ignore" });
-    const ended = new Promise((resolve) => stressor.once("exit", resolve));
-    await setTimeout(500);
-    served.kill("SIGKILL");
-    await served.exited;
-    const again = await startLoopback({ source }, served.directory);
-    fs.writeFileSync(join(again.directory, "after"), "works");
-    expect(fs.readFileSync(join(source, "after"), "utf8")).toBe("works");
-    stressor.kill("SIGKILL");
-    await ended;
-  });
+  for (const kind of ["memory", "loopback"]) {
+    test(`a server that is killed in the middle leaves a directory that can be mounted again at once (${kind})`, async () => {
+      const source = newDirectory();
+      const words = kind === "memory" ? [] : [JSON.stringify({ source, passthrough: "write" })];
+      const served = await Served.start(kind, { words });
+      started.push(served);
+      const stressors = Array.from({ length: KILLED_UNDER }, (_, index) =>
+        spawn(process.execPath, [STRESSOR, served.directory, "20000", String(index)], { stdio: "ignore" }),
+      );
+      const ended = stressors.map((stressor) => new Promise((resolve) => stressor.once("exit", resolve)));
+      await setTimeout(LONG ? 5000 : 500);
+      served.kill("SIGKILL");
+      await served.exited;
+      const again = await Served.start(kind, { words, directory: served.directory });
+      started.push(again);
+      const path = join(again.directory, "after");
+      fs.writeFileSync(path, "works");
+      expect(fs.readFileSync(path, "utf8")).toBe("works");
+      if (kind === "loopback") expect(fs.readFileSync(join(source, "after"), "utf8")).toBe("works");
+      for (const stressor of stressors) stressor.kill("SIGKILL");
+      await Promise.all(ended);
+    });
+  }
 
-  test("a server that stands still for five seconds loses nothing", async () => {
-    const served = await startLoopback({ timeoutMs: 0 });
-    const script = "i=0; while [ $i -lt 400 ]; do echo line-$i >> log; i=$((i + 1)); done";
-    const writer = run("sh", ["-c", script], { cwd: served.directory });
-    await setTimeout(20);
-    served.kill("SIGSTOP");
-    await setTimeout(LONG ? 5000 : 1000);
-    served.kill("SIGCONT");
-    await writer;
-    const lines = fs.readFileSync(join(served.directory, "log"), "utf8").trimEnd().split("\n");
-    expect(lines).toEqual(Array.from({ length: 400 }, (_, index) => `line-${index}`));
-  });
+  const standing: Readonly<Record<string, () => Promise<Served>>> = {
+    memory: startMemory,
+    loopback: () => startLoopback({ timeoutMs: 0 }),
+  };
+  for (const [kind, startIt] of Object.entries(standing)) {
+    test(`a server that stands still for ${LONG ? 5 : 1} s loses nothing (${kind})`, async () => {
+      const served = await startIt();
+      const script = "i=0; while [ $i -lt 400 ]; do echo line-$i >> log; i=$((i + 1)); done";
+      const writer = run("sh", ["-c", script], { cwd: served.directory });
+      await setTimeout(20);
+      served.kill("SIGSTOP");
+      await setTimeout(LONG ? 5000 : 1000);
+      served.kill("SIGCONT");
+      await writer;
+      const lines = fs.readFileSync(join(served.directory, "log"), "utf8").trimEnd().split("\n");
+      expect(lines).toEqual(Array.from({ length: 400 }, (_, index) => `line-${index}`));
+    });
+  }
 
   test("what is passed through needs no server: it may even stand still", async () => {
     const served = await startLoopback({ passthrough: "write" });
