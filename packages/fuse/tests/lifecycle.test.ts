@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { open, readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -262,35 +262,5 @@ describe.skipIf(reasonToSkip() !== undefined)("a file system in the main thread"
     await new Promise((resolve) => setTimeout(resolve, 100));
     reader.kill("SIGTERM");
     await served.line(/^interrupted/);
-  });
-});
-
-describe.skipIf(reasonToSkip() !== undefined)("notifications", () => {
-  let served: Served | undefined;
-  afterEach(async () => {
-    await served?.clean();
-  });
-
-  test("make the kernel ask again, put data into its cache and fetch it from there", async () => {
-    served = await Served.start("cached");
-    const path = join(served.directory, "count");
-    const file = await open(path, "r");
-    const look = async (): Promise<string> => {
-      const { buffer } = await file.read(Buffer.alloc(16), 0, 16, 0);
-      return buffer.toString().trim();
-    };
-    try {
-      expect(await look()).toBe("1");
-      expect(await look()).toBe("1");
-      expect(await served.command("invalidate")).toBe("true");
-      expect(await look()).toBe("2");
-      expect(await served.command("store")).toBe("true");
-      expect(await look()).toBe("stored by us");
-      expect(await served.command("retrieve")).toBe("stored by us    ");
-      expect(await served.command("invalidate-entry")).toBe("true");
-      expect(await served.command("invalidate-unknown")).toBe("false");
-    } finally {
-      await file.close();
-    }
   });
 });

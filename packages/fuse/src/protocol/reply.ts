@@ -31,7 +31,7 @@ const STATX_BTIME = 0x800;
 
 /** One reply, built in memory that is used again and again. Offsets are counted from the end of the header. */
 export class Reply implements ReplyMemory {
-  readonly bytes: Buffer;
+  readonly bytes: Buffer<ArrayBuffer>;
   readonly #view: DataView;
   /** How many bytes follow the header. */
   bodyBytes = 0;

@@ -1,5 +1,5 @@
 import { readSync, writeSync, writevSync } from "node:fs";
-import { FuseError } from "../protocol/errors.ts";
+import { FuseError, type FuseErrorCode } from "../protocol/errors.ts";
 import type { Reply } from "../protocol/reply.ts";
 
 /** What a read of the device came to, besides a number of bytes. */
@@ -67,5 +67,38 @@ export function writeReply(descriptor: number, reply: Reply, data: Uint8Array | 
           { cause: error },
         );
     }
+  }
+}
+
+/** What the errors of notifications mean, as far as there is something to say. */
+const NOTIFICATION_REFUSALS: Readonly<Record<string, string>> = {
+  EINVAL: "this kernel does not know it",
+  ENOSYS: "this kernel does not know it",
+  ENOTEMPTY: "the directory is not empty",
+  EBUSY: "something is mounted there",
+};
+
+/**
+ * Sends a notification. `taken` is false if the kernel knows nothing of what it is about, or the file system is unmounted; `failure` says why it was
+ * refused otherwise.
+ */
+export function writeNotification(
+  descriptor: number,
+  bytes: Uint8Array,
+): {
+  readonly taken: boolean;
+  readonly failure: { readonly code: FuseErrorCode; readonly message: string } | undefined;
+} {
+  try {
+    writeSync(descriptor, bytes, 0, bytes.length);
+    return { taken: true, failure: undefined };
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (["ENOENT", "ENOTDIR", "ENODEV", "ECONNABORTED"].includes(code)) return { taken: false, failure: undefined };
+    const reason = NOTIFICATION_REFUSALS[code] ?? message;
+    return {
+      taken: false,
+      failure: { code: "Unsupported", message: `The kernel did not take a notification: ${reason}.` },
+    };
   }
 }

@@ -1,4 +1,3 @@
-import { writev } from "node:fs";
 import { FuseError } from "../protocol/errors.ts";
 import { EXPIRE_ONLY } from "../protocol/flags.ts";
 import { nameBytes } from "../protocol/names.ts";
@@ -12,27 +11,30 @@ import {
   NotifyRetrieveOut,
   NotifyStoreOut,
 } from "../protocol/structs-out.ts";
-import { writeReply } from "./device.ts";
+import { writeNotification } from "./device.ts";
+import type { NotificationQueue } from "./notification-queue.ts";
 
 /**
- * Tells the kernel what changed on our side. Each call resolves with false when the kernel knew nothing of what it was told about.
+ * Tells the kernel what changed on our side, from the main thread or from a worker. Each call resolves with false when the kernel knew nothing of
+ * what it was told about, or the file system is unmounted.
  *
- * The kernel may have to wait for pages that are being read or written by requests to us before it has carried one out. So they are sent
- * from a thread of the pool, and an operation must not wait for a notification about a file that it is working on.
+ * `forgetAttributes`, `retrieve`, `wakeup`, `expireAllEntries`, and `invalidateInode` with a negative offset have reached the kernel when the call
+ * returns. The others need a lock of the kernel, of pages or of a directory, that a request may have which is still to be answered. So a thread of
+ * their own writes them, one after the other: an operation may make one about the file or directory that it works on, and it is carried out
+ * when the operation has been answered; but an operation must not await it, as each would wait for the other.
+ *
+ * Up to 1,024 of them, and 64 MiB of data, may wait; more are refused with `Busy`.
  */
 export interface Notifier {
   /** Forgets the attributes, and the data from `offset` on: `lengthBytes` of it, or all with 0. A negative offset: only the attributes. */
   invalidateInode(inode: number, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<boolean>;
-  /**
-   * Forgets the attributes at once. As this never makes the kernel wait, an operation may do it; and a file system in the worker may, which gets
-   * no answers to other notifications as long as it has no promise pending.
-   */
+  /** Forgets the attributes, and says so without a promise. */
   forgetAttributes(inode: number): boolean;
   /** Forgets that a name leads anywhere. `expireOnly` (Linux 6.2): it is looked up again, but an open directory of that name stays. */
   invalidateEntry(parent: number, name: string, options?: { readonly expireOnly?: boolean }): Promise<boolean>;
   /** A name was removed that led to `child`; who watches the directory is told. */
   deleted(parent: number, child: number, name: string): Promise<boolean>;
-  /** Puts data into the page cache. */
+  /** Puts data into the page cache. The data is copied. */
   store(inode: number, offset: number, data: Uint8Array): Promise<boolean>;
   /** Fetches what the page cache has of a file, from `offset` up to the first page that is missing. */
   retrieve(
@@ -47,22 +49,52 @@ export interface Notifier {
 
 /** How many retrievals may wait for the kernel. */
 const MAX_RETRIEVALS = 64;
+/** The kernel says of a retrieval only the number that we gave it, and any thread may hear that. So the number tells whose it is. */
+const NUMBERS_OF_A_THREAD = 2 ** 32;
+
+/** Which notifier a retrieval is from: `MAIN_THREAD`, or the number of a worker. */
+export function originOfRetrieval(unique: number): number {
+  return Math.floor(unique / NUMBERS_OF_A_THREAD);
+}
+
+export const MAIN_THREAD = 0;
 
 export class DeviceNotifier implements Notifier {
   readonly #descriptor: number;
+  readonly #origin: number;
+  readonly #queue: NotificationQueue;
   readonly #forgetting = new Reply(NotifyInvalInodeOut.sizeBytes);
   readonly #retrievals = new Map<number, (data: Buffer | undefined) => void>();
-  #nextRetrieval = 1;
+  #retrievalCount = 0;
+  #hasNews = false;
+  #closed = false;
 
-  constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+  /** `queue` leads to the thread that may wait; `origin` is `MAIN_THREAD` or the number of a worker. */
+  constructor(deps: { readonly descriptor: number; readonly queue: NotificationQueue }, origin: number) {
+    this.#descriptor = deps.descriptor;
+    this.#queue = deps.queue;
+    this.#origin = origin;
+  }
+
+  /** How many notifications wait for an answer that comes by way of the event loop of this thread. */
+  get pending(): number {
+    return this.#queue.pending + this.#retrievals.size;
+  }
+
+  /** Whether a promise was settled since this was asked, so that the event loop is owed a turn. */
+  takeNews(): boolean {
+    const hasNews = this.#hasNews;
+    this.#hasNews = false;
+    return hasNews;
   }
 
   invalidateInode(inode: number, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<boolean> {
     const at = NotifyInvalInodeOut.at;
-    return this.#send(NotifyCode.INVAL_INODE, NotifyInvalInodeOut.sizeBytes, (message) => {
+    const offset = range?.offset ?? 0;
+    if (offset < 0) return this.#atOnce(() => this.forgetAttributes(inode));
+    return this.#queued(NotifyCode.INVAL_INODE, NotifyInvalInodeOut.sizeBytes, (message) => {
       message.i64(at.ino, inode);
-      message.i64(at.off, range?.offset ?? 0);
+      message.i64(at.off, offset);
       message.i64(at.len, range?.lengthBytes ?? 0);
     });
   }
@@ -76,12 +108,12 @@ export class DeviceNotifier implements Notifier {
     message.i64(at.len, 0);
     message.bodyBytes = NotifyInvalInodeOut.sizeBytes;
     message.end(0);
-    return writeReply(this.#descriptor, message, undefined);
+    return this.#write(message);
   }
 
   invalidateEntry(parent: number, name: string, options?: { readonly expireOnly?: boolean }): Promise<boolean> {
     const at = NotifyInvalEntryOut.at;
-    return this.#send(NotifyCode.INVAL_ENTRY, NotifyInvalEntryOut.sizeBytes + nameBytes(name) + 1, (message) => {
+    return this.#queued(NotifyCode.INVAL_ENTRY, NotifyInvalEntryOut.sizeBytes + nameBytes(name) + 1, (message) => {
       message.i64(at.parent, parent);
       message.u32(at.namelen, message.name(name, NotifyInvalEntryOut.sizeBytes));
       message.u32(at.flags, options?.expireOnly === true ? EXPIRE_ONLY : 0);
@@ -90,7 +122,7 @@ export class DeviceNotifier implements Notifier {
 
   deleted(parent: number, child: number, name: string): Promise<boolean> {
     const at = NotifyDeleteOut.at;
-    return this.#send(NotifyCode.DELETE, NotifyDeleteOut.sizeBytes + nameBytes(name) + 1, (message) => {
+    return this.#queued(NotifyCode.DELETE, NotifyDeleteOut.sizeBytes + nameBytes(name) + 1, (message) => {
       message.i64(at.parent, parent);
       message.i64(at.child, child);
       message.u32(at.namelen, message.name(name, NotifyDeleteOut.sizeBytes));
@@ -99,12 +131,12 @@ export class DeviceNotifier implements Notifier {
 
   store(inode: number, offset: number, data: Uint8Array): Promise<boolean> {
     const at = NotifyStoreOut.at;
-    const fill = (message: Reply): void => {
+    return this.#queued(NotifyCode.STORE, NotifyStoreOut.sizeBytes + data.length, (message) => {
       message.i64(at.nodeid, inode);
       message.i64(at.offset, offset);
       message.u32(at.size, data.length);
-    };
-    return this.#send(NotifyCode.STORE, NotifyStoreOut.sizeBytes, fill, data);
+      message.copy(data, NotifyStoreOut.sizeBytes);
+    });
   }
 
   async retrieve(
@@ -114,74 +146,73 @@ export class DeviceNotifier implements Notifier {
     if (this.#retrievals.size >= MAX_RETRIEVALS) {
       throw new FuseError("Busy", `${MAX_RETRIEVALS} retrievals are under way: wait for one of them.`);
     }
-    const unique = this.#nextRetrieval;
-    this.#nextRetrieval += 1;
+    this.#retrievalCount += 1;
+    const unique = this.#origin * NUMBERS_OF_A_THREAD + (this.#retrievalCount % NUMBERS_OF_A_THREAD);
     const at = NotifyRetrieveOut.at;
-    const answer = new Promise<Buffer | undefined>((resolve) => void this.#retrievals.set(unique, resolve));
-    const fill = (message: Reply): void => {
-      message.i64(at.notify_unique, unique);
-      message.i64(at.nodeid, inode);
-      message.i64(at.offset, range.offset);
-      message.u32(at.size, range.lengthBytes);
-    };
-    try {
-      if (!(await this.#send(NotifyCode.RETRIEVE, NotifyRetrieveOut.sizeBytes, fill)))
-        this.retrieved(unique, undefined);
-    } catch (error) {
-      this.#retrievals.delete(unique);
-      throw error;
-    }
-    return answer;
+    const message = build(NotifyCode.RETRIEVE, NotifyRetrieveOut.sizeBytes, (reply) => {
+      reply.i64(at.notify_unique, unique);
+      reply.i64(at.nodeid, inode);
+      reply.i64(at.offset, range.offset);
+      reply.u32(at.size, range.lengthBytes);
+    });
+    this.#hasNews = true;
+    // Another thread may hear the answer before the write has returned here, but this one cannot be told before.
+    if (!this.#write(message)) return undefined;
+    return new Promise((resolve) => void this.#retrievals.set(unique, resolve));
   }
 
   /** The kernel's answer has come in, or never will. */
   retrieved(unique: number, data: Buffer | undefined): void {
     const resolve = this.#retrievals.get(unique);
     this.#retrievals.delete(unique);
+    this.#hasNews = true;
     resolve?.(data);
   }
 
   /** The session is over: nothing that is still waited for will come. */
   close(): void {
+    this.#closed = true;
     for (const unique of this.#retrievals.keys()) this.retrieved(unique, undefined);
+    this.#queue.close();
   }
 
   wakeup(wakeup: number): Promise<boolean> {
-    return this.#send(NotifyCode.POLL, NotifyPollWakeupOut.sizeBytes, (message) => {
-      message.i64(NotifyPollWakeupOut.at.kh, wakeup);
+    const message = build(NotifyCode.POLL, NotifyPollWakeupOut.sizeBytes, (reply) => {
+      reply.i64(NotifyPollWakeupOut.at.kh, wakeup);
     });
+    return this.#atOnce(() => this.#write(message));
   }
 
   expireAllEntries(): Promise<boolean> {
-    return this.#send(NotifyCode.INC_EPOCH, 0, () => undefined);
+    return this.#atOnce(() => this.#write(build(NotifyCode.INC_EPOCH, 0, () => undefined)));
   }
 
-  #send(code: number, bodyBytes: number, fill: (message: Reply) => void, data?: Uint8Array): Promise<boolean> {
-    const message = new Reply(bodyBytes);
-    // A notification is a reply to request 0 whose error is its code.
-    message.begin(0, code);
-    message.zero(0, bodyBytes);
-    fill(message);
-    message.bodyBytes = bodyBytes;
-    message.end(data?.length ?? 0);
-    const parts = data === undefined ? [message.bytes] : [message.bytes, data];
-    return new Promise((resolve, reject) => {
-      writev(this.#descriptor, parts, null, (error) => {
-        if (error === null) resolve(true);
-        else if (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ENODEV") resolve(false);
-        else reject(notificationError(error));
-      });
-    });
+  /** For what never makes the kernel wait. */
+  async #atOnce(write: () => boolean): Promise<boolean> {
+    this.#hasNews = true;
+    return write();
+  }
+
+  #write(message: Reply): boolean {
+    if (this.#closed) return false;
+    const { taken, failure } = writeNotification(this.#descriptor, message.bytes);
+    if (failure !== undefined) throw new FuseError(failure.code, failure.message);
+    return taken;
+  }
+
+  #queued(code: number, bodyBytes: number, fill: (message: Reply) => void): Promise<boolean> {
+    this.#hasNews = true;
+    return this.#queue.write(build(code, bodyBytes, fill).bytes);
   }
 }
 
-function notificationError(error: NodeJS.ErrnoException): FuseError {
-  const reasons: Readonly<Record<string, string>> = {
-    EINVAL: "this kernel does not know it",
-    ENOTEMPTY: "the directory is not empty",
-    EBUSY: "something is mounted there",
-    EBADF: "the file system is unmounted",
-  };
-  const reason = reasons[error.code ?? ""] ?? error.message;
-  return new FuseError("Unsupported", `The kernel did not take a notification: ${reason}.`, { cause: error });
+/** A notification is a reply to request 0 whose error is its code. */
+function build(code: number, bodyBytes: number, fill: (message: Reply) => void): Reply {
+  const message = new Reply(bodyBytes);
+  message.begin(0, code);
+  message.zero(0, bodyBytes);
+  fill(message);
+  message.bodyBytes = bodyBytes;
+  message.end(0);
+  return message;
 }

@@ -5,8 +5,10 @@ import type { Features, Negotiated } from "../protocol/negotiation.ts";
 import type { FileSystem } from "./file-system.ts";
 import { allocateFrameRing, FrameRing, type FrameRingMemory } from "./frame-ring.ts";
 import { MainService } from "./main-service.ts";
-import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
-import { DeviceNotifier, type Notifier } from "./notifier.ts";
+import type { FromWorker, Retrieved, ToWorker, WorkerSetup } from "./messages.ts";
+import type { Notification } from "./notification-queue.ts";
+import { NotificationThread } from "./notification-thread.ts";
+import { DeviceNotifier, MAIN_THREAD, originOfRetrieval, type Notifier } from "./notifier.ts";
 import { sessionSizes } from "./sizes.ts";
 
 /** How many requests can be on their way to the main thread. */
@@ -55,6 +57,7 @@ export class Session {
   #settleOver: (failure: FuseError | undefined) => void = () => undefined;
   #settleNegotiated: (negotiated: Negotiated) => void = () => undefined;
   #notifier: DeviceNotifier | undefined;
+  #notifications: NotificationThread | undefined;
   #negotiated: Negotiated | undefined;
 
   private constructor(options: SessionOptions, readers: readonly Reader[], features: Features) {
@@ -72,7 +75,7 @@ export class Session {
       throw new FuseError("Unsupported", "There is no file system to serve: give `fileSystem` or `module`.");
     }
     const asked = { ...options.fileSystem?.features, ...options.features };
-    const readers = Array.from({ length: options.workers ?? 1 }, () => startReader(options, asked));
+    const readers = Array.from({ length: options.workers ?? 1 }, (_, index) => startReader(options, asked, index + 1));
     try {
       const features = await Promise.all(readers.map(({ worker }) => ready(worker)));
       return new Session(options, readers, features[0] ?? asked);
@@ -92,7 +95,8 @@ export class Session {
    * start after that, each with its own descriptor if `clone` is given.
    */
   async serve(descriptor: number, clone?: CloneDevice): Promise<Negotiated> {
-    this.#notifier = new DeviceNotifier(descriptor);
+    this.#notifications = new NotificationThread(descriptor, this.#options.workerUrl ?? workerUrl());
+    this.#notifier = new DeviceNotifier({ descriptor, queue: this.#notifications.queue }, MAIN_THREAD);
     const agreed = new Promise<Negotiated>((resolve) => (this.#settleNegotiated = resolve));
     const [first, ...others] = this.#readers as [Reader, ...Reader[]];
     this.#begin(first, descriptor, undefined);
@@ -171,7 +175,10 @@ export class Session {
         reader.service?.wake();
         break;
       case "retrieved":
-        this.#notifier?.retrieved(message.unique, Buffer.from(message.data));
+        this.#retrieved(message);
+        break;
+      case "notify":
+        void this.#notify(reader, message.notification);
         break;
       case "problem":
         this.#onProblem(revive(message));
@@ -182,24 +189,45 @@ export class Session {
     }
   }
 
+  /** Goes to the thread that has asked for it. */
+  #retrieved(message: Retrieved): void {
+    const origin = originOfRetrieval(message.unique);
+    const asker = this.#readers[origin - 1];
+    if (origin === MAIN_THREAD) this.#notifier?.retrieved(message.unique, Buffer.from(message.data));
+    else if (asker !== undefined) send(asker.worker, message);
+  }
+
+  /** Writes what a worker has to tell the kernel. Never rejects. */
+  async #notify({ worker }: Reader, { id, bytes }: Notification): Promise<void> {
+    try {
+      const taken = (await this.#notifications?.queue.write(bytes)) === true;
+      send(worker, { type: "notified", notified: { id, taken, failure: undefined } });
+    } catch (error) {
+      const { code, message } = error as FuseError;
+      send(worker, { type: "notified", notified: { id, taken: false, failure: { code, message } } });
+    }
+  }
+
   async #close(): Promise<void> {
     this.#settleOver(undefined);
     this.#notifier?.close();
     for (const { ring } of this.#readers) ring?.close();
     if (this.#negotiated !== undefined) await this.#options.fileSystem?.destroy?.();
+    await this.#notifications?.close();
     for (const descriptor of new Set(this.#readers.map((reader) => reader.descriptor))) {
       if (descriptor !== -1) closeSync(descriptor);
     }
   }
 }
 
-function startReader(options: SessionOptions, features: Features): Reader {
+function startReader(options: SessionOptions, features: Features, number: number): Reader {
   const { maxInFlight = DEFAULT_IN_FLIGHT } = options;
   const memory: FrameRingMemory | undefined =
     options.fileSystem === undefined
       ? undefined
       : allocateFrameRing(RING_SLOTS, sessionSizes(features, maxInFlight).frameBytes);
   const setup: WorkerSetup = {
+    number,
     module: options.module === undefined ? undefined : String(options.module),
     options: options.moduleOptions,
     ring: memory,

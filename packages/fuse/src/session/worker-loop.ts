@@ -1,5 +1,5 @@
 import { read } from "node:fs";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { FuseError } from "../protocol/errors.ts";
 import { Frame } from "../protocol/frame.ts";
@@ -10,7 +10,8 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { FrameRing } from "./frame-ring.ts";
 import type { FromWorker } from "./messages.ts";
-import { DeviceNotifier } from "./notifier.ts";
+import { DeviceNotifier, originOfRetrieval } from "./notifier.ts";
+import type { NotificationQueue } from "./notification-queue.ts";
 import { sessionSizes } from "./sizes.ts";
 
 /** How long to wait for the mount, or for a descriptor that does not block. */
@@ -22,6 +23,8 @@ const readAsync = promisify(read);
 
 export interface WorkerPort {
   post(message: FromWorker): void;
+  /** Hears of retrievals that other threads have read. */
+  onRetrieved(hear: (unique: number, data: Buffer) => void): void;
   /** Becomes true when nothing will be mounted after all. */
   quit(): boolean;
 }
@@ -59,6 +62,10 @@ export interface LocalService {
   readonly features: Features;
   readonly maxInFlight: number;
   readonly negotiated: Negotiated | undefined;
+  /** Leads to the thread that writes notifications. */
+  readonly notifications: NotificationQueue;
+  /** The number of this worker. */
+  readonly number: number;
 }
 
 /**
@@ -68,7 +75,8 @@ export interface LocalService {
 export async function serveRequests(descriptor: number, service: LocalService, port: WorkerPort): Promise<void> {
   const { fileSystem, ring, features } = service;
   const sizes = sessionSizes(features, service.maxInFlight);
-  const notifier = new DeviceNotifier(descriptor);
+  const notifier = new DeviceNotifier({ descriptor, queue: service.notifications }, service.number);
+  port.onRetrieved((unique, data) => notifier.retrieved(unique, data));
   const spareFrames: Frame[] = [];
   const newFrame = (): Frame => new Frame(Buffer.allocUnsafeSlow(sizes.frameBytes), false);
   let frame = newFrame();
@@ -87,8 +95,8 @@ export async function serveRequests(descriptor: number, service: LocalService, p
           port.post({ type: "negotiated", negotiated });
         },
         onRetrieved: (unique, data) => {
-          notifier.retrieved(unique, data);
-          port.post({ type: "retrieved", unique, data });
+          if (originOfRetrieval(unique) === service.number) notifier.retrieved(unique, data);
+          else port.post({ type: "retrieved", unique, data });
         },
         releaseFrame: (kept) => void spareFrames.push(kept),
       },
@@ -102,7 +110,8 @@ export async function serveRequests(descriptor: number, service: LocalService, p
   for (;;) {
     for (let turn = 0; dispatcher.pending > 0 && turn < MICROTASK_TURNS; turn += 1) await Promise.resolve();
     while (dispatcher.full) await dispatcher.settled();
-    const blocking = dispatcher.pending === 0;
+    if (notifier.takeNews()) await setImmediate();
+    const blocking = dispatcher.pending === 0 && notifier.pending === 0;
     const readBytes = blocking ? readRequest(descriptor, frame.bytes) : await readLater(descriptor, frame.bytes);
     if (readBytes >= 0) {
       const outcome = dispatcher.dispatch(frame, readBytes);

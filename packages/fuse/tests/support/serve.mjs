@@ -2,11 +2,13 @@
 import { createInterface } from "node:readline";
 import { mount } from "../../dist/index.js";
 import { namedFiles, sleep } from "./file-systems.mjs";
+import { createFileSystem as createNotifying } from "./notifying.mjs";
 
 const [kind, directory, ...words] = process.argv.slice(2);
 const say = (line) => void process.stdout.write(`${line}\n`);
 const memory = new URL("../../dist/memory.js", import.meta.url);
 const loopback = new URL("../../dist/loopback.js", import.meta.url);
+const notifying = new URL("notifying.mjs", import.meta.url);
 const half = new URL("worker-half.mjs", import.meta.url);
 let mounted;
 let counter = 0;
@@ -36,6 +38,9 @@ const kinds = {
   main: () => ({ fileSystem: files() }),
   "main-narrow": () => ({ fileSystem: files(), maxInFlight: 2 }),
   cached: () => ({ fileSystem: namedFiles({ count: { read: count, openFlags: 2 } }, { timeoutMs: Infinity }) }),
+  "notifying-worker": () => ({ module: notifying }),
+  "notifying-main": () => ({ fileSystem: createNotifying() }),
+  "notifying-two-workers": () => ({ fileSystem: createNotifying(), workers: 2, cloneDevice: true }),
   hybrid: () => ({ module: half, fileSystem: files() }),
   exits: () => ({ fileSystem: files() }),
 };
