@@ -142,6 +142,14 @@ describe.skipIf(reasonToSkip() !== undefined)("a mounted file system", () => {
     }
   });
 
+  test("leaves nothing mounted when its file system cannot be created", async () => {
+    const served = launch("no-file-system");
+    expect(await served.line(/Error|^Mounted/)).toContain("exports no function createFileSystem(options): add it.");
+    expect(await served.exited).toBe(1);
+    expect(isMounted(served.directory)).toBe(false);
+    expect(await readdir(served.directory)).toEqual([]);
+  });
+
   describe.skipIf(!existsSync("/usr/bin/fusermount3"))("as a user", () => {
     const directories: string[] = [];
     afterAll(() => {

@@ -128,13 +128,13 @@ describe.skipIf(reasonToSkip() !== undefined)("notifications", () => {
         names.map((name) => run("cat", [join(directory, name)], { timeout: LIMIT_MS, killSignal: "SIGKILL" })),
       );
       expect(outputs.map(({ stdout }) => stdout.trim())).toEqual(names.map(() => "done"));
-      // Whether the kernel still knew the file depends on when its name was forgotten.
+      // Whether the kernel still knew the file, and how often it looked a name up, depends on when that was forgotten.
       const ended = (text: string): number => text.match(/(looked-up|locked) (true|false)/g)?.length ?? 0;
       const results = await until(
         () => read("results"),
         (text) => ended(text) >= 2 * LOCKED,
       );
-      expect(ended(results)).toBe(2 * LOCKED);
+      expect(ended(results)).toBeGreaterThanOrEqual(2 * LOCKED);
     });
   });
 });

@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import { endianness } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { FuseError } from "../protocol/errors.ts";
@@ -42,43 +43,103 @@ const DRAIN_LIMIT_MS = 10_000;
 /** Mounts a file system and serves it until it is unmounted. */
 export async function mount(directory: string, options: MountOptions): Promise<MountedFileSystem> {
   requireSupported();
-  const path = await prepareDirectory(directory, options);
-  const clone: CloneDevice | undefined = options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
-  const session = await Session.start(options);
-  const table: MountTableOptions = { ...options, maxReadBytes: maxWriteBytes(session.features) };
-  const negotiated = await attach(session, { path, table, clone });
-  const mounted = new Mounted(path, session, negotiated);
-  await mounted.watch(options.autoUnmount !== false);
-  return mounted;
+  // Nothing takes longer than the start of a thread that has loaded the file system, so everything else is done meanwhile.
+  const starting = Session.start(options);
+  starting.catch(() => undefined);
+  let path: string;
+  let clone: CloneDevice | undefined;
+  try {
+    path = await prepareDirectory(directory, options);
+    clone = options.cloneDevice === true ? (await systemCalls()).cloneDevice : undefined;
+  } catch (error) {
+    await abandon(starting);
+    throw error;
+  }
+  const asked = { ...options.fileSystem?.features, ...options.features };
+  const table: MountTableOptions = { ...options, maxReadBytes: maxWriteBytes(asked) };
+  const { session, negotiated, watcher } = await attach(starting, { path, table, clone, options });
+  return new Mounted(path, session, { negotiated, watcher });
 }
 
+interface Attached {
+  readonly session: Session;
+  readonly negotiated: Negotiated;
+  readonly watcher: Watcher | undefined;
+}
+
+/** Mounts, and begins to serve as soon as the session has started. */
 async function attach(
-  session: Session,
-  where: { readonly path: string; readonly table: MountTableOptions; readonly clone: CloneDevice | undefined },
-): Promise<Negotiated> {
-  const { path, table, clone } = where;
-  let serving: Promise<Negotiated>;
+  starting: Promise<Session>,
+  where: {
+    readonly path: string;
+    readonly table: MountTableOptions;
+    readonly clone: CloneDevice | undefined;
+    readonly options: MountOptions;
+  },
+): Promise<Attached> {
+  const { path, clone, options } = where;
+  let attachment: Attachment;
   try {
-    if (mountWay() === "fusermount3") {
-      serving = session.serve(await attachByHelper(path, table), clone);
-    } else {
-      const descriptor = openDevice();
-      // The thread reads already while mount(8) is at work, in case that looks at what it has mounted.
-      serving = session.serve(descriptor, clone);
-      serving.catch(() => undefined);
-      await attachDirectly(descriptor, path, table);
-    }
+    attachment = await beginAttaching(path, where.table);
+  } catch (error) {
+    await abandon(starting);
+    throw error;
+  }
+  const { descriptor, attaching } = attachment;
+  const watching = attaching.then(() => (options.autoUnmount === false ? undefined : Watcher.start(path)));
+  watching.catch(() => undefined);
+  let session: Session;
+  try {
+    session = await starting;
+  } catch (error) {
+    // There is no file system after all. If it was mounted already, those who have come there get an error.
+    await attaching.then(
+      () => detach(path, "force"),
+      () => undefined,
+    );
+    (await watching.catch(() => undefined))?.dismiss();
+    closeSync(descriptor);
+    throw error;
+  }
+  // The thread reads already while mount(8) is at work, in case that looks at what it has mounted.
+  const serving = session.serve(descriptor, clone);
+  serving.catch(() => undefined);
+  try {
+    await attaching;
   } catch (error) {
     await session.abandon();
     throw error;
   }
   try {
-    return await serving;
+    return { session, negotiated: await serving, watcher: await watching };
   } catch (error) {
     await detach(path, "force");
+    (await watching.catch(() => undefined))?.dismiss();
     await session.stopped;
     throw error;
   }
+}
+
+interface Attachment {
+  readonly descriptor: number;
+  /** Settles when the file system is mounted, or cannot be. */
+  readonly attaching: Promise<void>;
+}
+
+async function beginAttaching(path: string, table: MountTableOptions): Promise<Attachment> {
+  if (mountWay() === "fusermount3") {
+    return { descriptor: await attachByHelper(path, table), attaching: Promise.resolve() };
+  }
+  const descriptor = openDevice();
+  const attaching = attachDirectly(descriptor, path, table);
+  attaching.catch(() => undefined);
+  return { descriptor, attaching };
+}
+
+/** Ends a session that has nothing to serve, or was never one. */
+async function abandon(starting: Promise<Session>): Promise<void> {
+  const session = await starting.catch(() => undefined);
+  await session?.abandon();
 }
 
 class Mounted implements MountedFileSystem {
@@ -86,13 +147,18 @@ class Mounted implements MountedFileSystem {
   readonly negotiated: Negotiated;
   readonly closed: Promise<void>;
   readonly #session: Session;
-  #watcher: Watcher | undefined;
+  readonly #watcher: Watcher | undefined;
   readonly #onExit = (): void => detachNow(this.directory);
 
-  constructor(directory: string, session: Session, negotiated: Negotiated) {
+  constructor(
+    directory: string,
+    session: Session,
+    { negotiated, watcher }: { readonly negotiated: Negotiated; readonly watcher: Watcher | undefined },
+  ) {
     this.directory = directory;
     this.negotiated = negotiated;
     this.#session = session;
+    this.#watcher = watcher;
     // A thread that blocks in `read` would keep the process from exiting, so the file system has to go first.
     process.on("exit", this.#onExit);
     this.closed = this.#close();
@@ -101,10 +167,6 @@ class Mounted implements MountedFileSystem {
 
   get notifier(): Notifier {
     return this.#session.notifier;
-  }
-
-  async watch(wanted: boolean): Promise<void> {
-    if (wanted) this.#watcher = await Watcher.start(this.directory);
   }
 
   async unmount(options: UnmountOptions = {}): Promise<void> {

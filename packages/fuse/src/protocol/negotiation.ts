@@ -17,7 +17,10 @@ const MOST_PAGES = 65_535;
  * upper limits, and the kernel may lower them further.
  */
 export interface Features {
-  /** The most bytes in one read or write, 1 MiB if nothing is said. The kernel's own limit is /proc/sys/fs/fuse/max_pages_limit. */
+  /**
+   * The most bytes in one read or write, 1 MiB if nothing is said. The kernel's own limit is /proc/sys/fs/fuse/max_pages_limit. For more than 1 MiB in a
+   * read it has to be among the options of the mount, or of a file system in the main thread, as it is mounted before a module was loaded.
+   */
   readonly maxWriteBytes?: number;
   /** The most bytes the kernel reads ahead. */
   readonly maxReadaheadBytes?: number;

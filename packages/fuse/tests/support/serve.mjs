@@ -26,6 +26,7 @@ const kinds = {
   "memory-unwatched": () => ({ module: memory, autoUnmount: false }),
   "memory-two-workers": () => ({ fileSystem: files(), workers: 2, cloneDevice: words[0] === "clone" }),
   "memory-as-user": () => ({ module: memory }),
+  "no-file-system": () => ({ module: new URL("file-systems.mjs", import.meta.url) }),
   "allow-other": () => ({ module: memory, allowOther: true }),
   // Words: the options of the file system, and features of the mount, both as JSON.
   loopback: () => ({
