@@ -1,20 +1,31 @@
-// node packages/fuse/bench/run.mjs [--short] [--json FILE]: as root, on a machine with /dev/fuse. Compares loopback with the local disk and with
+// node packages/fuse/bench/run.mjs [--short] [--only WORDS]... [--on TARGET]... [--json FILE]: as root, on a machine with /dev/fuse. Compares loopback with the local disk and with
 // the loopbacks of Debian (apt-get install bindfs mergerfs fio), in one run; a peer that is not installed is missing from the table.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
+import { median, spread } from "./figures.mjs";
+import { goals } from "./goals.mjs";
 import { isInstalled, NAMES, residentMib, startMemory, startTarget } from "./targets.mjs";
-import { calls, fio, sequential } from "./workloads.mjs";
+import { Clients, fio, sequential } from "./workloads.mjs";
 
-const { values: options } = parseArgs({ options: { short: { type: "boolean" }, json: { type: "string" } } });
+const { values: options } = parseArgs({
+  options: {
+    short: { type: "boolean" },
+    json: { type: "string" },
+    only: { type: "string", multiple: true },
+    on: { type: "string", multiple: true },
+  },
+});
 const short = options.short === true;
-const seconds = 0.4;
-const rounds = short ? 1 : 5;
+/** Whether a virtual machine that has been idle wakes up quickly is luck, so there are many short rounds instead of few long ones. */
+const CALLS = { seconds: 0.12, rounds: short ? 3 : 15, warmSeconds: 0.5 };
+const TRANSFERS = { seconds: 0.25, rounds: short ? 1 : 7, warmSeconds: 0 };
+const { seconds } = TRANSFERS;
 const LARGE_BYTES = 268_435_456;
 const LISTED = 100_000;
-const COLUMN = 22;
+const COLUMN = 24;
 
 if (process.geteuid() !== 0 || !existsSync("/dev/fuse")) {
   process.stderr.write("The bench mounts file systems: run it as root, where there is a /dev/fuse.\n");
@@ -39,6 +50,7 @@ const fioRuns = short
       ["reads of a mapping, 4 KiB (/s)", (target) => fio("mmap-randread", target, { jobs: 1, seconds, cold: false })],
       ["buffered writes of 1 MiB (MiB/s)", (target) => fio("write", target, { jobs: 1, seconds, cold: false })],
     ];
+/** Each gives a function that measures one round of a target, and one that ends it. */
 const callRuns = [
   ["stat (/s)", "stat", 1],
   ["stat, 4 clients (/s)", "stat", 4],
@@ -46,7 +58,12 @@ const callRuns = [
   ["open + read + close, 4 clients (/s)", "open", 4],
   ["create + write + close + unlink (/s)", "create", 1],
   ["create + write + close + unlink, 4 clients (/s)", "create", 4],
-].map(([title, workload, clients]) => [title, (target) => calls(workload, target, { clients, seconds })]);
+].map(([title, workload, count]) => ({ title, begin: (target) => new Clients(workload, target, count), ...CALLS }));
+const transferRuns = fioRuns.map(([title, measure]) => ({
+  title,
+  begin: (target) => ({ round: () => measure(target), stop: () => undefined }),
+  ...TRANSFERS,
+}));
 
 const base = mkdtempSync(join(tmpdir(), "globalfs-fuse-bench-"));
 const source = join(base, "source");
@@ -79,6 +96,7 @@ async function main() {
   const targets = [];
   for (const name of ["local", ...NAMES]) {
     if (short && (name === "mergerfs" || name === "passthrough of writes")) continue;
+    if (options.on !== undefined && name !== "local" && !options.on.includes(name)) continue;
     if (["bindfs", "mergerfs"].includes(name) && !isInstalled(name)) {
       say(`${name} is not installed, so its column is missing: apt-get install ${name}`);
       continue;
@@ -88,52 +106,65 @@ async function main() {
     targets.push(target);
   }
   say(
-    `Linux ${release()}, ${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, ${rounds} rounds, the best of each`,
+    `Linux ${release()}, ${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, the medians of ${CALLS.rounds} rounds (${TRANSFERS.rounds} of reads and writes)`,
   );
   const names = targets.map(({ name }) => name);
-  const runs = [...callRuns, ...(hasFio ? fioRuns : [])];
-  const width = Math.max(...runs.map(([title]) => title.length));
-  say("In parentheses: as a share of the local disk.\n");
+  const runs = [...callRuns, ...(hasFio ? transferRuns : [])].filter(({ title }) => isWanted(title));
+  const width = Math.max(...runs.map(({ title }) => title.length));
+  say("Behind each: half of the rounds are so close to it. In parentheses: as a share of the local disk.\n");
   say(["".padEnd(width), ...names.map((name) => name.padStart(COLUMN))].join(" | "));
-  for (const [title, measure] of runs) printRow(await compare(title, targets, measure), names, width);
+  for (const run of runs) printRow(await compare(run, targets), names, width);
   printDetails(names.slice(1));
-  await inMemory();
+  say(["", ...goals(table)].join("\n"));
+  if (options.only === undefined) await inMemory();
   if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(table, undefined, 2));
 }
 
-/**
- * Rounds go over all targets in turn, so that a busy moment of the machine hits all of them. Other work can only make a round slower, so the best one
- * says most about a target.
- */
-async function compare(title, targets, measure) {
-  const seen = new Map(targets.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const target of targets) seen.get(target.name).push(await measure(target));
-  }
-  const row = { title, results: {} };
-  for (const [name, results] of seen) {
-    row.results[name] = results.toSorted((left, right) => right.value - left.value)[0];
+function isWanted(title) {
+  return options.only === undefined || options.only.some((words) => title.includes(words));
+}
+
+/** Rounds go over all targets in turn, and each begins with another one, so that what else the machine does hits all of them. */
+async function compare({ title, begin, seconds, rounds, warmSeconds }, targets) {
+  const row = { title, results: Object.fromEntries(targets.map(({ name }) => [name, []])) };
+  const running = targets.map((target) => ({ name: target.name, load: begin(target) }));
+  try {
+    if (warmSeconds > 0) for (const { load } of running) await load.round(warmSeconds);
+    for (let round = 0; round < rounds; round += 1) {
+      for (let turn = 0; turn < running.length; turn += 1) {
+        const { name, load } = running[(round + turn) % running.length];
+        row.results[name].push(await load.round(seconds));
+      }
+    }
+  } finally {
+    for (const { load } of running) load.stop();
   }
   table.push(row);
   return row;
 }
 
+function figureOf(results, key) {
+  return median(results.map((result) => result[key]));
+}
+
 function printRow(row, names, width) {
+  const local = figureOf(row.results.local, "value");
   const cells = names.map((name) => {
-    const { value } = row.results[name];
-    const share = (value / row.results.local.value).toFixed(2);
-    return `${Math.round(value).toLocaleString("en")} (${share})`.padStart(COLUMN);
+    const values = row.results[name].map(({ value }) => value);
+    const figure = Math.round(median(values)).toLocaleString("en");
+    const share = (median(values) / local).toFixed(2);
+    return `${figure} ±${Math.round(spread(values) * 100)}% (${share})`.padStart(COLUMN);
   });
   say([row.title.padEnd(width), ...cells].join(" | "));
 }
 
 function printDetails(names) {
   say("");
-  for (const row of table.filter(({ results }) => results.local.medianUs !== undefined)) {
+  for (const { title, results } of table.filter(({ results }) => results.local[0].medianUs !== undefined)) {
     for (const name of names) {
-      const { medianUs, p99Us, serverUs } = row.results[name];
-      const [median, p99, server] = [medianUs, p99Us, serverUs].map((figure) => figure.toFixed(1));
-      say(`${row.title}, ${name}: median ${median} us, p99 ${p99} us, ${server} us of the server's time each`);
+      const figures = ["medianUs", "p99Us", "serverUs"].map((key) => figureOf(results[name], key).toFixed(1));
+      const [middle, p99, server] = figures;
+      say(`${title}, ${name}: median ${middle} us, p99 ${p99} us, ${server} us of the server's time each`);
     }
   }
 }
@@ -147,7 +178,10 @@ async function inMemory() {
   );
   const memory = await startMemory("memory", base);
   started.push(memory);
-  const { value } = await calls("create", memory, { clients: 1, seconds });
+  const clients = new Clients("create", memory, 1);
+  await clients.round(CALLS.warmSeconds);
+  const { value } = await clients.round(CALLS.warmSeconds);
+  clients.stop();
   say(`memory: create + write + close + unlink ${Math.round(value).toLocaleString("en")}/s`);
   const many = join(memory.directory, "many");
   mkdirSync(many);

@@ -1,12 +1,11 @@
 // What is measured: the local disk, this package, and two loopbacks from Debian.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const COMMAND = fileURLToPath(new URL("../bin/globalfs-fuse.js", import.meta.url));
 const MOUNT_LIMIT_MS = 10_000;
-const TICKS_PER_SECOND = 100;
 
 const UNCACHED = "attr_timeout=0,entry_timeout=0,negative_timeout=0";
 const ours = (passthrough) => (source, directory) => [
@@ -74,13 +73,14 @@ function isMounted(directory) {
   return readFileSync("/proc/self/mountinfo", "utf8").includes(` ${directory} `);
 }
 
-/** Processor time of a server so far, in microseconds. */
+/** Processor time of all threads of a server so far, in microseconds. */
 export function processorUs(pid) {
   if (pid === undefined) return 0;
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanoseconds / 1000;
 }
 
 export function residentMib(pid) {

@@ -1,6 +1,8 @@
 // What is done to each target. Everything resolves with a figure of which more is better.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { processorUs } from "./targets.mjs";
 
@@ -8,19 +10,44 @@ const run = promisify(execFile);
 const LOAD = new URL("load.mjs", import.meta.url).pathname;
 const LARGE_MIB = 256;
 
-/** Several processes do the same; their rates are added. */
-export async function calls(workload, target, { clients, seconds }) {
-  const before = processorUs(target.pid);
-  const words = [LOAD, workload, target.directory, String(seconds)];
-  const outputs = await Promise.all(Array.from({ length: clients }, () => run(process.execPath, words)));
-  const results = outputs.map(({ stdout }) => JSON.parse(stdout));
-  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
-  return {
-    value: sum("perSecond"),
-    medianUs: results[0].medianUs,
-    p99Us: results[0].p99Us,
-    serverUs: (processorUs(target.pid) - before) / sum("operations"),
-  };
+/** Several processes do the same, in rounds; their rates are added. */
+export class Clients {
+  #target;
+  #children;
+
+  constructor(workload, target, count) {
+    this.#target = target;
+    this.#children = Array.from({ length: count }, () => {
+      const child = spawn(process.execPath, [LOAD, workload, target.directory], {
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      const lines = createInterface({ input: child.stdout });
+      return { child, lines };
+    });
+  }
+
+  async round(seconds) {
+    const before = processorUs(this.#target.pid);
+    const answers = this.#children.map(async ({ child, lines }) => {
+      const answer = Promise.race([once(lines, "line"), once(lines, "close").then(() => ["{}"])]);
+      child.stdin.write(`${seconds}\n`);
+      const result = JSON.parse((await answer)[0]);
+      if (result.perSecond === undefined) throw new Error(`A client of ${this.#target.name} has ended.`);
+      return result;
+    });
+    const results = await Promise.all(answers);
+    const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+    return {
+      value: sum("perSecond"),
+      medianUs: sum("medianUs") / results.length,
+      p99Us: Math.max(...results.map(({ p99Us }) => p99Us)),
+      serverUs: (processorUs(this.#target.pid) - before) / sum("operations"),
+    };
+  }
+
+  stop() {
+    for (const { child } of this.#children) child.kill();
+  }
 }
 
 /** fio(1). With `cold`, what the mount itself has cached is dropped first; the disk behind it stays cached. */
@@ -52,16 +79,11 @@ export async function fio(kind, target, { jobs, seconds, cold }) {
 }
 
 /**
- * Reads the large file once from its beginning to its end, again and again, without what the mount has cached: each byte is moved by the server,
- * unless it is passed through.
+ * Reads the large file once from its beginning to its end, without what the mount has cached: each byte is moved by the server, unless it is
+ * passed through. The same is done to the local disk, whose cache stays.
  */
-export async function sequential(target, { jobs, seconds }) {
-  if (target.pid === undefined) return fio("read", target, { jobs, seconds, cold: false });
-  const end = performance.now() + seconds * 1000;
-  const rates = [];
-  while (rates.length === 0 || performance.now() < end) rates.push(await readOnce(target, jobs));
-  rates.sort((left, right) => left - right);
-  return { value: rates[Math.floor(rates.length / 2)] };
+export async function sequential(target, { jobs }) {
+  return { value: await readOnce(target, jobs) };
 }
 
 async function readOnce(target, jobs) {
@@ -75,7 +97,7 @@ async function readOnce(target, jobs) {
     `--numjobs=${jobs}`,
     "--thread",
     "--group_reporting",
-    "--invalidate=1",
+    `--invalidate=${target.pid === undefined ? 0 : 1}`,
     "--output-format=json",
   ];
   const { stdout } = await run("fio", words, { maxBuffer: 16_777_216 });

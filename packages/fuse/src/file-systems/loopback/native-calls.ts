@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
+import { Errno } from "../../protocol/errors.ts";
 import { decodeName, encodeName } from "../../protocol/names.ts";
 import type { FileSystemStatus } from "../../protocol/replies.ts";
 import { NativeListing } from "./native-listing.ts";
@@ -21,6 +22,7 @@ const RWF_APPEND = 0x10;
 const NAME_BYTES = 4096 + 1;
 /** The kernel never gives more for an extended attribute or the list of them. */
 const XATTR_BYTES = 65_536;
+const SMALL_XATTR_BYTES = 512;
 const HANDLE_BYTES = 128;
 const PATH_BYTES = 64;
 
@@ -288,7 +290,10 @@ export class NativeCalls implements SourceCalls {
   getXattr(descriptor: number, name: string): Buffer | number {
     const { getxattr } = this.#calls;
     const path = this.#pathOf(descriptor);
-    const length = getxattr(path, terminated(this.#name, name), this.#large, this.#large.length);
+    const key = terminated(this.#name, name);
+    // The kernel clears as much memory as it is offered before it looks, and most attributes are small or not there.
+    let length = getxattr(path, key, this.#large, SMALL_XATTR_BYTES);
+    if (length < 0 && this.#failure() === Errno.ERANGE) length = getxattr(path, key, this.#large, this.#large.length);
     return length < 0 ? this.#failure() : Buffer.from(this.#large.subarray(0, length));
   }
 
