@@ -209,6 +209,12 @@ describe.skipIf(reasonToSkip() !== undefined).each(WAYS)("loopback %j", (options
     expect(() => calls.getxattr(at("file"), "user.name", into, 2)).toThrow("ERANGE");
     calls.removexattr(at("file"), "user.name");
     expect(() => calls.getxattr(at("file"), "user.name", into, into.length)).toThrow("ENODATA");
+    // More than what is looked for at first.
+    const large = Buffer.alloc(2000, "large");
+    calls.setxattr(at("file"), "user.large", large, large.length, 0);
+    const found = Buffer.alloc(4096);
+    const length = calls.getxattr(at("file"), "user.large", found, found.length);
+    expect(found.subarray(0, length)).toEqual(large);
   });
 
   test("punches holes, finds them again, and copies ranges", () => {
