@@ -137,6 +137,8 @@ export class MultipartFiles {
       // Part of it is chance: a part that was sent anew is another one, whatever its bytes.
       const etag = sum.toString(16).padStart(8, "0") + randomBytes(12).toString("hex");
       const info = { partNumber, sizeBytes: body.sizeBytes, etag };
+      // A disk may keep the mark and forget the name of the file that it speaks of, unless that was there before.
+      if ("file" in place) await this.#disk.syncDirectory(directory.path);
       await directory.mark({ ...info, place });
       return info;
     } catch (error) {
