@@ -154,13 +154,19 @@ class FileStore implements Store {
     const { directory, plain, beside, place } = this.#layout.pathsOf(key);
     for (let attempt = 0; ; attempt++) {
       try {
+        if (attempt > 0) {
+          await this.#layout.makeDirectories(
+            place,
+            async (occupied, index) => await this.#moveAside(place, occupied, index),
+          );
+        }
         await this.#renameInto(path, plain, beside);
         await this.#layout.syncDirectory(directory);
         await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
         return;
       } catch (error) {
-        // The directory is missing, was pruned meanwhile, or has just been made where the object should go.
+        // A directory on the way is missing, was pruned meanwhile, or has just been made where the object should go.
         const errno = errnoOf(error);
         const again =
           errno === "ENOENT" ||
@@ -169,10 +175,6 @@ class FileStore implements Store {
           errno === "ENOTEMPTY" ||
           errno === "EEXIST";
         if (!again || attempt === MAX_ATTEMPTS) throw error;
-        await this.#layout.makeDirectories(
-          place,
-          async (occupied, index) => await this.#moveAside(place, occupied, index),
-        );
       }
     }
   }
