@@ -48,13 +48,14 @@ export async function startTheirRadosgw(): Promise<S3Peer | undefined> {
   return { name: "radosgw", port: Number(new URL(found.endpoint).port), accessKeyId, secretAccessKey };
 }
 
-/** Files below `directory`, never flushed. */
+/** Files below `directory`, never flushed. It makes the tokens of truncated listings with a cipher that OpenSSL 3 counts as outdated. */
 export async function startS3rver(directory: string): Promise<S3Peer & { readonly server: Server }> {
   const port = await freePort();
   const data = join(directory, "s3rver");
   await mkdir(data, { recursive: true });
   const script = join(ROOT, "node_modules/s3rver/bin/s3rver.js");
-  const server = await startServer([script, "-d", data, "-a", "127.0.0.1", "-p", String(port), "--silent"], port);
+  const runtime = "--openssl-legacy-provider";
+  const server = await startServer([runtime, script, "-d", data, "-a", "127.0.0.1", "-p", String(port), "--silent"], port);
   return { name: "s3rver", port, accessKeyId: "S3RVER", secretAccessKey: "S3RVER", server };
 }
 

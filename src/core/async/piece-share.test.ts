@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { PieceShare } from "./piece-share.ts";
+import { giveBack, PieceShare } from "./piece-share.ts";
 
 it("Pieces shrink as streams come, down to the least, and grow again as they go", () => {
   const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
@@ -13,4 +13,28 @@ it("Pieces shrink as streams come, down to the least, and grow again as they go"
     each();
   }
   expect(share.pieceBytes).toBe(512);
+});
+
+it("A piece that was given back is lent again, once, and only what was lent is taken back", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  const piece = share.lend(512);
+  giveBack(piece.subarray(0, 512));
+  giveBack(Buffer.alloc(512));
+  const other = share.lend(512);
+  expect(other).not.toBe(piece);
+  giveBack(piece);
+  giveBack(piece);
+  expect(share.lend(512)).toBe(piece);
+  expect(share.lend(512)).not.toBe(piece);
+});
+
+it("No more is kept spare than the budget, and the oldest goes first", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  const pieces = Array.from({ length: 3 }, () => share.lend(512));
+  for (const piece of pieces) giveBack(piece);
+  const lent = Array.from({ length: 3 }, () => share.lend(512));
+  expect(lent.map((piece) => pieces.indexOf(piece))).toEqual([2, 1, -1]);
+  const small = share.lend(32);
+  giveBack(small);
+  expect(share.lend(32)).not.toBe(small);
 });

@@ -114,7 +114,7 @@ function streamedBody(ctx: Ctx, { file, info }: OpenObject, start: number, end: 
 
   async function* read(): AsyncGenerator<Uint8Array> {
     const take = (position: number): Promise<Buffer> => {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(pieces.pieceBytes, end - position));
+      const buffer = pieces.lend(Math.min(pieces.pieceBytes, end - position));
       const work = readFully(file, buffer, position, info).then(() => buffer);
       reading = work;
       work.catch(() => undefined);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { PieceShare } from "../../../core/async/piece-share.ts";
+import { giveBack, PieceShare } from "../../../core/async/piece-share.ts";
 import type { Ctx } from "../../../core/context.ts";
 import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
@@ -49,8 +49,6 @@ export class StagedFile implements StagedWrite {
   readonly #leave = pieces.enter();
   readonly #pieceBytes = pieces.pieceBytes;
   #piece: Buffer = NO_PIECE;
-  /** The one that was written before, to be filled again: memory outside the heap is given back late. */
-  #spare: Buffer = NO_PIECE;
   #onItsWay: Buffer = NO_PIECE;
   #filled = 0;
   #position = 0;
@@ -100,14 +98,9 @@ export class StagedFile implements StagedWrite {
   /** No larger than what is still to come, where that is known: memory outside the heap is dear, too. */
   #newPiece(atHand: number): Buffer {
     const { sizeBytes } = this.#options;
-    if (this.#spare.length > 0) {
-      const spare = this.#spare;
-      this.#spare = NO_PIECE;
-      return spare;
-    }
     const expected =
       sizeBytes === undefined ? Math.max(atHand, FIRST_PIECE_BYTES, this.#position) : sizeBytes - this.#writtenBytes;
-    return Buffer.allocUnsafeSlow(Math.min(this.#pieceBytes, expected));
+    return pieces.lend(Math.min(this.#pieceBytes, expected));
   }
 
   /** Hands the piece to the disk; waits for the one before, so that two at most are in memory. */
@@ -133,7 +126,7 @@ export class StagedFile implements StagedWrite {
     } catch (error) {
       throw fromErrno(error, "store.stage", { key: this.#key });
     }
-    if (this.#onItsWay.length === this.#pieceBytes) this.#spare = this.#onItsWay;
+    giveBack(this.#onItsWay);
     this.#onItsWay = NO_PIECE;
   }
 
@@ -166,7 +159,6 @@ export class StagedFile implements StagedWrite {
       });
       this.#file = undefined;
       this.#leave();
-      this.#spare = NO_PIECE;
       await file.close();
       this.#phase = "sealed";
     } catch (error) {
