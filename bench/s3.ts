@@ -274,11 +274,21 @@ async function deletes(peers: readonly S3Peer[]): Promise<void> {
   compare("DELETE, 1,000 keys a call, 2 clients", "keys/s", figures);
 }
 
-/** A process of its own, so that what other cells left behind does not count. */
+/** Processes of its own, so that what other cells left behind does not count; the second has only ever been read from. */
 async function memory(): Promise<void> {
-  const ours = keep(await startOurs(directory, "memory"));
-  await send(ours, { method: "PUT", path: `/${BUCKET}` }, 200);
-  await measureMemory({ peer: ours, server: ours.server, bucket: BUCKET, clients: 64, piece: PIECE });
+  const run = { bucket: BUCKET, clients: 64, piece: PIECE };
+  const writing = keep(await startOurs(directory, "memory"));
+  await send(writing, { method: "PUT", path: `/${BUCKET}` }, 200);
+  await measureMemory({
+    ...run,
+    peer: writing,
+    server: writing.server,
+    methods: ["PUT", "GET"],
+    state: "one server",
+  });
+  await writing.server.stop();
+  const reading = keep(await startOurs(directory, "memory"));
+  await measureMemory({ ...run, peer: reading, server: reading.server, methods: ["GET"], state: "a fresh server" });
 }
 
 /** With one process and with two; the load comes from `wrk`, which leaves nearly all of the machine to them. Without it the cell is left out. */

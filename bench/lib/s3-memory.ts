@@ -11,13 +11,24 @@ export interface MemoryRun {
   readonly server: Server;
   readonly bucket: string;
   readonly clients: number;
+  readonly methods: readonly ("PUT" | "GET")[];
+  /** Said of the server, such as "a fresh server". */
+  readonly state: string;
   /** Sent 16 times for each object. */
   readonly piece: Uint8Array;
 }
 
 /** The server's own memory while all clients stream at once; pages of mapped files, which the system takes back, are told apart. */
-export async function measureMemory({ peer, server, bucket, clients, piece }: MemoryRun): Promise<void> {
-  for (const method of ["PUT", "GET"] as const) {
+export async function measureMemory({
+  peer,
+  server,
+  bucket,
+  clients,
+  methods,
+  state,
+  piece,
+}: MemoryRun): Promise<void> {
+  for (const method of methods) {
     const body = method === "PUT" ? { body: piece, bodyTimes: 16 } : {};
     const requests = Array.from({ length: clients }, (_, index) =>
       signedRequest(peer, { method, path: `/${bucket}/memory-${index}`, ...body }),
@@ -36,7 +47,7 @@ export async function measureMemory({ peer, server, bucket, clients, piece }: Me
     clearInterval(timer);
     const resident = server.memory().peakBytes / 1024 ** 2;
     console.log(
-      `memory, ${clients} clients that ${method} 16 MiB each, 4 times: ${before.toFixed(0)} MiB before, ${peak.toFixed(0)} MiB at its peak, ${resident.toFixed(0)} with mapped pages  goal ${GOAL_MIB} MiB ${peak < GOAL_MIB ? "met" : "MISSED"}`,
+      `memory of ${state}, ${clients} clients that ${method} 16 MiB each, 4 times: ${before.toFixed(0)} MiB before, ${peak.toFixed(0)} MiB at its peak, ${resident.toFixed(0)} with mapped pages  goal ${GOAL_MIB} MiB ${peak < GOAL_MIB ? "met" : "MISSED"}`,
     );
   }
 }

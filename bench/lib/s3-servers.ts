@@ -55,7 +55,10 @@ export async function startS3rver(directory: string): Promise<S3Peer & { readonl
   await mkdir(data, { recursive: true });
   const script = join(ROOT, "node_modules/s3rver/bin/s3rver.js");
   const runtime = "--openssl-legacy-provider";
-  const server = await startServer([runtime, script, "-d", data, "-a", "127.0.0.1", "-p", String(port), "--silent"], port);
+  const server = await startServer(
+    [runtime, script, "-d", data, "-a", "127.0.0.1", "-p", String(port), "--silent"],
+    port,
+  );
   return { name: "s3rver", port, accessKeyId: "S3RVER", secretAccessKey: "S3RVER", server };
 }
 
