@@ -22,16 +22,19 @@ export class Clients {
         stdio: ["pipe", "pipe", "inherit"],
       });
       const lines = createInterface({ input: child.stdout });
-      return { child, lines };
+      const ended = once(lines, "close").then(() => ["{}"]);
+      return { child, lines, ended };
     });
   }
 
   async round(seconds) {
     const before = processorUs(this.#target.pid);
-    const answers = this.#children.map(async ({ child, lines }) => {
-      const answer = Promise.race([once(lines, "line"), once(lines, "close").then(() => ["{}"])]);
+    const answers = this.#children.map(async ({ child, lines, ended }) => {
+      const waiting = new AbortController();
+      const answer = Promise.race([once(lines, "line", { signal: waiting.signal }), ended]);
       child.stdin.write(`${seconds}\n`);
       const result = JSON.parse((await answer)[0]);
+      waiting.abort();
       if (result.perSecond === undefined) throw new Error(`A client of ${this.#target.name} has ended.`);
       return result;
     });

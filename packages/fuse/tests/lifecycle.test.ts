@@ -142,18 +142,6 @@ describe.skipIf(reasonToSkip() !== undefined)("a mounted file system", () => {
     }
   });
 
-  test("has the priority that was asked for in the thread that serves, and nowhere else", async () => {
-    const served = await start("priority", { words: ["-7"] });
-    const tasks = `/proc/${served.child.pid}/task`;
-    const nice = (await readdir(tasks)).map((thread) => {
-      const fields = readFileSync(join(tasks, thread, "stat"), "utf8").replace(/^.*\) /, "");
-      return Number(fields.split(" ")[16]);
-    });
-    expect(nice.filter((value) => value === -7)).toHaveLength(1);
-    expect(nice.filter((value) => value !== -7 && value !== 0)).toEqual([]);
-    await expect(start("priority", { words: ["none"] })).rejects.toThrow("it is from -20 to 19");
-  });
-
   test("leaves nothing mounted when its file system cannot be created", async () => {
     const served = launch("no-file-system");
     expect(await served.line(/Error|^Mounted/)).toContain("exports no function createFileSystem(options): add it.");

@@ -18,8 +18,6 @@ export interface WorkerSetup {
   readonly ring: FrameRingMemory | undefined;
   readonly features: Features;
   readonly maxInFlight: number;
-  /** The nice value of this thread; undefined leaves it as it is. */
-  readonly priority: number | undefined;
 }
 
 export type ToWorker =

@@ -25,11 +25,6 @@ export interface SessionOptions {
   readonly features?: Features | undefined;
   /** How many threads read from the kernel. One is fastest for small calls; each loads the module for itself. */
   readonly workers?: number | undefined;
-  /**
-   * The nice value of the threads that serve, from -20 to 19; below 0 needs CAP_SYS_NICE. All who use the file system wait for these threads, and where
-   * there are more of them than processors, a share like that of each of them is too little.
-   */
-  readonly priority?: number | undefined;
   /** How many requests may wait for promises; 1024 if nothing is said. */
   readonly maxInFlight?: number | undefined;
   /** Told of everything that callers only saw an error number of. Warnings of the process if nothing is said. */
@@ -238,7 +233,6 @@ function startReader(options: SessionOptions, features: Features, number: number
     ring: memory,
     features,
     maxInFlight,
-    priority: options.priority,
   };
   const worker = new Worker(options.workerUrl ?? workerUrl(), {
     workerData: setup,

@@ -1,4 +1,3 @@
-import { setPriority } from "node:os";
 import { isMainThread, parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { FuseError } from "../protocol/errors.ts";
 import type { FileSystem, FileSystemModule } from "./file-system.ts";
@@ -14,20 +13,6 @@ async function loadFileSystem(module: string, options: unknown): Promise<FileSys
     throw new FuseError("Unsupported", `${module} exports no function createFileSystem(options): add it.`);
   }
   return loaded.createFileSystem(options);
-}
-
-/** Linux takes 0 for this thread, and not for the process. */
-function raisePriority(priority: number): void {
-  try {
-    setPriority(0, priority);
-  } catch (error) {
-    const { message } = error as Error;
-    const advice = "it is from -20 to 19, and below 0 needs the privilege CAP_SYS_NICE, which root has";
-    throw new FuseError(
-      "NoPermission",
-      `The priority ${priority} cannot be set: ${advice}. The system said: ${message}.`,
-    );
-  }
 }
 
 /** The whole life of a thread of a session, of either kind. */
@@ -65,7 +50,6 @@ async function serve(parent: MessagePort, setup: WorkerSetup): Promise<void> {
   });
   let failure: { readonly code: string; readonly message: string } | undefined;
   try {
-    if (setup.priority !== undefined) raisePriority(setup.priority);
     const fileSystem = setup.module === undefined ? undefined : await loadFileSystem(setup.module, setup.options);
     const features = { ...fileSystem?.features, ...setup.features };
     port.post({ type: "ready", features });

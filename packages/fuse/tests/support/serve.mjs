@@ -27,8 +27,6 @@ const kinds = {
   "memory-two-workers": () => ({ fileSystem: files(), workers: 2, cloneDevice: words[0] === "clone" }),
   "memory-as-user": () => ({ module: memory }),
   "no-file-system": () => ({ module: new URL("file-systems.mjs", import.meta.url) }),
-  // Words: a nice value.
-  priority: () => ({ module: memory, priority: Number(words[0]) }),
   "allow-other": () => ({ module: memory, allowOther: true }),
   // Words: the options of the file system, and features of the mount, both as JSON.
   loopback: () => ({
