@@ -110,8 +110,11 @@ export class Lane {
 
   end() {
     if (this.child !== undefined) endBelow(this.child.pid, "");
-    for (const place of [this.places.test, this.places.scratch])
+    const { test, scratch } = this.places;
+    // The disks come last, as what is shown of them holds on to them.
+    for (const place of [test, scratch, this.places["test-source"], this.places["scratch-source"]]) {
       spawnSync("umount", ["-l", place], { stdio: "ignore" });
+    }
   }
 }
 
