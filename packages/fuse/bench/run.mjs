@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { median, spread } from "./figures.mjs";
 import { goals } from "./goals.mjs";
 import { isInstalled, NAMES, residentMib, startMemory, startTarget } from "./targets.mjs";
+import { keepAwake } from "./wakeful.mjs";
 import { Clients, fio, sequential } from "./workloads.mjs";
 
 const { values: options } = parseArgs({
@@ -19,7 +20,7 @@ const { values: options } = parseArgs({
   },
 });
 const short = options.short === true;
-/** Whether a virtual machine that has been idle wakes up quickly is luck, so there are many short rounds instead of few long ones. */
+/** What else the machine does comes and goes, so there are many short rounds instead of few long ones. */
 const CALLS = { seconds: 0.12, rounds: short ? 3 : 15, warmSeconds: 0.5 };
 const TRANSFERS = { seconds: 0.25, rounds: short ? 1 : 7, warmSeconds: 0 };
 const { seconds } = TRANSFERS;
@@ -76,9 +77,12 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     process.exit(1);
   });
 }
+const wakeful = await keepAwake();
+if (!wakeful.awake) console.log("There is no chrt: processors may sleep between calls, which makes figures differ.");
 try {
   await main();
 } finally {
+  wakeful.end();
   cleanUp();
 }
 
