@@ -141,6 +141,24 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     act: (history) => history.delete("d/x"),
   },
+  "a DELETE of many keys, one of them never there": {
+    sites: TWO,
+    prepare: async (history) => {
+      for (const key of ["d/x", "d/deep/y", "z"]) await history.put(key, `of ${key}`);
+      await history.put("kept", "kept");
+      await history.world.settle();
+    },
+    act: (history) => history.deleteMany("d/x", "d/deep/y", "z", "absent"),
+  },
+  "a DELETE of many keys while they are replicated, and PUTs after it": {
+    sites: ONE,
+    act: async (history) => {
+      await history.put("x", "first");
+      await history.put("y", "first");
+      await history.deleteMany("x", "y");
+      await history.put("x", "second");
+    },
+  },
   "a DELETE while the object is replicated, and a PUT after it": {
     sites: ONE,
     act: async (history) => {

@@ -49,6 +49,22 @@ export class History {
     );
   }
 
+  /** So few that they share a commit. */
+  async deleteMany(...keys: readonly string[]): Promise<void> {
+    await this.#change(
+      (files) => {
+        for (const key of keys) files.delete(key);
+      },
+      async () => {
+        const outcomes = await this.#world.rig.coordinator.deleteObjects(
+          rigCtx,
+          keys.map((key) => ({ key })),
+        );
+        for (const outcome of outcomes) if ("error" in outcome) throw outcome.error;
+      },
+    );
+  }
+
   /** Both with a slash at the end: a directory. */
   async rename(from: string, to: string, overwrite = false): Promise<void> {
     await this.#change(

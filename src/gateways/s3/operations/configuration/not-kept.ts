@@ -53,7 +53,7 @@ const ABSENT: readonly Absent[] = [
       code: "NoSuchWebsiteConfiguration",
       sentence: "The specified bucket does not have a website configuration.",
     },
-    refusal: "Static websites are not implemented.",
+    refusal: "Static websites are not implemented; let a web server in front read the objects.",
     deletes: true,
   },
   {
