@@ -15,12 +15,12 @@ import {
 } from "../http/index.ts";
 import { authorize, corsHeaders, preflight, refuseUnsigned } from "./access/index.ts";
 import { type Authenticated, canonicalUserId, type Gate } from "./auth/index.ts";
-import { notImplemented, sendFailure } from "./errors.ts";
-import { s3Error } from "./failure.ts";
-import { pathIn, wholeTree } from "./key-space.ts";
-import type { Identity, Operation, Route, S3Deps, S3Request, Target } from "./request.ts";
-import type { Router } from "./route.ts";
-import { parseTarget } from "./target.ts";
+import { notImplemented, s3Error } from "./wire/errors.ts";
+import { sendFailure } from "./wire/error-answer.ts";
+import { pathIn, wholeTree } from "./buckets/key-space.ts";
+import type { Identity, Operation, Route, S3Deps, S3Request, Target } from "./wire/request.ts";
+import type { Router } from "./wire/router.ts";
+import { parseTarget } from "./wire/target.ts";
 
 export interface HandlerDeps extends S3Deps {
   readonly gate: Gate;

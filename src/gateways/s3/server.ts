@@ -12,12 +12,12 @@ import {
   takeOrigin,
   type TlsFiles,
 } from "../http/index.ts";
-import { XML_DECLARATION } from "./answer.ts";
+import { XML_DECLARATION } from "./wire/answer.ts";
 import { createGate } from "./auth/index.ts";
-import { sendFailure } from "./errors.ts";
+import { sendFailure } from "./wire/error-answer.ts";
 import { createHandler } from "./handler.ts";
-import type { S3Settings } from "./request.ts";
-import { createRouter } from "./route.ts";
+import type { S3Settings } from "./wire/request.ts";
+import { createRouter } from "./wire/router.ts";
 import { ROUTES } from "./routes.ts";
 
 export interface S3GatewayDeps {

@@ -1,9 +1,9 @@
 import { GfsError } from "../../../core/errors.ts";
-import { s3Error } from "../failure.ts";
-import type { Operation, S3Deps, S3Request } from "../request.ts";
+import { s3Error } from "../wire/errors.ts";
+import type { Operation, S3Deps, S3Request } from "../wire/request.ts";
 import { type AccessList, isOwnerOnly, isPublicList } from "./access-list.ts";
 import { readAccessListHeaders, unknownUser } from "./access-list-headers.ts";
-import { ownershipOf, publicAccessBlockOf } from "./bucket-documents.ts";
+import { ownershipOf, publicAccessBlockOf } from "./bucket-access.ts";
 import { knownUsers, userIdOf } from "./users.ts";
 
 /** Whether the bucket takes a list that somebody brings, and everybody it names is known. */

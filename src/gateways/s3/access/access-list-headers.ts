@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Bucket } from "../../../coordinator/service.ts";
-import { s3Error } from "../failure.ts";
+import { s3Error } from "../wire/errors.ts";
 import {
   type AccessList,
   cannedAccessList,

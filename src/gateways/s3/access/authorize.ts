@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { GfsError } from "../../../core/errors.ts";
 import type { Bucket } from "../../../coordinator/service.ts";
-import { parseCopySource } from "../copy-source.ts";
-import { s3Error } from "../failure.ts";
-import type { Identity, Operation, S3Deps, S3Request, S3Settings } from "../request.ts";
+import { parseCopySource } from "../objects/copy-source.ts";
+import { s3Error } from "../wire/errors.ts";
+import type { Identity, Operation, S3Deps, S3Request, S3Settings } from "../wire/request.ts";
 import { checkAccessListHeaders } from "./access-list-check.ts";
 import { hasAccessListHeaders } from "./access-list-headers.ts";
 import { actionOnVersion, LISTINGS, READS_OBJECT } from "./actions.ts";
-import { policyOf } from "./bucket-documents.ts";
+import { policyOf } from "./bucket-access.ts";
 import { grantsAllow, reachesInto } from "./grants.ts";
 import { forbids, holdsAlready, ownsFreely, permits } from "./permits.ts";
 import { askBucket, askObject, type Question } from "./question.ts";

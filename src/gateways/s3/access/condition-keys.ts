@@ -1,6 +1,6 @@
 import type { Clock } from "../../../core/ports/clock.ts";
 import { originOf } from "../../http/index.ts";
-import type { S3Request } from "../request.ts";
+import type { S3Request } from "../wire/request.ts";
 import { plainAddress } from "./ip-range.ts";
 
 /** The facts about a request that conditions of policies can ask for. Names of keys are in lower case here. */

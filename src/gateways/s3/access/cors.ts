@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Bucket } from "../../../coordinator/service.ts";
 import type { Ctx } from "../../../core/context.ts";
-import { sendEmpty } from "../answer.ts";
-import { s3Error } from "../failure.ts";
-import type { Target } from "../request.ts";
+import { sendEmpty } from "../wire/answer.ts";
+import { s3Error } from "../wire/errors.ts";
+import type { Target } from "../wire/request.ts";
 
 /** Cross-origin requests: which pages of browsers may read a bucket's answers. Checked by browsers; it opens nothing to anybody else. */
 

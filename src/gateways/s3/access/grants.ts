@@ -1,5 +1,5 @@
 import type { AccessGrant, AccessRole } from "../../../coordinator/service.ts";
-import type { Identity } from "../request.ts";
+import type { Identity } from "../wire/request.ts";
 import { READER_ACTIONS, WRITER_ACTIONS } from "./actions.ts";
 
 /** What an access key may do by its own grants, whatever buckets say. */

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { S3Request } from "../request.ts";
-import { s3Error } from "../failure.ts";
+import type { S3Request } from "../wire/request.ts";
+import { s3Error } from "../wire/errors.ts";
 import { accessListFromHeaders } from "./access-list-headers.ts";
-import { accessListOf, ownershipOf } from "./bucket-documents.ts";
+import { accessListOf, ownershipOf } from "./bucket-access.ts";
 import { isOwnerOnly, readAccessList } from "./access-list.ts";
 
 /** Who owns what is written into a bucket, and whether lists count there. */

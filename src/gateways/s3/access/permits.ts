@@ -1,9 +1,9 @@
 import type { Bucket } from "../../../coordinator/service.ts";
-import { pathIn } from "../key-space.ts";
-import type { Identity, S3Deps, S3Request } from "../request.ts";
+import { pathIn } from "../buckets/key-space.ts";
+import type { Identity, S3Deps, S3Request } from "../wire/request.ts";
 import { listAllows, type Permission, readAccessList } from "./access-list.ts";
 import { LISTINGS, ON_CONTENT, ON_POLICY } from "./actions.ts";
-import { accessListOf, ownershipOf, policyOf, publicAccessBlockOf } from "./bucket-documents.ts";
+import { accessListOf, ownershipOf, policyOf, publicAccessBlockOf } from "./bucket-access.ts";
 import { covers, grantsAllow, hasRole, reachesInto } from "./grants.ts";
 import type { Policy } from "./policy-document.ts";
 import { isPublicPolicy, judge } from "./policy.ts";

@@ -2,7 +2,7 @@ import { ALL_ACTIONS } from "./actions.ts";
 import { asksForExistingTags, asksForRequestTags } from "./condition-keys.ts";
 import { compileCondition, type Condition, knowsVariables } from "./conditions.ts";
 import { type Principals, readPrincipals } from "./principals.ts";
-import { s3Error } from "../failure.ts";
+import { s3Error } from "../wire/errors.ts";
 import type { GfsError } from "../../../core/errors.ts";
 import { compilePattern, matchesPattern, type Pattern } from "./wildcard.ts";
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../core/context.ts";
 import { createFakeClock } from "../../../core/testing/fake-clock.ts";
 import { ANONYMOUS, canonicalUserId } from "../auth/identity.ts";
-import type { Identity, S3Request } from "../request.ts";
+import type { Identity, S3Request } from "../wire/request.ts";
 import type { Facts } from "./condition-keys.ts";
 import { parsePolicy } from "./policy-document.ts";
 import { isPublicPolicy, judge } from "./policy.ts";

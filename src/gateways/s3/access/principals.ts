@@ -1,4 +1,4 @@
-import type { Identity } from "../request.ts";
+import type { Identity } from "../wire/request.ts";
 
 /** Whom a statement of a policy is about. */
 

@@ -1,7 +1,7 @@
 import type { Bucket, ObjectMeta } from "../../../coordinator/service.ts";
 import { isGfsError } from "../../../core/errors.ts";
-import { pathIn } from "../key-space.ts";
-import type { S3Deps, S3Request } from "../request.ts";
+import { pathIn } from "../buckets/key-space.ts";
+import type { S3Deps, S3Request } from "../wire/request.ts";
 import { actionOnVersion } from "./actions.ts";
 
 /** One thing that somebody wants to do: a request asks one question, or several, such as a copy that also reads. */

@@ -1,6 +1,6 @@
 import type { Ctx } from "../../../core/context.ts";
 import { canonicalUserId } from "../auth/identity.ts";
-import type { S3Deps } from "../request.ts";
+import type { S3Deps } from "../wire/request.ts";
 
 /** Users as access lists name them: by S3's canonical id, 64 hex digits made of the name. */
 

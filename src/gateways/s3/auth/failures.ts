@@ -1,5 +1,5 @@
 import type { GfsError } from "../../../core/errors.ts";
-import { s3Error } from "../failure.ts";
+import { s3Error } from "../wire/errors.ts";
 
 /** What S3 says of requests whose signature or body does not hold. None of them tells a secret or what would have been right. */
 

@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type ChecksumName, createChecksum } from "../../../core/checksums.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
-import { s3Error } from "../failure.ts";
-import type { RequestBody } from "../request.ts";
+import { s3Error } from "../wire/errors.ts";
+import type { RequestBody } from "../wire/request.ts";
 import { badDigest } from "./failures.ts";
 
 /** What a form says beside its file. */

@@ -1,4 +1,4 @@
-import { s3Error } from "../failure.ts";
+import { s3Error } from "../wire/errors.ts";
 
 /** The fields of a `multipart/form-data` body up to its file, and then the file as it comes. RFC 7578, as browsers and SDKs send it. */
 export interface FormHead {

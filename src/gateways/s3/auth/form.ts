@@ -3,7 +3,7 @@ import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { isChecksumValue } from "../../../core/checksums.ts";
 import { SIGV4_ALGORITHM, signatureOf, type SigningKeys } from "../../../core/sigv4.ts";
 import { incomingBody } from "../../http/index.ts";
-import type { Proof, Target } from "../request.ts";
+import type { Proof, Target } from "../wire/request.ts";
 import { scopeOf } from "./claim.ts";
 import { timeOfAmzDate } from "./dates.ts";
 import {

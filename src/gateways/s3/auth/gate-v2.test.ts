@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EMPTY_SHA256 } from "../../../core/sigv4.ts";
-import { parseTarget } from "../target.ts";
+import { parseTarget } from "../wire/target.ts";
 import { createGate } from "./index.ts";
 import { accessKey, fakeRequest, type GateServer, startGateServer } from "./testing/gate-server.ts";
 import { clock, codeOf, type Headers, host, key, nowMs, resultOf, send as sendTo, type Wire } from "./testing/wire.ts";

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { EMPTY_SHA256, SigningKeys } from "../../../core/sigv4.ts";
-import type { Target } from "../request.ts";
+import type { Target } from "../wire/request.ts";
 import { headerMap } from "./canonical.ts";
 import { type Claim, claimOf } from "./claim.ts";
 import type { ClaimV2 } from "./claim-v2.ts";

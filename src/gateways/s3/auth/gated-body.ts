@@ -4,8 +4,8 @@ import { type Checksum, type ChecksumName, createChecksum, isChecksumValue } fro
 import { GfsError } from "../../../core/errors.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
 import { incomingBody } from "../../http/index.ts";
-import { s3Error } from "../failure.ts";
-import type { RequestBody, StreamOptions } from "../request.ts";
+import { s3Error } from "../wire/errors.ts";
+import type { RequestBody, StreamOptions } from "../wire/request.ts";
 import { ChunkParser } from "./chunk-parser.ts";
 import { ChunkSignatures, type Seed } from "./chunk-signatures.ts";
 import {

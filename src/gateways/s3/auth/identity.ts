@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
-import type { Identity, Proof } from "../request.ts";
+import type { Identity, Proof } from "../wire/request.ts";
 
 /** S3's canonical id of a user: made of the name alone, so that every process knows it. */
 export function canonicalUserId(name: string): string {

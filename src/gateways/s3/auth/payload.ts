@@ -1,6 +1,6 @@
 import { type ChecksumName, isChecksumValue } from "../../../core/checksums.ts";
 import { UNSIGNED_PAYLOAD } from "../../../core/sigv4.ts";
-import type { Target } from "../request.ts";
+import type { Target } from "../wire/request.ts";
 import {
   incompleteBody,
   invalidArgument,

@@ -1,4 +1,4 @@
-import { s3Error } from "../failure.ts";
+import { s3Error } from "../wire/errors.ts";
 import { denied } from "./failures.ts";
 
 /** The document that a form's signature covers: until when it holds, and what its fields may say. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
-import type { Identity, RequestBody, Target } from "../request.ts";
+import type { Identity, RequestBody, Target } from "../wire/request.ts";
 
 export interface GateSettings {
   readonly region: string;

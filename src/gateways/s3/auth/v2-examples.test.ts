@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../core/ports/clock.ts";
-import { parseTarget } from "../target.ts";
+import { parseTarget } from "../wire/target.ts";
 import { type Authenticated, createGate } from "./index.ts";
 import { accessKey, fakeRequest } from "./testing/gate-server.ts";
 

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
-import type { Target } from "../request.ts";
-import { SUB_RESOURCES } from "../sub-resources.ts";
+import type { Target } from "../wire/request.ts";
+import { SUB_RESOURCES } from "../wire/sub-resources.ts";
 import { canonicalPath, splitUrl } from "./canonical.ts";
 import type { ClaimV2 } from "./claim-v2.ts";
 import { denied, invalidRequest, requestTimeTooSkewed, signatureDoesNotMatch } from "./failures.ts";

@@ -6,7 +6,7 @@ import type { KnownAccessKey } from "../../../../coordinator/index.ts";
 import { toGfsError } from "../../../../core/errors.ts";
 import type { Clock } from "../../../../core/ports/clock.ts";
 import { drainRest } from "../../../http/index.ts";
-import type { Target } from "../../request.ts";
+import type { Target } from "../../wire/request.ts";
 import { createGate } from "../index.ts";
 
 /** A bare server that does nothing but ask the gate, read the body and say what came of it. */

@@ -1,0 +1,43 @@
+import type { S3Deps, S3Request } from "./request.ts";
+import { type FlatHeaders, identifying, sendXml, XML_DECLARATION } from "./answer.ts";
+import { describeFailure, failureXml } from "./error-answer.ts";
+
+export interface LongAnswer {
+  readonly document: string;
+  readonly headers: FlatHeaders;
+}
+
+/** After so long the answer begins, and so often it gets another space. */
+const FIRST_SIGN_MS = 10_000;
+const NEXT_SIGN_MS = 10_000;
+
+/**
+ * Work that may take longer than clients and proxies wait in silence: as S3 does, the answer then begins with 200 and white space, and the
+ * document that follows is the result or the error. Work that ends before that is answered as ever.
+ */
+export async function answerLong(request: S3Request, deps: S3Deps, work: () => Promise<LongAnswer>): Promise<void> {
+  const { ctx, response, http } = request;
+  let begun = false;
+  let cancel: () => void;
+  const sign = (): void => {
+    if (begun) response.write(" ");
+    else {
+      begun = true;
+      response.writeHead(200, [...identifying(ctx), "Content-Type", "application/xml"]);
+      response.write(XML_DECLARATION);
+    }
+    cancel = deps.clock.timer(NEXT_SIGN_MS, sign);
+  };
+  cancel = deps.clock.timer(FIRST_SIGN_MS, sign);
+  try {
+    const { document, headers } = await work();
+    if (begun) response.end(document);
+    else sendXml(request, document, { headers });
+  } catch (error) {
+    if (!begun) throw error;
+    const failed = { ctx, http, target: request };
+    response.end(failureXml(describeFailure(error, failed), failed));
+  } finally {
+    cancel();
+  }
+}
