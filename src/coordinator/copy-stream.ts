@@ -1,13 +1,31 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { createQuickProof, enqueueJob } from "../mover/index.ts";
-import { findOwner } from "../namespace/index.ts";
-import type { Candidate, OpenCopy, Wanted } from "./open-copies.ts";
+import { type Copy, type FileVersion, findOwner } from "../namespace/index.ts";
+import type { ObjectBody, Site, Span } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 
 /** How often one stream may be taken up again, also from the site that broke it off. */
 const MAX_RESUMES = 4;
+
+export interface Wanted {
+  readonly path: FilePath;
+  readonly version: FileVersion;
+  readonly span: Span;
+  /** Of an older version, which no name leads to. */
+  readonly holder?: Inode;
+}
+
+export interface Candidate {
+  readonly copy: Copy;
+  readonly site: Site;
+}
+
+export interface OpenCopy extends Candidate {
+  readonly body: ObjectBody;
+}
 
 export interface Reading {
   readonly wanted: Wanted;

@@ -1,28 +1,15 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, Inode } from "../core/ids.ts";
+import type { FilePath } from "../core/ids.ts";
 import { createQuickProof } from "../mover/index.ts";
 import type { Copy, FileVersion } from "../namespace/index.ts";
-import type { ObjectBody, Site, Span } from "../stores/index.ts";
-import { resumingStream } from "./copy-stream.ts";
+import type { ObjectBody } from "../stores/index.ts";
+import { type Candidate, type OpenCopy, resumingStream, type Wanted } from "./copy-stream.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile } from "./reconcile.ts";
 import type { OpenedRange } from "./service.ts";
 
 /** Bytes of one version, from whichever of its copies answers. */
-
-export interface Wanted {
-  readonly path: FilePath;
-  readonly version: FileVersion;
-  readonly span: Span;
-  /** Of an older version, which no name leads to. */
-  readonly holder?: Inode;
-}
-
-export interface Candidate {
-  readonly copy: Copy;
-  readonly site: Site;
-}
 
 function isReadable(copy: Copy): boolean {
   return copy.state === "present" || copy.state === "foreign";
@@ -59,10 +46,6 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
     stream: resumingStream(parts, ctx, reading),
     cancel: () => current.cancel(),
   };
-}
-
-export interface OpenCopy extends Candidate {
-  readonly body: ObjectBody;
 }
 
 /** Takes candidates off the list until one opens. */

@@ -4,7 +4,8 @@ import { type Span, spanOf } from "../stores/index.ts";
 import { readIsNotModified } from "./conditions.ts";
 import { getRecord, getVersion, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
-import { openFromCopies, type Wanted } from "./open-copies.ts";
+import type { Wanted } from "./copy-stream.ts";
+import { openFromCopies } from "./open-copies.ts";
 import type { Parts } from "./parts.ts";
 import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "./service.ts";
 

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
-import { filesBelow, importsOf } from "./tree.ts";
+import { filesBelow, importsOf, type SourceFile } from "./tree.ts";
 
 /** The house plan: a room imports from lower levels and from itself. */
 const LEVELS: Readonly<Record<string, number>> = {
@@ -56,15 +56,20 @@ interface Edge {
 
 const sources = filesBelow(["src"], [".ts"]);
 const production = sources.filter(({ path }) => !path.endsWith(".test.ts") && !path.includes("/testing/"));
-const edges: Edge[] = production.flatMap(({ path, text }) =>
-  importsOf(text)
-    .filter(({ specifier }) => specifier.startsWith("."))
-    .map(({ specifier, typeOnly }) => ({
-      from: path,
-      to: posix.normalize(posix.join(posix.dirname(path), specifier)),
-      typeOnly,
-    })),
-);
+
+function edgesOf(files: readonly SourceFile[]): Edge[] {
+  return files.flatMap(({ path, text }) =>
+    importsOf(text)
+      .filter(({ specifier }) => specifier.startsWith("."))
+      .map(({ specifier, typeOnly }) => ({
+        from: path,
+        to: posix.normalize(posix.join(posix.dirname(path), specifier)),
+        typeOnly,
+      })),
+  );
+}
+
+const edges = edgesOf(production);
 const crossing = edges.filter(({ from, to }) => roomOf(from) !== roomOf(to));
 
 describe("the rooms of src", () => {
@@ -97,20 +102,42 @@ describe("the rooms of src", () => {
     const wrong = crossing.filter(({ from, to }) => concrete.test(to) && !from.startsWith("src/cli/"));
     expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
   });
+});
 
-  test("do not import themselves in circles at run time", () => {
-    const next = new Map<string, string[]>();
-    for (const { from, to, typeOnly } of edges) if (!typeOnly) next.set(from, [...(next.get(from) ?? []), to]);
-    const settled = new Set<string>();
-    const circles: string[] = [];
-    const visit = (path: string, trail: readonly string[]): void => {
-      if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(" > "));
-      if (trail.includes(path) || settled.has(path)) return;
-      for (const to of next.get(path) ?? []) visit(to, [...trail, path]);
-      settled.add(path);
-    };
-    for (const path of next.keys()) visit(path, []);
-    expect(circles).toEqual([]);
+/** Each way from a file back to itself, found once. */
+function circlesOf(all: readonly Pick<Edge, "from" | "to">[]): string[] {
+  const next = new Map<string, string[]>();
+  for (const { from, to } of all) next.set(from, [...(next.get(from) ?? []), to]);
+  const settled = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(" > "));
+    if (trail.includes(path) || settled.has(path)) return;
+    for (const to of next.get(path) ?? []) visit(to, [...trail, path]);
+    settled.add(path);
+  };
+  for (const path of next.keys()) visit(path, []);
+  return circles;
+}
+
+describe("imports", () => {
+  test("make no circle, anywhere in src or in a package, and be it one of types", () => {
+    const files = filesBelow(["src", "packages"], [".ts"]).filter(({ path }) => !path.includes("/dist/"));
+    const all = edgesOf(files);
+    expect(all.length).toBeGreaterThan(edges.length);
+    expect(circlesOf(all)).toEqual([]);
+  });
+
+  test("that make a circle are found, also where they are of types only", () => {
+    const file = (path: string, text: string): SourceFile => ({ path, text });
+    const files = [
+      file("a/one.ts", 'import { two } from "./two.ts";'),
+      file("a/two.ts", 'import type { Three } from "../b/three.ts";'),
+      file("b/three.ts", 'export { one } from "../a/one.ts";\nimport { four } from "./four.ts";'),
+      file("b/four.ts", ""),
+    ];
+    expect(circlesOf(edgesOf(files))).toEqual(["a/one.ts > a/two.ts > b/three.ts > a/one.ts"]);
+    expect(circlesOf(edgesOf(files.slice(1)))).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Attributes, Entry, FileStatus, FileSystemStatus, HeldLock, OpenFile, ExtendedStatus } from "./replies.ts";
 import { encodeName, nameBytes } from "./names.ts";
-import type { ReplyMemory } from "./requests-files.ts";
+import type { ReplyMemory } from "./request.ts";
 import {
   Attr,
   AttrOut,

@@ -5,6 +5,11 @@ export interface Dialect {
   readonly setxattrExtended: boolean;
 }
 
+/** Gives out the memory that a reply is built in. */
+export interface ReplyMemory {
+  payload(sizeBytes: number): Buffer;
+}
+
 /**
  * What every operation is told. A request object is used again for the next request of its kind as soon as the operation has returned its
  * result; an operation that returns a promise keeps its request for itself until the promise settles.

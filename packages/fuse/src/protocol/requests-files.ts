@@ -13,7 +13,7 @@ import {
 } from "./flags.ts";
 import type { Frame } from "./frame.ts";
 import { Opcode } from "./opcodes.ts";
-import { Request } from "./request.ts";
+import { type ReplyMemory, Request } from "./request.ts";
 import {
   BmapIn,
   CopyFileRangeIn,
@@ -40,11 +40,6 @@ export class OpenRequest extends Request {
     this.flags = frame.u32(OpenIn.at.flags);
     this.killPrivileges = (frame.u32(OpenIn.at.open_flags) & OPEN_KILL_SUIDGID) !== 0;
   }
-}
-
-/** Gives out the memory that a reply is built in. */
-export interface ReplyMemory {
-  payload(sizeBytes: number): Buffer;
 }
 
 export class ReadRequest extends Request {

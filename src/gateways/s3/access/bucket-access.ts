@@ -1,6 +1,5 @@
 import type { Bucket } from "../../../coordinator/service.ts";
 import { type AccessList, readAccessList } from "./access-list.ts";
-import type { Ownership } from "./ownership.ts";
 import { parsePolicy, type Policy } from "./policy-document.ts";
 
 /** What a bucket's documents say about access, read once for as long as the bucket does not change. */
@@ -11,6 +10,10 @@ export interface PublicAccessBlock {
   readonly blockPublicPolicy: boolean;
   readonly restrictPublicBuckets: boolean;
 }
+
+/** Who owns what is written into a bucket. */
+export const OWNERSHIPS = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] as const;
+export type Ownership = (typeof OWNERSHIPS)[number];
 
 interface Understood {
   policy?: Policy | "unreadable";

@@ -11,4 +11,4 @@ export {
 } from "./authorize.ts";
 export { corsHeaders, preflight } from "./cors.ts";
 export { hasRole } from "./grants.ts";
-export { newBucketDocuments, type Ownership, ownerOfNewObject } from "./ownership.ts";
+export { newBucketDocuments, ownerOfNewObject } from "./ownership.ts";

@@ -2,13 +2,10 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { S3Request } from "../wire/request.ts";
 import { s3Error } from "../wire/errors.ts";
 import { accessListFromHeaders } from "./access-list-headers.ts";
-import { accessListOf, ownershipOf } from "./bucket-access.ts";
+import { accessListOf, OWNERSHIPS, ownershipOf } from "./bucket-access.ts";
 import { isOwnerOnly, readAccessList } from "./access-list.ts";
 
 /** Who owns what is written into a bucket, and whether lists count there. */
-
-export const OWNERSHIPS = ["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] as const;
-export type Ownership = (typeof OWNERSHIPS)[number];
 
 /** Of the object that this request writes; undefined for those of anonymous writers and of buckets that nobody owns. */
 export function ownerOfNewObject(request: S3Request): string | undefined {

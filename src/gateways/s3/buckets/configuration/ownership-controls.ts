@@ -1,6 +1,6 @@
 import { childrenNamed } from "../../../../core/xml.ts";
-import { ownershipOf } from "../../access/bucket-access.ts";
-import { OWNERSHIPS, refuseListWithEnforcement } from "../../access/ownership.ts";
+import { OWNERSHIPS, ownershipOf } from "../../access/bucket-access.ts";
+import { refuseListWithEnforcement } from "../../access/ownership.ts";
 import { S3_NAMESPACE, sendEmpty, sendXml } from "../../wire/answer.ts";
 import { allowOnly, malformedXml, oneOf, readConfiguration, requiredText } from "../../wire/documents.ts";
 import { s3Error } from "../../wire/errors.ts";
