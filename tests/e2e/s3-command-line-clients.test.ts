@@ -14,7 +14,7 @@ const UNICODE = "Grüße/日本語 und mehr/ключ 😀.txt";
 const md5 = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
 
 beforeAll(async () => {
-  s3 = await startS3Endpoint("clients");
+  s3 = await startS3Endpoint("clients", { signature_v2: true });
   await writeFile(join(s3.directory, "large.bin"), LARGE);
   await writeFile(join(s3.directory, "empty"), "");
   await writeFile(join(s3.directory, "small.txt"), "small enough");

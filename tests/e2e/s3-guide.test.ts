@@ -60,7 +60,7 @@ describe.skipIf(lacking).each([
   let s3: S3Endpoint;
 
   beforeAll(async () => {
-    s3 = await startS3Endpoint("guide");
+    s3 = await startS3Endpoint("guide", { signature_v2: true });
     await mkdir(join(s3.directory, "photos"));
     await writeFile(join(s3.directory, "hello.txt"), "hello world\n");
     await writeFile(join(s3.directory, "photos/one.txt"), "one more");

@@ -27,6 +27,7 @@ export async function startGlobalfs({ directory, logDirectory }) {
       listen_addr: `127.0.0.1:${port}`,
       region,
       allow_anonymous: true,
+      signature_v2: true,
       domains: ["localhost"],
       lifecycle_day: `${LIFECYCLE_DAY_SECONDS}s`,
     },

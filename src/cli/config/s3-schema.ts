@@ -45,9 +45,9 @@ export const s3 = optional(
       ),
       signature_v2: withDefault(
         flag(
-          "Takes Signature Version 2, too, which libs3, older AWS CLIs and boto3's presigned addresses use. It signs neither bodies nor headers other than x-amz-*, Date, Content-Type and Content-MD5, and rests on HMAC-SHA1. `false` refuses it, except in POST forms, whose policies bound it",
+          "Takes Signature Version 2, too, which libs3, `s3cmd signurl` and boto3's presigned addresses use. It signs neither bodies nor headers other than x-amz-*, Date, Content-Type and Content-MD5, and rests on HMAC-SHA1",
         ),
-        true,
+        false,
       ),
       max_connections: withDefault(
         count("Connections that may be open at once; further ones are closed", { min: 1, max: 1_000_000 }),

@@ -22,7 +22,7 @@ describe("the section s3", () => {
       domains: [],
       region: "us-east-1",
       allowAnonymous: false,
-      signatureV2: true,
+      signatureV2: false,
       maxConnections: 10_000,
       workers: 1,
       lifecycleDayMs: 86_400_000,

@@ -176,7 +176,10 @@ function refuseUnknown(value: Readonly<Record<string, unknown>>, known: Readonly
 }
 
 function refuseSharedSids(statements: readonly unknown[]): void {
-  const sids = statements.map((statement) => (statement as { Sid?: string }).Sid).filter((sid) => sid !== undefined);
+  // Clients write an empty one where they have none.
+  const sids = statements
+    .map((statement) => (statement as { Sid?: string }).Sid)
+    .filter((sid) => sid !== undefined && sid !== "");
   if (new Set(sids).size !== sids.length) throw malformed("Two statements have the same Sid.");
 }
 

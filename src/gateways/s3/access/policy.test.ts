@@ -325,6 +325,13 @@ describe("a document that cannot be held as it is written", () => {
     expect(() => parsePolicy(text, "box")).toThrow(expect.objectContaining({ context: { s3: "MalformedPolicy" } }));
   });
 
+  it("may leave the Sid of any statement empty, which is none, as clients send it", () => {
+    const empty = { ...ALLOW, Sid: "" };
+    expect(
+      parsePolicy(JSON.stringify({ Statement: [empty, empty, { ...ALLOW, Sid: "a" }] }), "box").statements,
+    ).toHaveLength(3);
+  });
+
   it("never breaks the reader, whatever it is", () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {

@@ -1,7 +1,15 @@
 import { SIGV4_ALGORITHM } from "../../../core/sigv4.ts";
 import { type ClaimV2, claimV2OfHeader, claimV2OfQuery, isPresignedV2 } from "./claim-v2.ts";
 import { amzDateOf, timeOfAmzDate, timeOfHttpDate } from "./dates.ts";
-import { headerMalformed, invalidArgument, invalidRequest, neverValid, noDate, queryMalformed } from "./failures.ts";
+import {
+  headerMalformed,
+  invalidArgument,
+  invalidRequest,
+  neverValid,
+  noDate,
+  onlySignatureV4,
+  queryMalformed,
+} from "./failures.ts";
 
 /** What a request says of who signed it, before anything of it has been checked. */
 export interface Claim {
@@ -33,8 +41,6 @@ export const SIGNATURE_PARAMETER = "X-Amz-Signature";
 const LONGEST_EXPIRY_SECONDS = 604_800;
 const MAX_SIGNED_HEADERS = 100;
 const SIGNATURE = /^[0-9a-f]{64}$/;
-const V2_SENTENCE =
-  "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (Signature Version 4).";
 
 /** Undefined: the request carries no signature at all. */
 export function claimOf(
@@ -47,7 +53,7 @@ export function claimOf(
   if (authorization === undefined || authorization === "") {
     if (inQuery) return claimOfQuery(query);
     if (!oldQuery) return undefined;
-    if (!signatureV2) throw invalidRequest(V2_SENTENCE);
+    if (!signatureV2) throw onlySignatureV4();
     return claimV2OfQuery(query);
   }
   if (inQuery || oldQuery) {
@@ -58,7 +64,7 @@ export function claimOf(
     );
   }
   if (!authorization.startsWith("AWS ")) return claimOfHeader(authorization, headers);
-  if (!signatureV2) throw invalidRequest(V2_SENTENCE);
+  if (!signatureV2) throw onlySignatureV4();
   return claimV2OfHeader(authorization, headers);
 }
 

@@ -116,12 +116,26 @@ describe("the endpoint with Signature Version 2", () => {
     expect(await put(["x-amz-acl:bucket-owner-full-control"], "", acl)).toBe(200);
   });
 
-  it("is refused in words when the setting says so", async () => {
+  it("is refused in words, in forms too, unless the setting asks for it", async () => {
     const strict = await startS3Rig({ settings: { signatureV2: false } });
     try {
       const key = await strict.key("alice");
       const answer = await fetch(strict.url + presign("GET", "/old/k", { key }));
       expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining("Signature Version 4")]);
+      const form = new FormData();
+      const policy = Buffer.from(JSON.stringify({ expiration: "2999-01-01T00:00:00Z", conditions: [] })).toString(
+        "base64",
+      );
+      for (const [name, value] of [
+        ["AWSAccessKeyId", key.id],
+        ["policy", policy],
+        ["signature", createHmac("sha1", key.secret).update(policy).digest("base64")],
+        ["key", "by-form"],
+        ["file", "bytes"],
+      ] as const)
+        form.append(name, value);
+      const posted = await fetch(`${strict.url}/old`, { method: "POST", body: form });
+      expect([posted.status, await posted.text()]).toEqual([400, expect.stringContaining("Signature Version 4")]);
     } finally {
       await strict.stop();
     }

@@ -122,3 +122,10 @@ export function missingContentLength(message: string): GfsError {
 export function malformedTrailer(message: string): GfsError {
   return s3Error("InvalidArgument", "MalformedTrailerError", message);
 }
+
+/** To requests with Signature Version 2, where the operator has not asked for it. */
+export function onlySignatureV4(): GfsError {
+  return invalidRequest(
+    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (Signature Version 4).",
+  );
+}

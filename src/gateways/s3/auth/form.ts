@@ -12,6 +12,7 @@ import {
   invalidDigest,
   invalidRequest,
   queryMalformed,
+  onlySignatureV4,
   signatureDoesNotMatch,
 } from "./failures.ts";
 import { type FileChecks, FormBody } from "./form-body.ts";
@@ -132,12 +133,13 @@ async function verifyForm(
   return key;
 }
 
-/** Forms live long on pages that nobody changes, so that the older signature is still taken here; the policy bounds it in time. */
+/** Where the older signature is taken at all. */
 async function verifyOldForm(
-  { findAccessKey }: FormDeps,
+  { settings, findAccessKey }: FormDeps,
   fields: ReadonlyMap<string, string>,
   { encoded, signature }: SignedPolicy,
 ): Promise<KnownAccessKey> {
+  if (!settings.signatureV2) throw onlySignatureV4();
   const accessKeyId = fields.get("awsaccesskeyid");
   if (accessKeyId === undefined) throw missingField("AWSAccessKeyId");
   const key = await findAccessKey(accessKeyId);

@@ -7,7 +7,7 @@ export interface GateSettings {
   readonly region: string;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
-  /** Whether Signature Version 2 passes, too. Forms may be signed with it in any case. */
+  /** Whether Signature Version 2 passes, too. */
   readonly signatureV2: boolean;
 }
 
