@@ -22,7 +22,9 @@ describe("many deletes at once", () => {
     for (const key of keys) await put(key, key);
     await settled();
     const before = await kv.revision();
-    expect(await coordinator.deleteObjects(rigCtx, all)).toEqual(keys.map(() => ({ result: { pendingSites: [] } })));
+    expect(await coordinator.deleteObjects(rigCtx, all)).toEqual(
+      keys.map(() => ({ result: { deleted: true, pendingSites: [] } })),
+    );
     // Three for the deletes, and three for their jobs.
     expect((await kv.revision()) - before).toBeLessThan(12);
     expect((await coordinator.listObjects(rigCtx, { limit: 10 })).objects).toEqual([]);
@@ -35,7 +37,7 @@ describe("many deletes at once", () => {
     for (const key of keys) await put(key, key);
     await settled();
     const outcomes = await coordinator.deleteObjects(rigCtx, all);
-    expect(outcomes).toEqual(keys.map(() => ({ result: { pendingSites: ["cloud"] } })));
+    expect(outcomes).toEqual(keys.map(() => ({ result: { deleted: true, pendingSites: ["cloud"] } })));
     await settled();
     for (const key of keys) expect(await bodyAt(stores["cloud"] as never, key)).toBeUndefined();
   });

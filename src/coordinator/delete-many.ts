@@ -11,6 +11,7 @@ import { clearNow, type Deleted, deleteObject, recordDelete, resultOf } from "./
 import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
 import type { DeleteOutcome, DeleteRequest, DeleteResult } from "./service.ts";
+import { askSites, type UnknownKey } from "./unknown-key.ts";
 
 /** So many keys share a commit. Their locks are held together, so that they must not be too many either. */
 const KEYS_A_COMMIT = 128;
@@ -52,6 +53,7 @@ interface Chosen {
   readonly index: number;
   readonly path: FilePath;
   readonly request: DeleteRequest;
+  readonly unknown?: UnknownKey;
 }
 
 interface Span {
@@ -110,7 +112,7 @@ async function deleteTogether(
     let deleted: readonly Deleted[];
     try {
       parts.assertCatalogSpace();
-      deleted = await commitDeletes(parts, chosen);
+      deleted = await commitDeletes(parts, await askOfUnknown(parts, ctx, chosen));
     } catch (error) {
       parts.log.info("deletes_not_together", { keys: chosen.length, error: toGfsError(error).message });
       return undefined;
@@ -118,9 +120,12 @@ async function deleteTogether(
     const done: { readonly index: number; readonly outcome: DeleteOutcome }[] = [];
     const moot: JobId[] = [];
     await forEachBounded(chosen, PARALLEL, async ({ path, index }, position) => {
-      const { places, marker } = deleted[position] as Deleted;
+      const { places, ...rest } = deleted[position] as Deleted;
       const outcome = await outcomeOf(async () =>
-        resultOf(await clearNow(parts, ctx, { path, places, onCleared: ({ jobId }) => moot.push(jobId) }), marker),
+        resultOf(await clearNow(parts, ctx, { path, places, onCleared: ({ jobId }) => moot.push(jobId) }), {
+          places,
+          ...rest,
+        }),
       );
       done.push({ index, outcome });
     });
@@ -135,13 +140,28 @@ async function deleteTogether(
   });
 }
 
+/** What the catalog does not know may be at the sites. */
+async function askOfUnknown(parts: Parts, ctx: Ctx, chosen: readonly Chosen[]): Promise<readonly Chosen[]> {
+  const known = await readCatalog(parts.kv, function* (tx): Program<boolean[]> {
+    const found: boolean[] = [];
+    for (const { path } of chosen) found.push((yield* findFile(tx, path)) !== undefined);
+    return found;
+  });
+  const asked = [...chosen];
+  await forEachBounded(chosen, PARALLEL, async (one, position) => {
+    if (known[position] !== true) asked[position] = { ...one, unknown: await askSites(parts, ctx, one.path) };
+  });
+  return asked;
+}
+
 async function commitDeletes(parts: Parts, chosen: readonly Chosen[]): Promise<readonly Deleted[]> {
   const nowMs = parts.clock.nowMs();
-  const orders = chosen.map(({ path, request }, position) => ({
+  const orders = chosen.map(({ path, request, unknown }, position) => ({
     position,
     path,
     tombstoneVersionId: parts.nextVersionId(),
     ...(request.owner === undefined ? {} : { owner: request.owner }),
+    ...(unknown === undefined ? {} : { unknown }),
   }));
   // Backwards: whether a directory is empty now is seen from its first entry, and stepping over all that went before would cost the square of it.
   orders.sort((one, other) => compareKeys(other.path, one.path));

@@ -14,6 +14,7 @@ import {
   findTombstone,
   findVersion,
   type HistoryRow,
+  isBeingCompleted,
   isBuried,
   keepsVersions,
   removeDirectory,
@@ -30,6 +31,7 @@ import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRemoval } from "./removal.ts";
 import type { DeleteOptions, DeleteResult } from "./service.ts";
+import { askSites, type UnknownKey } from "./unknown-key.ts";
 
 const PARALLEL_SITES = 8;
 
@@ -46,10 +48,10 @@ export async function deleteObject(
   const where = locate(key);
   parts.assertCatalogSpace();
   if (where.directory) {
-    await parts.kv.transact((tx) =>
+    const deleted = await parts.kv.transact((tx) =>
       removeDirectory(tx, { path: where.path, semantics: "key", nowMs: parts.clock.nowMs() }),
     );
-    return { pendingSites: [] };
+    return { deleted, pendingSites: [] };
   }
   const { path } = where;
   const { conditions, versionId } = options;
@@ -76,19 +78,29 @@ export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
   readonly expect?: Expectation;
   /** A rule of the bucket does it, and nobody asked. */
   readonly expired?: boolean;
+  /** What the sites say, where the catalog knows no such key. */
+  readonly unknown?: UnknownKey;
 }
 
 /** Takes the key away; in a bucket that keeps versions a delete marker hides it. */
 export async function deleteCurrent(parts: Parts, ctx: Ctx, order: DeleteOrder): Promise<DeleteResult> {
   const { path } = order;
   return await parts.locks.run(path, async () => {
-    const { places, marker } = await commitDelete(parts, order);
-    parts.mover.wake();
-    return resultOf(await clearNow(parts, ctx, { path, places }), marker);
+    const asks = await readCatalog(parts.kv, (tx) => isAskedFor(tx, path));
+    const unknown = asks ? await askSites(parts, ctx, path) : undefined;
+    const deleted = await commitDelete(parts, unknown === undefined ? order : { ...order, unknown });
+    if (deleted.places.length > 0) parts.mover.wake();
+    return resultOf(await clearNow(parts, ctx, { path, places: deleted.places }), deleted);
   });
 }
 
-export function resultOf(result: DeleteResult, marker: HistoryRow | undefined): DeleteResult {
+/** Only the sites can tell whether there is something to delete. */
+function* isAskedFor(tx: Reader, path: FilePath): Program<boolean> {
+  return (yield* findFile(tx, path)) === undefined && !(yield* keepsIn(tx, path));
+}
+
+export function resultOf(pendingSites: readonly string[], { existed, marker }: Deleted): DeleteResult {
+  const result = { deleted: existed, pendingSites };
   return marker === undefined ? result : { ...result, deleteMarker: true, versionId: shownVersionId(marker) };
 }
 
@@ -102,10 +114,10 @@ export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder)
   const { path, versionId } = order;
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   return await parts.locks.run(path, async () => {
-    const { places, marker } = await commitRemoval(parts, order);
+    const { places, marker, existed } = await commitRemoval(parts, order);
     parts.mover.wake();
-    const result = await clearNow(parts, ctx, { path, places });
-    return { ...result, versionId, ...(marker ? { deleteMarker: true } : {}) };
+    const pendingSites = await clearNow(parts, ctx, { path, places });
+    return { deleted: existed, pendingSites, versionId, ...(marker ? { deleteMarker: true } : {}) };
   });
 }
 
@@ -117,6 +129,8 @@ export interface Place {
 }
 
 export interface Deleted {
+  /** There was something to delete. */
+  readonly existed: boolean;
   readonly places: readonly Place[];
   readonly marker?: HistoryRow;
 }
@@ -146,6 +160,8 @@ export function* recordDelete(
   ];
   const current = yield* findFile(tx, path);
   checkWriteConditions(conditions, currentOf(current?.version));
+  const unknown = current === undefined ? order.unknown : undefined;
+  if (unknown?.mayHold.size === 0 && !(yield* leavesMark(tx, path))) return { existed: false, places: [] };
   const { file, orphans, marker } = yield* deleteKey(tx, {
     path,
     expect: order.expect ?? { kind: "any" },
@@ -162,7 +178,11 @@ export function* recordDelete(
     for (const copy of own) wanted.push({ site, copy });
     // Another tool may have put an object under this key; the delete is meant for it, too.
     const hidden = site.foreign === "merge" && lastName && own.every((copy) => copy.key !== path);
-    if (hidden && (yield* findOwner(tx, site.name, path)) === undefined) {
+    if (
+      hidden &&
+      (unknown === undefined || unknown.mayHold.has(site.name)) &&
+      (yield* findOwner(tx, site.name, path)) === undefined
+    ) {
       wanted.push({ site, copy: { site: site.name, key: path, state: "foreign", changedMs: nowMs } });
     }
   }
@@ -177,17 +197,23 @@ export function* recordDelete(
     if (places.some((place) => place.copy === copy)) continue;
     yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
   }
-  return { places, ...(marker === undefined ? {} : { marker }) };
+  const existed = current !== undefined || order.unknown?.visible === true;
+  return { existed, places, ...(marker === undefined ? {} : { marker }) };
+}
+
+/** Nobody has it, and the delete must be remembered all the same: by a delete marker, or because something is on its way to the key. */
+function* leavesMark(tx: Reader, path: FilePath): Program<boolean> {
+  return (yield* keepsIn(tx, path)) || (yield* isBeingCompleted(tx, path));
 }
 
 async function commitRemoval(
   parts: Parts,
   order: VersionOrder,
-): Promise<{ readonly places: readonly Place[]; readonly marker: boolean }> {
+): Promise<{ readonly places: readonly Place[]; readonly marker: boolean; readonly existed: boolean }> {
   const { path, versionId, conditions, bypassGovernance, only } = order;
   const nowMs = parts.clock.nowMs();
   const tombstoneVersionId = parts.nextVersionId();
-  return await parts.kv.transact(function* (tx): Program<{ places: Place[]; marker: boolean }> {
+  return await parts.kv.transact(function* (tx): Program<{ places: Place[]; marker: boolean; existed: boolean }> {
     if (conditions !== undefined) {
       const found = yield* findVersion(tx, path, versionId);
       checkWriteConditions(
@@ -218,7 +244,7 @@ async function commitRemoval(
       const site = parts.sites.find(copy.site);
       if (site !== undefined) places.push({ site, copy, jobId });
     }
-    return { places, marker: removed?.marker === true };
+    return { places, marker: removed?.marker === true, existed: removed !== undefined };
   });
 }
 
@@ -233,8 +259,12 @@ interface Clearing {
   readonly onCleared?: (place: Place) => void;
 }
 
-/** The jobs would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
-export async function clearNow(parts: Parts, ctx: Ctx, { path, places, onCleared }: Clearing): Promise<DeleteResult> {
+/** Resolves with the sites that are left to their jobs. These would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
+export async function clearNow(
+  parts: Parts,
+  ctx: Ctx,
+  { path, places, onCleared }: Clearing,
+): Promise<readonly string[]> {
   const primaries = places.filter(({ site }) => site.role === "primary");
   const pendingSites = [
     ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),
@@ -259,7 +289,7 @@ export async function clearNow(parts: Parts, ctx: Ctx, { path, places, onCleared
       { op: "coordinator.delete", context: { path, site: site.name }, cause: error },
     );
   }
-  return { pendingSites };
+  return pendingSites;
 }
 
 /** The catalog expected another object. One of our own that the delete covers, of a write that was never answered, goes all the same. */

@@ -119,6 +119,8 @@ export interface DeleteOptions {
 }
 
 export interface DeleteResult {
+  /** There was something to delete. Of a site that could not be asked nobody knows: its job does what is to be done. */
+  readonly deleted: boolean;
   /** Sites where the object is still to be deleted; jobs do it. */
   readonly pendingSites: readonly string[];
   /** A delete marker was made, or removed by its id. */

@@ -69,6 +69,7 @@ export {
   findPart,
   findUpload,
   forgetEndedUploads,
+  isBeingCompleted,
   isUploadInUse,
   listUploads,
   type PartRecord,

@@ -5,6 +5,7 @@ import {
   encodeKey,
   type Key,
   keyAfter,
+  prefixRange,
   type Program,
   type Reader,
   tail,
@@ -99,6 +100,12 @@ export function putUpload(tx: Transaction, upload: UploadRecord): void {
 export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Program<UploadRecord | undefined> {
   const row = yield* tx.get(uploadKey(path, uploadId));
   return row === undefined ? undefined : (decodeRow(row) as UploadRecord);
+}
+
+/** Whether a completion of the path was begun and neither made the version nor failed: it is under way, or its process died. */
+export function* isBeingCompleted(tx: Reader, path: FilePath): Program<boolean> {
+  const rows = yield* tx.range({ ...prefixRange(encodeKey(UPLOAD, path)), limit: PAGE });
+  return rows.some(({ value }) => (decodeRow(value) as UploadRecord).completing !== undefined);
 }
 
 /** Whether a site's upload belongs to one that is under way. */

@@ -81,12 +81,47 @@ test.each(["seal", "commit"] as const)(
   },
 );
 
-test("D2 Deleting what is not there succeeds", async () => {
-  const { coordinator, put } = await start(THREE);
-  expect(await codeOf(coordinator.deleteObject(rigCtx, "never"))).toBe("done");
+test("D2 Deleting what is not there succeeds, says so, and leaves nothing behind when nobody has it", async () => {
+  const setting = await start(THREE);
+  const { coordinator, kv, put, settled } = setting;
   await put("d/x", "1");
-  for (let time = 0; time < 3; time++) expect(await codeOf(coordinator.deleteObject(rigCtx, "d/x"))).toBe("done");
-  expect(await codeOf(coordinator.deleteObject(rigCtx, "d/"))).toBe("done");
+  await settled();
+  const before = await kv.stats();
+  expect(await coordinator.deleteObject(rigCtx, "never")).toEqual({ deleted: false, pendingSites: [] });
+  expect(await coordinator.deleteObject(rigCtx, "no/directory/")).toEqual({ deleted: false, pendingSites: [] });
+  const keys = Array.from({ length: 40 }, (_, index) => ({ key: `never/${index}` }));
+  expect(await coordinator.deleteObjects(rigCtx, keys)).toEqual(
+    keys.map(() => ({ result: { deleted: false, pendingSites: [] } })),
+  );
+  expect((await kv.stats()).entries).toBe(before.entries);
+  expect(await jobsIn(setting, "done")).toHaveLength(1);
+  expect(await coordinator.deleteObject(rigCtx, "d/x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
+  await settled();
+  const after = await kv.stats();
+  for (let time = 0; time < 2; time++) expect((await coordinator.deleteObject(rigCtx, "d/x")).deleted).toBe(false);
+  expect((await coordinator.deleteObject(rigCtx, "d/")).deleted).toBe(false);
+  expect((await kv.stats()).entries).toBe(after.entries);
+});
+
+test("D2 What only a site knows is deleted there, and what a site that is away may have is deleted when it is back", async () => {
+  const setting = await startTimed(THREE);
+  const { coordinator, pass, sites } = setting;
+  await putForeign(sites.cloud, "seen", "1");
+  await putForeign(sites.cloud, "d/unseen", "1");
+  await putForeign(sites.second, "many", "1");
+  expect(await coordinator.deleteObject(rigCtx, "seen")).toEqual({ deleted: true, pendingSites: ["cloud"] });
+  const [many, none] = await coordinator.deleteObjects(rigCtx, [{ key: "many" }, { key: "none" }]);
+  expect([many, none]).toEqual([
+    { result: { deleted: true, pendingSites: [] } },
+    { result: { deleted: false, pendingSites: [] } },
+  ]);
+  sites.cloud.failing.add("*");
+  expect(await coordinator.deleteObject(rigCtx, "d/unseen")).toEqual({ deleted: false, pendingSites: ["cloud"] });
+  sites.cloud.failing.clear();
+  expect(await keysOf(setting)).toEqual([]);
+  await pass();
+  for (const key of ["seen", "d/unseen"]) expect(await bodyAt(sites.cloud, key)).toBeUndefined();
+  expect(await bodyAt(sites.second, "many")).toBeUndefined();
 });
 
 test("D3 When DELETE is acknowledged the primaries do not hold the object, and the other sites have a durable job", async () => {
@@ -95,7 +130,7 @@ test("D3 When DELETE is acknowledged the primaries do not hold the object, and t
   await put("x", "1");
   await pass();
   sites.cloud.failing.add("delete");
-  expect(await coordinator.deleteObject(rigCtx, "x")).toEqual({ pendingSites: ["cloud"] });
+  expect(await coordinator.deleteObject(rigCtx, "x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
   expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, undefined]);
   expect((await jobsIn(setting, "waiting")).concat(await jobsIn(setting, "running"))).toContainEqual(
     expect.objectContaining({ kind: "remove", site: "cloud", path: "x" }),

@@ -120,10 +120,12 @@ describe("objects", () => {
     expect(read.bytes.equals(body)).toBe(true);
     expect(Buffer.from(read.headers["x-globalfs-meta-colour"] as string, "latin1").toString()).toBe("grün");
     expect((await get("dir/a%20b.bin")).headers["x-globalfs-source"]).toBe("cache");
-    expect((await call("DELETE", "/api/v1/objects/dir/a%20b.bin")).status).toBe(204);
+    const deleted = await call("DELETE", "/api/v1/objects/dir/a%20b.bin");
+    expect([deleted.status, deleted.headers["x-globalfs-deleted"]]).toEqual([204, "1"]);
     const gone = await get("dir/a%20b.bin");
     expect([gone.status, gone.json().code]).toEqual([404, "NotFound"]);
-    expect((await call("DELETE", "/api/v1/objects/dir/a%20b.bin")).status).toBe(204);
+    const again = await call("DELETE", "/api/v1/objects/dir/a%20b.bin");
+    expect([again.status, again.headers["x-globalfs-deleted"]]).toEqual([204, "0"]);
   });
 
   it.each([

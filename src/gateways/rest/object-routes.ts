@@ -95,9 +95,10 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
   }
 
   async function remove({ request, response, ctx }: RequestScope, key: string): Promise<void> {
-    const { pendingSites } = await service.deleteObject(ctx, key, conditionsOf(request));
+    const { deleted, pendingSites } = await service.deleteObject(ctx, key, conditionsOf(request));
     response.writeHead(204, {
       "X-Request-ID": ctx.requestId,
+      "X-GlobalFS-Deleted": deleted ? "1" : "0",
       ...(pendingSites.length === 0
         ? {}
         : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
