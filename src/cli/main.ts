@@ -35,7 +35,7 @@ async function runWords(words: readonly string[], terminal: Terminal, signal: Ab
   const program = buildProgram(run, terminal);
   try {
     if (words[0] === "complete") {
-      const { complete } = await import("./commands/completion.ts");
+      const { complete } = await import("./complete.ts");
       await complete(createContext(terminal, {}, signal), buildProgram(run, terminal), words.slice(1));
     } else if (words.length === 0) program.outputHelp();
     else await program.parseAsync([...words], { from: "user" });

@@ -1,12 +1,55 @@
 import { Command, Option } from "commander";
-import type { Action, Run } from "./action.ts";
-import { addDaemonCommands } from "./program-daemon.ts";
-import { addObjectCommands } from "./program-objects.ts";
-import { addOperatorCommands } from "./program-operator.ts";
+import type { Action, Define, Run } from "./action.ts";
+import { defineCat } from "./commands/cat.ts";
+import { defineCompletion } from "./commands/completion.ts";
+import { defineConfig } from "./commands/config/index.ts";
+import { defineCoordinator } from "./commands/coordinator/index.ts";
+import { defineCp } from "./commands/cp.ts";
+import { defineDu } from "./commands/du.ts";
+import { defineExplain } from "./commands/explain.ts";
+import { defineImport } from "./commands/import.ts";
+import { defineInfo } from "./commands/info.ts";
+import { defineJobs } from "./commands/jobs/index.ts";
+import { defineKey } from "./commands/key/index.ts";
+import { defineLs } from "./commands/ls.ts";
+import { defineMeta } from "./commands/meta/index.ts";
+import { defineMv } from "./commands/mv.ts";
+import { defineObject } from "./commands/object/index.ts";
+import { defineReplicate } from "./commands/replicate.ts";
+import { defineRm } from "./commands/rm.ts";
+import { defineSite } from "./commands/site/index.ts";
+import { defineStatus } from "./commands/status.ts";
+import { defineUp } from "./commands/up.ts";
+import { defineVersion } from "./commands/version.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
-/** All commands with their flags and help, without the code behind them. */
+/** In the order of `globalfs --help`. */
+const COMMANDS: readonly Define[] = [
+  defineUp,
+  defineCoordinator,
+  defineConfig,
+  defineKey,
+  defineMeta,
+  defineVersion,
+  defineCompletion,
+  defineObject,
+  defineLs,
+  defineCat,
+  defineCp,
+  defineMv,
+  defineRm,
+  defineDu,
+  defineSite,
+  defineReplicate,
+  defineJobs,
+  defineImport,
+  defineExplain,
+  defineInfo,
+  defineStatus,
+];
+
+/** All commands with their flags, their help and their work. */
 export function buildProgram(run: Run, terminal: Terminal): Command {
   const action: Action = (work) =>
     async function (this: Command) {
@@ -31,8 +74,6 @@ export function buildProgram(run: Run, terminal: Terminal): Command {
       // Said once, by `main`, which knows of --json.
       outputError: () => undefined,
     });
-  addDaemonCommands(program, action);
-  addObjectCommands(program, action);
-  addOperatorCommands(program, action);
+  for (const define of COMMANDS) define(program, action);
   return program;
 }

@@ -30,6 +30,8 @@ export function filesBelow(directories: readonly string[], endings: readonly str
 export interface Import {
   readonly specifier: string;
   readonly typeOnly: boolean;
+  /** Loaded only when that line runs. */
+  readonly dynamic: boolean;
 }
 
 /** Static and dynamic imports, and exports from elsewhere. Comments and strings that only look like imports are left out. */
@@ -39,13 +41,13 @@ export function importsOf(text: string): Import[] {
   for (const [, type, specifier] of code.matchAll(
     /^\s*(?:import|export)(\s+type)?\b[^;"'`]*?from\s*["']([^"']+)["']/gm,
   )) {
-    found.push({ specifier: specifier as string, typeOnly: type !== undefined });
+    found.push({ specifier: specifier as string, typeOnly: type !== undefined, dynamic: false });
   }
   for (const [, specifier] of code.matchAll(/^\s*import\s*["']([^"']+)["']/gm)) {
-    found.push({ specifier: specifier as string, typeOnly: false });
+    found.push({ specifier: specifier as string, typeOnly: false, dynamic: false });
   }
   for (const [, specifier] of code.matchAll(/\bimport\s*\(\s*["']([^"']+)["']/g)) {
-    found.push({ specifier: specifier as string, typeOnly: false });
+    found.push({ specifier: specifier as string, typeOnly: false, dynamic: true });
   }
   return found;
 }

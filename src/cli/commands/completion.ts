@@ -1,46 +1,30 @@
-import tab from "@bomb.sh/tab";
-import attach from "@bomb.sh/tab/commander";
-import type { Command } from "commander";
-import { type CliContext, type Outcome, withClient } from "../context.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { type Action, examples } from "../action.ts";
+import type { Outcome } from "../context.ts";
+
+export function defineCompletion(program: Command, action: Action): void {
+  program
+    .command("completion")
+    .description("print a completion script for a shell")
+    .argument("<shell>", "bash, zsh, fish or powershell", shellName)
+    .addHelpText(
+      "after",
+      examples(
+        "source <(globalfs completion bash)",
+        "globalfs completion fish > ~/.config/fish/completions/globalfs.fish",
+      ),
+    )
+    .action(action((_context, _options, [shell]) => completion(shell as string)));
+}
+
+function shellName(text: string): string {
+  if (["bash", "zsh", "fish", "powershell"].includes(text)) return text;
+  throw new InvalidArgumentError("Known shells are bash, zsh, fish and powershell.");
+}
 
 /** The script asks `globalfs complete -- WORDS` while a person types. */
-export async function completion(_context: CliContext, shell: string): Outcome {
+async function completion(shell: string): Outcome {
+  const { default: tab } = await import("@bomb.sh/tab");
   tab.setup("globalfs", "globalfs", shell);
   return undefined;
-}
-
-const PATIENCE_MS = 300;
-
-/** Suggests commands, flags, choices, and the names of sites where one is meant. */
-export async function complete(context: CliContext, program: Command, words: readonly string[]): Promise<void> {
-  const root = attach(program, { completionCommandName: "completion-script" });
-  const names = await siteNames(context);
-  const suggest = (add: (value: string, description: string) => void): void => {
-    for (const [name, role] of names) add(name, role);
-  };
-  for (const [path, flags] of [
-    ["replicate", ["from", "to"]],
-    ["site remove", ["name"]],
-  ] as const) {
-    for (const flag of flags) {
-      const option = root.commands.get(path)?.options.get(flag);
-      if (option !== undefined) option.handler = suggest;
-    }
-  }
-  const site = root.commands.get("import")?.arguments.get("site");
-  if (site !== undefined) site.handler = suggest;
-  root.parse(words[0] === "--" ? words.slice(1) : [...words]);
-}
-
-/** Whoever completes a word does not want to read errors. */
-async function siteNames(context: CliContext): Promise<(readonly [string, string])[]> {
-  try {
-    return await withClient(context, async (client) =>
-      (await client.sites.list({ timeoutMs: PATIENCE_MS, signal: AbortSignal.timeout(PATIENCE_MS) })).map(
-        ({ name, role }) => [name, role] as const,
-      ),
-    );
-  } catch {
-    return [];
-  }
 }

@@ -1,21 +1,45 @@
-import { stat } from "node:fs/promises";
-import { basename, join } from "node:path";
 import type { Client } from "@globalfs/client";
+import type { Command } from "commander";
 import { EXIT } from "../../core/errors.ts";
+import { type Action, examples } from "../action.ts";
+import { copyOne } from "../copy/copy-one.ts";
+import { copyTree } from "../copy/copy-tree.ts";
+import { localSize } from "../copy/local-source.ts";
+import type { CopyTally } from "../copy/work.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
-import { copyWithin, type CopyTally, type CopyWork, fileSize, upload, uploadFile } from "../copy.ts";
 import { UsageError } from "../failure.ts";
 import { type Location, locationsOf } from "../location.ts";
 import { createProgress, type Progress } from "../progress.ts";
-import { copyToFile, copyToStdout, getObject } from "../transfer.ts";
-import { copyTree } from "./cp-tree.ts";
 
-export async function cp(
-  context: CliContext,
-  source: string,
-  target: string,
-  options: { readonly recursive?: boolean },
-): Outcome {
+interface Options {
+  readonly recursive?: boolean;
+}
+
+export function defineCp(program: Command, action: Action): void {
+  program
+    .command("cp")
+    .description("copy between the local disk and GlobalFS, or within GlobalFS")
+    .argument("<source>", "gfs:key, local path, or - for stdin")
+    .argument("<target>", "gfs:key, local path, or - for stdout")
+    .option("-r, --recursive", "copy everything below the source")
+    .addHelpText(
+      "after",
+      `
+gfs: marks keys; /, ./ and ../ begin local paths. A word without a mark is taken for what the other side is not.
+With -r, what lies below the source goes below the target.
+${examples(
+  "globalfs cp ./results.csv gfs:runs/1/results.csv",
+  "globalfs cp gfs:runs/1/results.csv .",
+  "globalfs cp -r ./runs gfs:runs",
+  "tar c dir | globalfs cp - gfs:dir.tar",
+)}`,
+    )
+    .action(
+      action((context, options: Options, [source, target]) => cp(context, source as string, target as string, options)),
+    );
+}
+
+async function cp(context: CliContext, source: string, target: string, options: Options): Outcome {
   const [from, to] = locationsOf(source, target);
   if (from.at !== "gfs" && to.at !== "gfs") throw new UsageError("One side must be in GlobalFS; mark it with gfs:.");
   const tally: CopyTally = { files: 0, bytes: 0, pendingSites: new Set(), refused: [] };
@@ -42,39 +66,8 @@ export async function cp(
   });
 }
 
-async function copyOne(context: CliContext, client: Client, work: CopyWork): Promise<void> {
-  const { from, progress } = work;
-  const to = await intoDirectory(work.to, from);
-  if (from.at === "gfs" && to.at === "gfs") {
-    await copyWithin(context, client, from.key, to.key, work);
-  } else if (from.at === "gfs") {
-    const download = await getObject(client, from.key, context.signal);
-    if (to.at === "local") await copyToFile(download, to.path, progress, context.signal);
-    else await copyToStdout(context, download, progress);
-  } else if (to.at === "gfs") {
-    if (from.at === "local") await uploadFile(context, client, from.path, to.key, work);
-    else await upload(context, client, context.terminal.stdin, to.key, work);
-  }
-  work.tally.files += 1;
-}
-
-/** A target that is a directory takes the source under its own name. */
-async function intoDirectory(to: Location, from: Location): Promise<Location> {
-  const name = from.at === "gfs" ? basename(from.key) : from.at === "local" ? basename(from.path) : undefined;
-  if (to.at === "gfs" && (to.key === "" || to.key.endsWith("/"))) {
-    if (name === undefined)
-      throw new UsageError("What comes from stdin has no name; write the whole key as the target.");
-    return { at: "gfs", key: to.key + name };
-  }
-  if (to.at === "local") {
-    const isDirectory = to.path.endsWith("/") || (await stat(to.path).catch(() => undefined))?.isDirectory() === true;
-    if (isDirectory && name !== undefined) return { at: "local", path: join(to.path, name) };
-  }
-  return to;
-}
-
 async function sizeOf(client: Client, from: Location): Promise<number | undefined> {
-  if (from.at === "local") return (await fileSize(from.path)).size;
+  if (from.at === "local") return localSize(from.path);
   if (from.at === "gfs") return (await client.head(from.key))?.size;
   return undefined;
 }

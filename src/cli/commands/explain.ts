@@ -1,11 +1,23 @@
 import type { ExplainedRoute, Explanation } from "@globalfs/client";
+import type { Command } from "commander";
 import { formatSize } from "../../core/units.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
+import { KEY_HELP } from "../options.ts";
 import { renderFacts, renderTable } from "../table.ts";
 import { printable } from "../terminal.ts";
 
-export async function explain(context: CliContext, key: string): Outcome {
+export function defineExplain(program: Command, action: Action): void {
+  program
+    .command("explain")
+    .description("say where an object's copies are, which rules hold for it, and what it waits for")
+    .argument("<key>", KEY_HELP)
+    .addHelpText("after", examples("globalfs explain datasets/hot/a.bin"))
+    .action(action((context, _options, [key]) => explain(context, key as string)));
+}
+
+async function explain(context: CliContext, key: string): Outcome {
   return withClient(context, async (client) => {
     const explanation = await client.explain(keyOf(key), { signal: context.signal });
     if (context.json) await printJson(context, explanation);

@@ -3,19 +3,33 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ImportProgress } from "@globalfs/client";
+import type { Command } from "commander";
 import { EXIT } from "../../core/errors.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { createProgress } from "../progress.ts";
+
+interface Options {
+  readonly restart?: boolean;
+}
+
+export function defineImport(program: Command, action: Action): void {
+  program
+    .command("import")
+    .description("adopt what a site holds already; goes on where it was interrupted")
+    .argument("<site>", "name of the site")
+    .argument("[prefix]", "only keys that begin with it")
+    .option("--restart", "begin again from the first key")
+    .addHelpText("after", examples("globalfs import cloud", "globalfs import cloud datasets/"))
+    .action(
+      action((context, options: Options, [site, prefix = ""]) => importSite(context, site as string, prefix, options)),
+    );
+}
 
 const SAVED_AFTER_MS = 1_000;
 
 /** Long imports are interrupted; where this one stands is kept in the person's state directory until it is done. */
-export async function importSite(
-  context: CliContext,
-  site: string,
-  prefix: string,
-  options: { readonly restart?: boolean },
-): Outcome {
+async function importSite(context: CliContext, site: string, prefix: string, options: Options): Outcome {
   const file = positionFile(context, site, prefix);
   const after = options.restart === true ? undefined : await readPosition(file);
   if (after !== undefined) note(context, `Going on after ${after}; --restart begins again.`);

@@ -1,8 +1,18 @@
+import type { Command } from "commander";
 import { formatDuration } from "../../core/units.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
 import { renderFacts } from "../table.ts";
 
-export async function info(context: CliContext): Outcome {
+export function defineInfo(program: Command, action: Action): void {
+  program
+    .command("info")
+    .description("print coordinator runtime statistics")
+    .addHelpText("after", examples("globalfs info", "globalfs info --json"))
+    .action(action(info));
+}
+
+async function info(context: CliContext): Outcome {
   return withClient(context, async (client) => {
     const info = await client.info({ signal: context.signal });
     if (context.json) {

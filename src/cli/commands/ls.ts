@@ -1,22 +1,36 @@
 import type { FailedSite, ObjectInfo } from "@globalfs/client";
+import type { Command } from "commander";
 import { GfsError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJsonItems, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
 import { renderTable } from "../table.ts";
 import { printable } from "../terminal.ts";
-import { reportFailed } from "./object-list.ts";
+import { reportFailed } from "./object/list.ts";
+
+interface Options {
+  readonly long?: boolean;
+  readonly recursive?: boolean;
+}
+
+export function defineLs(program: Command, action: Action): void {
+  program
+    .command("ls")
+    .description("list one directory of the namespace")
+    .argument("[path]", "directory or key, plain or as gfs:path")
+    .option("-l, --long", "sizes and times too")
+    .option("-R, --recursive", "everything below")
+    .addHelpText("after", examples("globalfs ls", "globalfs ls -l datasets", "globalfs ls -lR gfs:datasets/hot"))
+    .action(action((context, options: Options, [path = ""]) => ls(context, path, options)));
+}
 
 interface Entry {
   readonly name: string;
   readonly object?: ObjectInfo;
 }
 
-export async function ls(
-  context: CliContext,
-  path: string,
-  options: { readonly long?: boolean; readonly recursive?: boolean },
-): Outcome {
+async function ls(context: CliContext, path: string, options: Options): Outcome {
   const key = keyOf(path);
   const directory = key === "" || key.endsWith("/") ? key : `${key}/`;
   return withClient(context, async (client) => {

@@ -1,12 +1,24 @@
+import type { Command } from "commander";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
 
-export async function mv(
-  context: CliContext,
-  from: string,
-  to: string,
-  options: { readonly force?: boolean },
-): Outcome {
+interface Options {
+  readonly force?: boolean;
+}
+
+export function defineMv(program: Command, action: Action): void {
+  program
+    .command("mv")
+    .description("rename an object, or with a trailing / on both a whole directory")
+    .argument("<from>", "key now")
+    .argument("<to>", "key then")
+    .option("-f, --force", "replace the target when it exists")
+    .addHelpText("after", examples("globalfs mv draft.txt final.txt", "globalfs mv runs/1/ archive/run-1/"))
+    .action(action((context, options: Options, [from, to]) => mv(context, from as string, to as string, options)));
+}
+
+async function mv(context: CliContext, from: string, to: string, options: Options): Outcome {
   return withClient(context, async (client) => {
     const request = { from: keyOf(from), to: keyOf(to), overwrite: options.force === true };
     await client.rename(request, { signal: context.signal });

@@ -1,15 +1,28 @@
+import type { Command } from "commander";
 import { forEachBounded } from "../../core/async/for-each.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { keyOf } from "../location.ts";
+import { KEY_HELP } from "../options.ts";
 import { createProgress } from "../progress.ts";
+
+interface Options {
+  readonly recursive?: boolean;
+}
+
+export function defineRm(program: Command, action: Action): void {
+  program
+    .command("rm")
+    .description("delete objects")
+    .argument("<key...>", KEY_HELP)
+    .option("-r, --recursive", "everything below each key")
+    .addHelpText("after", examples("globalfs rm my-key", "globalfs rm -r runs/1"))
+    .action(action((context, options: Options, keys) => rm(context, keys, options)));
+}
 
 const CONCURRENCY = 8;
 
-export async function rm(
-  context: CliContext,
-  keys: readonly string[],
-  options: { readonly recursive?: boolean },
-): Outcome {
+async function rm(context: CliContext, keys: readonly string[], options: Options): Outcome {
   return withClient(context, async (client) => {
     const { signal } = context;
     const pending = new Set<string>();

@@ -1,10 +1,20 @@
+import type { Command } from "commander";
 import { EXIT } from "../../core/errors.ts";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
 import { renderTable } from "../table.ts";
 import { paint } from "../terminal.ts";
-import { siteColumns } from "./site-list.ts";
+import { siteColumns } from "./site/list.ts";
 
-export async function status(context: CliContext): Outcome {
+export function defineStatus(program: Command, action: Action): void {
+  program
+    .command("status")
+    .description("print overall health; exits non-zero if any primary site is degraded")
+    .addHelpText("after", examples("globalfs status", "globalfs status && echo all well"))
+    .action(action(status));
+}
+
+async function status(context: CliContext): Outcome {
   const { signal, terminal } = context;
   return withClient(context, async (client) => {
     const health = await client.health({ signal });

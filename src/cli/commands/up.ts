@@ -1,13 +1,31 @@
 import { join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { type Action, examples } from "../action.ts";
 import { type CliContext, note, type Outcome, print } from "../context.ts";
-import { loadConfig } from "../config/index.ts";
 import type { RootKey } from "../daemons/root-key.ts";
+import { WORKERS_HELP, workerCount } from "../options.ts";
+
+interface Options {
+  readonly dataDir: string;
+  readonly listen: string;
+  readonly s3Listen?: string;
+  readonly workers?: number;
+}
+
+export function defineUp(program: Command, action: Action): void {
+  program
+    .command("up")
+    .description("start everything on this machine: a coordinator with two local-disk sites")
+    .option("--data-dir <directory>", "where the catalog and both sites are kept", ".globalfs")
+    .option("--listen <addr>", "address to listen on", ":8090")
+    .option("--s3-listen <addr>", "address of the S3 endpoint; the port after that of --listen when absent")
+    .option("--workers <count>", WORKERS_HELP, workerCount)
+    .addHelpText("after", examples("globalfs up", "globalfs up --data-dir /tmp/try --listen 127.0.0.1:9000"))
+    .action(action(up));
+}
 
 /** Everything on one machine: a durable catalog and two directories that play the two sites. */
-export async function up(
-  context: CliContext,
-  options: { readonly dataDir: string; readonly listen: string; readonly s3Listen?: string; readonly workers?: number },
-): Outcome {
+async function up(context: CliContext, options: Options): Outcome {
   const directory = resolve(options.dataDir);
   const site = (name: string, role: string) => ({ name, role, store: { driver: "file", path: join(directory, name) } });
   // JSON is YAML: the configuration takes the same way as one from a file, environment and checks included.
@@ -19,6 +37,7 @@ export async function up(
     resilience: { health_poll_interval: "5s", circuit_breaker: { enabled: true }, retry: { enabled: true } },
     cache: { enabled: true },
   });
+  const { loadConfig } = await import("../config/index.ts");
   const { config, warnings } = await loadConfig({ content, env: context.terminal.env });
   for (const warning of warnings) note(context, warning);
   const { runCoordinator } = await import("../daemons/coordinator.ts");

@@ -1,0 +1,25 @@
+import type { Command } from "commander";
+import { type Action, examples } from "../../action.ts";
+import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+
+export function defineConfigShow(config: Command, action: Action): void {
+  config
+    .command("show")
+    .description("print the configuration that holds: file, environment and defaults; secrets are left out")
+    .argument("<file>", "configuration file")
+    .addHelpText("after", examples("globalfs config show config.yaml", "globalfs config show config.yaml --json"))
+    .action(action((context, _options, [file]) => configShow(context, file as string)));
+}
+
+async function configShow(context: CliContext, file: string): Outcome {
+  const { loadConfig } = await import("../../config/index.ts");
+  const { resolvedYaml, warnings } = await loadConfig({ path: file, env: context.terminal.env });
+  for (const warning of warnings) note(context, `warning: ${warning}`);
+  if (!context.json) {
+    await print(context, resolvedYaml);
+    return undefined;
+  }
+  const { parse } = await import("yaml");
+  await printJson(context, parse(resolvedYaml));
+  return undefined;
+}

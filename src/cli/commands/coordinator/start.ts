@@ -1,0 +1,52 @@
+import type { Command } from "commander";
+import { type Action, examples } from "../../action.ts";
+import type { Config } from "../../config/index.ts";
+import { type CliContext, note, type Outcome } from "../../context.ts";
+import { UsageError } from "../../failure.ts";
+import { WORKERS_HELP, workerCount } from "../../options.ts";
+
+interface Options {
+  readonly config: string;
+  readonly workers?: number;
+}
+
+export function defineCoordinatorStart(coordinator: Command, action: Action): void {
+  coordinator
+    .command("start")
+    .description("run a coordinator in the foreground, until SIGTERM or Ctrl-C")
+    .requiredOption("--config <file>", "configuration file")
+    .option("--workers <count>", `${WORKERS_HELP}; instead of s3.workers`, workerCount)
+    .addHelpText(
+      "after",
+      examples(
+        "globalfs coordinator start --config config.yaml",
+        "globalfs coordinator start --config config.yaml --workers 4",
+        "globalfs-coordinator --config config.yaml",
+      ),
+    )
+    .action(action(coordinatorStart));
+}
+
+async function coordinatorStart(context: CliContext, options: Options): Outcome {
+  const { loadConfig } = await import("../../config/index.ts");
+  const { config, warnings } = await loadConfig({ path: options.config, env: context.terminal.env });
+  for (const warning of warnings) note(context, `globalfs: ${warning}`);
+  const { runCoordinator } = await import("../../daemons/coordinator.ts");
+  await runCoordinator({
+    config: options.workers === undefined ? config : withWorkers(config, options.workers),
+    configPath: options.config,
+    signal: context.signal,
+    onReady: () => undefined,
+  });
+  return undefined;
+}
+
+function withWorkers(config: Config, workers: number): Config {
+  if (config.s3 === undefined)
+    throw new UsageError("--workers is for the S3 endpoint, which is off; write the section s3 to turn it on.");
+  if (workers > 1 && config.coordinator.kv.engine === "memory")
+    throw new UsageError(
+      "--workers needs a catalog that several processes can read; set coordinator.kv.engine to lmdb.",
+    );
+  return { ...config, s3: { ...config.s3, workers } };
+}

@@ -1,0 +1,28 @@
+import type { Command } from "commander";
+import { type Action, examples } from "../../action.ts";
+import { type CliContext, note, type Outcome, printJson, withClient } from "../../context.ts";
+import { changeJob, oneOrAll, type OneOrAll } from "./change.ts";
+
+export function defineJobsPause(jobs: Command, action: Action): void {
+  jobs
+    .command("pause")
+    .description("hold a job, or with --all everything that moves")
+    .argument("[id]", "the job's id")
+    .option("--all", "all jobs")
+    .addHelpText("after", examples("globalfs jobs pause 01J...", "globalfs jobs pause --all"))
+    .action(
+      action(async (context, options: OneOrAll, [word]) => {
+        const id = oneOrAll("pause", word, options);
+        return id === undefined ? pauseAll(context) : changeJob(context, "pause", id);
+      }),
+    );
+}
+
+async function pauseAll(context: CliContext): Outcome {
+  return withClient(context, async (client) => {
+    await client.jobs.pauseAll({ signal: context.signal });
+    if (context.json) await printJson(context, { paused: true });
+    else note(context, "All jobs are held.");
+    return undefined;
+  });
+}

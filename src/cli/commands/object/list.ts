@@ -1,0 +1,82 @@
+import type { Client, FailedSite, ObjectInfo } from "@globalfs/client";
+import type { Command } from "commander";
+import { EXIT } from "../../../core/errors.ts";
+import { type Action, examples } from "../../action.ts";
+import { type CliContext, note, type Outcome, print, printJsonItems, withClient } from "../../context.ts";
+import { positive } from "../../options.ts";
+import { renderTable } from "../../table.ts";
+
+interface Options {
+  readonly prefix?: string;
+  readonly limit?: number;
+}
+
+export function defineObjectList(object: Command, action: Action): void {
+  object
+    .command("list")
+    .description("list objects across all sites")
+    .option("--prefix <prefix>", "only keys that begin with it")
+    .option("--limit <n>", "at most so many", positive)
+    .addHelpText("after", examples("globalfs object list", "globalfs object list --prefix datasets/ --limit 20"))
+    .action(action(objectList));
+}
+
+const PAGE = 1_000;
+
+async function objectList(context: CliContext, options: Options): Outcome {
+  return withClient(context, async (client) => {
+    const failed: FailedSite[] = [];
+    const pages = objectPages(client, context, options, failed);
+    if (context.json) await printJsonItems(context, flat(pages));
+    else {
+      for await (const objects of pages) {
+        await print(
+          context,
+          renderTable<ObjectInfo>(
+            context.terminal,
+            [
+              { title: "KEY", value: ({ key }) => key },
+              { title: "SIZE", value: ({ size }) => String(size), align: "right" },
+              { title: "ETAG", value: ({ etag }) => etag },
+              { title: "LAST MODIFIED", value: ({ lastModified }) => lastModified.toISOString() },
+            ],
+            objects,
+          ),
+        );
+      }
+    }
+    return reportFailed(context, failed);
+  });
+}
+
+async function* objectPages(
+  client: Client,
+  context: CliContext,
+  options: { readonly prefix?: string; readonly limit?: number },
+  failed: FailedSite[],
+): AsyncGenerator<readonly ObjectInfo[]> {
+  let left = options.limit ?? Number.MAX_SAFE_INTEGER;
+  const pages = client.pages({
+    ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
+    limit: Math.min(left, PAGE),
+    signal: context.signal,
+    onPartial: (site) => failed.push(site),
+  });
+  for await (const { objects } of pages) {
+    if (objects.length > 0 || left === options.limit) yield objects.slice(0, left);
+    left -= objects.length;
+    if (left <= 0) return;
+  }
+}
+
+async function* flat<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+  for await (const page of pages) yield* page;
+}
+
+/** A listing that lacks a site's keys is no full answer, and says so. */
+export function reportFailed(context: CliContext, failed: readonly FailedSite[]): number | undefined {
+  for (const { site, error } of failed) {
+    note(context, `The listing may lack keys of site ${site}, which could not be asked: ${error}`);
+  }
+  return failed.length === 0 ? undefined : EXIT.partial;
+}
