@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -30,7 +29,7 @@ const SAVED_AFTER_MS = 1_000;
 
 /** Long imports are interrupted; where this one stands is kept in the person's state directory until it is done. */
 async function importSite(context: CliContext, site: string, prefix: string, options: Options): Outcome {
-  const file = positionFile(context, site, prefix);
+  const file = await positionFile(context, site, prefix);
   const after = options.restart === true ? undefined : await readPosition(file);
   if (after !== undefined) note(context, `Going on after ${after}; --restart begins again.`);
   return withClient(context, async (client) => {
@@ -69,9 +68,10 @@ async function report(context: CliContext, site: string, last: ImportProgress | 
   return EXIT.partial;
 }
 
-function positionFile(context: CliContext, site: string, prefix: string): string {
+async function positionFile(context: CliContext, site: string, prefix: string): Promise<string> {
   const { XDG_STATE_HOME: state } = context.terminal.env;
   const directory = state === undefined || state === "" ? join(homedir(), ".local", "state") : state;
+  const { createHash } = await import("node:crypto");
   const name = createHash("sha256")
     .update(JSON.stringify([context.endpoint, site, prefix]))
     .digest("hex")

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -35,7 +34,7 @@ export async function copyToStdout(context: CliContext, download: Download, prog
 
 /** The file appears under its name only once all of it is there; what was there before stays until then. */
 export async function copyToFile(download: Download, path: string, progress: Progress, signal: AbortSignal) {
-  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.part`);
+  const partial = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.part`);
   try {
     const file = createWriteStream(partial, { flags: "wx", flush: true });
     await pipeline(download.body, (source: Readable) => counted(source, progress), file, { signal });
