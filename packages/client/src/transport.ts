@@ -132,7 +132,11 @@ function parseEndpoint(endpoint: string): URL {
 }
 
 function headersOf(call: Call, options: ClientOptions): Record<string, string> {
-  const headers: Record<string, string> = { "user-agent": options.userAgent ?? "globalfs-client" };
+  const headers: Record<string, string> = {
+    "user-agent": options.userAgent ?? "globalfs-client",
+    // No page's form can send it, which the coordinator wants to know of whatever changes something.
+    "x-globalfs-client": "1",
+  };
   if (options.apiKey !== undefined && options.apiKey !== "") headers["x-globalfs-api-key"] = options.apiKey;
   for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
   return headers;

@@ -26,6 +26,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     },
     coordinator: {
       listenAddress: coordinator.listen_addr,
+      hostNames: coordinator.host_names,
       dataDirectory: place(coordinator.data_dir),
       kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
       leaseMs: coordinator.lease_timeout,

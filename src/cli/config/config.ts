@@ -17,6 +17,7 @@ export interface Config {
   readonly coordinator: {
     /** For `parseListenAddress` of the security room, which knows what an absent host means. */
     readonly listenAddress: string;
+    readonly hostNames: readonly string[];
     readonly dataDirectory: string;
     readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
     readonly leaseMs: number;

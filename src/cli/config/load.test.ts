@@ -73,6 +73,7 @@ describe("a configuration file", () => {
     });
     expect(config.coordinator).toEqual({
       listenAddress: ":8090",
+      hostNames: [],
       dataDirectory: join(directory, ".globalfs"),
       kv: { engine: "lmdb", mapSizeBytes: 64 * 1024 ** 3 },
       leaseMs: 60_000,

@@ -41,6 +41,12 @@ export const configSchema = section("The configuration file", {
       text("HTTP server bind address. Without a host it is loopback, or every interface once API keys are configured"),
       ":8090",
     ),
+    host_names: withDefault(
+      texts(
+        "Further names by which the API is reached, such as that of a proxy in front of it. Listening on loopback it answers to local names and to these; elsewhere to any, or, once some are listed, to these and local ones",
+      ),
+      [],
+    ),
     data_dir: withDefault(text("Directory of the catalog; created when it is absent"), ".globalfs"),
     kv: presentSection("The store of the catalog.", {
       engine: withDefault(

@@ -111,6 +111,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       version: VERSION,
       maxConcurrentRequests: config.limits.maxConcurrentRequests,
       bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+      hostNames: config.coordinator.hostNames,
     },
   );
   const { port } = await gateway.listen(listen);

@@ -50,7 +50,7 @@ describe("with keys", () => {
     const busy = [net.connect(lockedPort, "127.0.0.1"), net.connect(lockedPort, "127.0.0.1")];
     for (const socket of busy)
       socket.write(
-        "PUT /api/v1/objects/hold HTTP/1.1\r\nHost: x\r\nX-GlobalFS-API-Key: secret\r\nContent-Length: 5\r\n\r\n",
+        "PUT /api/v1/objects/hold HTTP/1.1\r\nHost: localhost\r\nX-GlobalFS-API-Key: secret\r\nContent-Length: 5\r\n\r\n",
       );
     await expect.poll(async () => await status("/api/v1/info", { "x-globalfs-api-key": "secret" })).toBe(503);
     for (const socket of busy) socket.destroy();

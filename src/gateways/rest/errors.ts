@@ -65,6 +65,7 @@ export function sendError(
     "Content-Type": "application/json",
     "Content-Length": Buffer.byteLength(text),
     "X-Request-ID": body.request_id,
+    "X-Content-Type-Options": "nosniff",
     ...errorHeaders(failure),
     ...options.extra,
   });

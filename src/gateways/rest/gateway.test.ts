@@ -61,7 +61,7 @@ async function call(
 ): Promise<Got> {
   const { statusCode, headers, body } = await send(`${base}${path}`, {
     method: method as "GET",
-    ...(options.headers === undefined ? {} : { headers: options.headers }),
+    headers: { "x-globalfs-client": "test", ...options.headers },
     ...(options.body === undefined ? {} : { body: options.body }),
   });
   const bytes = Buffer.from(await body.arrayBuffer());

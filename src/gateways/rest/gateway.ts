@@ -7,7 +7,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Keyring } from "../../security/index.ts";
-import { createHttpServer, type HttpServer, listenFailure } from "../http/index.ts";
+import { createHttpServer, createPageGuard, type HttpServer, listenFailure, type PageGuard } from "../http/index.ts";
 import { addJsonRoutes } from "./json-routes.ts";
 import { createObjectHandler, OBJECTS_PREFIX } from "./object-routes.ts";
 import { createDoor } from "./request-scope.ts";
@@ -27,6 +27,8 @@ export interface RestGatewayConfig {
   readonly maxConcurrentRequests: number;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
+  /** Further names by which the API is reached, such as that of a proxy in front of it. */
+  readonly hostNames?: readonly string[];
 }
 
 export interface RestGateway {
@@ -39,7 +41,16 @@ const MAX_JSON_BYTES = 256 * 1024;
 
 export async function createRestGateway(deps: RestGatewayDeps, config: RestGatewayConfig): Promise<RestGateway> {
   const { service, keyring, clock, log, metrics, renderMetrics } = deps;
-  const door = createDoor({ keyring, clock, log, metrics, maxConcurrentRequests: config.maxConcurrentRequests });
+  let pages: PageGuard | undefined;
+  const door = createDoor({
+    keyring,
+    clock,
+    log,
+    metrics,
+    maxConcurrentRequests: config.maxConcurrentRequests,
+    // Which names are ours is known once it is known where we listen.
+    pages: { check: (request) => pages?.check(request) },
+  });
   const objects = createObjectHandler({ service, door, bodyIdleMs: config.bodyIdleMs });
   let http: HttpServer | undefined;
   const makeServer = (json: RequestListener): Server => {
@@ -96,6 +107,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
 
   return {
     async listen({ host, port }) {
+      pages = createPageGuard({ listensOn: host, names: config.hostNames ?? [] });
       try {
         await app.listen({ host, port });
       } catch (error) {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { GfsError } from "../../core/errors.ts";
 import type { ObjectMeta } from "../../coordinator/index.ts";
-import { CONTROL, headerBytes, headerText, httpDate, TOKEN } from "../http/index.ts";
+import { CONTROL, headerBytes, headerText, httpDate, sealedHeaders, TOKEN } from "../http/index.ts";
 
 /** The headers that are REST's own. Each function refuses what it cannot read, with the header's name. */
 
@@ -60,6 +60,7 @@ export function objectHeaders(meta: ObjectMeta): string[] {
     meta.contentType ?? "application/octet-stream",
     "Accept-Ranges",
     "bytes",
+    ...sealedHeaders(meta.contentType),
   ];
   if (meta.sha256 !== undefined) headers.push("X-GlobalFS-Checksum", `sha256:${meta.sha256}`);
   if (meta.versionId !== "") headers.push("X-GlobalFS-Version", meta.versionId);

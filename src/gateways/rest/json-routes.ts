@@ -29,6 +29,7 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     const url = request.routeOptions.url ?? "unknown";
     request.scope = door.begin(request.raw, reply.raw, routeName(url));
     reply.header("X-Request-ID", request.scope.ctx.requestId);
+    reply.header("X-Content-Type-Options", "nosniff");
     door.admit(request.scope, { open: OPEN.has(url) });
   });
   app.setErrorHandler(async (error, request, reply) => {
@@ -172,6 +173,7 @@ async function streamLines(
     "Content-Type": "application/x-ndjson",
     "X-Request-ID": ctx.requestId,
     "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
   });
   try {
     for (; next.done !== true; next = await iterator.next()) {

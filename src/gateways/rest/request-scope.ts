@@ -4,8 +4,15 @@ import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "../http/index.ts";
-import { isLoopbackHost, type Keyring } from "../../security/index.ts";
+import {
+  createTraffic,
+  DURATION_BUCKETS_SECONDS,
+  methodLabel,
+  nextRequestId,
+  type PageGuard,
+  pathOf,
+} from "../http/index.ts";
+import type { Keyring } from "../../security/index.ts";
 
 /** What every request passes before anything else, whichever way it is handled: an id, a key, a place among those that run, and a line in the log. */
 export interface Door {
@@ -28,11 +35,12 @@ export interface DoorDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly maxConcurrentRequests: number;
+  readonly pages: PageGuard;
 }
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
 
-export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests }: DoorDeps): Door {
+export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests, pages }: DoorDeps): Door {
   const total = metrics.counter({
     name: "globalfs_http_requests_total",
     help: "HTTP requests.",
@@ -80,16 +88,8 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
         });
       }
       if (open) return;
-      if (keyring.isEmpty) {
-        // Without keys only this machine may ask; a page in a browser on it, reached under a foreign name, may not.
-        const host = (request.headers.host ?? "localhost").replace(/:\d+$/, "");
-        if (!isLoopbackHost(host))
-          throw new GfsError(
-            "PermissionDenied",
-            `The coordinator has no API keys and answers only to local names, not to ${host.slice(0, 100)}.`,
-          );
-        return;
-      }
+      pages.check(request);
+      if (keyring.isEmpty) return;
       const presented = presentedKey(request);
       if (presented === undefined)
         throw new GfsError("Unauthenticated", "This coordinator asks for an API key; send it in X-GlobalFS-API-Key.");

@@ -1,7 +1,7 @@
 import type { Bucket } from "../../../coordinator/service-buckets.ts";
 import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
-import { CONTROL, headerBytes, httpDate, TOKEN } from "../../http/index.ts";
+import { apartHeaders, CONTROL, headerBytes, httpDate, TOKEN } from "../../http/index.ts";
 
 /** What an object's answer says of it, as names and values in turn. */
 
@@ -37,6 +37,7 @@ export function objectHeaders(meta: ObjectMeta, { bucket, checksums, overrides }
     if (shown !== undefined && !CONTROL.test(shown)) headers.push(name, headerBytes(shown));
   };
   add("Content-Type", meta.contentType ?? DEFAULT_CONTENT_TYPE);
+  headers.push(...apartHeaders(overrides?.get("content-type") ?? meta.contentType));
   if (content !== undefined || overrides !== undefined) {
     add("Cache-Control", content?.cacheControl);
     add("Content-Disposition", content?.contentDisposition);
