@@ -5,6 +5,7 @@ import {
   type BucketSettings,
   checkPath,
   findStoredBucket,
+  isNameable,
   removeBucket,
   type StoredBucket,
   writeBucket,
@@ -42,6 +43,10 @@ export function createBucketService(
     deleteBucket: async (ctx, name) => await deleteBucket(parts, ctx, name, uploads),
     changeBucket: async (_ctx, name, change) => await changeBucket(parts, name, change, findStored),
     findBucket,
+    storedBucket(name) {
+      if (!isNameable(name)) return undefined;
+      return parts.kv.viewSync === undefined ? cache.find(name) : cache.peek(name);
+    },
     peekBucket: (name) => cache.peek(name),
   };
 

@@ -8,6 +8,7 @@ import { createBucketService } from "./buckets.ts";
 import { createChangeService } from "./changes.ts";
 import { deleteObject } from "./delete.ts";
 import { deleteObjects } from "./delete-many.ts";
+import { describeObject } from "./describe-object.ts";
 import { explain } from "./explain.ts";
 import { createHousekeeping } from "./housekeeping.ts";
 import { importPrefix } from "./import.ts";
@@ -111,6 +112,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     readObject: async (ctx, key, options) =>
       await measuredRead(meter, async () => await readObject(parts, ctx, key, options)),
+    describeObject: async (ctx, path, versionId) => await describeObject(parts, ctx, path, versionId),
     headObject: async (ctx, key, options) =>
       await meter.measure("head", async () => await headObject(parts, ctx, key, options)),
     putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),

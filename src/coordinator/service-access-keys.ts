@@ -1,34 +1,9 @@
 import type { Ctx } from "../core/context.ts";
+import type { AccessGrant, AccessKey, KnownAccessKey } from "../security/index.ts";
 
-/** Access keys: what S3 clients sign their requests with, and what each may touch. */
+export type { AccessGrant, AccessKey, AccessRole, KnownAccessKey } from "../security/index.ts";
 
-/**
- * reader: reads and lists below the path. writer: also writes and deletes there. admin: everything below the path, whoever owns it. user: as an
- * account of S3: makes buckets below the path, does everything with what it owns, and with the rest what access lists and policies allow.
- */
-export type AccessRole = "reader" | "writer" | "admin" | "user";
-
-export interface AccessGrant {
-  /** A prefix of keys, whole components, without a leading slash; empty: everything. */
-  readonly path: string;
-  readonly role: AccessRole;
-}
-
-export interface AccessKey {
-  readonly id: string;
-  /** Who it speaks for: owner of what it writes. Several keys may speak for one user. */
-  readonly user: string;
-  readonly grants: readonly AccessGrant[];
-  readonly createdMs: number;
-  readonly expiresMs?: number;
-}
-
-/** For the one who verifies signatures; never shown. */
-export interface KnownAccessKey extends AccessKey {
-  readonly secret: string;
-  /** A request with this key must carry it. */
-  readonly sessionToken?: string;
-}
+/** Access keys: what clients of every door prove themselves with, and what each may touch. */
 
 export interface CreateAccessKey {
   readonly user: string;

@@ -46,6 +46,11 @@ export interface BucketService {
   changeBucket(ctx: Ctx, name: string, change: BucketChange): Promise<Bucket>;
   /** Undefined when there is no such directory, at any site either. The same object comes back while nothing has changed. */
   findBucket(ctx: Ctx, name: string): Promise<Bucket | undefined>;
+  /**
+   * What the catalog knows, without asking any site: what only sites know has no settings. Without a promise where the catalog is in this process.
+   * Undefined also for names that no directory can have.
+   */
+  storedBucket(name: string): Bucket | undefined | Promise<Bucket | undefined>;
   /** `findBucket` without a promise where the catalog is in this process; undefined: ask `findBucket`. */
   peekBucket(name: string): Bucket | undefined;
 }

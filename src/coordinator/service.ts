@@ -5,6 +5,7 @@
 import type { Ctx } from "../core/context.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobProgress, JobState } from "../mover/types.ts";
+import type { AccessCatalog } from "../security/index.ts";
 import type { BreakerState, SiteRole } from "../stores/site.ts";
 import type { AccessKeyService } from "./service-access-keys.ts";
 import type { BucketService } from "./service-buckets.ts";
@@ -135,7 +136,14 @@ export interface Usage {
 }
 
 export interface CoordinatorService
-  extends ObjectService, VersionService, UploadService, BucketService, AccessKeyService, ChangeService {
+  extends
+    ObjectService,
+    VersionService,
+    UploadService,
+    BucketService,
+    AccessKeyService,
+    ChangeService,
+    Pick<AccessCatalog, "describeObject"> {
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;
 

@@ -1,7 +1,7 @@
-/** Who may ask, and where the process may listen and reach out to. */
+/** Who may ask and do what, and where the process may listen and reach out to. */
 export { generateAccessKeyPair, generateSessionToken } from "./access-key-pair.ts";
+export * from "./access/index.ts";
 export { createEndpointGuard, type EndpointGuard, type EndpointGuardConfig } from "./endpoint-guard.ts";
-export { createKeyring, generateApiKey, hashApiKey, type Keyring, type StoredKey } from "./keyring.ts";
 export { assertSafeListen, isLoopbackHost, type ListenAddress, parseListenAddress } from "./listen.ts";
 export { createSecretBox, SECRET_KEY_BYTES, type SecretBox } from "./secret-box.ts";
 export { openSecretBox } from "./secret-key-file.ts";

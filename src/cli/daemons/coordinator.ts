@@ -7,9 +7,11 @@ import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import {
   assertSafeListen,
   createKeyring,
+  createTokenGate,
   hashApiKey,
   isLoopbackHost,
   type Keyring,
+  type TokenGate,
   parseListenAddress,
 } from "../../security/index.ts";
 import { createLogger, createMetrics, type RootLogger } from "../../telemetry/index.ts";
@@ -119,7 +121,8 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   if (renderMetrics !== undefined && config.global.metricsPort > 0) {
     const listener = await openMetricsPort(config.global.metricsPort, {
       host: listen.host,
-      keyring,
+      tokens: createTokenGate({ keyring, findAccessKey: (id) => coordinator.findAccessKey(id), clock }),
+      asksForKeys: !keyring.isEmpty,
       log,
       render: renderMetrics,
     });
@@ -180,18 +183,16 @@ async function openCatalog({ coordinator }: Config): Promise<Kv> {
 
 interface MetricsPort {
   readonly host: string;
-  readonly keyring: Keyring;
+  readonly tokens: TokenGate;
+  readonly asksForKeys: boolean;
   readonly log: RootLogger;
   readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
 /** The API serves metrics, too, so that a taken port (Prometheus itself likes 9090) is no reason not to start. */
-async function openMetricsPort(
-  port: number,
-  { host, keyring, log, render }: MetricsPort,
-): Promise<MetricsListener | undefined> {
+async function openMetricsPort(port: number, { log, ...options }: MetricsPort): Promise<MetricsListener | undefined> {
   try {
-    return await listenForMetrics({ host, port, keyring, render });
+    return await listenForMetrics({ ...options, port });
   } catch (error) {
     const reason = (error as { code?: string }).code === "EADDRINUSE" ? "the port is taken" : (error as Error).message;
     log.warn("metrics_port_unavailable", {

@@ -1,6 +1,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Keyring } from "../../security/index.ts";
+import { presentedToken } from "../../gateways/http/index.ts";
+import { grantAllowing, type TokenGate } from "../../security/index.ts";
 
 export interface MetricsListener {
   readonly port: number;
@@ -10,7 +11,8 @@ export interface MetricsListener {
 export interface MetricsListenerOptions {
   readonly host: string;
   readonly port: number;
-  readonly keyring: Keyring;
+  readonly tokens: TokenGate;
+  readonly asksForKeys: boolean;
   readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -18,17 +20,27 @@ export interface MetricsListenerOptions {
 export async function listenForMetrics({
   host,
   port,
-  keyring,
+  tokens,
+  asksForKeys,
   render,
 }: MetricsListenerOptions): Promise<MetricsListener> {
   const server = http.createServer((request, response) => {
     void answer(request, response).catch(() => response.destroy());
   });
+  const refusal = async (request: http.IncomingMessage): Promise<number | undefined> => {
+    const token = presentedToken(request);
+    if (token === undefined) return asksForKeys ? 401 : undefined;
+    try {
+      const { grants } = await tokens.identify(token);
+      return grantAllowing(grants, "globalfs:GetMetrics", "") === undefined ? 403 : undefined;
+    } catch {
+      return 401;
+    }
+  };
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
-    const presented =
-      request.headers["x-globalfs-api-key"] ?? /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    if (!keyring.isEmpty && (typeof presented !== "string" || keyring.verify(presented) === undefined)) {
-      response.writeHead(401).end();
+    const refused = await refusal(request);
+    if (refused !== undefined) {
+      response.writeHead(refused).end();
       return;
     }
     if (request.method !== "GET" || (request.url ?? "").split("?")[0] !== "/metrics") {

@@ -15,6 +15,7 @@ export { originOf, takeOrigin } from "./client-origin.ts";
 export { drainRest, type IncomingBody, incomingBody } from "./incoming-body.ts";
 export { createPageGuard, type PageGuard } from "./foreign-pages.ts";
 export { createPassOn, type PassOn } from "./pass-on.ts";
+export { presentedToken } from "./presented-token.ts";
 export { pump } from "./pump.ts";
 export { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "./request-context.ts";
 export { apartHeaders, sealedHeaders } from "./shown-in-browsers.ts";

@@ -6,7 +6,7 @@ import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import type { Keyring } from "../../security/index.ts";
+import { createTokenGate, type Keyring } from "../../security/index.ts";
 import { createHttpServer, createPageGuard, type HttpServer, listenFailure, type PageGuard } from "../http/index.ts";
 import { addJsonRoutes } from "./json-routes.ts";
 import { createObjectHandler, OBJECTS_PREFIX } from "./object-routes.ts";
@@ -43,7 +43,8 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   const { service, keyring, clock, log, metrics, renderMetrics } = deps;
   let pages: PageGuard | undefined;
   const door = createDoor({
-    keyring,
+    tokens: createTokenGate({ keyring, findAccessKey: (id) => service.findAccessKey(id), clock }),
+    asksForKeys: !keyring.isEmpty,
     clock,
     log,
     metrics,

@@ -30,7 +30,8 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     request.scope = door.begin(request.raw, reply.raw, routeName(url));
     reply.header("X-Request-ID", request.scope.ctx.requestId);
     reply.header("X-Content-Type-Options", "nosniff");
-    door.admit(request.scope, { open: OPEN.has(url) });
+    const admitted = door.admit(request.scope, { open: OPEN.has(url) });
+    if (admitted !== undefined) await admitted;
   });
   app.setErrorHandler(async (error, request, reply) => {
     const { failure, body } = describeError(translate(error), request.scope.ctx.requestId, request.scope.ctx.log);

@@ -32,9 +32,11 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
   return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const scope = door.begin(request, response, "objects");
     try {
-      door.admit(scope, { open: false });
-      if (request.method === "GET" && answerAtOnce(scope)) return;
-      void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
+      const admitted = door.admit(scope, { open: false });
+      if (admitted === undefined) {
+        if (request.method === "GET" && answerAtOnce(scope)) return;
+        void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
+      } else void admitted.then(async () => await handle(scope, expectsContinue)).catch((error) => fail(scope, error));
     } catch (error) {
       fail(scope, error);
     }

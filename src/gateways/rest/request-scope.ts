@@ -11,13 +11,17 @@ import {
   nextRequestId,
   type PageGuard,
   pathOf,
+  presentedToken,
 } from "../http/index.ts";
-import type { Keyring } from "../../security/index.ts";
+import { hasRole, type Identity, OPERATOR, type TokenGate } from "../../security/index.ts";
 
 /** What every request passes before anything else, whichever way it is handled: an id, a key, a place among those that run, and a line in the log. */
 export interface Door {
-  /** Throws `Unauthenticated`, `PermissionDenied` or `Overloaded`. */
-  admit(scope: RequestScope, route: { readonly open: boolean }): void;
+  /**
+   * Finds out who asks, and keeps that in the scope. Throws `Unauthenticated`, `PermissionDenied` or `Overloaded`. Without a promise where the catalog
+   * is in this process.
+   */
+  admit(scope: RequestScope, route: { readonly open: boolean }): void | Promise<void>;
   begin(request: IncomingMessage, response: ServerResponse, route: string): RequestScope;
   readonly running: number;
 }
@@ -27,10 +31,14 @@ export interface RequestScope {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly route: string;
+  /** Undefined until the request has been admitted, and on routes that are open to everybody. */
+  identity: Identity | undefined;
 }
 
 export interface DoorDeps {
-  readonly keyring: Keyring;
+  readonly tokens: TokenGate;
+  /** False: whoever brings no key does everything. */
+  readonly asksForKeys: boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -40,7 +48,7 @@ export interface DoorDeps {
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
 
-export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests, pages }: DoorDeps): Door {
+export function createDoor({ tokens, asksForKeys, clock, log, metrics, maxConcurrentRequests, pages }: DoorDeps): Door {
   const total = metrics.counter({
     name: "globalfs_http_requests_total",
     help: "HTTP requests.",
@@ -74,14 +82,18 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
             requestId,
             method,
             path: pathOf(request.url ?? ""),
+            key: scope.identity?.accessKeyId,
+            user: scope.identity?.user,
             status,
             durationMs: Math.round(elapsedMs * 10) / 10,
           });
         },
       });
-      return { ctx, request, response, route };
+      const scope: RequestScope = { ctx, request, response, route, identity: undefined };
+      return scope;
     },
-    admit({ request }, { open }) {
+    admit(scope, { open }) {
+      const { request } = scope;
       if (traffic.running > maxConcurrentRequests) {
         throw new GfsError("Overloaded", "Too many requests run at once; try again in a moment.", {
           retryAfterMs: 1_000,
@@ -89,19 +101,29 @@ export function createDoor({ keyring, clock, log, metrics, maxConcurrentRequests
       }
       if (open) return;
       pages.check(request);
-      if (keyring.isEmpty) return;
-      const presented = presentedKey(request);
-      if (presented === undefined)
-        throw new GfsError("Unauthenticated", "This coordinator asks for an API key; send it in X-GlobalFS-API-Key.");
-      if (keyring.verify(presented) === undefined)
-        throw new GfsError("Unauthenticated", "The API key is not known here.");
+      const presented = presentedToken(request);
+      if (presented === undefined) {
+        if (asksForKeys) throw noToken();
+        scope.identity = OPERATOR;
+        return;
+      }
+      const identity = tokens.identify(presented);
+      if (!(identity instanceof Promise)) {
+        enter(scope, identity);
+        return;
+      }
+      return identity.then((known) => enter(scope, known));
     },
   };
 }
 
-function presentedKey({ headers }: IncomingMessage): string | undefined {
-  const own = headers["x-globalfs-api-key"];
-  if (typeof own === "string") return own;
-  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? "");
-  return bearer?.[1];
+function enter(scope: RequestScope, identity: Identity): void {
+  scope.identity = identity;
+  if (!hasRole(identity, "admin", "")) {
+    throw new GfsError("PermissionDenied", "Only keys with the role admin of everything pass here.");
+  }
+}
+
+function noToken(): GfsError {
+  return new GfsError("Unauthenticated", "This coordinator asks for an API key; send it in X-GlobalFS-API-Key.");
 }

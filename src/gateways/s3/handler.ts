@@ -14,11 +14,12 @@ import {
   pathOf,
 } from "../http/index.ts";
 import { authorize, corsHeaders, preflight, refuseUnsigned } from "./access/index.ts";
-import { type Authenticated, canonicalUserId, type Gate } from "./auth/index.ts";
+import { canonicalUserId, type Identity } from "../../security/index.ts";
+import type { Authenticated, Gate } from "./auth/index.ts";
 import { notImplemented, s3Error } from "./wire/errors.ts";
 import { sendFailure } from "./wire/error-answer.ts";
 import { pathIn, wholeTree } from "./buckets/key-space.ts";
-import type { Identity, Operation, Route, S3Deps, S3Request, Target } from "./wire/request.ts";
+import type { Operation, Route, S3Deps, S3Request, Target } from "./wire/request.ts";
 import type { Router } from "./wire/router.ts";
 import { parseTarget } from "./wire/target.ts";
 

@@ -1,10 +1,16 @@
 import { GfsError } from "../../../core/errors.ts";
 import { s3Error } from "../wire/errors.ts";
 import type { Operation, S3Deps, S3Request } from "../wire/request.ts";
-import { type AccessList, isOwnerOnly, isPublicList } from "./access-list.ts";
+import {
+  type AccessList,
+  canonicalUserId,
+  isOwnerOnly,
+  isPublicList,
+  ownershipOf,
+  publicAccessBlockOf,
+} from "../../../security/index.ts";
 import { readAccessListHeaders, unknownUser } from "./access-list-headers.ts";
-import { ownershipOf, publicAccessBlockOf } from "./bucket-access.ts";
-import { knownUsers, userIdOf } from "./users.ts";
+import { knownUsers } from "./users.ts";
 
 /** Whether the bucket takes a list that somebody brings, and everybody it names is known. */
 
@@ -39,7 +45,7 @@ export async function checkAccessList(
   }
   if (isOwnerOnly(list)) return;
   const named = list.filter(({ grantee }) => grantee.length === 64).map(({ grantee }) => grantee);
-  const near = new Set([identity.userId, ...(settings?.owner === undefined ? [] : [userIdOf(settings.owner)])]);
+  const near = new Set([identity.userId, ...(settings?.owner === undefined ? [] : [canonicalUserId(settings.owner)])]);
   if (named.every((id) => near.has(id))) return;
   const known = await knownUsers(ctx, deps);
   if (!named.every((id) => near.has(id) || known.has(id))) throw unknownUser();

@@ -4,14 +4,14 @@ import { s3Error } from "../wire/errors.ts";
 import {
   type AccessList,
   cannedAccessList,
+  canonicalUserId,
   type Grant,
   type Grantee,
   isOwnerOnly,
   MAX_GRANTS,
   type Permission,
   writeAccessList,
-} from "./access-list.ts";
-import { userIdOf } from "./users.ts";
+} from "../../../security/index.ts";
 
 /** Access lists as requests bring them in headers: a canned one, or grants one by one. */
 
@@ -79,7 +79,7 @@ export function readAccessListHeaders(
 /** The owner of the bucket may be the one who writes. */
 function withoutDoubleOwner(list: AccessList, owner: string | undefined): AccessList {
   if (owner === undefined) return list;
-  const ownerId = userIdOf(owner);
+  const ownerId = canonicalUserId(owner);
   return list.filter(({ grantee }) => grantee !== ownerId);
 }
 
@@ -119,7 +119,7 @@ export function granteeOf(kind: string, value: string, owner: string | undefined
     if (group === undefined) throw s3Error("InvalidArgument", "InvalidArgument", "There is no group of that address.");
     return group;
   }
-  if (owner !== undefined && value === userIdOf(owner)) return "owner";
+  if (owner !== undefined && value === canonicalUserId(owner)) return "owner";
   if (!/^[0-9a-f]{64}$/.test(value)) throw unknownUser();
   return value;
 }

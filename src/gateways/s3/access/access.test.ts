@@ -23,7 +23,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AccessRole } from "../../../coordinator/service.ts";
 import { rigCtx } from "../../../coordinator/testing/rig.ts";
-import { canonicalUserId } from "../auth/identity.ts";
+import { canonicalUserId } from "../../../security/index.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";
 
 let rig: S3Rig;

@@ -1,16 +1,28 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { GfsError } from "../../../core/errors.ts";
 import type { Bucket } from "../../../coordinator/service.ts";
+import {
+  type AccessBucket,
+  type Asker,
+  actionOnVersion,
+  denied,
+  forbids,
+  grantAllowing,
+  holdsAlready,
+  type Identity,
+  LISTINGS,
+  ownsFreely,
+  policyOf,
+  type Question,
+  reachesInto,
+  settle,
+  splitAtBucket,
+} from "../../../security/index.ts";
 import { parseCopySource } from "../objects/copy-source.ts";
 import { s3Error } from "../wire/errors.ts";
-import type { Identity, Operation, S3Deps, S3Request, S3Settings } from "../wire/request.ts";
+import type { Operation, S3Deps, S3Request, S3Settings } from "../wire/request.ts";
 import { checkAccessListHeaders } from "./access-list-check.ts";
 import { hasAccessListHeaders } from "./access-list-headers.ts";
-import { actionOnVersion, LISTINGS, READS_OBJECT } from "./actions.ts";
-import { policyOf } from "./bucket-access.ts";
-import { grantsAllow, reachesInto } from "./grants.ts";
-import { forbids, holdsAlready, ownsFreely, permits } from "./permits.ts";
-import { askBucket, askObject, type Question } from "./question.ts";
+import { askBucket, askerOf, askObject } from "./question.ts";
 
 /** Also asked before sites are: strangers are neither told what there is, nor can they make sites search for it. */
 export function refuseUnsigned(identity: Identity, { settings }: Pick<S3Deps, "settings">): void {
@@ -22,14 +34,29 @@ export function refuseUnsigned(identity: Identity, { settings }: Pick<S3Deps, "s
  * without looking anything up for those whose grants or buckets decide, unless the bucket has a policy.
  */
 export function authorize(request: S3Request, operation: Operation, deps: S3Deps): void | Promise<void> {
-  const { identity, settings: bucket, http } = request;
+  const { identity, http } = request;
   refuseUnsigned(identity, deps);
   if (DECIDED_LATER.has(operation.name)) return undefined;
   if (operation.action === "s3:ListAllMyBuckets") return undefined;
-  if (bucket?.documents["policy"] === undefined && holdsUsually(request, operation, deps)) {
+  const bucket = holderOf(request, deps);
+  if (
+    !(bucket instanceof Promise) &&
+    bucket?.documents["policy"] === undefined &&
+    holdsUsually(request, operation, deps)
+  ) {
     if (!BRINGS_MORE.has(operation.name) || !bringsMore(http.headers)) return undefined;
   }
   return authorizeAll(request, operation, deps);
+}
+
+/** The bucket whose policy has a word to say: where one bucket is the whole tree, that of the directory at the top. */
+function holderOf(
+  { settings, key, path, query }: S3Request,
+  { service, settings: { rootBucket } }: S3Deps,
+): AccessBucket | undefined | Promise<AccessBucket | undefined> {
+  if (rootBucket === undefined) return settings;
+  const { bucketName } = splitAtBucket(key === "" ? (query.get("prefix") ?? "") : path);
+  return bucketName === "" ? undefined : service.storedBucket(bucketName);
 }
 
 /** `authorizeKey` is asked for every key of a batch. */
@@ -66,40 +93,46 @@ function holdsUsually(request: S3Request, operation: Operation, deps: S3Deps): b
   if (identity.kind === "anonymous") return false;
   if (key !== "") {
     const action = query.size === 0 ? operation.action : actionOnVersion(operation.action, query.get("versionId"));
-    return grantsAllow(identity.grants, action, request.path) || ownsFreely(identity, settings, action, request.path);
+    return (
+      grantAllowing(identity.grants, action, request.path) !== undefined ||
+      ownsFreely(identity, settings, action, request.path)
+    );
   }
-  return holdsAlready(identity, deps, questionOfBucket(request, operation, deps));
+  const question = questionOfBucket(request, operation, deps);
+  return !(question instanceof Promise) && holdsAlready(identity, question);
 }
 
 const PRESENCE: ReadonlySet<string> = new Set(["HeadBucket", "GetBucketLocation"]);
 
-function questionOf(request: S3Request, operation: Operation, deps: S3Deps): Question {
+function questionOf(request: S3Request, operation: Operation, deps: S3Deps): Question | Promise<Question> {
   const { bucket: bucketName, settings: bucket, key, query } = request;
   if (key === "") return questionOfBucket(request, operation, deps);
   const { action } = operation;
   return askObject(request, deps, { action, bucketName, bucket, key, versionId: query.get("versionId") });
 }
 
-function questionOfBucket(request: S3Request, { name, action }: Operation, deps: S3Deps): Question {
+function questionOfBucket(request: S3Request, { name, action }: Operation, deps: S3Deps): Question | Promise<Question> {
   const { bucket: bucketName, settings, query } = request;
   const presence = PRESENCE.has(name);
-  const prefix = LISTINGS.has(action) && !presence ? query.get("prefix") : undefined;
+  const isListing = LISTINGS.has(action) && !presence;
   return askBucket(deps, {
     action,
     bucketName,
     // Whose the name is already is none of the question whether one may make it.
     bucket: name === "CreateBucket" ? undefined : settings,
-    ...(presence ? { presence } : {}),
-    ...(prefix === undefined ? {} : { prefix }),
+    presence,
+    isListing,
+    prefix: isListing ? query.get("prefix") : undefined,
   });
 }
 
 async function authorizeAll(request: S3Request, operation: Operation, deps: S3Deps): Promise<void> {
-  const question = questionOf(request, operation, deps);
+  const question = await questionOf(request, operation, deps);
   // The tags of a body are known only to the operation, which asks again with them; until then everything but they decides.
   if (operation.name === "PutObjectTagging" && waitsForTags(question)) return;
-  await settle(request, deps, question);
-  if (operation.name === "GetObjectAttributes") await settle(request, deps, { ...question, action: "s3:GetObject" });
+  const asker = askerOf(request, deps);
+  await settle(asker, question);
+  if (operation.name === "GetObjectAttributes") await settle(asker, { ...question, action: "s3:GetObject" });
   if (BRINGS_MORE.has(operation.name)) await settleMore(request, operation, { deps, question });
 }
 
@@ -116,7 +149,7 @@ export async function authorizeTags(
 ): Promise<void> {
   const { bucket: bucketName, settings: bucket, key, query } = request;
   const action = "s3:PutObjectTagging";
-  const question = askObject(request, deps, {
+  const question = await askObject(request, deps, {
     action,
     bucketName,
     bucket,
@@ -124,7 +157,7 @@ export async function authorizeTags(
     versionId: query.get("versionId"),
     requestTags,
   });
-  if (waitsForTags(question)) await settle(request, deps, question);
+  if (waitsForTags(question)) await settle(askerOf(request, deps), question);
 }
 
 export interface KeyInBody {
@@ -142,20 +175,22 @@ export function authorizeKey(request: S3Request, about: KeyInBody, deps: S3Deps)
   refuseUnsigned(identity, deps);
   const question = askObject(request, deps, { ...about, bucketName, bucket });
   const bypasses = about.versionId !== undefined && asksBypass(request);
-  if (!bypasses && bucket?.documents["policy"] === undefined && holdsAlready(identity, deps, question))
-    return undefined;
+  if (!bypasses && !(question instanceof Promise) && question.bucket?.documents["policy"] === undefined) {
+    if (holdsAlready(identity, question)) return undefined;
+  }
   return settleKey(request, deps, { question, bypasses });
 }
 
 async function settleKey(
   request: S3Request,
   deps: S3Deps,
-  { question, bypasses }: { readonly question: Question; readonly bypasses: boolean },
+  asked: { readonly question: Question | Promise<Question>; readonly bypasses: boolean },
 ): Promise<void> {
-  await settle(request, deps, question);
-  if (bypasses) await settle(request, deps, { ...question, action: "s3:BypassGovernanceRetention" });
-  if (question.requestTags !== undefined)
-    await respectDeny(request, deps, { ...question, action: "s3:PutObjectTagging" });
+  const question = await asked.question;
+  const asker = askerOf(request, deps);
+  await settle(asker, question);
+  if (asked.bypasses) await settle(asker, { ...question, action: "s3:BypassGovernanceRetention" });
+  if (question.requestTags !== undefined) await respectDeny(asker, { ...question, action: "s3:PutObjectTagging" });
 }
 
 /** Some clients write `True`. */
@@ -164,8 +199,8 @@ export function asksBypass({ http }: S3Request): boolean {
 }
 
 /** Whoever may write an object may say what it carries from the beginning; only a policy that forbids that by name is in the way. */
-async function respectDeny(request: S3Request, deps: S3Deps, question: Question): Promise<void> {
-  if (await forbids(request, deps, question)) throw denied();
+async function respectDeny(asker: Asker, question: Question): Promise<void> {
+  if (await forbids(asker, question)) throw denied();
 }
 
 /** What the headers ask for beside the operation itself. */
@@ -177,10 +212,11 @@ async function settleMore(
   const { headers } = request.http;
   if (hasAccessListHeaders(headers)) await checkAccessListHeaders(request, operation, deps);
   if (operation.name === "CreateBucket") return;
-  const unless = async (action: string): Promise<void> => await respectDeny(request, deps, { ...question, action });
+  const asker = askerOf(request, deps);
+  const unless = async (action: string): Promise<void> => await respectDeny(asker, { ...question, action });
   if (question.key !== "" && hasAccessListHeaders(headers)) await unless("s3:PutObjectAcl");
   if (headers["x-amz-tagging"] !== undefined) await unless("s3:PutObjectTagging");
-  const also = async (action: string): Promise<void> => await settle(request, deps, { ...question, action });
+  const also = async (action: string): Promise<void> => await settle(asker, { ...question, action });
   if (headers["x-amz-object-lock-mode"] !== undefined) await also("s3:PutObjectRetention");
   if (headers["x-amz-object-lock-legal-hold"] !== undefined) await also("s3:PutObjectLegalHold");
   const bypasses = operation.name === "PutObjectRetention" || request.query.has("versionId");
@@ -197,9 +233,8 @@ async function settleSource(request: S3Request, deps: S3Deps): Promise<void> {
     throw s3Error("NotFound", "NoSuchBucket", "The bucket that is to be copied from does not exist.");
   const { key, versionId } = source;
   await settle(
-    request,
-    deps,
-    askObject(request, deps, { action: "s3:GetObject", bucketName: source.bucket, bucket, key, versionId }),
+    askerOf(request, deps),
+    await askObject(request, deps, { action: "s3:GetObject", bucketName: source.bucket, bucket, key, versionId }),
   );
 }
 
@@ -211,27 +246,6 @@ async function bucketNamed(
   if (name === request.bucket) return request.settings;
   if (settings.rootBucket !== undefined) return undefined;
   return service.peekBucket(name) ?? (await service.findBucket(request.ctx, name));
-}
-
-/** Whoever may list is told that an object is missing; to everybody else a missing object and a closed one look the same. */
-async function settle(request: S3Request, deps: S3Deps, question: Question): Promise<void> {
-  const permitted = await permits(request, deps, question);
-  if (question.key === "" || !READS_OBJECT.has(question.action)) {
-    if (!permitted) throw denied();
-    return;
-  }
-  if (permitted && holdsAlready(request.identity, deps, question)) return;
-  if ((await question.meta()) !== undefined) {
-    if (!permitted) throw denied();
-    return;
-  }
-  const { bucketName, bucket, key } = question;
-  const listing = askBucket(deps, { action: "s3:ListBucket", bucketName, bucket, prefix: key });
-  if (!(await permits(request, deps, listing))) throw denied();
-}
-
-function denied(): GfsError {
-  return new GfsError("PermissionDenied", "Access Denied.", { op: "s3.authorize" });
 }
 
 /** Whether a listing of all buckets shows this one: those one owns, and those that one's grants reach. */

@@ -10,5 +10,4 @@ export {
   seesBucket,
 } from "./authorize.ts";
 export { corsHeaders, preflight } from "./cors.ts";
-export { hasRole } from "./grants.ts";
 export { newBucketDocuments, ownerOfNewObject } from "./ownership.ts";

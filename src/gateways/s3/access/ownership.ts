@@ -1,21 +1,15 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { S3Request } from "../wire/request.ts";
 import { s3Error } from "../wire/errors.ts";
+import { accessListOf, isOwnerOnly, OWNERSHIPS, ownerOfNew, readAccessList } from "../../../security/index.ts";
 import { accessListFromHeaders } from "./access-list-headers.ts";
-import { accessListOf, OWNERSHIPS, ownershipOf } from "./bucket-access.ts";
-import { isOwnerOnly, readAccessList } from "./access-list.ts";
 
 /** Who owns what is written into a bucket, and whether lists count there. */
 
 /** Of the object that this request writes; undefined for those of anonymous writers and of buckets that nobody owns. */
 export function ownerOfNewObject(request: S3Request): string | undefined {
   const { settings, identity, http } = request;
-  const writer = identity.kind === "user" ? identity.user : undefined;
-  if (settings === undefined) return writer;
-  const ownership = ownershipOf(settings);
-  if (ownership === "BucketOwnerEnforced") return settings.owner ?? writer;
-  const handsOver = ownership === "BucketOwnerPreferred" && http.headers["x-amz-acl"] === "bucket-owner-full-control";
-  return handsOver ? (settings.owner ?? writer) : writer;
+  return ownerOfNew(identity, settings, { handsOver: http.headers["x-amz-acl"] === "bucket-owner-full-control" });
 }
 
 /** What a new bucket keeps of the headers of its creation; `owner` will own it. */

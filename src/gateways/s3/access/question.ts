@@ -1,27 +1,27 @@
-import type { Bucket, ObjectMeta } from "../../../coordinator/service.ts";
-import { isGfsError } from "../../../core/errors.ts";
+import { actionOnVersion, askListing, askPath, type Asker, once, type Question } from "../../../security/index.ts";
+import type { Bucket } from "../../../coordinator/service-buckets.ts";
+import { originOf } from "../../http/index.ts";
 import { pathIn } from "../buckets/key-space.ts";
 import type { S3Deps, S3Request } from "../wire/request.ts";
-import { actionOnVersion } from "./actions.ts";
 
-/** One thing that somebody wants to do: a request asks one question, or several, such as a copy that also reads. */
-export interface Question {
-  readonly action: string;
-  readonly bucketName: string;
-  /** Undefined while there is none of that name. */
-  readonly bucket: Bucket | undefined;
-  /** Empty: about the bucket as a whole. */
-  readonly key: string;
-  /** Of the key in the namespace; of the bucket when there is no key. */
-  readonly path: string;
-  readonly versionId?: string;
-  /** Of a listing. */
-  readonly prefix?: string;
-  /** Only whether the bucket is there. */
-  readonly presence?: boolean;
-  readonly requestTags?: Readonly<Record<string, string>>;
-  /** Looked up at most once, and only when nothing else decides. Undefined: there is no such object. */
-  readonly meta: () => Promise<ObjectMeta | undefined>;
+/** Requests of S3 as the questions that access decides. */
+
+export function askerOf(request: S3Request, { clock }: Pick<S3Deps, "clock">): Asker {
+  const { identity, http, query } = request;
+  const { address, tlsVersion } = originOf(http);
+  return {
+    identity,
+    clock,
+    circumstances: {
+      address,
+      tlsVersion,
+      header(name) {
+        const value = http.headers[name];
+        return Array.isArray(value) ? value.join(",") : value;
+      },
+      parameter: (name) => query.get(name),
+    },
+  };
 }
 
 export interface ObjectQuestion {
@@ -33,57 +33,54 @@ export interface ObjectQuestion {
   readonly requestTags?: Readonly<Record<string, string>> | undefined;
 }
 
-export function askObject(request: S3Request, deps: S3Deps, about: ObjectQuestion): Question {
-  const path = pathIn(deps.settings, about.bucketName, about.key);
-  const { versionId, requestTags } = about;
+/** Where one bucket is the whole tree, the directory at the top is asked all the same: its policy holds through this door as well. */
+export function askObject(request: S3Request, deps: S3Deps, about: ObjectQuestion): Question | Promise<Question> {
+  const { ctx } = request;
+  const { action, bucketName, bucket, key, versionId, requestTags } = about;
+  const tags = requestTags === undefined ? {} : { requestTags };
+  if (deps.settings.rootBucket !== undefined) {
+    const question = askPath(ctx, deps.service, key, { action, versionId });
+    return question instanceof Promise ? question.then((asked) => ({ ...asked, ...tags })) : { ...question, ...tags };
+  }
+  const path = pathIn(deps.settings, bucketName, key);
   return {
-    action: actionOnVersion(about.action, versionId),
-    bucketName: about.bucketName,
-    bucket: about.bucket,
-    key: about.key,
+    action: actionOnVersion(action, versionId),
+    bucketName,
+    bucket,
+    key,
     path,
     ...(versionId === undefined ? {} : { versionId }),
-    ...(requestTags === undefined ? {} : { requestTags }),
-    meta: once(async () => await findMeta(request, deps, path, versionId)),
+    ...tags,
+    object: once(async () => await deps.service.describeObject(ctx, path, versionId)),
   };
 }
 
-export function askBucket(
-  deps: S3Deps,
-  about: Pick<Question, "action" | "bucketName" | "bucket"> & { readonly prefix?: string; readonly presence?: boolean },
-): Question {
-  return {
-    ...about,
-    key: "",
-    path: bucketPath(deps, about.bucketName),
-    meta: () => Promise.resolve(undefined),
-  };
+export interface BucketQuestion {
+  readonly action: string;
+  readonly bucketName: string;
+  readonly bucket: Bucket | undefined;
+  /** Of a listing. */
+  readonly prefix?: string | undefined;
+  readonly presence?: boolean;
+  readonly isListing?: boolean;
 }
 
-export function bucketPath({ settings }: S3Deps, bucketName: string): string {
-  return settings.rootBucket === undefined ? bucketName : "";
-}
-
-async function findMeta(
-  request: S3Request,
-  deps: S3Deps,
-  path: string,
-  versionId: string | undefined,
-): Promise<ObjectMeta | undefined> {
-  try {
-    const { meta } = await deps.service.headObject(request.ctx, path, versionId === undefined ? {} : { versionId });
-    return meta;
-  } catch (error) {
-    // What is no object, or could not be one, has no owner, list or tags; the operation itself will say what is wrong with it.
-    if (
-      isGfsError(error, "NotFound", "MethodNotAllowed", "InvalidKey", "KeyTooLong", "InvalidArgument", "IsADirectory")
-    )
-      return undefined;
-    throw error;
+export function askBucket(deps: S3Deps, about: BucketQuestion): Question | Promise<Question> {
+  const { action, bucketName, bucket, prefix, presence, isListing } = about;
+  const { rootBucket } = deps.settings;
+  if (rootBucket !== undefined && isListing === true && prefix?.includes("/") === true) {
+    const question = askListing(deps.service, prefix);
+    return question instanceof Promise ? question.then((asked) => ({ ...asked, action })) : { ...question, action };
   }
-}
-
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let begun: Promise<T> | undefined;
-  return async () => await (begun ??= work());
+  return {
+    action,
+    bucketName,
+    bucket,
+    key: "",
+    path: rootBucket === undefined ? bucketName : "",
+    ...(presence === true ? { presence } : {}),
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(isListing === true ? { listed: pathIn(deps.settings, bucketName, prefix ?? "") } : {}),
+    object: async () => await Promise.resolve(undefined),
+  };
 }

@@ -3,7 +3,8 @@ import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { isChecksumValue } from "../../../core/checksums.ts";
 import { SIGV4_ALGORITHM, signatureOf, type SigningKeys } from "../../../core/sigv4.ts";
 import { incomingBody } from "../../http/index.ts";
-import type { Proof, Target } from "../wire/request.ts";
+import { ANONYMOUS, identityOf, type Proof } from "../../../security/index.ts";
+import type { Target } from "../wire/request.ts";
 import { scopeOf } from "./claim.ts";
 import { timeOfAmzDate } from "./dates.ts";
 import {
@@ -17,7 +18,6 @@ import {
 } from "./failures.ts";
 import { type FileChecks, FormBody } from "./form-body.ts";
 import { boundaryOf, FormReader } from "./form-reader.ts";
-import { ANONYMOUS, identityOf } from "./identity.ts";
 import { ALGORITHM_OF_HEADER } from "./payload.ts";
 import { checkPostPolicy, parsePostPolicy, type PostPolicy } from "./post-policy.ts";
 import type { Authenticated, GateDeps } from "./types.ts";

@@ -4,7 +4,8 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createChecksum } from "../../../core/checksums.ts";
 import { EMPTY_SHA256 } from "../../../core/sigv4.ts";
-import { canonicalUserId, createGate } from "./index.ts";
+import { canonicalUserId } from "../../../security/index.ts";
+import { createGate } from "./index.ts";
 import { fakeRequest, type GateServer, sendRaw, startGateServer, targetOf } from "./testing/gate-server.ts";
 import {
   amzDate,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { EMPTY_SHA256, SigningKeys } from "../../../core/sigv4.ts";
+import { ANONYMOUS, identityOf } from "../../../security/index.ts";
 import type { Target } from "../wire/request.ts";
 import { headerMap } from "./canonical.ts";
 import { type Claim, claimOf } from "./claim.ts";
@@ -8,7 +9,6 @@ import type { ClaimV2 } from "./claim-v2.ts";
 import { invalidAccessKeyId, invalidRequest, denied } from "./failures.ts";
 import { authenticateForm, isPostForm } from "./form.ts";
 import { GatedBody } from "./gated-body.ts";
-import { ANONYMOUS, identityOf } from "./identity.ts";
 import { type Payload, payloadOf, withoutChunked } from "./payload.ts";
 import type { Authenticated, Gate, GateDeps } from "./types.ts";
 import { checkAllSigned, checkRegion, checkSignature, checkTime, checkToken } from "./verify.ts";

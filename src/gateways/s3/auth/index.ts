@@ -1,5 +1,4 @@
 /** The signature gate: who asks, and a body that is what was signed. Every request passes it before anything else. */
 export { createGate } from "./gate.ts";
 export { formOf, type PostForm } from "./form-body.ts";
-export { canonicalUserId } from "./identity.ts";
 export type { Authenticated, Gate, GateDeps, GateSettings } from "./types.ts";

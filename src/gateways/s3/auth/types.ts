@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
-import type { Identity, RequestBody, Target } from "../wire/request.ts";
+import type { Identity } from "../../../security/index.ts";
+import type { RequestBody, Target } from "../wire/request.ts";
 
 export interface GateSettings {
   readonly region: string;

@@ -13,7 +13,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { rigCtx } from "../../../coordinator/testing/rig.ts";
-import { canonicalUserId } from "../index.ts";
+import { canonicalUserId } from "../../../security/index.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";
 
 let s3: S3Rig;

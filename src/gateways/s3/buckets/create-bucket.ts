@@ -1,6 +1,7 @@
 import { childText } from "../../../core/xml.ts";
 import { isGfsError } from "../../../core/errors.ts";
-import { hasRole, newBucketDocuments } from "../access/index.ts";
+import { hasRole } from "../../../security/index.ts";
+import { newBucketDocuments } from "../access/index.ts";
 import { sendEmpty } from "../wire/answer.ts";
 import { malformedXml, readDocument } from "../wire/documents.ts";
 import { notImplemented, s3Error } from "../wire/errors.ts";

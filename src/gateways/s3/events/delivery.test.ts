@@ -10,7 +10,7 @@ import { type Rig, rigCtx, startRig } from "../../../coordinator/testing/rig.ts"
 import { createMemoryKv } from "../../../kv/index.ts";
 import { trimChanges } from "../../../namespace/index.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
-import { canonicalUserId } from "../auth/identity.ts";
+import { canonicalUserId } from "../../../security/index.ts";
 import type { Subscription } from "./configuration.ts";
 import { createEventDelivery, type EventDelivery } from "./delivery.ts";
 import type { EventRecord } from "./message.ts";

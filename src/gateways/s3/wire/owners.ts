@@ -1,5 +1,5 @@
 import { escapeXml } from "../../../core/xml.ts";
-import { canonicalUserId } from "../auth/index.ts";
+import { canonicalUserId } from "../../../security/index.ts";
 
 /** Who owns what nobody claimed: directories and files that came by REST, by an import or from other tools. */
 export const NOBODY = "globalfs";

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ContentChecksum } from "../../../namespace/types.ts";
-import type { AccessGrant } from "../../../coordinator/service-access-keys.ts";
 import type { Bucket } from "../../../coordinator/service-buckets.ts";
 import type { CoordinatorService } from "../../../coordinator/index.ts";
 import type { Ctx } from "../../../core/context.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Logger } from "../../../core/ports/log.ts";
+import type { Identity } from "../../../security/index.ts";
 
 /** The words that the parts of the S3 gateway share: what came in, who asks, and what an operation is. */
 
@@ -18,26 +18,6 @@ export interface Target {
   readonly key: string;
   /** Decoded. A parameter without a value is the empty text; the first of several of one name counts. */
   readonly query: ReadonlyMap<string, string>;
-}
-
-/** Who asks, as the signature proved it. */
-export interface Identity {
-  readonly kind: "user" | "anonymous";
-  /** The name of the user; empty for anonymous. */
-  readonly user: string;
-  /** 64 hex digits made of the name: S3's canonical id. */
-  readonly userId: string;
-  /** Empty for anonymous, and for those who may do everything. */
-  readonly accessKeyId: string;
-  readonly grants: readonly AccessGrant[];
-  /** How that was proved; absent for anonymous. */
-  readonly proof?: Proof;
-}
-
-export interface Proof {
-  /** As policies call it: Signature Version 4, or 2. */
-  readonly version: "AWS4-HMAC-SHA256" | "AWS";
-  readonly place: "header" | "query" | "form";
 }
 
 /** The body as its signature and checksums let it through: what is not what was signed ends the stream with an error. */

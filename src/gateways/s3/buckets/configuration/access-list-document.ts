@@ -1,3 +1,14 @@
+import {
+  type AccessList,
+  canonicalUserId,
+  type Grant,
+  isOwnerOnly,
+  MAX_GRANTS,
+  ownershipOf,
+  PERMISSIONS,
+  readAccessList,
+  writeAccessList,
+} from "../../../../security/index.ts";
 import { childrenNamed, escapeXml, type XmlElement } from "../../../../core/xml.ts";
 import { GfsError } from "../../../../core/errors.ts";
 import { checkAccessList, refuseWhereDisabled } from "../../access/access-list-check.ts";
@@ -7,17 +18,7 @@ import {
   hasAccessListHeaders,
   readAccessListHeaders,
 } from "../../access/access-list-headers.ts";
-import {
-  type AccessList,
-  type Grant,
-  isOwnerOnly,
-  MAX_GRANTS,
-  PERMISSIONS,
-  readAccessList,
-  writeAccessList,
-} from "../../access/access-list.ts";
-import { ownershipOf } from "../../access/bucket-access.ts";
-import { knownUsers, userIdOf } from "../../access/users.ts";
+import { knownUsers } from "../../access/users.ts";
 import { S3_NAMESPACE } from "../../wire/answer.ts";
 import {
   allowOnly,
@@ -90,7 +91,7 @@ function readAccessListDocument(document: XmlElement, owner: string | undefined)
   allowOnly(document, ["Owner", "AccessControlList"]);
   const stated = onlyChild(document, "Owner");
   const statedId = stated === undefined ? undefined : textOf(stated, "ID");
-  if (statedId !== undefined && statedId !== userIdOf(owner ?? NOBODY)) {
+  if (statedId !== undefined && statedId !== canonicalUserId(owner ?? NOBODY)) {
     throw new GfsError("PermissionDenied", "An access list cannot give what it is of to another owner.", {
       op: "s3.access",
     });

@@ -1,5 +1,5 @@
 import { childrenNamed } from "../../../../core/xml.ts";
-import { OWNERSHIPS, ownershipOf } from "../../access/bucket-access.ts";
+import { OWNERSHIPS, ownershipOf } from "../../../../security/index.ts";
 import { refuseListWithEnforcement } from "../../access/ownership.ts";
 import { S3_NAMESPACE, sendEmpty, sendXml } from "../../wire/answer.ts";
 import { allowOnly, malformedXml, oneOf, readConfiguration, requiredText } from "../../wire/documents.ts";

@@ -1,8 +1,13 @@
 import { GfsError } from "../../../../core/errors.ts";
-import { isPublicList } from "../../access/access-list.ts";
-import { accessListOf, ownershipOf, policyOf, publicAccessBlockOf } from "../../access/bucket-access.ts";
-import { parsePolicy } from "../../access/policy-document.ts";
-import { isPublicPolicy } from "../../access/policy.ts";
+import {
+  accessListOf,
+  isPublicList,
+  isPublicPolicy,
+  ownershipOf,
+  parsePolicy,
+  policyOf,
+  publicAccessBlockOf,
+} from "../../../../security/index.ts";
 import { identifying, S3_NAMESPACE, sendEmpty, sendXml } from "../../wire/answer.ts";
 import { s3Error } from "../../wire/errors.ts";
 import type { Operation } from "../../wire/request.ts";

@@ -1,4 +1,4 @@
-import { type PublicAccessBlock, publicAccessBlockOf } from "../../access/bucket-access.ts";
+import { type PublicAccessBlock, publicAccessBlockOf } from "../../../../security/index.ts";
 import { S3_NAMESPACE, sendEmpty, sendXml } from "../../wire/answer.ts";
 import { s3Error } from "../../wire/errors.ts";
 import type { Operation } from "../../wire/request.ts";

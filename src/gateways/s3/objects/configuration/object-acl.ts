@@ -1,5 +1,5 @@
 import type { ObjectMeta } from "../../../../coordinator/service.ts";
-import { ownershipOf } from "../../access/bucket-access.ts";
+import { ownershipOf } from "../../../../security/index.ts";
 import { sendEmpty, sendXml } from "../../wire/answer.ts";
 import type { Operation, S3Request } from "../../wire/request.ts";
 import { readAccessListChange, writeAccessListDocument } from "../../buckets/configuration/access-list-document.ts";

@@ -22,7 +22,7 @@ import {
   type Tag,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { canonicalUserId } from "../../auth/identity.ts";
+import { canonicalUserId } from "../../../../security/index.ts";
 import { type S3Rig, startS3Rig } from "../../testing/s3-rig.ts";
 
 let rig: S3Rig;

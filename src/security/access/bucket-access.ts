@@ -1,6 +1,6 @@
-import type { Bucket } from "../../../coordinator/service.ts";
 import { type AccessList, readAccessList } from "./access-list.ts";
 import { parsePolicy, type Policy } from "./policy-document.ts";
+import type { AccessBucket } from "./types.ts";
 
 /** What a bucket's documents say about access, read once for as long as the bucket does not change. */
 
@@ -29,9 +29,9 @@ const NOTHING_BLOCKED: PublicAccessBlock = {
 };
 
 /** The service hands out the same object while nothing has changed. */
-const understood = new WeakMap<Bucket, Understood>();
+const understood = new WeakMap<AccessBucket, Understood>();
 
-function understand(bucket: Bucket): Understood {
+function understand(bucket: AccessBucket): Understood {
   const known = understood.get(bucket);
   if (known !== undefined) return known;
   const fresh: Understood = {};
@@ -40,8 +40,8 @@ function understand(bucket: Bucket): Understood {
 }
 
 /** A policy that cannot be read any more, such as after going back to an older program, must not open anything: nobody passes it. */
-export function policyOf(bucket: Bucket): Policy | "unreadable" | undefined {
-  const text = bucket.documents.policy;
+export function policyOf(bucket: AccessBucket): Policy | "unreadable" | undefined {
+  const text = bucket.documents["policy"];
   if (text === undefined) return undefined;
   const known = understand(bucket);
   if (known.policy === undefined) {
@@ -54,18 +54,18 @@ export function policyOf(bucket: Bucket): Policy | "unreadable" | undefined {
   return known.policy;
 }
 
-export function accessListOf(bucket: Bucket): AccessList {
+export function accessListOf(bucket: AccessBucket): AccessList {
   const known = understand(bucket);
-  known.accessList ??= readAccessList(bucket.documents.acl);
+  known.accessList ??= readAccessList(bucket.documents["acl"]);
   return known.accessList;
 }
 
-export function ownershipOf(bucket: Bucket): Ownership | undefined {
-  return bucket.documents.ownership as Ownership | undefined;
+export function ownershipOf(bucket: AccessBucket): Ownership | undefined {
+  return bucket.documents["ownership"] as Ownership | undefined;
 }
 
-export function publicAccessBlockOf(bucket: Bucket): PublicAccessBlock {
-  const text = bucket.documents.publicAccessBlock;
+export function publicAccessBlockOf(bucket: AccessBucket): PublicAccessBlock {
+  const text = bucket.documents["publicAccessBlock"];
   if (text === undefined) return NOTHING_BLOCKED;
   const known = understand(bucket);
   known.block ??= { ...NOTHING_BLOCKED, ...(JSON.parse(text) as Partial<PublicAccessBlock>) };

@@ -93,10 +93,26 @@ const GOVERNING = [
   "ReplicateTags",
 ] as const;
 
+/**
+ * What there is to do beside S3's. Policies of buckets do not speak of it: only grants decide, over the whole tree for what concerns all of it.
+ */
+const WATCHING = ["globalfs:GetInfo", "globalfs:ListSites", "globalfs:GetMetrics"] as const;
+const OPERATING = [
+  "globalfs:ChangeSites",
+  "globalfs:Import",
+  "globalfs:PauseJobs",
+  "globalfs:ChangeJob",
+  "globalfs:Replicate",
+  "globalfs:ManageKeys",
+  "globalfs:ReadAudit",
+] as const;
+export type GlobalfsAction = (typeof WATCHING)[number] | (typeof OPERATING)[number];
+export const GLOBALFS_ACTIONS: readonly GlobalfsAction[] = [...WATCHING, ...OPERATING];
+
 const named = (names: readonly string[]): ReadonlySet<string> => new Set(names.map((name) => `s3:${name}`));
 
-export const READER_ACTIONS = named(READING);
-export const WRITER_ACTIONS = named([...READING, ...WRITING]);
+export const READER_ACTIONS: ReadonlySet<string> = new Set([...named(READING), ...WATCHING]);
+export const WRITER_ACTIONS: ReadonlySet<string> = new Set([...READER_ACTIONS, ...named(WRITING)]);
 export const ALL_ACTIONS: ReadonlySet<string> = named([...READING, ...WRITING, ...GOVERNING]);
 
 /** What a permission is called when the request names a version. */

@@ -13,20 +13,20 @@ export interface Asked {
   readonly facts: Facts;
 }
 
-/** `deny` wins over `allow`, in whatever order the statements stand. */
-export function judge(policy: Policy, asked: Asked): "allow" | "deny" | "silent" {
-  let verdict: "allow" | "silent" = "silent";
+/** The statement that decides; undefined: none is about the request. A Deny wins over an Allow, in whatever order they stand. */
+export function judge(policy: Policy, asked: Asked): Statement | undefined {
+  let allowing: Statement | undefined;
   const action = asked.action.toLowerCase();
   for (const statement of policy.statements) {
     if (!applies(statement, action, asked)) continue;
-    if (statement.effect === "Deny") return "deny";
-    verdict = "allow";
+    if (statement.effect === "Deny") return statement;
+    allowing ??= statement;
   }
-  return verdict;
+  return allowing;
 }
 
 function applies(statement: Statement, action: string, { resource, facts }: Asked): boolean {
-  if (isAmong(statement.principals, facts.request.identity) === statement.notPrincipals) return false;
+  if (isAmong(statement.principals, facts.identity) === statement.notPrincipals) return false;
   if (statement.actions.some((pattern) => matchesPattern(pattern, action)) === statement.notActions) return false;
   if (matchesAny(statement.resources, resource, facts) === statement.notResources) return false;
   return statement.conditions.every((condition) => condition.holds(facts));

@@ -1,13 +1,17 @@
-import type { Clock } from "../../../core/ports/clock.ts";
-import { originOf } from "../../http/index.ts";
-import type { S3Request } from "../wire/request.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import { plainAddress } from "./ip-range.ts";
+import type { Circumstances, Identity } from "./types.ts";
 
 /** The facts about a request that conditions of policies can ask for. Names of keys are in lower case here. */
 
-export interface Facts {
-  readonly request: S3Request;
+/** Whoever asks, as conditions see him. */
+export interface Asker {
+  readonly identity: Identity;
+  readonly circumstances: Circumstances;
   readonly clock: Clock;
+}
+
+export interface Facts extends Asker {
   /** Of the version that the request names; absent: none was looked up, or there is no such object. */
   readonly existingTags?: Readonly<Record<string, string>>;
   /** Those that the request brings in its body; absent: those of its header. */
@@ -25,23 +29,23 @@ const REQUEST_TAG_KEYS = "s3:requestobjecttagkeys";
 type Reading = (facts: Facts) => string | undefined;
 
 const KEYS: ReadonlyMap<string, Reading> = new Map<string, Reading>([
-  ["aws:sourceip", ({ request }) => plain(originOf(request.http).address)],
-  ["aws:securetransport", ({ request }) => String(isSecure(request))],
+  ["aws:sourceip", ({ circumstances }) => plain(circumstances.address)],
+  ["aws:securetransport", ({ circumstances }) => String(circumstances.tlsVersion !== undefined)],
   ["aws:currenttime", ({ clock }) => new Date(clock.nowMs()).toISOString()],
   ["aws:epochtime", ({ clock }) => String(Math.floor(clock.nowMs() / 1_000))],
-  ["aws:referer", ({ request }) => request.http.headers.referer],
-  ["aws:useragent", ({ request }) => request.http.headers["user-agent"]],
-  ["aws:username", ({ request }) => named(request)],
-  ["aws:userid", ({ request }) => (request.identity.kind === "user" ? request.identity.userId : undefined)],
-  ["aws:principaltype", ({ request }) => (request.identity.kind === "user" ? "User" : "Anonymous")],
-  ["s3:prefix", ({ request, prefix }) => prefix ?? request.query.get("prefix")],
-  ["s3:delimiter", ({ request }) => request.query.get("delimiter")],
-  ["s3:max-keys", ({ request }) => request.query.get("max-keys")],
-  ["s3:versionid", ({ request, versionId }) => versionId ?? request.query.get("versionId")],
-  ["s3:signatureversion", ({ request }) => request.identity.proof?.version],
-  ["s3:authtype", ({ request }) => authTypeOf(request)],
+  ["aws:referer", ({ circumstances }) => circumstances.header("referer")],
+  ["aws:useragent", ({ circumstances }) => circumstances.header("user-agent")],
+  ["aws:username", ({ identity }) => nonEmpty(identity.user)],
+  ["aws:userid", ({ identity }) => nonEmpty(identity.userId)],
+  ["aws:principaltype", ({ identity }) => (identity.kind === "user" ? "User" : "Anonymous")],
+  ["s3:prefix", ({ circumstances, prefix }) => prefix ?? circumstances.parameter("prefix")],
+  ["s3:delimiter", ({ circumstances }) => circumstances.parameter("delimiter")],
+  ["s3:max-keys", ({ circumstances }) => circumstances.parameter("max-keys")],
+  ["s3:versionid", ({ circumstances, versionId }) => versionId ?? circumstances.parameter("versionId")],
+  ["s3:signatureversion", ({ identity }) => identity.proof?.version],
+  ["s3:authtype", ({ identity }) => authTypeOf(identity)],
   ["s3:signatureage", signatureAge],
-  ["s3:tlsversion", ({ request }) => tlsVersion(request)],
+  ["s3:tlsversion", ({ circumstances }) => circumstances.tlsVersion],
 ]);
 
 const HEADER = /^s3:(x-amz-[a-z0-9-]{1,100})$/;
@@ -82,8 +86,7 @@ export function readKey(key: string, facts: Facts): readonly string[] | undefine
   }
   const header = HEADER.exec(key)?.[1];
   if (header === undefined) return undefined;
-  const value = facts.request.http.headers[header];
-  const text = Array.isArray(value) ? value.join(",") : value;
+  const text = facts.circumstances.header(header);
   if (text === undefined || header !== "x-amz-copy-source") return listed(text);
   return [decoded(text.startsWith("/") ? text.slice(1) : text)];
 }
@@ -96,31 +99,23 @@ function own(tags: Readonly<Record<string, string>> | undefined, name: string): 
   return tags !== undefined && Object.hasOwn(tags, name) ? tags[name] : undefined;
 }
 
-function tagsOf({ request, requestTags }: Facts): Readonly<Record<string, string>> | undefined {
+function tagsOf({ circumstances, requestTags }: Facts): Readonly<Record<string, string>> | undefined {
   if (requestTags !== undefined) return requestTags;
-  const header = request.http.headers["x-amz-tagging"];
-  return typeof header === "string" ? Object.fromEntries(new URLSearchParams(header)) : undefined;
+  const header = circumstances.header("x-amz-tagging");
+  return header !== undefined ? Object.fromEntries(new URLSearchParams(header)) : undefined;
 }
 
 function plain(address: string | undefined): string | undefined {
   return address === undefined ? undefined : plainAddress(address);
 }
 
-function named({ identity }: S3Request): string | undefined {
-  return identity.kind === "user" ? identity.user : undefined;
-}
-
-function isSecure({ http }: S3Request): boolean {
-  return originOf(http).tlsVersion !== undefined;
-}
-
-function tlsVersion({ http }: S3Request): string | undefined {
-  return originOf(http).tlsVersion;
+function nonEmpty(text: string): string | undefined {
+  return text === "" ? undefined : text;
 }
 
 const AUTH_TYPES = { header: "REST-HEADER", query: "REST-QUERY-STRING", form: "POST" } as const;
 
-function authTypeOf({ identity }: S3Request): string | undefined {
+function authTypeOf(identity: Identity): string | undefined {
   return identity.proof === undefined ? undefined : AUTH_TYPES[identity.proof.place];
 }
 
@@ -130,10 +125,10 @@ const BASIC_DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
  * Milliseconds since the signature was made, for presigned addresses and signed headers alike. Version 2 may leave its date unsaid, so that
  * its signatures have no age, as on AWS.
  */
-function signatureAge({ request, clock }: Facts): string | undefined {
-  const { proof } = request.identity;
+function signatureAge({ identity, circumstances, clock }: Facts): string | undefined {
+  const { proof } = identity;
   if (proof?.version !== "AWS4-HMAC-SHA256") return undefined;
-  const given = proof.place === "query" ? request.query.get("X-Amz-Date") : request.http.headers["x-amz-date"];
+  const given = proof.place === "query" ? circumstances.parameter("X-Amz-Date") : circumstances.header("x-amz-date");
   const parts = typeof given === "string" ? BASIC_DATE.exec(given) : null;
   if (parts === null) return undefined;
   const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [

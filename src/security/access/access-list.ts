@@ -1,4 +1,4 @@
-import { userIdOf } from "./users.ts";
+import { canonicalUserId } from "./identity.ts";
 
 /**
  * Access lists of buckets and objects. They are kept as text: grants parted by `;`, each a permission and whom it is given to: `owner`, `all`,
@@ -39,7 +39,7 @@ export function readAccessList(text: string | undefined): AccessList {
 export function cannedAccessList(name: string, bucketOwner: string | undefined): AccessList | undefined {
   const owner: Grant = { permission: "FULL_CONTROL", grantee: "owner" };
   const ofBucket = (permission: Permission): AccessList =>
-    bucketOwner === undefined ? [owner] : [owner, { permission, grantee: userIdOf(bucketOwner) }];
+    bucketOwner === undefined ? [owner] : [owner, { permission, grantee: canonicalUserId(bucketOwner) }];
   switch (name) {
     case "private":
       return [owner];

@@ -1,6 +1,5 @@
-import type { AccessGrant, AccessRole } from "../../../coordinator/service.ts";
-import type { Identity } from "../wire/request.ts";
 import { READER_ACTIONS, WRITER_ACTIONS } from "./actions.ts";
+import type { AccessGrant, AccessRole, Identity } from "./types.ts";
 
 /** What an access key may do by its own grants, whatever buckets say. */
 
@@ -29,12 +28,12 @@ function roleAllows(role: AccessRole, action: string): boolean {
   }
 }
 
-/** By the roles reader, writer and admin. */
-export function grantsAllow(grants: readonly AccessGrant[], action: string, path: string): boolean {
+/** By the roles reader, writer and admin. Undefined: none does. */
+export function grantAllowing(grants: readonly AccessGrant[], action: string, path: string): AccessGrant | undefined {
   for (const grant of grants) {
-    if (roleAllows(grant.role, action) && covers(grant.path, path)) return true;
+    if (roleAllows(grant.role, action) && covers(grant.path, path)) return grant;
   }
-  return false;
+  return undefined;
 }
 
 export function hasRole(identity: Identity, role: AccessRole, path: string): boolean {

@@ -1,4 +1,4 @@
-import type { Identity } from "../wire/request.ts";
+import type { Identity } from "./types.ts";
 
 /** Whom a statement of a policy is about. */
 

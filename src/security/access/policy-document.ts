@@ -1,9 +1,8 @@
+import { GfsError } from "../../core/errors.ts";
 import { ALL_ACTIONS } from "./actions.ts";
 import { asksForExistingTags, asksForRequestTags } from "./condition-keys.ts";
 import { compileCondition, type Condition, knowsVariables } from "./conditions.ts";
 import { type Principals, readPrincipals } from "./principals.ts";
-import { s3Error } from "../wire/errors.ts";
-import type { GfsError } from "../../../core/errors.ts";
 import { compilePattern, matchesPattern, type Pattern } from "./wildcard.ts";
 
 /** Bucket policies: read strictly, so that nothing that somebody wrote down is passed over in silence. */
@@ -12,6 +11,8 @@ export const MAX_POLICY_BYTES = 20 * 1_024;
 const MAX_STATEMENTS = 200;
 
 export interface Statement {
+  /** Absent where it is empty. */
+  readonly sid?: string;
   readonly effect: "Allow" | "Deny";
   readonly principals: Principals;
   /** The statement is about everybody but these. */
@@ -84,6 +85,7 @@ function readStatement(value: unknown, bucket: string, variables: boolean): Stat
   const action = oneOf(value, "Action", "NotAction");
   const resource = oneOf(value, "Resource", "NotResource");
   return {
+    ...(sid === undefined || sid === "" ? {} : { sid }),
     effect,
     principals: read.principals,
     notPrincipals: who.not,
@@ -188,5 +190,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function malformed(sentence: string): GfsError {
-  return s3Error("InvalidArgument", "MalformedPolicy", sentence);
+  return new GfsError("InvalidArgument", sentence, { op: "security.policy", context: { s3: "MalformedPolicy" } });
 }

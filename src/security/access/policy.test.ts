@@ -1,14 +1,11 @@
-import { EventEmitter } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { backgroundCtx } from "../../../core/context.ts";
-import { createFakeClock } from "../../../core/testing/fake-clock.ts";
-import { ANONYMOUS, canonicalUserId } from "../auth/identity.ts";
-import type { Identity, S3Request } from "../wire/request.ts";
+import { createFakeClock } from "../../core/testing/fake-clock.ts";
 import type { Facts } from "./condition-keys.ts";
+import { ANONYMOUS, canonicalUserId } from "./identity.ts";
 import { parsePolicy } from "./policy-document.ts";
 import { isPublicPolicy, judge } from "./policy.ts";
+import type { Identity } from "./types.ts";
 
 const clock = createFakeClock();
 
@@ -28,26 +25,15 @@ interface Given {
 }
 
 function facts(given: Given): Facts {
-  const http = Object.assign(new EventEmitter(), {
-    headers: given.headers ?? {},
-    socket: { remoteAddress: given.address ?? "10.1.2.3" },
-  }) as unknown as IncomingMessage;
-  const request: S3Request = {
-    ctx: backgroundCtx(),
-    method: "GET",
-    bucket: "box",
-    key: "k",
-    path: "box/k",
-    query: new Map(Object.entries(given.query ?? {})),
-    http,
-    response: {} as ServerResponse,
-    identity: given.who ?? user("bob"),
-    body: {} as S3Request["body"],
-    settings: undefined,
-  };
   return {
-    request,
+    identity: given.who ?? user("bob"),
     clock,
+    circumstances: {
+      address: given.address ?? "10.1.2.3",
+      tlsVersion: undefined,
+      header: (name) => given.headers?.[name],
+      parameter: (name) => given.query?.[name],
+    },
     ...(given.tags === undefined ? {} : { existingTags: given.tags }),
     ...(given.requestTags === undefined ? {} : { requestTags: given.requestTags }),
   };
@@ -62,11 +48,12 @@ const ALLOW = {
 
 function decide(statements: readonly object[], given: Given = {}): string {
   const policy = parsePolicy(JSON.stringify({ Version: "2012-10-17", Statement: statements }), "box");
-  return judge(policy, {
+  const statement = judge(policy, {
     action: given.action ?? "s3:GetObject",
     resource: given.resource ?? "box/k",
     facts: facts(given),
   });
+  return statement?.effect.toLowerCase() ?? "silent";
 }
 
 describe("a policy", () => {

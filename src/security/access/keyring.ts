@@ -1,0 +1,65 @@
+import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
+import { GfsError } from "../../core/errors.ts";
+import { canonicalUserId } from "./identity.ts";
+import type { AccessGrant, Identity } from "./types.ts";
+
+/** Keys that the configuration names: with them an operator begins. They are random and long, so one round of SHA-256 is enough to store them. */
+export interface StoredKey {
+  readonly name: string;
+  /** `sha256:` and 64 hex digits. */
+  readonly hash: string;
+  /** Absent: admin of everything. */
+  readonly grants?: readonly AccessGrant[];
+  readonly expiresMs?: number;
+}
+
+export interface Keyring {
+  readonly isEmpty: boolean;
+  /** By the SHA-256 of what was presented. Takes as long for any. */
+  find(digest: Buffer): Identity | undefined;
+}
+
+const HASH = /^sha256:([0-9a-f]{64})$/i;
+const EVERYTHING: readonly AccessGrant[] = [{ path: "", role: "admin" }];
+
+export function digestOf(token: string): Buffer {
+  return hash("sha256", token, "buffer");
+}
+
+export function hashApiKey(key: string): string {
+  return `sha256:${createHash("sha256").update(key).digest("hex")}`;
+}
+
+export function generateApiKey(): string {
+  return `gfs_${randomBytes(24).toString("base64url")}`;
+}
+
+export function createKeyring(stored: readonly StoredKey[]): Keyring {
+  const keys = stored.map(({ name, hash: hashed, grants = EVERYTHING, expiresMs }) => {
+    const match = HASH.exec(hashed);
+    if (match === null) {
+      throw new GfsError(
+        "ConfigInvalid",
+        `The hash of API key ${name} must be sha256: and 64 hex digits; \`globalfs key hash\` makes one.`,
+      );
+    }
+    const identity: Identity = {
+      kind: "user",
+      user: name,
+      userId: canonicalUserId(name),
+      accessKeyId: `config:${name}`,
+      grants,
+      ...(expiresMs === undefined ? {} : { expiresMs }),
+    };
+    return { digest: Buffer.from(match[1] as string, "hex"), identity };
+  });
+  return {
+    isEmpty: keys.length === 0,
+    find(digest) {
+      let found: Identity | undefined;
+      // Every key is compared, so that time tells neither which one it was nor how many there are before it.
+      for (const key of keys) if (timingSafeEqual(key.digest, digest)) found = key.identity;
+      return found;
+    },
+  };
+}
