@@ -6,15 +6,19 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import { Fill, type FetchedRange } from "./fill.ts";
 
 /**
- * Blocks of versions in memory. A version never changes, so a block is never stale and nothing needs invalidating. One fetch for a
- * block however many ask; a later tier (disk, peers) takes the place of `fetch`.
+ * Blocks of versions in memory. A version never changes, so a block is never stale and nothing needs invalidating; and what is here was held against
+ * the version's checksum, since only whole objects can be, only whole objects come in. One fetch for an object however many ask; a later tier (disk,
+ * peers) takes the place of `fetch`.
  */
 export interface BlockCache {
   /** Objects that would push out everything else go past the cache. */
   admits(sizeBytes: number): boolean;
   /** A small object that is here as a whole, at once. */
   peekWhole(versionId: VersionId, sizeBytes: number): Uint8Array | undefined;
-  /** Undefined when as much is being fetched as memory is set aside for: then the read goes past the cache. */
+  /**
+   * Undefined when the read goes past the cache: as much is being fetched as memory is set aside for, or it is a piece of a large object that is not here.
+   * Bytes that are still on their way are given out before the whole was found right; when it was not, the stream breaks.
+   */
   open(ctx: Ctx, request: CacheRead): Promise<CacheStream> | undefined;
   bytesOf(versionId: VersionId): number;
 }
@@ -25,13 +29,14 @@ export interface CacheRead {
   readonly start: number;
   /** Exclusive. */
   readonly end: number;
-  readonly fetch: (ctx: Ctx, start: number, end: number) => Promise<FetchedRange>;
+  /** The whole object. */
+  readonly fetch: (ctx: Ctx) => Promise<FetchedRange>;
 }
 
 export interface CacheStream {
   readonly stream: AsyncIterable<Uint8Array>;
   cancel(): void;
-  /** `cache`, or what the first fetch came from. */
+  /** `cache`, or what the fetch came from. */
   readonly source: string;
 }
 
@@ -43,11 +48,15 @@ export interface BlockCacheConfig {
 }
 
 const DEFAULT_BLOCK_BYTES = 1024 ** 2;
-/** A cold object is fetched in runs of so many blocks: large enough for a distant site, small enough that a waiting reader is not held up. */
-const BLOCKS_A_RUN = 8;
 const LARGEST_SHARE = 4;
-/** What is on its way into the cache is in memory, too, and may be this share of it; one run always may. */
+/** What is on its way into the cache is in memory, too, and may be this share of it; one object always may. */
 const FILLING_SHARE = 4;
+/** A piece of an object of so many blocks brings all of it; of a larger one only when pieces were asked for that make as much as the whole. */
+const SMALL_BLOCKS = 8;
+/** A reader of a piece waits for so many blocks before it; for one that is farther away it asks the site itself. */
+const BLOCKS_AHEAD = 8;
+/** Large objects whose pieces are counted. */
+const COUNTED_OBJECTS = 4_096;
 
 export function createBlockCache(
   config: BlockCacheConfig,
@@ -72,7 +81,8 @@ export function createBlockCache(
       gauge.set(blocks.calculatedSize);
     },
   });
-  const fills = new Map<string, Fill>();
+  const fills = new Map<VersionId, Fill>();
+  const piecesBytes = new LRUCache<VersionId, number>({ max: COUNTED_OBJECTS });
   let fillingBytes = 0;
   const keyOf = (versionId: VersionId, block: number): string => `${versionId}:${block}`;
   const store = (versionId: VersionId, block: number, bytes: Buffer): void => {
@@ -85,38 +95,34 @@ export function createBlockCache(
   };
 
   /** One that everybody has left brings nothing any more. */
-  const runningFill = (versionId: VersionId, block: number): Fill | undefined => {
-    const fill = fills.get(keyOf(versionId, block));
+  const runningFill = (versionId: VersionId): Fill | undefined => {
+    const fill = fills.get(versionId);
     return fill?.abandoned === true ? undefined : fill;
   };
 
-  /** Begins to fetch the run of missing blocks from `block` on, unless somebody does already. */
-  const fillFrom = (ctx: Ctx, request: CacheRead, block: number, lastBlock: number): Fill => {
-    const running = runningFill(request.versionId, block);
-    if (running !== undefined) return running;
-    const isMissing = (index: number): boolean =>
-      !blocks.has(keyOf(request.versionId, index)) && runningFill(request.versionId, index) === undefined;
-    let end = block + 1;
-    while (end <= lastBlock && end - block < BLOCKS_A_RUN && isMissing(end)) end += 1;
-    const runBytes = (end - block) * blockBytes;
-    fillingBytes += runBytes;
+  const beginFill = (ctx: Ctx, { versionId, sizeBytes, fetch }: CacheRead, lingers: boolean): Fill => {
+    fillingBytes += sizeBytes;
     const fill = new Fill(ctx, {
-      firstBlock: block,
-      blocks: end - block,
       blockBytes,
-      sizeBytes: request.sizeBytes,
-      fetch: request.fetch,
-      onBlock: (index, bytes) => store(request.versionId, index, bytes),
-      onReleased: () => {
-        fillingBytes -= runBytes;
-      },
+      sizeBytes,
+      fetch,
+      lingers,
+      onVerified: (found) => found.forEach((bytes, block) => store(versionId, block, bytes)),
       onEnd: () => {
-        for (let index = block; index < end; index++)
-          if (fills.get(keyOf(request.versionId, index)) === fill) fills.delete(keyOf(request.versionId, index));
+        fillingBytes -= sizeBytes;
+        if (fills.get(versionId) === fill) fills.delete(versionId);
       },
     });
-    for (let index = block; index < end; index++) fills.set(keyOf(request.versionId, index), fill);
+    fills.set(versionId, fill);
     return fill;
+  };
+
+  /** Whether a piece is worth the whole. */
+  const isWorthAll = ({ versionId, sizeBytes, start, end }: CacheRead): boolean => {
+    if (sizeBytes <= SMALL_BLOCKS * blockBytes) return true;
+    const askedBytes = (piecesBytes.get(versionId) ?? 0) + end - start;
+    piecesBytes.set(versionId, askedBytes);
+    return askedBytes > sizeBytes;
   };
 
   return {
@@ -129,57 +135,63 @@ export function createBlockCache(
     },
     bytesOf: (versionId) => sizes.get(versionId) ?? 0,
     open(ctx, request) {
-      const firstBlock = Math.floor(request.start / blockBytes);
-      const lastBlock = Math.floor((request.end - 1) / blockBytes);
-      const joins = runningFill(request.versionId, firstBlock) !== undefined;
-      if (!joins && !isHere(request.versionId, firstBlock, lastBlock)) {
-        const runBytes = Math.min(BLOCKS_A_RUN, lastBlock - firstBlock + 1) * blockBytes;
-        if (fillingBytes > 0 && fillingBytes + runBytes > config.maxBytes / FILLING_SHARE) return undefined;
+      const { versionId, sizeBytes, start, end } = request;
+      const span = { first: Math.floor(start / blockBytes), last: Math.floor((end - 1) / blockBytes) };
+      if (isHere(versionId, span)) return openBlocks(ctx, request, span, undefined);
+      const whole = start === 0 && end === sizeBytes;
+      let fill = runningFill(versionId);
+      if (fill === undefined) {
+        if (!whole && !isWorthAll(request)) return undefined;
+        if (fillingBytes > 0 && fillingBytes + sizeBytes > config.maxBytes / FILLING_SHARE) return undefined;
+        fill = beginFill(ctx, request, !whole);
       }
-      return openBlocks(ctx, request, firstBlock, lastBlock);
+      if (!whole && span.first >= fill.deliveredBlocks + BLOCKS_AHEAD) return undefined;
+      return openBlocks(ctx, request, span, fill);
     },
   };
 
-  function isHere(versionId: VersionId, firstBlock: number, lastBlock: number): boolean {
-    for (let block = firstBlock; block <= lastBlock; block++) if (!blocks.has(keyOf(versionId, block))) return false;
+  function isHere(versionId: VersionId, { first, last }: Blocks): boolean {
+    for (let block = first; block <= last; block++) if (!blocks.has(keyOf(versionId, block))) return false;
     return true;
   }
 
-  async function openBlocks(ctx: Ctx, request: CacheRead, firstBlock: number, lastBlock: number): Promise<CacheStream> {
+  async function openBlocks(
+    ctx: Ctx,
+    request: CacheRead,
+    { first, last }: Blocks,
+    running: Fill | undefined,
+  ): Promise<CacheStream> {
+    const { versionId } = request;
     let canceled = false;
     let waiting: { readonly fill: Fill; readonly leave: () => void } | undefined;
-    const join = (fill: Fill): void => {
-      if (waiting?.fill === fill) return;
-      waiting?.leave();
+    const join = (fill: Fill): Fill => {
       waiting = { fill, leave: fill.join() };
+      return fill;
     };
     const leave = (): void => {
       waiting?.leave();
       waiting = undefined;
     };
     const take = async (block: number): Promise<Buffer> => {
-      // What this reader waits for counts as missed, and is its own even when the cache had to let it go already.
-      if (waiting?.fill.covers(block) === true) {
+      if (waiting?.fill.verified === false) {
         misses.add(1);
         return await waiting.fill.block(block, ctx.signal);
       }
+      // What a slow reader does not hold the cache may let go.
       leave();
-      const found = blocks.get(keyOf(request.versionId, block));
-      if (found !== undefined) {
-        hits.add(1);
-        return found;
-      }
-      misses.add(1);
-      const fill = fillFrom(ctx, request, block, lastBlock);
-      join(fill);
+      const found = blocks.get(keyOf(versionId, block));
+      // What this reader had fetched counts as missed.
+      (found === undefined || running !== undefined ? misses : hits).add(1);
+      if (found !== undefined) return found;
+      // It was let go meanwhile. What is read on has to come from a whole that is found right, too.
+      const fill = join(runningFill(versionId) ?? beginFill(ctx, request, false));
       return await fill.block(block, ctx.signal);
     };
     let source = "cache";
-    if (!blocks.has(keyOf(request.versionId, firstBlock))) {
-      const fill = fillFrom(ctx, request, firstBlock, lastBlock);
-      join(fill);
+    if (running !== undefined) {
+      join(running);
       try {
-        source = await fill.source(ctx.signal);
+        source = await running.source(ctx.signal);
       } catch (error) {
         leave();
         throw error;
@@ -187,7 +199,7 @@ export function createBlockCache(
     }
     const stream = async function* (): AsyncGenerator<Uint8Array> {
       try {
-        for (let block = firstBlock; block <= lastBlock; block++) {
+        for (let block = first; block <= last; block++) {
           if (canceled) return;
           const bytes = await take(block);
           const offset = block * blockBytes;
@@ -206,4 +218,9 @@ export function createBlockCache(
       },
     };
   }
+}
+
+interface Blocks {
+  readonly first: number;
+  readonly last: number;
 }

@@ -1,7 +1,7 @@
 import type { Ctx } from "../core/context.ts";
-import { GfsError, toGfsError } from "../core/errors.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 
-/** What a fetch brings: bytes from `start` on, and where they come from. */
+/** What a fetch brings, and where it comes from. The stream ends in peace only when the bytes are those of the version. */
 export interface FetchedRange {
   readonly stream: AsyncIterable<Uint8Array>;
   cancel(): void;
@@ -9,16 +9,17 @@ export interface FetchedRange {
 }
 
 export interface FillRequest {
-  readonly firstBlock: number;
-  readonly blocks: number;
   readonly blockBytes: number;
   /** Of the object. */
   readonly sizeBytes: number;
-  readonly fetch: (ctx: Ctx, start: number, end: number) => Promise<FetchedRange>;
-  readonly onBlock: (block: number, bytes: Buffer) => void;
+  /** The whole object. */
+  readonly fetch: (ctx: Ctx) => Promise<FetchedRange>;
+  /** It goes on when nobody waits any more. */
+  readonly lingers: boolean;
+  /** All blocks are here, and the whole was found right. Until then nobody but those who wait sees one. */
+  readonly onVerified: (blocks: readonly Buffer[]) => void;
+  /** Whatever came of it: nothing more is in memory on its account. */
   readonly onEnd: () => void;
-  /** The fetch has ended and nobody reads from it any more: its blocks are no longer in memory on its account. */
-  readonly onReleased: () => void;
 }
 
 interface Deferred<T> {
@@ -27,8 +28,11 @@ interface Deferred<T> {
   readonly reject: (error: unknown) => void;
 }
 
+/** Bytes that turn out wrong while nobody has seen a block are asked for once more. */
+const MAX_ATTEMPTS = 2;
+
 /**
- * One fetch of a run of blocks, shared by whoever needs one of them. It goes on while somebody waits, and is aborted when the last one has left.
+ * One fetch of a whole object, shared by whoever needs some of it. It goes on while somebody waits, and is aborted when the last one has left.
  * A failure reaches all who wait and is not remembered.
  */
 export class Fill {
@@ -36,15 +40,14 @@ export class Fill {
   readonly #controller = new AbortController();
   readonly #source = deferred<string>();
   readonly #blocks: readonly Deferred<Buffer>[];
+  readonly #delivered: Buffer[] = [];
   #waiters = 0;
-  #missing: number;
-  #ended = false;
-  #released = false;
+  #verified = false;
 
   constructor(ctx: Ctx, request: FillRequest) {
     this.#request = request;
-    this.#blocks = Array.from({ length: request.blocks }, () => deferred<Buffer>());
-    this.#missing = request.blocks;
+    const count = Math.ceil(request.sizeBytes / request.blockBytes);
+    this.#blocks = Array.from({ length: count }, () => deferred<Buffer>());
     // The first asker may leave while others stay, so neither its signal nor its deadline ends the fetch.
     const { deadlineMs: _, ...rest } = ctx;
     void this.#run({ ...rest, signal: this.#controller.signal });
@@ -54,9 +57,14 @@ export class Fill {
     return this.#controller.signal.aborted;
   }
 
-  /** Whether the fetch brings this block, or brought it. */
-  covers(block: number): boolean {
-    return this.#blocks[block - this.#request.firstBlock] !== undefined;
+  /** Its blocks are where everybody finds them. */
+  get verified(): boolean {
+    return this.#verified;
+  }
+
+  /** How many blocks have come; they come in order. */
+  get deliveredBlocks(): number {
+    return this.#delivered.length;
   }
 
   /** Counts a waiter; the returned function takes it off. */
@@ -68,16 +76,10 @@ export class Fill {
       left = true;
       this.#waiters -= 1;
       // With every block here, what is left is the end of the stream, and a connection that can be used again.
-      if (this.#waiters === 0 && this.#missing > 0)
+      const missing = this.#delivered.length < this.#blocks.length;
+      if (this.#waiters === 0 && missing && !this.#request.lingers)
         this.#controller.abort(new GfsError("Canceled", "Nobody waits for these bytes any more."));
-      this.#release();
     };
-  }
-
-  #release(): void {
-    if (!this.#ended || this.#waiters > 0 || this.#released) return;
-    this.#released = true;
-    this.#request.onReleased();
   }
 
   async source(signal: AbortSignal): Promise<string> {
@@ -85,37 +87,50 @@ export class Fill {
   }
 
   async block(block: number, signal: AbortSignal): Promise<Buffer> {
-    const found = this.#blocks[block - this.#request.firstBlock];
+    const found = this.#blocks[block];
     if (found === undefined) throw new GfsError("Internal", "A block was asked of a fetch that does not bring it.");
     return await untilAborted(found.promise, signal);
   }
 
   async #run(ctx: Ctx): Promise<void> {
-    const { firstBlock, blocks, blockBytes, sizeBytes, fetch } = this.#request;
-    const start = firstBlock * blockBytes;
-    const end = Math.min(sizeBytes, (firstBlock + blocks) * blockBytes);
     try {
-      const fetched = await fetch(ctx, start, end);
-      this.#source.resolve(fetched.source);
-      if (ctx.signal.aborted) fetched.cancel();
-      ctx.signal.addEventListener("abort", () => fetched.cancel(), { once: true });
-      await this.#take(ctx, fetched, start, end);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await this.#fetch(ctx);
+          break;
+        } catch (error) {
+          const again = isGfsError(error, "DataCorrupt") && this.#delivered.length === 0 && attempt < MAX_ATTEMPTS;
+          if (!again) throw error;
+        }
+      }
+      this.#verified = true;
+      this.#request.onVerified(this.#delivered);
     } catch (error) {
       const failure = toGfsError(error, "cache.fill");
       this.#source.reject(failure);
       for (const block of this.#blocks) block.reject(failure);
-      this.#missing = 0;
     } finally {
       this.#request.onEnd();
-      this.#ended = true;
-      this.#release();
     }
   }
 
-  async #take(ctx: Ctx, fetched: FetchedRange, start: number, end: number): Promise<void> {
-    const { blockBytes } = this.#request;
-    let position = start;
-    let block = Buffer.allocUnsafeSlow(Math.min(blockBytes, end - position));
+  async #fetch(ctx: Ctx): Promise<void> {
+    const fetched = await this.#request.fetch(ctx);
+    const cancel = (): void => fetched.cancel();
+    if (ctx.signal.aborted) cancel();
+    ctx.signal.addEventListener("abort", cancel, { once: true });
+    try {
+      this.#source.resolve(fetched.source);
+      await this.#take(ctx, fetched);
+    } finally {
+      ctx.signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  async #take(ctx: Ctx, fetched: FetchedRange): Promise<void> {
+    const { blockBytes, sizeBytes } = this.#request;
+    let position = 0;
+    let block = Buffer.allocUnsafeSlow(Math.min(blockBytes, sizeBytes));
     let filled = 0;
     for await (const chunk of fetched.stream) {
       for (let taken = 0; taken < chunk.byteLength;) {
@@ -125,20 +140,19 @@ export class Fill {
         taken += count;
         filled += count;
         if (filled < block.length) continue;
-        this.#deliver(Math.floor(position / blockBytes), block);
+        this.#deliver(block);
         position += filled;
         filled = 0;
-        block = Buffer.allocUnsafeSlow(Math.min(blockBytes, end - position));
+        block = Buffer.allocUnsafeSlow(Math.min(blockBytes, sizeBytes - position));
       }
       if (ctx.signal.aborted) throw ctx.signal.reason;
     }
-    if (position !== end) throw new GfsError("Unavailable", "A site ended the object early.");
+    if (position !== sizeBytes) throw new GfsError("Unavailable", "A site ended the object early.");
   }
 
-  #deliver(block: number, bytes: Buffer): void {
-    this.#missing -= 1;
-    this.#request.onBlock(block, bytes);
-    this.#blocks[block - this.#request.firstBlock]?.resolve(bytes);
+  #deliver(bytes: Buffer): void {
+    this.#blocks[this.#delivered.length]?.resolve(bytes);
+    this.#delivered.push(bytes);
   }
 }
 

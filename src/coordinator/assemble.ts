@@ -22,8 +22,9 @@ import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
 import { describeWrite } from "./object-meta.ts";
-import type { Settings } from "./parts.ts";
+import type { Parts, Settings } from "./parts.ts";
 import type { AddSite } from "./service.ts";
+import { createSuspects } from "./suspects.ts";
 
 /** Puts the rooms below together. Which engine and which drivers they are is the caller's business. */
 export interface Assembly {
@@ -45,6 +46,7 @@ export interface Assembly {
   readonly latency?: LatencyTracker;
   readonly openSite: (request: AddSite, signal: AbortSignal) => Promise<Site>;
   readonly assertCatalogSpace: () => void;
+  readonly passOnCheck?: Parts["passOnCheck"];
 }
 
 export interface Assembled {
@@ -96,6 +98,8 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     settings,
     identity: assembly.identity,
     leaseMs: assembly.leaseMs,
+    suspects: createSuspects(clock),
+    ...(assembly.passOnCheck === undefined ? {} : { passOnCheck: assembly.passOnCheck }),
     ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),
   });
   return { coordinator, sites };

@@ -163,6 +163,7 @@ function draftOf(parts: Parts, request: CopyObject, source: ObjectMeta, checksum
   const { replace, owner } = request;
   const contentType = replace === undefined ? source.contentType : replace.contentType;
   const contentHeaders = replace === undefined ? source.details?.contentHeaders : replace.contentHeaders;
+  const wholeChecksum = source.details?.wholeChecksum;
   const tags = request.tags ?? source.details?.labels?.tags;
   const labels: VersionLabels = {
     ...(tags === undefined ? {} : { tags }),
@@ -172,6 +173,7 @@ function draftOf(parts: Parts, request: CopyObject, source: ObjectMeta, checksum
   const details: VersionDetails = {
     ...(contentHeaders === undefined ? {} : { contentHeaders }),
     ...(checksum === undefined ? {} : { checksum }),
+    ...(wholeChecksum === undefined ? {} : { wholeChecksum }),
     ...(owner === undefined ? {} : { owner }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
   };
@@ -284,7 +286,7 @@ async function stream(
   draft: Draft,
   summed: Checksum | undefined,
 ): Promise<Sums> {
-  const known = draft.sha256 === undefined ? draft.details?.checksum : undefined;
+  const known = draft.sha256 === undefined ? (draft.details?.checksum ?? draft.details?.wholeChecksum) : undefined;
   const proof = known === undefined ? undefined : createChecksum(known.algorithm);
   const hash = createHash("sha256");
   const opened = await source.open();

@@ -1,28 +1,27 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
-import { createQuickProof } from "../mover/index.ts";
-import type { Copy, FileVersion } from "../namespace/index.ts";
+import { isProvable } from "../mover/index.ts";
+import type { FileVersion } from "../namespace/index.ts";
 import type { ObjectBody } from "../stores/index.ts";
-import { type Candidate, type OpenCopy, resumingStream, type Wanted } from "./copy-stream.ts";
+import { resumingStream } from "./copy-stream.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile } from "./reconcile.ts";
 import type { OpenedRange } from "./service.ts";
+import { type Candidate, isReadable, isWhole, type OpenCopy, type Wanted } from "./wanted.ts";
 
 /** Bytes of one version, from whichever of its copies answers. */
 
-function isReadable(copy: Copy): boolean {
-  return copy.state === "present" || copy.state === "foreign";
-}
-
-/** Copies that can be read, in the order of the route. */
+/** Copies that can be read, in the order of the route; those that gave wrong bytes just now come last. */
 export function readableCopies(parts: Parts, path: FilePath, version: FileVersion): Candidate[] {
   const candidates: Candidate[] = [];
+  const suspected: Candidate[] = [];
   for (const site of parts.router.routeRead(path).sites) {
     const copy = version.copies.find((each) => each.site === site.name);
-    if (copy !== undefined && isReadable(copy)) candidates.push({ copy, site });
+    if (copy === undefined || !isReadable(copy)) continue;
+    (parts.suspects.has(version.id, site.name) ? suspected : candidates).push({ copy, site });
   }
-  return candidates;
+  return suspected.length === 0 ? candidates : [...candidates, ...suspected];
 }
 
 /** Opens the first copy that answers. What the stream loses midway comes from the next copy, at that offset. */
@@ -33,12 +32,13 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
   const reading = {
     wanted,
     first,
-    openFrom: async (start: number, failed: Candidate): Promise<OpenCopy> => {
-      candidates.push(failed);
+    openFrom: async (start: number): Promise<OpenCopy> => {
       const next = await openNext(parts, ctx, { ...wanted, span: { start, end: wanted.span.end } }, candidates);
       current = next.body;
       return next;
     },
+    retryLast: (failed: Candidate): void => void candidates.push(failed),
+    hasMore: () => candidates.length > 0,
   };
   return {
     ...wanted.span,
@@ -51,8 +51,8 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
 /** Takes candidates off the list until one opens. */
 async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Candidate[]): Promise<OpenCopy> {
   const failures: { site: string; error: GfsError }[] = [];
-  const whole = wanted.span.start === 0 && wanted.span.end === wanted.version.sizeBytes;
-  const checkedHere = createQuickProof(wanted.version) !== undefined;
+  const whole = isWhole(wanted);
+  const checkedHere = isProvable(wanted.version);
   for (let next = candidates.shift(); next !== undefined; next = candidates.shift()) {
     const { copy, site } = next;
     try {

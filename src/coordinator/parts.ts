@@ -10,8 +10,10 @@ import type { InodeAllocator } from "../namespace/index.ts";
 import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
 import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
+import type { CopyCheck } from "./copy-check.ts";
 import type { Leadership } from "./leadership.ts";
 import type { AddSite } from "./service.ts";
+import type { Suspects } from "./suspects.ts";
 
 /** What every operation of the coordinator works with. Made once by the composition root. */
 export interface Parts {
@@ -22,6 +24,9 @@ export interface Parts {
   readonly mover: Mover;
   /** Absent when the configuration has no cache. */
   readonly cache?: BlockCache;
+  readonly suspects: Suspects;
+  /** In a process that only reads the catalog: another one is to check a copy. */
+  readonly passOnCheck?: (check: CopyCheck) => void;
   readonly inodes: InodeAllocator;
   readonly leadership: Leadership;
   /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */

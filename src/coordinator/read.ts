@@ -4,10 +4,10 @@ import { type Span, spanOf } from "../stores/index.ts";
 import { readIsNotModified } from "./conditions.ts";
 import { getRecord, getVersion, locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
-import type { Wanted } from "./copy-stream.ts";
 import { openFromCopies } from "./open-copies.ts";
 import type { Parts } from "./parts.ts";
 import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "./service.ts";
+import type { Wanted } from "./wanted.ts";
 
 export async function headObject(
   parts: Parts,
@@ -82,7 +82,8 @@ async function openVersion(parts: Parts, ctx: Ctx, wanted: Wanted): Promise<Open
     versionId: version.id,
     sizeBytes: version.sizeBytes,
     ...span,
-    fetch: async (fetchCtx, start, end) => await openFromCopies(parts, fetchCtx, { ...wanted, span: { start, end } }),
+    fetch: async (fetchCtx) =>
+      await openFromCopies(parts, fetchCtx, { ...wanted, span: { start: 0, end: version.sizeBytes } }),
   });
   if (opening === undefined) return await openFromCopies(parts, ctx, wanted);
   const opened = await opening;

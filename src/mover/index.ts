@@ -1,5 +1,5 @@
 /** Durable background work on bytes: replicate, remove, relocate, repair, verify. */
-export { createQuickProof } from "./proof.ts";
+export { createProof, createQuickProof, isProvable } from "./proof.ts";
 export type * from "./types.ts";
 export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
 export { dropJobs, enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";

@@ -17,6 +17,7 @@ const HAS_PART_COUNT = 1 << 2;
 const VERSIONED = 1 << 3;
 const HAS_OWNER = 1 << 4;
 const HAS_LABELS = 1 << 5;
+const HAS_WHOLE_CHECKSUM = 1 << 6;
 
 const ALGORITHMS: readonly ChecksumAlgorithm[] = ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"];
 const ALGORITHM_MASK = 0b111;
@@ -43,23 +44,27 @@ const LEGAL_HOLD = 1 << 6;
 type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 export function writeDetails(row: RowWriter, details: VersionDetails): void {
-  const { contentHeaders, checksum, partCount, owner, labels } = details;
+  const { contentHeaders, checksum, wholeChecksum, partCount, owner, labels } = details;
   row.byte(
     (contentHeaders === undefined ? 0 : HAS_HEADERS) |
       (checksum === undefined ? 0 : HAS_CHECKSUM) |
       (partCount === undefined ? 0 : HAS_PART_COUNT) |
       (details.versioned === true ? VERSIONED : 0) |
       (owner === undefined ? 0 : HAS_OWNER) |
-      (labels === undefined ? 0 : HAS_LABELS),
+      (labels === undefined ? 0 : HAS_LABELS) |
+      (wholeChecksum === undefined ? 0 : HAS_WHOLE_CHECKSUM),
   );
   if (contentHeaders !== undefined) writeHeaders(row, contentHeaders);
-  if (checksum !== undefined) {
-    row.byte(ALGORITHMS.indexOf(checksum.algorithm) | (checksum.kind === "composite" ? COMPOSITE : 0));
-    row.text(checksum.value);
-  }
+  if (checksum !== undefined) writeChecksum(row, checksum);
+  if (wholeChecksum !== undefined) writeChecksum(row, wholeChecksum);
   if (partCount !== undefined) row.count(partCount);
   if (owner !== undefined) row.text(owner);
   if (labels !== undefined) writeLabels(row, labels);
+}
+
+function writeChecksum(row: RowWriter, { algorithm, kind, value }: ContentChecksum): void {
+  row.byte(ALGORITHMS.indexOf(algorithm) | (kind === "composite" ? COMPOSITE : 0));
+  row.text(value);
 }
 
 function writeHeaders(row: RowWriter, headers: ContentHeaders): void {
@@ -102,6 +107,7 @@ export function readDetails(row: RowReader): VersionDetails {
   const details: Writable<VersionDetails> = {};
   if (flags & HAS_HEADERS) details.contentHeaders = readHeaders(row);
   if (flags & HAS_CHECKSUM) details.checksum = readChecksum(row);
+  if (flags & HAS_WHOLE_CHECKSUM) details.wholeChecksum = readChecksum(row);
   if (flags & HAS_PART_COUNT) details.partCount = row.count();
   if (flags & VERSIONED) details.versioned = true;
   if (flags & HAS_OWNER) details.owner = row.text();

@@ -44,6 +44,8 @@ export interface VersionDetails {
   readonly contentHeaders?: ContentHeaders;
   /** The checksum that the writer asked for. */
   readonly checksum?: ContentChecksum;
+  /** Of all bytes, where the one that the writer asked for is of the parts' checksums: what copies are held against. */
+  readonly wholeChecksum?: ContentChecksum;
   /** How many parts it was uploaded in; the row of its parts tells their sizes. */
   readonly partCount?: number;
   /** It was written while its bucket kept versions; S3 calls every other version `null`. */

@@ -147,6 +147,7 @@ function versionOf(parts: Parts, upload: UploadRecord, whole: Whole): Omit<FileV
   const { contentType, metadata, contentHeaders, owner, labels } = upload;
   const details: VersionDetails = {
     checksum: whole.checksum,
+    ...(whole.wholeChecksum === undefined ? {} : { wholeChecksum: whole.wholeChecksum }),
     partCount: whole.parts.length,
     ...(contentHeaders === undefined ? {} : { contentHeaders }),
     ...(owner === undefined ? {} : { owner }),

@@ -14,6 +14,8 @@ export interface Whole {
   /** The MD5 of the parts' MD5s, a dash, and how many they are. */
   readonly etag: string;
   readonly checksum: ContentChecksum;
+  /** Of all bytes, where the one above is not. */
+  readonly wholeChecksum?: ContentChecksum;
 }
 
 export function checkCompletion(upload: UploadRecord, arrived: readonly PartRecord[], request: CompleteUpload): Whole {
@@ -60,7 +62,8 @@ export function checkCompletion(upload: UploadRecord, arrived: readonly PartReco
       { op: "coordinator.upload" },
     );
   }
-  return { parts, sizeBytes, etag: etagOf(parts), checksum };
+  const made = { parts, sizeBytes, etag: etagOf(parts), checksum };
+  return checksum.kind === "full" ? made : { ...made, wholeChecksum: wholeCrc32c(parts) };
 }
 
 function bareEtag(etag: string): string {
@@ -80,13 +83,7 @@ function etagOf(parts: readonly PartRecord[]): string {
 
 /** Where nobody asked for one, that of all bytes is kept all the same: it is what copies are held against. */
 function checksumOf({ checksum }: UploadRecord, parts: readonly PartRecord[]): ContentChecksum {
-  if (checksum === undefined) {
-    const value = combineChecksums(
-      "CRC32C",
-      parts.map(({ crc32c, sizeBytes }) => ({ value: crc32c, sizeBytes })),
-    );
-    return { algorithm: "CRC32C", kind: "full", value };
-  }
+  if (checksum === undefined) return wholeCrc32c(parts);
   const { algorithm, kind } = checksum;
   const sums = parts.map(({ checksum: value, sizeBytes }) => ({ value: value ?? "", sizeBytes }));
   if (kind === "full" && isCombinable(algorithm)) return { algorithm, kind, value: combineChecksums(algorithm, sums) };
@@ -98,4 +95,9 @@ function checksumOf({ checksum }: UploadRecord, parts: readonly PartRecord[]): C
       sums.map(({ value }) => value),
     ),
   };
+}
+
+function wholeCrc32c(parts: readonly PartRecord[]): ContentChecksum {
+  const sums = parts.map(({ crc32c, sizeBytes }) => ({ value: crc32c, sizeBytes }));
+  return { algorithm: "CRC32C", kind: "full", value: combineChecksums("CRC32C", sums) };
 }
