@@ -6,6 +6,7 @@ import { initialize } from "../namespace/index.ts";
 import { createAccessKeyService } from "./access-keys.ts";
 import { createBucketService } from "./buckets.ts";
 import { createChangeService } from "./changes.ts";
+import { suspectCopy } from "./copy-check.ts";
 import { deleteObject } from "./delete.ts";
 import { deleteObjects } from "./delete-many.ts";
 import { describeObject } from "./describe-object.ts";
@@ -159,6 +160,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     resumeJob: async (_ctx, id) => await mover.resume(id),
     cancelJob: async (_ctx, id) => await mover.cancel(id),
     pauseAllJobs: async (_ctx, paused) => await mover.pauseAll(paused),
+
+    checkCopy: async (check) => await suspectCopy(parts, check),
+    watchHealth: (listener) => parts.health.watch(listener),
+    async learnHealth(site, found) {
+      if (found !== undefined) parts.health.learn(site, found);
+      else if (parts.sites.find(site) !== undefined) await parts.sites.remove(site);
+    },
 
     info: async () => await info(parts, startedAtMs),
     health: async () => await health(parts),

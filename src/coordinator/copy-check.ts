@@ -1,18 +1,9 @@
 import { toGfsError } from "../core/errors.ts";
-import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import { findOwner } from "../namespace/index.ts";
 import type { Parts } from "./parts.ts";
-
-/** A copy that gave wrong bytes: which one, in words that can be sent to another process. */
-export interface CopyCheck {
-  readonly path: FilePath;
-  readonly versionId: VersionId;
-  readonly sizeBytes: number;
-  readonly site: SiteName;
-  readonly key: string;
-}
+import type { CopyCheck } from "./service-readers.ts";
 
 /** The copy is read once more, all of it; if it is rotten it is taken out of use and mended from another. Until then others are read first. */
 export async function suspectCopy(parts: Parts, check: CopyCheck): Promise<void> {

@@ -33,7 +33,9 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
   const tryToLead = async (): Promise<void> => {
     const candidate = await kv.lease(leaseMs);
     const won = await kv.transact(function* (tx) {
-      if ((yield* tx.get(SEAT)) !== undefined) return false;
+      const holder = yield* tx.get(SEAT);
+      // What lies there in our own name is left of a lease that ended without being able to take it away.
+      if (holder !== undefined && !isOurs(holder)) return false;
       tx.put(SEAT, Buffer.from(identity), { lease: candidate.id });
       return true;
     });
@@ -43,25 +45,33 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
     }
     lease = candidate;
     log.info("leadership_gained", { identity });
-    await deps.onGained();
+    try {
+      await deps.onGained();
+    } catch (error) {
+      await giveUp("its work could not be begun");
+      throw error;
+    }
   };
 
+  const isOurs = (holder: Uint8Array): boolean => Buffer.from(holder).equals(Buffer.from(identity));
+
   const giveUp = async (reason: string): Promise<void> => {
+    const held = lease;
     lease = undefined;
     log.warn("leadership_lost", { identity, reason });
     await deps.onLost();
+    await held?.release();
   };
 
   const turn = async (): Promise<void> => {
-    if (lease === undefined) {
-      await tryToLead();
-      return;
+    if (lease?.lost.aborted === true) await giveUp("the lease ended");
+    if (lease !== undefined) {
+      await lease.keepAlive();
+      const holder = await kv.view((tx) => tx.get(SEAT));
+      if (holder !== undefined && isOurs(holder)) return;
+      await giveUp(holder === undefined ? "its row is gone" : "its row is another's");
     }
-    if (lease.lost.aborted) {
-      await giveUp("the lease ended");
-      return;
-    }
-    await lease.keepAlive();
+    await tryToLead();
   };
 
   const run = async (): Promise<void> => {

@@ -6,7 +6,7 @@ import type { FileVersion } from "../namespace/index.ts";
 import type { ObjectBody } from "../stores/index.ts";
 import { resumingStream } from "./copy-stream.ts";
 import type { Parts } from "./parts.ts";
-import { reconcile } from "./reconcile.ts";
+import { reconcile, type Reconciled } from "./reconcile.ts";
 import type { OpenedRange } from "./service.ts";
 import { type Candidate, isReadable, isWhole, type OpenCopy, type Wanted } from "./wanted.ts";
 
@@ -33,7 +33,12 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
     wanted,
     first,
     openFrom: async (start: number): Promise<OpenCopy> => {
-      const next = await openNext(parts, ctx, { ...wanted, span: { start, end: wanted.span.end } }, candidates);
+      const next = await openNext(
+        parts,
+        ctx,
+        { ...wanted, midway: true, span: { start, end: wanted.span.end } },
+        candidates,
+      );
       current = next.body;
       return next;
     },
@@ -69,7 +74,7 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
       if (failure.code === "Canceled") throw failure;
       failures.push({ site: site.name, error: failure });
       if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
-        const outcome = await reconcile(parts, ctx, { ...wanted, copy, site });
+        const outcome = await settleDisagreement(parts, ctx, wanted, next);
         if (outcome === "changed") {
           throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, {
             op: "coordinator.read",
@@ -79,6 +84,21 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
     }
   }
   throw noCopyAnswered(parts, wanted, failures);
+}
+
+/** A process that may not write the catalog passes a read on, unless bytes of it were given out already: then it goes on with what is left. */
+async function settleDisagreement(
+  parts: Parts,
+  ctx: Ctx,
+  wanted: Wanted,
+  { copy, site }: Candidate,
+): Promise<Reconciled> {
+  try {
+    return await reconcile(parts, ctx, { ...wanted, copy, site });
+  } catch (error) {
+    if (isGfsError(error, "ReadOnly") && wanted.midway === true) return "next";
+    throw error;
+  }
 }
 
 function noCopyAnswered(

@@ -10,9 +10,9 @@ import type { InodeAllocator } from "../namespace/index.ts";
 import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
 import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
-import type { CopyCheck } from "./copy-check.ts";
 import type { Leadership } from "./leadership.ts";
 import type { AddSite } from "./service.ts";
+import type { CopyCheck } from "./service-readers.ts";
 import type { Suspects } from "./suspects.ts";
 
 /** What every operation of the coordinator works with. Made once by the composition root. */

@@ -11,6 +11,7 @@ import type { AccessKeyService } from "./service-access-keys.ts";
 import type { BucketService } from "./service-buckets.ts";
 import type { ChangeService } from "./service-changes.ts";
 import type { ObjectMeta, ObjectService } from "./service-objects.ts";
+import type { ReaderService } from "./service-readers.ts";
 import type { UploadService } from "./service-uploads.ts";
 import type { VersionService } from "./service-versions.ts";
 
@@ -18,6 +19,7 @@ export type * from "./service-access-keys.ts";
 export type * from "./service-buckets.ts";
 export type * from "./service-changes.ts";
 export type * from "./service-objects.ts";
+export type * from "./service-readers.ts";
 export type * from "./service-uploads.ts";
 export type * from "./service-versions.ts";
 
@@ -143,6 +145,7 @@ export interface CoordinatorService
     BucketService,
     AccessKeyService,
     ChangeService,
+    ReaderService,
     Pick<AccessCatalog, "describeObject"> {
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;

@@ -9,6 +9,8 @@ export interface Wanted {
   readonly span: Span;
   /** Of an older version, which no name leads to. */
   readonly holder?: Inode;
+  /** Bytes of it were given out already. */
+  readonly midway?: boolean;
 }
 
 export interface Candidate {

@@ -155,6 +155,37 @@ describe("the health monitor", () => {
     expect(series.get("a")).toBe(1);
   });
 
+  it("tells who watches of every answer, of what is known already, and of a site that was removed", async () => {
+    const a = checked("a");
+    const { clock, registry, monitor } = rig([a.site]);
+    await monitor.checkNow(a.site);
+    const told: string[] = [];
+    const end = monitor.watch((site, health) => void told.push(`${site} ${health?.healthy}`));
+    expect(told).toEqual(["a true"]);
+    a.fault = new GfsError("Unavailable", "The site is away.");
+    await monitor.checkNow(a.site);
+    expect(told).toEqual(["a true", "a false"]);
+    await registry.remove(a.site.name);
+    monitor.start();
+    await settle();
+    expect(told).toEqual(["a true", "a false", "a undefined"]);
+    end();
+    const b = checked("b");
+    registry.add(b.site);
+    await clock.advance(CONFIG.intervalMs);
+    expect([b.checks, told.length]).toEqual([1, 3]);
+  });
+
+  it("routes by what another process found, and asks nobody for it", async () => {
+    const a = checked("a");
+    const { monitor } = rig([a.site]);
+    const found = { healthy: false, error: "The site is away.", checkedAtMs: 5 };
+    monitor.learn(a.site.name, found);
+    monitor.learn("unknown" as SiteName, found);
+    expect([monitor.lastOf(a.site.name), monitor.lastOf("unknown" as SiteName)]).toEqual([found, undefined]);
+    expect([await monitor.healthOf(a.site), a.checks]).toEqual([found, 0]);
+  });
+
   it("asks no more once it was stopped", async () => {
     const a = checked("a");
     const { clock, monitor } = rig([a.site]);

@@ -17,8 +17,14 @@ export interface HealthMonitor {
   /** Without asking. */
   lastOf(site: SiteName): SiteHealth | undefined;
   checkNow(site: Site): Promise<SiteHealth>;
+  /** Told of every answer, those that are known first, and with nothing of a site that was removed; the returned function ends it. */
+  watch(listener: HealthListener): () => void;
+  /** What another process found. */
+  learn(site: SiteName, health: SiteHealth): void;
   readonly lastCheckedAtMs: number | undefined;
 }
+
+export type HealthListener = (site: SiteName, health: SiteHealth | undefined) => void;
 
 export interface HealthDeps {
   readonly sites: SiteDirectory;
@@ -42,7 +48,9 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
     name: "globalfs_site_healthy",
     help: "1 when the last health check of the site passed.",
     labels: ["site"],
+    combine: "smallest",
   });
+  const listeners = new Set<HealthListener>();
   let stopping = new AbortController();
   let loop: Promise<void> | undefined;
   let lastCheckedAtMs: number | undefined;
@@ -53,17 +61,21 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       error === undefined
         ? { healthy: true, checkedAtMs: clock.nowMs() }
         : { healthy: false, error: error.message, checkedAtMs: clock.nowMs() };
+    remember(site, health);
+    return health;
+  };
+
+  const remember = (site: Site, health: SiteHealth): void => {
     const before = known.get(site);
     if (before?.healthy !== health.healthy && (before !== undefined || !health.healthy)) {
       if (health.healthy) log.info("site_recovered", { site: site.name });
       else log.warn("site_unhealthy", { site: site.name, error: health.error });
     }
     lastCheckedAtMs = health.checkedAtMs;
-    if (sites.find(site.name) === site) {
-      known.set(site, health);
-      gauge.set(health.healthy ? 1 : 0, { site: site.name });
-    }
-    return health;
+    if (sites.find(site.name) !== site) return;
+    known.set(site, health);
+    gauge.set(health.healthy ? 1 : 0, { site: site.name });
+    for (const listener of listeners) listener(site.name, health);
   };
 
   /** The site's own timeouts are for its users' requests; a check that hangs is an answer, too. */
@@ -103,7 +115,9 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       for (const site of known.keys()) {
         if (round.includes(site)) continue;
         known.delete(site);
-        if (sites.find(site.name) === undefined) gauge.remove({ site: site.name });
+        if (sites.find(site.name) !== undefined) continue;
+        gauge.remove({ site: site.name });
+        for (const listener of listeners) listener(site.name, undefined);
       }
       await forEachBounded(round, PARALLEL_CHECKS, async (site) => void (await checkNow(site)));
       try {
@@ -129,6 +143,15 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       return site === undefined ? undefined : known.get(site);
     },
     checkNow,
+    watch(listener) {
+      for (const [site, health] of known) listener(site.name, health);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    learn(name, health) {
+      const site = sites.find(name);
+      if (site !== undefined) remember(site, health);
+    },
     get lastCheckedAtMs() {
       return lastCheckedAtMs;
     },

@@ -2,7 +2,7 @@ import client from "prom-client";
 import type { InstrumentSpec, Labels, Metrics } from "../core/ports/metrics.ts";
 
 export interface MetricsRegistry extends Metrics {
-  /** The Prometheus text format; with what other processes collected, added up. */
+  /** The Prometheus text format; with what other processes collected, put together as each instrument says. */
   render(others?: readonly unknown[]): Promise<{ readonly contentType: string; readonly body: string }>;
   /** For the process that renders it with its own. */
   collect(): Promise<unknown>;
@@ -69,13 +69,15 @@ function keyOf(names: readonly string[], labels: Labels | undefined): string {
 abstract class Instrument {
   readonly name: string;
   readonly help: string;
-  readonly aggregator = "sum";
+  /** By the library's word. */
+  readonly aggregator: "sum" | "max" | "min";
   protected readonly labelNames: readonly string[];
 
   constructor(spec: InstrumentSpec) {
     this.name = spec.name;
     this.help = spec.help;
     this.labelNames = spec.labels ?? [];
+    this.aggregator = spec.combine === undefined ? "sum" : spec.combine === "largest" ? "max" : "min";
   }
 
   protected labelsOf(labels: Labels | undefined): Record<string, string> {

@@ -60,6 +60,27 @@ describe("metrics", () => {
   });
 });
 
+describe("metrics of several processes", () => {
+  it("add up what each has a share of, and say once what all say of one thing", async () => {
+    const processes = [1, 1, 0].map((state) => {
+      const metrics = createMetrics({ processMetrics: false });
+      metrics.gauge({ name: "test_running", help: "A share." }).set(2);
+      metrics
+        .gauge({ name: "test_circuit", help: "0 closed, 1 half-open, 2 open.", labels: ["site"], combine: "largest" })
+        .set(state, { site: "a" });
+      metrics
+        .gauge({ name: "test_healthy", help: "Of all.", labels: ["site"], combine: "smallest" })
+        .set(state, { site: "a" });
+      return metrics;
+    });
+    const [first, ...others] = processes as [(typeof processes)[number], ...typeof processes];
+    const { body } = await first.render(await Promise.all(others.map(async (each) => await each.collect())));
+    const families = parseExposition(body);
+    const valueOf = (name: string): number | undefined => [...(families.get(name)?.samples.values() ?? [])][0];
+    expect([valueOf("test_running"), valueOf("test_circuit"), valueOf("test_healthy")]).toEqual([6, 1, 0]);
+  });
+});
+
 describe("logs", () => {
   it("are JSON lines with time, level and event, without secrets, and survive rotation", async () => {
     const file = path.join(directory, "x.log");

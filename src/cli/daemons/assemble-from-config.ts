@@ -1,6 +1,6 @@
 import os from "node:os";
 import { monotonicFactory } from "ulidx";
-import { type Assembled, assembleCoordinator } from "../../coordinator/index.ts";
+import { type Assembled, assembleCoordinator, type CopyCheck } from "../../coordinator/index.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
@@ -28,6 +28,8 @@ export interface AssemblyDeps {
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
   readonly assertCatalogSpace: () => void;
+  /** In a process that only reads the catalog. */
+  readonly passOnCheck?: (check: CopyCheck) => void;
 }
 
 /** Opens the configured sites and puts a coordinator together over them; nothing runs before it is started. */
@@ -73,6 +75,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       leaseMs: config.coordinator.leaseMs,
       openSite: async (request, requestSignal) => await openAddedSite(request, siteDeps, guard, requestSignal),
       assertCatalogSpace: deps.assertCatalogSpace,
+      ...(deps.passOnCheck === undefined ? {} : { passOnCheck: deps.passOnCheck }),
     },
     sites,
   );

@@ -85,14 +85,14 @@ async function startWorkers(
   config: Config,
   processes: number,
   gateway: S3Gateway,
-  { clock, log }: S3EndpointDeps,
+  { clock, log, service }: S3EndpointDeps,
 ): Promise<S3Workers> {
   // Addresses of such sockets are short, and the data directory's may be long.
   const directory = await mkdtemp(join(tmpdir(), "globalfs-s3-"));
   const socketPath = join(directory, "coordinator.sock");
   await gateway.listenForReaders(socketPath);
   const workers = await startS3Workers(
-    { clock, log, acceptHere: (socket) => gateway.accept(socket) },
+    { clock, log, service, acceptHere: (socket) => gateway.accept(socket) },
     { count: processes - 1, start: { kind: "start", config, socketPath, processes } },
   );
   return {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
@@ -51,6 +52,7 @@ interface Running {
   readonly metrics: MetricsRegistry;
   readonly log: RootLogger;
   readonly s3: S3Config;
+  readonly service: CoordinatorService;
   close(drainMs: number): Promise<void>;
 }
 
@@ -60,7 +62,7 @@ function tell(message: FromWorker): void {
 }
 
 async function obey(
-  { gateway, metrics, log, s3 }: Running,
+  { gateway, metrics, log, s3, service }: Running,
   message: Exclude<ToWorker, WorkerStart>,
   socket: Socket | undefined,
 ): Promise<void> {
@@ -70,6 +72,9 @@ async function obey(
       return;
     case "metrics":
       tell({ kind: "metrics", id: message.id, metrics: await metrics.collect() });
+      return;
+    case "health":
+      await service.learnHealth(message.site, message.health);
       return;
     case "renew":
       log.reopen();
@@ -104,6 +109,7 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
     metrics,
     signal,
     assertCatalogSpace: () => undefined,
+    passOnCheck: (check) => tell({ kind: "check", check }),
   });
   const gateway = createS3Gateway(
     { service: coordinator, clock, log, metrics },
@@ -122,6 +128,7 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
     metrics,
     log,
     s3,
+    service: coordinator,
     async close(drainMs) {
       await gateway.close({ drainMs });
       await sites.close();

@@ -2,10 +2,13 @@ import { type ChildProcess, fork } from "node:child_process";
 import { realpathSync } from "node:fs";
 import net, { type AddressInfo, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import type { CopyCheck, ReaderService } from "../../coordinator/index.ts";
 import { GfsError } from "../../core/errors.ts";
+import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { listenFailure } from "../../gateways/http/index.ts";
+import type { SiteHealth } from "../../placement/index.ts";
 import type { Config } from "../config/index.ts";
 
 /**
@@ -26,6 +29,7 @@ export interface S3WorkersDeps {
   readonly log: Logger;
   /** Takes a connection in this process. */
   readonly acceptHere: (socket: Socket) => void;
+  readonly service: ReaderService;
 }
 
 export interface S3WorkersOptions {
@@ -47,12 +51,14 @@ export interface WorkerStart {
 export type ToWorker =
   | WorkerStart
   | { readonly kind: "connection" }
+  | { readonly kind: "health"; readonly site: SiteName; readonly health: SiteHealth | undefined }
   | { readonly kind: "renew" }
   | { readonly kind: "metrics"; readonly id: number }
   | { readonly kind: "stop"; readonly drainMs: number };
 
 export type FromWorker =
   | { readonly kind: "ready" }
+  | { readonly kind: "check"; readonly check: CopyCheck }
   | { readonly kind: "metrics"; readonly id: number; readonly metrics: unknown };
 
 interface Worker {
@@ -67,7 +73,7 @@ const STEADY_MS = 60_000;
 const METRICS_TIMEOUT_MS = 1_000;
 
 export async function startS3Workers(
-  { clock, log, acceptHere }: S3WorkersDeps,
+  { clock, log, acceptHere, service }: S3WorkersDeps,
   { count, start }: S3WorkersOptions,
 ): Promise<S3Workers> {
   // Whichever of the commands runs, the one that knows workers lies beside it.
@@ -83,15 +89,19 @@ export async function startS3Workers(
       const child = fork(program, ["coordinator", "worker"], { serialization: "advanced" });
       const worker: Worker = { process: child, ready: false };
       const startedMs = clock.monotonicMs();
+      let unwatch = (): void => undefined;
       workers[index] = worker;
       child.on("message", (message: FromWorker) => {
         if (message.kind === "metrics") answers.get(message.id)?.(message.metrics);
+        else if (message.kind === "check") void service.checkCopy(message.check);
         else {
           worker.ready = true;
+          unwatch = service.watchHealth((site, health) => tell(worker, { kind: "health", site, health }));
           resolve();
         }
       });
       child.once("exit", (code, signal) => {
+        unwatch();
         workers[index] = undefined;
         resolve();
         if (stopping) return;

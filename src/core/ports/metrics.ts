@@ -23,6 +23,8 @@ export interface InstrumentSpec {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
+  /** What several processes that say the same of one thing make together; absent: each has its own share, and they are added up. */
+  readonly combine?: "largest" | "smallest";
 }
 
 export interface Metrics {

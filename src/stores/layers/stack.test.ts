@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
-import { noMetrics } from "../../core/ports/metrics.ts";
+import { type Metrics, noMetrics } from "../../core/ports/metrics.ts";
 import { seededRandom } from "../../core/ports/random.ts";
 import { createFakeClock } from "../../core/testing/fake-clock.ts";
 import { createMemoryStore } from "../drivers/memory/index.ts";
@@ -71,6 +71,32 @@ describe("the stack of layers", () => {
       await store.head(ctx, "key").catch(() => undefined);
     }
     expect(latencies.length).toBe(2);
+  });
+
+  it("forgets the series of a site that is closed, also when a call from before fails later", async () => {
+    const series = new Map<string, number>();
+    const metrics: Metrics = {
+      ...noMetrics,
+      gauge: ({ name }) => ({
+        set: (value, labels) => void series.set(`${name} ${labels?.["site"]}`, value),
+        add: () => undefined,
+        remove: (labels) => void series.delete(`${name} ${labels["site"]}`),
+      }),
+    };
+    const clock = createFakeClock();
+    const inner = scriptedStore(createMemoryStore());
+    const breaker = { threshold: 1, cooldownMs: 60_000 };
+    const deps = { clock, random: seededRandom(1), metrics };
+    const { store } = stackLayers(inner, { site: "a", breaker, verifyMaxBytes: 0 }, deps);
+    expect([...series]).toEqual([["globalfs_site_circuit_state a", 0]]);
+    let fail!: () => void;
+    inner.script.before = () =>
+      new Promise((_resolve, reject) => (fail = () => reject(new GfsError("Internal", "No."))));
+    const late = store.head(ctx, "key").catch(() => undefined);
+    await store.close();
+    fail();
+    await late;
+    expect([...series]).toEqual([]);
   });
 
   it("has no breaker where none is configured", async () => {

@@ -59,11 +59,16 @@ export function stackLayers(driver: Store, config: StackConfig, deps: StackDeps)
     name: "globalfs_site_circuit_state",
     help: "0 closed, 1 half-open, 2 open.",
     labels: ["site"],
+    // Each process has a breaker of its own; the worst of them is what somebody meets.
+    combine: "largest",
   });
+  let closed = false;
   const breaker =
     config.breaker === undefined
       ? undefined
-      : createBreaker(config.breaker, clock, (state) => gauge.set(STATE_VALUE[state], { site }));
+      : createBreaker(config.breaker, clock, (state) => {
+          if (!closed) gauge.set(STATE_VALUE[state], { site });
+        });
   if (breaker !== undefined) {
     gauge.set(0, { site });
     layers.push(breakerLayer(breaker));
@@ -72,5 +77,11 @@ export function stackLayers(driver: Store, config: StackConfig, deps: StackDeps)
   layers.push(checksumLayer({ maxBytes: config.verifyMaxBytes }));
   if (deps.chaos !== undefined) layers.push(deps.chaos);
   const store = layers.reduceRight((inner, layer) => layer(inner), driver);
-  return breaker === undefined ? { store } : { store, circuit: breaker.state };
+  if (breaker === undefined) return { store };
+  const close = async (): Promise<void> => {
+    closed = true;
+    gauge.remove({ site });
+    await store.close();
+  };
+  return { store: { ...store, close }, circuit: breaker.state };
 }
