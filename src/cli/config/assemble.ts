@@ -27,6 +27,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     coordinator: {
       listenAddress: coordinator.listen_addr,
       hostNames: coordinator.host_names,
+      maxConnections: coordinator.max_connections,
       dataDirectory: place(coordinator.data_dir),
       kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
       leaseMs: coordinator.lease_timeout,
@@ -77,7 +78,11 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       maxObjectBytes: limits.max_object_bytes,
       maxConcurrentRequests: limits.max_concurrent_requests,
       maxQueuedJobs: limits.max_queued_jobs,
+      maxUnauthenticatedRequests: limits.max_unauthenticated_requests,
+      headTimeoutMs: limits.head_timeout,
       bodyIdleTimeoutMs: limits.body_idle_timeout,
+      unauthenticatedBodyTimeoutMs: limits.unauthenticated_body_timeout,
+      minBytesPerSecond: limits.min_rate,
     },
   };
 }

@@ -18,6 +18,7 @@ export interface Config {
     /** For `parseListenAddress` of the security room, which knows what an absent host means. */
     readonly listenAddress: string;
     readonly hostNames: readonly string[];
+    readonly maxConnections: number;
     readonly dataDirectory: string;
     readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
     readonly leaseMs: number;
@@ -56,7 +57,12 @@ export interface Config {
     readonly maxObjectBytes: number;
     readonly maxConcurrentRequests: number;
     readonly maxQueuedJobs: number;
+    readonly maxUnauthenticatedRequests: number;
+    readonly headTimeoutMs: number;
     readonly bodyIdleTimeoutMs: number;
+    readonly unauthenticatedBodyTimeoutMs: number;
+    /** 0: any. */
+    readonly minBytesPerSecond: number;
   };
 }
 

@@ -74,6 +74,7 @@ describe("a configuration file", () => {
     expect(config.coordinator).toEqual({
       listenAddress: ":8090",
       hostNames: [],
+      maxConnections: 10_000,
       dataDirectory: join(directory, ".globalfs"),
       kv: { engine: "lmdb", mapSizeBytes: 64 * 1024 ** 3 },
       leaseMs: 60_000,

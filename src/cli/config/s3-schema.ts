@@ -50,7 +50,10 @@ export const s3 = optional(
         false,
       ),
       max_connections: withDefault(
-        count("Connections that may be open at once; further ones are closed", { min: 1, max: 1_000_000 }),
+        count(
+          "Connections that may be open at once; one more takes the place of one on which nobody has proved who it is, or is closed",
+          { min: 1, max: 1_000_000 },
+        ),
         10_000,
       ),
       workers: withDefault(

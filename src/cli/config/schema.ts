@@ -41,6 +41,13 @@ export const configSchema = section("The configuration file", {
       text("HTTP server bind address. Without a host it is loopback, or every interface once API keys are configured"),
       ":8090",
     ),
+    max_connections: withDefault(
+      count(
+        "Connections to the API that may be open at once; one more takes the place of one on which nobody has proved who it is, or is closed",
+        { min: 1, max: 1_000_000 },
+      ),
+      10_000,
+    ),
     host_names: withDefault(
       texts(
         "Further names by which the API is reached, such as that of a proxy in front of it. Listening on loopback it answers to local names and to these; elsewhere to any, or, once some are listed, to these and local ones",
@@ -160,9 +167,37 @@ export const configSchema = section("The configuration file", {
       }),
       1_000_000,
     ),
+    max_unauthenticated_requests: withDefault(
+      count(
+        "Requests served at once, beside those, of S3 clients that do not sign or have not proved yet who they are, such as forms of which only the beginning has come",
+        { min: 1, max: 1_000_000 },
+      ),
+      128,
+    ),
+    head_timeout: withDefault(
+      duration(
+        "Within which a request's head has to come, the fields of a form up to its file, and a body of JSON as a whole",
+        { minMs: 100 },
+      ),
+      30_000,
+    ),
     body_idle_timeout: withDefault(
-      duration("A request body that brings nothing for this long is cut", { minMs: 100 }),
+      duration("A request body that brings nothing for this long is cut, and an answer of which nothing is taken", {
+        minMs: 100,
+      }),
       60_000,
+    ),
+    unauthenticated_body_timeout: withDefault(
+      duration("Within which the body of a client that does not sign has to come as a whole", { minMs: 100 }),
+      600_000,
+    ),
+    min_rate: withDefault(
+      size(
+        "Bytes a second that clients send or take at least, on average over the time that they keep us waiting; slower ones are cut off once that is longer than `body_idle_timeout`. 0 = any",
+        { minBytes: 0 },
+      ),
+      1_024,
+      "1KiB",
     ),
   }),
 });

@@ -113,7 +113,10 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       version: VERSION,
       maxConcurrentRequests: config.limits.maxConcurrentRequests,
       bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+      minBytesPerSecond: config.limits.minBytesPerSecond,
+      headTimeoutMs: config.limits.headTimeoutMs,
       hostNames: config.coordinator.hostNames,
+      maxConnections: config.coordinator.maxConnections,
     },
   );
   const { port } = await gateway.listen(listen);
@@ -121,6 +124,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   if (renderMetrics !== undefined && config.global.metricsPort > 0) {
     const listener = await openMetricsPort(config.global.metricsPort, {
       host: listen.host,
+      hostNames: config.coordinator.hostNames,
       tokens: createTokenGate({ keyring, findAccessKey: (id) => coordinator.findAccessKey(id), clock }),
       asksForKeys: !keyring.isEmpty,
       log,
@@ -183,6 +187,7 @@ async function openCatalog({ coordinator }: Config): Promise<Kv> {
 
 interface MetricsPort {
   readonly host: string;
+  readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
   readonly asksForKeys: boolean;
   readonly log: RootLogger;
@@ -190,12 +195,12 @@ interface MetricsPort {
 }
 
 /** The API serves metrics, too, so that a taken port (Prometheus itself likes 9090) is no reason not to start. */
-async function openMetricsPort(port: number, { log, ...options }: MetricsPort): Promise<MetricsListener | undefined> {
+async function openMetricsPort(port: number, listener: MetricsPort): Promise<MetricsListener | undefined> {
   try {
-    return await listenForMetrics({ ...options, port });
+    return await listenForMetrics({ ...listener, port });
   } catch (error) {
-    const reason = (error as { code?: string }).code === "EADDRINUSE" ? "the port is taken" : (error as Error).message;
-    log.warn("metrics_port_unavailable", {
+    const reason = toGfsError(error).message;
+    listener.log.warn("metrics_port_unavailable", {
       port,
       reason,
       advice: "global.metrics_port sets another; /metrics of the API works all the same",

@@ -1,6 +1,7 @@
-import http from "node:http";
-import type { AddressInfo } from "node:net";
-import { presentedToken } from "../../gateways/http/index.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { systemClock } from "../../core/ports/clock.ts";
+import type { Logger } from "../../core/ports/log.ts";
+import { createHttpServer, createPageGuard, presentedToken } from "../../gateways/http/index.ts";
 import { grantAllowing, type TokenGate } from "../../security/index.ts";
 
 export interface MetricsListener {
@@ -11,23 +12,28 @@ export interface MetricsListener {
 export interface MetricsListenerOptions {
   readonly host: string;
   readonly port: number;
+  /** Further names by which scrapers reach it. */
+  readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
   readonly asksForKeys: boolean;
+  readonly log: Logger;
   readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
+/** Scrapers are few. */
+const MAX_CONNECTIONS = 64;
+const HEAD_TIMEOUT_MS = 10_000;
+
 /** A port for scrapers alone, so that the API's need not be open to them. */
-export async function listenForMetrics({
-  host,
-  port,
-  tokens,
-  asksForKeys,
-  render,
-}: MetricsListenerOptions): Promise<MetricsListener> {
-  const server = http.createServer((request, response) => {
-    void answer(request, response).catch(() => response.destroy());
-  });
-  const refusal = async (request: http.IncomingMessage): Promise<number | undefined> => {
+export async function listenForMetrics(options: MetricsListenerOptions): Promise<MetricsListener> {
+  const { host, port, hostNames, tokens, asksForKeys, log, render } = options;
+  const pages = createPageGuard({ listensOn: host, names: hostNames });
+  const refusal = async (request: IncomingMessage): Promise<number | undefined> => {
+    try {
+      pages.check(request);
+    } catch {
+      return 403;
+    }
     const token = presentedToken(request);
     if (token === undefined) return asksForKeys ? 401 : undefined;
     try {
@@ -37,28 +43,30 @@ export async function listenForMetrics({
       return 401;
     }
   };
-  const answer = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const refused = await refusal(request);
     if (refused !== undefined) {
       response.writeHead(refused).end();
       return;
     }
+    http.vouchFor(request.socket);
     if (request.method !== "GET" || (request.url ?? "").split("?")[0] !== "/metrics") {
       response.writeHead(404).end();
       return;
     }
     const { contentType, body } = await render();
-    response.writeHead(200, { "Content-Type": contentType }).end(body);
+    response.writeHead(200, { "Content-Type": contentType, "X-Content-Type-Options": "nosniff" }).end(body);
   };
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ host, port }, resolve);
+  const http = createHttpServer({
+    malformed: { contentType: "text/plain", body: "The request is not HTTP as this server reads it.\n" },
+    maxConnections: MAX_CONNECTIONS,
+    headersTimeoutMs: HEAD_TIMEOUT_MS,
+    pace: { idleMs: HEAD_TIMEOUT_MS },
+    onRequest: (request, response) => void answer(request, response).catch(() => response.destroy()),
   });
+  const { port: taken } = await http.listen({ host, port, setting: "global.metrics_port" });
   return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    port: taken,
+    close: async () => await http.close({ drainMs: 0, running: () => 0, clock: systemClock, log }),
   };
 }

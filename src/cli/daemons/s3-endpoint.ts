@@ -47,6 +47,8 @@ export async function openS3Endpoint(
     domains: s3.domains,
     maxConnections: Math.ceil(s3.maxConnections / s3.workers),
     maxConcurrentRequests: config.limits.maxConcurrentRequests,
+    maxStrangers: config.limits.maxUnauthenticatedRequests,
+    headersTimeoutMs: config.limits.headTimeoutMs,
     ...(tls === undefined ? {} : { tls }),
   });
   const workers = s3.workers > 1 ? await startWorkers(config, s3.workers, gateway, deps) : undefined;
@@ -110,6 +112,9 @@ export function s3Settings(config: Config, s3: S3Config): S3Settings {
     allowAnonymous: s3.allowAnonymous,
     webhooks: Object.fromEntries(s3.webhooks.map(({ name, url }) => [name, url])),
     bodyIdleMs: config.limits.bodyIdleTimeoutMs,
+    minBytesPerSecond: config.limits.minBytesPerSecond,
+    formHeadMs: config.limits.headTimeoutMs,
+    strangerBodyMs: config.limits.unauthenticatedBodyTimeoutMs,
     signatureV2: s3.signatureV2,
     ...(s3.rootBucket === undefined ? {} : { rootBucket: s3.rootBucket }),
   };

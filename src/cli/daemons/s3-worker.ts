@@ -118,6 +118,8 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
       domains: s3.domains,
       maxConnections: s3.maxConnections,
       maxConcurrentRequests: config.limits.maxConcurrentRequests,
+      maxStrangers: config.limits.maxUnauthenticatedRequests,
+      headersTimeoutMs: config.limits.headTimeoutMs,
       passOnTo: socketPath,
       ...(s3.tls === undefined ? {} : { tls: await readTls(s3.tls) }),
     },

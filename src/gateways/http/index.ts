@@ -12,7 +12,8 @@ export {
   TOKEN,
 } from "./header-values.ts";
 export { originOf, takeOrigin } from "./client-origin.ts";
-export { drainRest, type IncomingBody, incomingBody } from "./incoming-body.ts";
+export { type Admitted, Admission } from "./admission.ts";
+export { type Deadline, drainRest, type IncomingBody, incomingBody, type Pace, readWhole } from "./incoming-body.ts";
 export { createPageGuard, type PageGuard } from "./foreign-pages.ts";
 export { createPassOn, type PassOn } from "./pass-on.ts";
 export { presentedToken } from "./presented-token.ts";

@@ -5,6 +5,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
+import { Connections, SlowReaders } from "./connections.ts";
+import { drainRest, type Pace } from "./incoming-body.ts";
 
 /** What both gateways want of a server: bounds on what a client may do before it is known, and a tidy end. */
 
@@ -18,9 +20,12 @@ export interface HttpServerOptions {
   /** The body of the answer to what is no HTTP. */
   readonly malformed: { readonly contentType: string; readonly body: string };
   readonly tls?: TlsFiles;
-  /** Further connections are closed at once. Absent: as many as the system lets us have. */
+  /** One more takes the place of one on which nobody has proved who it is, or is closed. Absent: as many as the system lets us have. */
   readonly maxConnections?: number;
+  /** A request's head has to have come within so long. */
   readonly headersTimeoutMs?: number;
+  /** How much time clients may take to read what is sent to them. Absent: any. */
+  readonly pace?: Pace;
 }
 
 export interface TlsFiles {
@@ -30,6 +35,8 @@ export interface TlsFiles {
 
 export interface HttpServer {
   readonly server: http.Server;
+  /** Somebody has proved on this connection who it is: it is kept when others are too many. */
+  vouchFor(socket: Socket): void;
   /** Takes a connection that was accepted elsewhere. */
   accept(socket: Socket): void;
   /** Listens on a socket of the file system that only this user can reach. */
@@ -52,13 +59,16 @@ export interface HttpServer {
 }
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const sockets = new Set<Socket>();
+  const connections = new Connections(options.maxConnections ?? Number.POSITIVE_INFINITY);
   /** Of each connection, the last answer that was begun, until it has been given: idle connections are to take little room. */
-  const answers = new WeakMap<Socket, ServerResponse>();
+  const answers = new Map<Socket, ServerResponse>();
   const forget = function (this: ServerResponse): void {
-    const { socket } = this.req;
-    if (answers.get(socket) === this) answers.delete(socket);
+    const { req } = this;
+    if (answers.get(req.socket) === this) answers.delete(req.socket);
+    // What nobody read of the body is not waited for without end.
+    if (!req.complete) drainRest(req);
   };
+  const headersTimeoutMs = options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS;
   /** Connections that end with the answer that is on its way. */
   const ending = new WeakSet<Socket>();
   let closing = false;
@@ -66,10 +76,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     maxHeaderSize: MAX_HEADER_BYTES,
     // An upload may take as long as it goes on; its body has an idle time of its own.
     requestTimeout: 0,
-    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    headersTimeout: headersTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
-    connectionsCheckingInterval: Math.min(30_000, Math.ceil((options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS) / 2)),
+    connectionsCheckingInterval: Math.min(30_000, Math.ceil(headersTimeoutMs / 2)),
   };
   const server: http.Server =
     options.tls === undefined
@@ -89,13 +99,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   );
   server.on("connection", (socket: Socket) => {
     // Those that are handed in from outside are not counted by the server itself.
-    if (sockets.size >= (options.maxConnections ?? Number.POSITIVE_INFINITY)) {
-      socket.destroy();
-      return;
-    }
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    connections.add(socket);
   });
+  if (server instanceof https.Server) server.on("secureConnection", (socket) => connections.pair(socket));
+  const stopWatching = options.pace === undefined ? undefined : watchReaders(server, answers, options.pace);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     // What is still to be sent must not be cut off by more of the same.
     if (ending.has(socket) && error.code !== "ECONNRESET") return;
@@ -118,6 +125,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     server,
+    vouchFor: (socket) => connections.vouchFor(socket),
     accept(socket) {
       server.emit("connection", socket);
       socket.resume();
@@ -161,10 +169,35 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         server.closeIdleConnections();
       }
       if (running() > 0) log.warn("requests_cut_off", { running: running() });
-      for (const socket of sockets) socket.destroy();
+      for (const socket of connections) socket.destroy();
+      stopWatching?.();
       await closed;
     },
   };
+}
+
+const LONGEST_SWEEP_MS = 10_000;
+
+/** Gives up connections whose clients do not take what is sent to them. Returns how to stop. */
+function watchReaders(server: http.Server, answers: ReadonlyMap<Socket, ServerResponse>, pace: Pace): () => void {
+  // Heads have a timeout of their own, with an answer that says so.
+  server.timeout = Math.max(pace.idleMs, 2 * server.headersTimeout);
+  server.on("timeout", (socket: Socket) => {
+    // Where nothing waits to be taken, a request runs and takes its time, or a body is waited for, which has bounds of its own.
+    if (!answers.has(socket) || socket.writableLength > 0) socket.destroy();
+  });
+  const { idleMs, minBytesPerSecond } = pace;
+  if (minBytesPerSecond === undefined || minBytesPerSecond === 0) return () => undefined;
+  const slow = new SlowReaders({ idleMs, minBytesPerSecond });
+  const sweep = setInterval(
+    () => {
+      const nowMs = performance.now();
+      for (const socket of answers.keys()) if (slow.isHopeless(socket, nowMs)) socket.destroy();
+    },
+    Math.min(LONGEST_SWEEP_MS, Math.max(1, Math.floor(idleMs / 4))),
+  );
+  sweep.unref();
+  return () => clearInterval(sweep);
 }
 
 function isToBeFinished(answer: ServerResponse): boolean {

@@ -21,6 +21,7 @@ export function describeError(
   const hidden = HIDDEN.has(failure.code);
   if (failure.meaning.log === "error") {
     log.error("request_error", {
+      requestId,
       code: failure.code,
       op: failure.op,
       error: failure.message,

@@ -1,13 +1,21 @@
-import type { RequestListener, Server } from "node:http";
+import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import fastify from "fastify";
+import fastify, { type FastifyRequest } from "fastify";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import { createTokenGate, type Keyring } from "../../security/index.ts";
-import { createHttpServer, createPageGuard, type HttpServer, listenFailure, type PageGuard } from "../http/index.ts";
+import {
+  createHttpServer,
+  createPageGuard,
+  type HttpServer,
+  listenFailure,
+  type Pace,
+  type PageGuard,
+  readWhole,
+} from "../http/index.ts";
 import { addJsonRoutes } from "./json-routes.ts";
 import { createObjectHandler, OBJECTS_PREFIX } from "./object-routes.ts";
 import { createDoor } from "./request-scope.ts";
@@ -27,6 +35,12 @@ export interface RestGatewayConfig {
   readonly maxConcurrentRequests: number;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
+  /** Bodies, and what clients read, come and go at this rate at least, on average. Absent: at any. */
+  readonly minBytesPerSecond?: number;
+  /** Within which a request's head has to come, and a body of JSON. */
+  readonly headTimeoutMs?: number;
+  /** One more takes the place of one on which nobody has proved who it is, or is closed. Absent: as many as the system lets us have. */
+  readonly maxConnections?: number;
   /** Further names by which the API is reached, such as that of a proxy in front of it. */
   readonly hostNames?: readonly string[];
 }
@@ -38,9 +52,16 @@ export interface RestGateway {
 }
 
 const MAX_JSON_BYTES = 256 * 1024;
+const HEAD_TIMEOUT_MS = 30_000;
 
 export async function createRestGateway(deps: RestGatewayDeps, config: RestGatewayConfig): Promise<RestGateway> {
   const { service, keyring, clock, log, metrics, renderMetrics } = deps;
+  const { headTimeoutMs = HEAD_TIMEOUT_MS, minBytesPerSecond, maxConnections } = config;
+  const pace: Pace = {
+    idleMs: config.bodyIdleMs,
+    ...(minBytesPerSecond === undefined ? {} : { minBytesPerSecond }),
+  };
+  let http: HttpServer | undefined;
   let pages: PageGuard | undefined;
   const door = createDoor({
     tokens: createTokenGate({ keyring, findAccessKey: (id) => service.findAccessKey(id), clock }),
@@ -51,11 +72,14 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     maxConcurrentRequests: config.maxConcurrentRequests,
     // Which names are ours is known once it is known where we listen.
     pages: { check: (request) => pages?.check(request) },
+    vouchFor: (socket) => http?.vouchFor(socket),
   });
-  const objects = createObjectHandler({ service, door, bodyIdleMs: config.bodyIdleMs });
-  let http: HttpServer | undefined;
+  const objects = createObjectHandler({ service, door, pace });
   const makeServer = (json: RequestListener): Server => {
     http = createHttpServer({
+      pace,
+      headersTimeoutMs: headTimeoutMs,
+      ...(maxConnections === undefined ? {} : { maxConnections }),
       malformed: {
         contentType: "application/json",
         body: JSON.stringify({
@@ -66,10 +90,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
       },
       onRequest(request, response, expectsContinue) {
         if ((request.url ?? "").startsWith(OBJECTS_PREFIX)) objects(request, response, expectsContinue);
-        else {
-          if (expectsContinue) response.writeContinue();
-          json(request, response);
-        }
+        else json(request, response);
       },
     });
     return http.server;
@@ -83,21 +104,26 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   });
   // A POST without a body is one; text/plain is not taken for JSON, so that a page elsewhere cannot send any.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    "application/json",
-    { parseAs: "string", bodyLimit: MAX_JSON_BYTES },
-    (_request, text: string, done) => {
-      if (text.trim() === "") {
-        done(null, undefined);
-        return;
-      }
-      try {
-        done(null, JSON.parse(text));
-      } catch {
-        done(new GfsError("InvalidArgument", "The body is no JSON."));
-      }
-    },
-  );
+  app.addContentTypeParser("application/json", async ({ scope }: FastifyRequest, body: IncomingMessage) => {
+    const bytes = await readWhole(
+      body,
+      {
+        ...pace,
+        deadline: { atMs: performance.now() + headTimeoutMs },
+        onFirstRead: () => {
+          if (body.headers.expect?.toLowerCase() === "100-continue") scope.response.writeContinue();
+        },
+      },
+      MAX_JSON_BYTES,
+    );
+    const text = bytes.toString();
+    if (text.trim() === "") return undefined;
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      throw new GfsError("InvalidArgument", "The body is no JSON.");
+    }
+  });
   addJsonRoutes(app, {
     service,
     door,

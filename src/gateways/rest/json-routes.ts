@@ -21,7 +21,8 @@ export interface JsonRoutesDeps {
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
-const OPEN = new Set(["/healthz", "/readyz"]);
+/** What anybody may ask, at any time: however busy the rest is, these are no part of it. */
+const OPEN = new Set(["/livez", "/readyz", "/healthz"]);
 
 export function addJsonRoutes(app: FastifyInstance, { service, door, version, renderMetrics }: JsonRoutesDeps): void {
   const methodsOf = new Map<string, Set<string>>();
@@ -30,7 +31,7 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     request.scope = door.begin(request.raw, reply.raw, routeName(url));
     reply.header("X-Request-ID", request.scope.ctx.requestId);
     reply.header("X-Content-Type-Options", "nosniff");
-    const admitted = door.admit(request.scope, { open: OPEN.has(url) });
+    const admitted = OPEN.has(url) ? undefined : door.admit(request.scope);
     if (admitted !== undefined) await admitted;
   });
   app.setErrorHandler(async (error, request, reply) => {
@@ -67,7 +68,14 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     const { healthy, problems } = await service.health(request.scope.ctx);
     reply.type("text/plain");
     if (healthy) return "OK";
-    return await reply.code(503).send(`DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`);
+    reply.code(503);
+    // What the sites are called and what they answer is not for strangers.
+    if (!(await door.isKnown(request.scope))) return "DEGRADED";
+    return `DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`;
+  });
+  get("/livez", async (_request, reply) => {
+    reply.type("text/plain");
+    return "OK";
   });
   get(
     "/readyz",
@@ -110,7 +118,7 @@ function allowedMethods(methodsOf: ReadonlyMap<string, ReadonlySet<string>>, pat
 }
 
 function routeName(url: string): string {
-  if (url === "/healthz" || url === "/readyz") return "health";
+  if (OPEN.has(url)) return "health";
   return url.replace("/api/v1/", "").split("/")[0]?.replace("/", "") || "unknown";
 }
 

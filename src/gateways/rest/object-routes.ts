@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { Conditions, CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
 import { describeError, sendError } from "./errors.ts";
-import { drainRest, hasConditions, parseConditions } from "../http/index.ts";
+import { drainRest, hasConditions, type Pace, parseConditions } from "../http/index.ts";
 import { objectHeaders } from "./http-headers.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { receiveObject } from "./receive-object.ts";
@@ -15,7 +15,7 @@ export const OBJECTS_PREFIX = "/api/v1/objects/";
 export interface ObjectRoutesDeps {
   readonly service: CoordinatorService;
   readonly door: Door;
-  readonly bodyIdleMs: number;
+  readonly pace: Pace;
 }
 
 const METHODS = "GET, HEAD, PUT, DELETE";
@@ -28,11 +28,11 @@ function conditionsOf({ headers }: IncomingMessage): { readonly conditions?: Con
 /** Headers of objects that are asked for again and again. */
 const prepared = new WeakMap<ObjectMeta, string[]>();
 
-export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesDeps) {
+export function createObjectHandler({ service, door, pace }: ObjectRoutesDeps) {
   return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const scope = door.begin(request, response, "objects");
     try {
-      const admitted = door.admit(scope, { open: false });
+      const admitted = door.admit(scope);
       if (admitted === undefined) {
         if (request.method === "GET" && answerAtOnce(scope)) return;
         void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
@@ -75,7 +75,7 @@ export function createObjectHandler({ service, door, bodyIdleMs }: ObjectRoutesD
         await receiveObject(service, scope, {
           key,
           conditions: parseConditions(request.headers),
-          idleMs: bodyIdleMs,
+          pace,
           expectsContinue,
         });
         return;

@@ -11,6 +11,7 @@ export function openApiDocument(version: string): Record<string, unknown> {
   }
   paths["/api/v1/objects/{key}"] = objectOperations();
   paths["/healthz"] = { get: plain("Whether all primary sites are well.", ["200", "503"]) };
+  paths["/livez"] = { get: plain("Whether the process runs, however busy it is.", ["200"]) };
   paths["/readyz"] = { get: plain("Whether the coordinator has started.", ["200", "503"]) };
   paths["/metrics"] = { get: plain("Prometheus metrics.", ["200"]) };
   paths["/api/v1/openapi.json"] = { get: plain("This document.", ["200"]) };

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { GfsError } from "../../core/errors.ts";
 import type { Conditions, CoordinatorService, PutRequest } from "../../coordinator/index.ts";
-import { incomingBody } from "../http/index.ts";
+import { incomingBody, type Pace } from "../http/index.ts";
 import { parseChecksums, parseMetadata } from "./http-headers.ts";
 import type { RequestScope } from "./request-scope.ts";
 
 export interface Upload {
   readonly key: string;
   readonly conditions: Conditions | undefined;
-  readonly idleMs: number;
+  readonly pace: Pace;
   /** The client waits for a word before it sends the body. */
   readonly expectsContinue: boolean;
 }
@@ -59,7 +59,7 @@ function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () 
   const contentType = headers["content-type"];
   return {
     key: upload.key,
-    body: incomingBody(request, { idleMs: upload.idleMs, onFirstRead }),
+    body: incomingBody(request, { ...upload.pace, onFirstRead }),
     metadata: parseMetadata(headers),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(contentType === undefined ? {} : { contentType }),

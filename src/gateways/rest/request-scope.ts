@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import {
+  Admission,
+  type Admitted,
   createTraffic,
   DURATION_BUCKETS_SECONDS,
   methodLabel,
@@ -21,12 +24,14 @@ export interface Door {
    * Finds out who asks, and keeps that in the scope. Throws `Unauthenticated`, `PermissionDenied` or `Overloaded`. Without a promise where the catalog
    * is in this process.
    */
-  admit(scope: RequestScope, route: { readonly open: boolean }): void | Promise<void>;
+  admit(scope: RequestScope): void | Promise<void>;
+  /** Whether somebody with a key asks, where keys are asked for. */
+  isKnown(scope: RequestScope): Promise<boolean>;
   begin(request: IncomingMessage, response: ServerResponse, route: string): RequestScope;
   readonly running: number;
 }
 
-export interface RequestScope {
+export interface RequestScope extends Admitted {
   readonly ctx: Ctx;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -44,11 +49,14 @@ export interface DoorDeps {
   readonly metrics: Metrics;
   readonly maxConcurrentRequests: number;
   readonly pages: PageGuard;
+  /** The client on this connection has proved who it is. */
+  readonly vouchFor: (socket: Socket) => void;
 }
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
 
-export function createDoor({ tokens, asksForKeys, clock, log, metrics, maxConcurrentRequests, pages }: DoorDeps): Door {
+export function createDoor(deps: DoorDeps): Door {
+  const { tokens, asksForKeys, clock, log, metrics, maxConcurrentRequests, pages, vouchFor } = deps;
   const total = metrics.counter({
     name: "globalfs_http_requests_total",
     help: "HTTP requests.",
@@ -62,6 +70,22 @@ export function createDoor({ tokens, asksForKeys, clock, log, metrics, maxConcur
   });
   const inFlight = metrics.gauge({ name: "globalfs_http_requests_in_flight", help: "HTTP requests that run now." });
   const traffic = createTraffic({ clock, log, inFlight });
+  // Strangers are answered at once, and run nothing.
+  const admission = new Admission({ maxKnown: maxConcurrentRequests, maxStrangers: 0 });
+
+  const identify = (request: IncomingMessage): Identity | Promise<Identity> => {
+    pages.check(request);
+    const presented = presentedToken(request);
+    if (presented !== undefined) return tokens.identify(presented);
+    if (asksForKeys) throw noToken();
+    return OPERATOR;
+  };
+  const enter = (scope: RequestScope, identity: Identity): void => {
+    scope.identity = identity;
+    mustBeAdmin(identity);
+    vouchFor(scope.request.socket);
+    admission.admit(scope, "known");
+  };
 
   return {
     get running() {
@@ -75,6 +99,7 @@ export function createDoor({ tokens, asksForKeys, clock, log, metrics, maxConcur
       const ctx = traffic.begin(request, response, {
         requestId,
         onEnd({ status, elapsedMs }) {
+          admission.leave(scope);
           total.add(1, { route, method, status: String(status) });
           duration.observe(elapsedMs / 1_000, { route, method });
           if (status < 500 && !log.debugs) return;
@@ -89,36 +114,29 @@ export function createDoor({ tokens, asksForKeys, clock, log, metrics, maxConcur
           });
         },
       });
-      const scope: RequestScope = { ctx, request, response, route, identity: undefined };
+      const scope: RequestScope = { ctx, request, response, route, identity: undefined, standing: undefined };
       return scope;
     },
-    admit(scope, { open }) {
-      const { request } = scope;
-      if (traffic.running > maxConcurrentRequests) {
-        throw new GfsError("Overloaded", "Too many requests run at once; try again in a moment.", {
-          retryAfterMs: 1_000,
-        });
-      }
-      if (open) return;
-      pages.check(request);
-      const presented = presentedToken(request);
-      if (presented === undefined) {
-        if (asksForKeys) throw noToken();
-        scope.identity = OPERATOR;
-        return;
-      }
-      const identity = tokens.identify(presented);
+    admit(scope) {
+      const identity = identify(scope.request);
       if (!(identity instanceof Promise)) {
         enter(scope, identity);
         return;
       }
       return identity.then((known) => enter(scope, known));
     },
+    async isKnown({ request }) {
+      try {
+        await identify(request);
+        return true;
+      } catch {
+        return false;
+      }
+    },
   };
 }
 
-function enter(scope: RequestScope, identity: Identity): void {
-  scope.identity = identity;
+function mustBeAdmin(identity: Identity): void {
   if (!hasRole(identity, "admin", "")) {
     throw new GfsError("PermissionDenied", "Only keys with the role admin of everything pass here.");
   }

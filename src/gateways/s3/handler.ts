@@ -5,6 +5,8 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import {
+  Admission,
+  type Admitted,
   createTraffic,
   drainRest,
   DURATION_BUCKETS_SECONDS,
@@ -15,7 +17,7 @@ import {
 } from "../http/index.ts";
 import { authorize, corsHeaders, preflight, refuseUnsigned } from "./access/index.ts";
 import { canonicalUserId, type Identity } from "../../security/index.ts";
-import type { Authenticated, Gate } from "./auth/index.ts";
+import { type Authenticated, type Gate, isPostForm } from "./auth/index.ts";
 import { notImplemented, s3Error } from "./wire/errors.ts";
 import { sendFailure } from "./wire/error-answer.ts";
 import { pathIn, wholeTree } from "./buckets/key-space.ts";
@@ -29,6 +31,10 @@ export interface HandlerDeps extends S3Deps {
   readonly metrics: Metrics;
   readonly domains: readonly string[];
   readonly maxConcurrentRequests: number;
+  /** Of those who do not say, or have not said yet, who they are; beside the others. */
+  readonly maxStrangers: number;
+  /** The client on this connection has proved who it is. */
+  readonly vouchFor: (socket: Socket) => void;
   /** Where this process only reads: whatever it cannot answer well, another process answers. */
   readonly passOn?: PassOn;
 }
@@ -42,7 +48,7 @@ export interface Handler {
 const PASSED_ON = "PassedOn";
 
 /** What is known of a request while it runs; filled as the request goes its way, so that its end can tell. */
-interface Scope {
+interface Scope extends Admitted {
   readonly ctx: Ctx;
   readonly http: IncomingMessage;
   readonly response: ServerResponse;
@@ -51,34 +57,40 @@ interface Scope {
 }
 
 /**
- * The way of every request, in this order and with no way around any step: a place among those that run, the address, the signature, the
+ * The way of every request, in this order and with no way around any step: the address, the signature, a place among those that run, the
  * route, the bucket, the permission, the operation.
  */
 export function createHandler(deps: HandlerDeps): Handler {
-  const { service, gate, router, clock, log, settings, domains, maxConcurrentRequests, passOn } = deps;
+  const { service, gate, router, clock, log, settings, domains, passOn } = deps;
   const instruments = createInstruments(deps.metrics);
   const traffic = createTraffic({ clock, log, inFlight: instruments.inFlight });
+  const admission = new Admission({ maxKnown: deps.maxConcurrentRequests, maxStrangers: deps.maxStrangers });
+  let passing = 0;
   const whole = settings.rootBucket === undefined ? undefined : wholeTree(settings.rootBucket);
 
   return {
     get running() {
-      return traffic.running;
+      return traffic.running + passing;
     },
     handle(http, response) {
       if (passOn !== undefined && http.method !== "GET" && http.method !== "HEAD") {
+        passing += 1;
+        response.once("close", () => (passing -= 1));
         passOn(http, response);
         return;
       }
       const scope = begin(http, response);
       try {
-        if (traffic.running > maxConcurrentRequests) throw tooBusy();
         const { method, url } = http;
         const target = parseTarget({ method, url, host: http.headers.host ?? "" }, domains);
         scope.target = target;
         if (target.method === "OPTIONS") {
+          admission.admit(scope, "stranger");
           void answerPreflight(scope, target).catch((error: unknown) => fail(scope, error));
           return;
         }
+        // Its signature stands in its body, which may be long in coming.
+        if (isPostForm(http, target)) admission.admit(scope, "stranger");
         const authenticated = gate.authenticate(http, response, target);
         const work =
           authenticated instanceof Promise
@@ -98,6 +110,7 @@ export function createHandler(deps: HandlerDeps): Handler {
     const ctx = traffic.begin(http, response, {
       requestId,
       onEnd({ status, elapsedMs }) {
+        admission.leave(scope);
         const { operation } = trace;
         if (operation === PASSED_ON) return;
         instruments.total.add(1, { operation, status: String(status) });
@@ -114,7 +127,8 @@ export function createHandler(deps: HandlerDeps): Handler {
         });
       },
     });
-    return { ctx, http, response, trace, target: undefined };
+    const scope: Scope = { ctx, http, response, trace, target: undefined, standing: undefined };
+    return scope;
   }
 
   /** Browsers sign no preflight, and ask it for addresses that are signed for another method; it tells only the rules of the bucket. */
@@ -128,6 +142,8 @@ export function createHandler(deps: HandlerDeps): Handler {
 
   async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {
     const { ctx, http, response, trace } = scope;
+    if (identity.kind === "user") deps.vouchFor(http.socket);
+    admission.admit(scope, identity.kind === "user" ? "known" : "stranger");
     const route = router(target, http.headers);
     const { operation } = route;
     trace.operation = operation.name;
@@ -199,12 +215,6 @@ function configuresBucket({ level, method, query }: Route): boolean {
 
 function noSettings(): GfsError {
   return notImplemented("This bucket is the whole tree of GlobalFS, and has no settings of its own.");
-}
-
-function tooBusy(): GfsError {
-  return new GfsError("Overloaded", "Please reduce your request rate: too many requests run at once.", {
-    retryAfterMs: 1_000,
-  });
 }
 
 /** The canonical id of the owner, or the name. */

@@ -13,7 +13,7 @@ import {
   type TlsFiles,
 } from "../http/index.ts";
 import { XML_DECLARATION } from "./wire/answer.ts";
-import { createGate } from "./auth/index.ts";
+import { createGate, paceOf } from "./auth/index.ts";
 import { sendFailure } from "./wire/error-answer.ts";
 import { createHandler } from "./handler.ts";
 import type { S3Settings } from "./wire/request.ts";
@@ -33,6 +33,8 @@ export interface S3GatewayConfig {
   readonly domains: readonly string[];
   readonly maxConnections: number;
   readonly maxConcurrentRequests: number;
+  /** Of those who do not say, or have not said yet, who they are; beside the others. */
+  readonly maxStrangers: number;
   readonly tls?: TlsFiles;
   /** A client that has not sent its headers for so long is cut off. */
   readonly headersTimeoutMs?: number;
@@ -60,6 +62,7 @@ const NOT_HTTP = {
 export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S3Gateway {
   const { service, clock, log } = deps;
   const { settings } = config;
+  const pace = paceOf(settings);
   const handler = createHandler({
     ...deps,
     settings,
@@ -67,6 +70,8 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
     router: createRouter(ROUTES),
     domains: config.domains,
     maxConcurrentRequests: config.maxConcurrentRequests,
+    maxStrangers: config.maxStrangers,
+    vouchFor: (socket) => server.vouchFor(socket),
     ...(config.passOnTo === undefined ? {} : { passOn: passOnTo(config.passOnTo, deps, config) }),
   });
   const readers = createHttpServer({
@@ -78,6 +83,7 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
   });
   const server = createHttpServer({
     malformed: NOT_HTTP,
+    pace,
     maxConnections: config.maxConnections,
     // The gate sends `100 Continue`, once it is known who asks and somebody begins to read.
     onRequest: (request, response) => handler.handle(request, response),

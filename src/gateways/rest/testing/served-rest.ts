@@ -1,10 +1,10 @@
-import net from "node:net";
 import { request as send } from "undici";
 import { type Rig, startRig, type RigOptions } from "../../../coordinator/testing/rig.ts";
 import { systemClock } from "../../../core/ports/clock.ts";
 import { type Logger, silentLogger } from "../../../core/ports/log.ts";
 import { createKeyring, hashApiKey } from "../../../security/index.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
+import { type Conversation, talkTo } from "../../http/testing/conversation.ts";
 import { createRestGateway, type RestGatewayConfig } from "../index.ts";
 
 type Headers = Record<string, string>;
@@ -27,14 +27,6 @@ export interface ServedRest {
   /** Sends bytes as they are; the conversation ends when the other side closes it. */
   talk(text: string | Buffer): Conversation;
   close(): Promise<void>;
-}
-
-export interface Conversation {
-  readonly socket: net.Socket;
-  said(): string;
-  /** Resolves with all that was said once it fits. */
-  heard(pattern: RegExp): Promise<string>;
-  readonly ended: Promise<string>;
 }
 
 export interface ServeOptions {
@@ -77,32 +69,5 @@ export async function serveRest({ rig: rigOptions, apiKey, log, config }: ServeO
       await gateway.close({ drainMs: 100 });
       await rig.stop();
     },
-  };
-}
-
-export function talkTo(port: number, text: string | Buffer): Conversation {
-  let said = "";
-  const socket = net.connect(port, "127.0.0.1", () => socket.write(text, "latin1"));
-  socket.on("error", () => undefined);
-  socket.on("data", (piece: Buffer) => {
-    said += piece.toString("latin1");
-  });
-  const ended = new Promise<string>((resolve) => socket.once("close", () => resolve(said)));
-  return {
-    socket,
-    said: () => said,
-    ended,
-    heard: async (pattern) =>
-      await new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (pattern.test(said)) resolve(said);
-        };
-        socket.on("data", look);
-        socket.once("close", () => {
-          look();
-          reject(new Error(`The connection ended after ${JSON.stringify(said.slice(0, 500))}.`));
-        });
-        look();
-      }),
   };
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
 import { isChecksumValue } from "../../../core/checksums.ts";
 import { SIGV4_ALGORITHM, signatureOf, type SigningKeys } from "../../../core/sigv4.ts";
-import { incomingBody } from "../../http/index.ts";
+import { type Deadline, incomingBody } from "../../http/index.ts";
 import { ANONYMOUS, identityOf, type Proof } from "../../../security/index.ts";
 import type { Target } from "../wire/request.ts";
 import { scopeOf } from "./claim.ts";
@@ -18,6 +18,7 @@ import {
 } from "./failures.ts";
 import { type FileChecks, FormBody } from "./form-body.ts";
 import { boundaryOf, FormReader } from "./form-reader.ts";
+import { paceOf } from "./pace.ts";
 import { ALGORITHM_OF_HEADER } from "./payload.ts";
 import { checkPostPolicy, parsePostPolicy, type PostPolicy } from "./post-policy.ts";
 import type { Authenticated, GateDeps } from "./types.ts";
@@ -49,8 +50,12 @@ type FormDeps = GateDeps & { readonly keys: SigningKeys };
  */
 export async function authenticateForm(deps: FormDeps, request: FormRequest): Promise<Authenticated> {
   const { http, response, target } = request;
+  const { formHeadMs, strangerBodyMs } = deps.settings;
+  // Nobody knows yet who sends it.
+  const deadline: Deadline = { atMs: formHeadMs === undefined ? undefined : performance.now() + formHeadMs };
   const wire = incomingBody(http, {
-    idleMs: deps.settings.bodyIdleMs,
+    ...paceOf(deps.settings),
+    deadline,
     onFirstRead: () => {
       if (http.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
     },
@@ -69,6 +74,8 @@ export async function authenticateForm(deps: FormDeps, request: FormRequest): Pr
   if (policy !== undefined) {
     checkPostPolicy(policy, new Map(fields).set("bucket", target.bucket), deps.clock.nowMs());
   }
+  deadline.atMs =
+    accessKey === undefined && strangerBodyMs !== undefined ? performance.now() + strangerBodyMs : undefined;
   const checks = checksOf(fields, policy);
   showAsHeaders(http, fields);
   return {

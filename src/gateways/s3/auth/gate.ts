@@ -8,6 +8,7 @@ import { type Claim, claimOf } from "./claim.ts";
 import type { ClaimV2 } from "./claim-v2.ts";
 import { invalidAccessKeyId, invalidRequest, denied } from "./failures.ts";
 import { authenticateForm, isPostForm } from "./form.ts";
+import { paceOf } from "./pace.ts";
 import { GatedBody } from "./gated-body.ts";
 import { type Payload, payloadOf, withoutChunked } from "./payload.ts";
 import type { Authenticated, Gate, GateDeps } from "./types.ts";
@@ -20,6 +21,7 @@ const MAX_SIGNING_KEYS = 2_048;
 export function createGate(deps: GateDeps): Gate {
   const { findAccessKey, clock, settings } = deps;
   const keys = new SigningKeys(MAX_SIGNING_KEYS);
+  const pace = paceOf(settings);
 
   const accept = (request: Arrived, claim: Claim, key: KnownAccessKey | undefined): Authenticated => {
     const { http, headers, payload } = request;
@@ -67,14 +69,18 @@ export function createGate(deps: GateDeps): Gate {
       : acceptV2(request, claim, key);
   };
 
-  const bodyOf = ({ http, response, payload }: Arrived, seed: ConstructorParameters<typeof GatedBody>[0]["seed"]) => {
+  const bodyOf = (
+    { http, response, payload }: Arrived,
+    seed: ConstructorParameters<typeof GatedBody>[0]["seed"],
+    deadlineMs?: number,
+  ) => {
     const encoding = http.headers["content-encoding"];
     if (encoding !== undefined && /aws-chunked/i.test(encoding)) {
       const rest = withoutChunked(encoding);
       if (rest === undefined) delete http.headers["content-encoding"];
       else http.headers["content-encoding"] = rest;
     }
-    return new GatedBody({ http, response, payload, seed, idleMs: settings.bodyIdleMs });
+    return new GatedBody({ http, response, payload, seed, pace, deadlineMs });
   };
 
   return {
@@ -91,7 +97,7 @@ export function createGate(deps: GateDeps): Gate {
         if (payload.framing === "signed-chunks" || payload.framing === "signed-chunks-trailer") {
           throw denied("Chunks are signed here, but the request is not.");
         }
-        return { identity: ANONYMOUS, body: bodyOf({ ...arrived, payload }, undefined) };
+        return { identity: ANONYMOUS, body: bodyOf({ ...arrived, payload }, undefined, settings.strangerBodyMs) };
       }
       const request: Arrived = { ...arrived, payload: claim.place === "header" ? declared(payload, headers) : payload };
       const key = findAccessKey(claim.accessKeyId);

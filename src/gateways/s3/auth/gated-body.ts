@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Checksum, type ChecksumName, createChecksum, isChecksumValue } from "../../../core/checksums.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
-import { incomingBody } from "../../http/index.ts";
+import { incomingBody, type Pace } from "../../http/index.ts";
 import { s3Error } from "../wire/errors.ts";
 import type { RequestBody, StreamOptions } from "../wire/request.ts";
 import { ChunkParser } from "./chunk-parser.ts";
@@ -23,7 +23,9 @@ export interface GatedBodyDeps {
   readonly payload: Payload;
   /** Where chunks are signed. */
   readonly seed: Seed | undefined;
-  readonly idleMs: number;
+  readonly pace: Pace;
+  /** Within which the body has to come. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /** A body that lets its bytes through as they come and ends with an error when they were not what was promised. */
@@ -76,9 +78,10 @@ export class GatedBody implements RequestBody {
   #open(callerChecks: boolean): AsyncGenerator<Uint8Array> {
     if (this.#taken) throw new GfsError("Internal", "The body of a request can be read once only.");
     this.#taken = true;
-    const { http, response, idleMs, payload } = this.#deps;
+    const { http, response, pace, deadlineMs, payload } = this.#deps;
     const wire = incomingBody(http, {
-      idleMs,
+      ...pace,
+      ...(deadlineMs === undefined ? {} : { deadline: { atMs: performance.now() + deadlineMs } }),
       onFirstRead: () => {
         if (http.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
       },

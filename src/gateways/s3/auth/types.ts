@@ -8,6 +8,12 @@ export interface GateSettings {
   readonly region: string;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
+  /** Bodies come at this rate at least, on average. Absent: at any. */
+  readonly minBytesPerSecond?: number;
+  /** Within which the fields of a form have to come, and who sent it is known. Absent: as long as they go on. */
+  readonly formHeadMs?: number;
+  /** Within which a body has to come of somebody who does not say who it is. Absent: as long as it goes on. */
+  readonly strangerBodyMs?: number;
   /** Whether Signature Version 2 passes, too. */
   readonly signatureV2: boolean;
 }

@@ -41,6 +41,7 @@ export async function startS3Rig(options: S3RigOptions = {}): Promise<S3Rig> {
       domains: [],
       maxConnections: 1_000,
       maxConcurrentRequests: 500,
+      maxStrangers: 50,
       ...options.config,
       settings: {
         region: "us-east-1",

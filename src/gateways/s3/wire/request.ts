@@ -64,6 +64,12 @@ export interface S3Settings {
   /** Names that event notifications may be sent to, and their addresses. */
   readonly webhooks: Readonly<Record<string, string>>;
   readonly bodyIdleMs: number;
+  /** Bodies come at this rate at least, on average. Absent: at any. */
+  readonly minBytesPerSecond?: number;
+  /** Within which the fields of a form have to come, and who sent it is known. Absent: as long as they go on. */
+  readonly formHeadMs?: number;
+  /** Within which a body has to come of somebody who does not say who it is. Absent: as long as it goes on. */
+  readonly strangerBodyMs?: number;
   /** Whether Signature Version 2 is taken where Version 4 is. */
   readonly signatureV2: boolean;
 }

@@ -4,6 +4,7 @@ import { CreateBucketCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { request as send } from "undici";
 import type { KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
+import { talkTo } from "../../http/testing/conversation.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";
 import { signedHead, signedHeaders } from "../testing/signed.ts";
 
@@ -320,10 +321,18 @@ describe("a busy endpoint", () => {
     try {
       const slow = await small.raw("GET / HTTP/1.1\r\nHost: x\r\nX-Slow");
       expect(slow).toMatch(/^HTTP\/1\.1 408 /);
-      const open = [net.connect(small.port, "127.0.0.1"), net.connect(small.port, "127.0.0.1")];
-      await Promise.all(open.map(async (socket) => await new Promise((resolve) => socket.once("connect", resolve))));
+      const key = await small.key("alice");
+      const list = signedHead({ method: "GET", target: "/", host: `127.0.0.1:${small.port}`, key });
+      const known = [talkTo(small.port, list), talkTo(small.port, list)];
+      await Promise.all(known.map(async ({ heard }) => await heard(/ListAllMyBucketsResult>$/)));
       expect(await small.raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")).toBe("");
-      for (const socket of open) socket.destroy();
+      for (const { socket } of known) socket.destroy();
+      // Who has not proved anything makes room.
+      const idle = Array.from({ length: 3 }, () => talkTo(small.port, "GET /"));
+      await (idle[0] as (typeof idle)[0]).ended;
+      const late = talkTo(small.port, list);
+      await late.heard(/ListAllMyBucketsResult>$/);
+      for (const { socket } of [...idle, late]) socket.destroy();
     } finally {
       await small.stop();
     }
