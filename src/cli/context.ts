@@ -14,7 +14,8 @@ export interface CliContext {
   readonly json: boolean;
   /** Aborts when the person presses Ctrl-C or the process is told to end. */
   readonly signal: AbortSignal;
-  readonly endpoint: string;
+  /** By a flag or the environment. */
+  readonly endpoint: string | undefined;
   readonly apiKey: string | undefined;
 }
 
@@ -27,7 +28,7 @@ export function createContext(terminal: Terminal, options: GlobalOptions, signal
     terminal,
     json: options.json === true,
     signal,
-    endpoint: endpointOf(options.coordinatorAddr ?? nonEmpty(fromEnvironment) ?? "http://localhost:8090"),
+    endpoint: endpointOf(options.coordinatorAddr ?? nonEmpty(fromEnvironment)),
     apiKey: options.apiKey ?? nonEmpty(keyFromEnvironment),
   };
 }
@@ -37,16 +38,16 @@ function nonEmpty(value: string | undefined): string | undefined {
 }
 
 /** `localhost:8090` and `:8090` are as good as `http://localhost:8090`. */
-function endpointOf(address: string): string {
-  if (address.includes("://")) return address;
+function endpointOf(address: string | undefined): string | undefined {
+  if (address === undefined || address.includes("://")) return address;
   return `http://${address.startsWith(":") ? `localhost${address}` : address}`;
 }
 
 /** Talks to the coordinator. The client is loaded only now, so that help and completion stay quick. */
 export async function withClient<T>(context: CliContext, work: (client: Client) => Promise<T>): Promise<T> {
-  const { createClient } = await import("@globalfs/client");
-  const { endpoint, apiKey } = context;
-  const client = createClient({ endpoint, userAgent: "globalfs-cli", ...(apiKey === undefined ? {} : { apiKey }) });
+  const { createClient, findConnection } = await import("@globalfs/client");
+  const given = { GLOBALFS_COORDINATOR: context.endpoint, GLOBALFS_API_KEY: context.apiKey };
+  const client = createClient({ ...(await findConnection({ env: given })), userAgent: "globalfs-cli" });
   try {
     return await work(client);
   } finally {

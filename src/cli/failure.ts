@@ -61,7 +61,8 @@ function hintOf(code: string): string | undefined {
   if (code === "Unreachable") {
     return "Is it running? Start it with `globalfs up`, or name another one with --coordinator-addr or GLOBALFS_COORDINATOR.";
   }
-  if (code === "Unauthenticated") return "Give the API key with --api-key or GLOBALFS_API_KEY.";
+  if (code === "Unauthenticated")
+    return "Give the API key with --api-key or GLOBALFS_API_KEY, or run the command where `globalfs up` left its `.globalfs/rest.env`.";
   return undefined;
 }
 

@@ -5,6 +5,7 @@ import { parseDurationMs } from "../core/units.ts";
 export const KEY_HELP = "the object's key, plain or as gfs:key";
 
 export const WORKERS_HELP = "processes that answer reads of S3 clients";
+export const OPEN_HELP = "without any key: every user of this machine may do everything; only on loopback";
 const MOST_WORKERS = 64;
 
 export function workerCount(text: string): number {

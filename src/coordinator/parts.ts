@@ -48,6 +48,8 @@ export interface Parts {
 export interface Settings {
   readonly version: string;
   readonly clusterName: string;
+  /** Nobody needs a key. */
+  readonly open?: boolean;
   readonly maxObjectBytes: number;
   readonly maxQueuedJobs: number;
   /** A copy's record of a delete is kept this long at least. */

@@ -47,6 +47,8 @@ export interface AddSite {
 export interface Info {
   readonly version: string;
   readonly clusterName: string;
+  /** `open`: whoever reaches the API needs no key. */
+  readonly access: "keys" | "open";
   readonly uptimeSeconds: number;
   readonly isLeader: boolean;
   readonly sites: number;

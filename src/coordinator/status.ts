@@ -14,6 +14,7 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
   return {
     version: parts.settings.version,
     clusterName: parts.settings.clusterName,
+    access: parts.settings.open === true ? "open" : "keys",
     uptimeSeconds: (parts.clock.monotonicMs() - startedAtMs) / 1_000,
     isLeader: parts.leadership.isLeader,
     sites: sites.length,

@@ -22,12 +22,25 @@ export function parseListenAddress(text: string, hasKeys: boolean): ListenAddres
   return { host: written === "" ? (hasKeys ? "::" : "127.0.0.1") : written, port };
 }
 
-export function assertSafeListen({ host, port }: ListenAddress, hasKeys: boolean): void {
-  if (hasKeys || isLoopbackHost(host)) return;
-  throw new GfsError(
-    "ConfigInvalid",
-    `Listening on ${host}:${port} would let anybody on the network read and delete everything. Set GLOBALFS_API_KEY or security.api_keys, or listen on 127.0.0.1.`,
-  );
+/** Who may ask is a choice: keys, or everybody on this machine. What nobody can have meant is refused. */
+export function assertAccessChosen(
+  { host, port }: ListenAddress,
+  { hasKeys, open }: { readonly hasKeys: boolean; readonly open: boolean },
+): void {
+  const refuse = (message: string): never => {
+    throw new GfsError("ConfigInvalid", message);
+  };
+  if (hasKeys && open)
+    refuse("security.open lets everybody on this machine in, and there are API keys, too; take out one of the two.");
+  if (hasKeys) return;
+  if (open && !isLoopbackHost(host))
+    refuse(
+      `Listening on ${host}:${port} would let anybody on the network read and delete everything: security.open (--open) is for 127.0.0.1. Set GLOBALFS_API_KEY or security.api_keys instead.`,
+    );
+  if (!open)
+    refuse(
+      "There is no API key, so that every user of this machine could read and delete everything. Set GLOBALFS_API_KEY or security.api_keys; if that is what you want, on loopback, say --open or security.open: true.",
+    );
 }
 
 export function isLoopbackHost(host: string): boolean {

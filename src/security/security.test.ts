@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { GfsError } from "../core/errors.ts";
 import {
-  assertSafeListen,
+  assertAccessChosen,
   createEndpointGuard,
   createKeyring,
   digestOf,
@@ -42,11 +42,17 @@ describe("listening", () => {
     expect(() => parseListenAddress(text, false)).toThrow(/no address/);
   });
 
-  it("beyond this machine needs a key", () => {
-    expect(() => assertSafeListen({ host: "0.0.0.0", port: 1 }, false)).toThrow(/GLOBALFS_API_KEY/);
-    expect(() => assertSafeListen({ host: "::", port: 1 }, false)).toThrow(/GLOBALFS_API_KEY/);
-    assertSafeListen({ host: "0.0.0.0", port: 1 }, true);
-    assertSafeListen({ host: "127.8.8.8", port: 1 }, false);
+  it("needs a key, or the word that this machine is open; beyond it a key", () => {
+    const near = { host: "127.8.8.8", port: 1 };
+    const far = { host: "0.0.0.0", port: 1 };
+    expect(() => assertAccessChosen(near, { hasKeys: false, open: false })).toThrow(/GLOBALFS_API_KEY.*--open/);
+    expect(() => assertAccessChosen(far, { hasKeys: false, open: false })).toThrow(/GLOBALFS_API_KEY/);
+    for (const host of ["0.0.0.0", "::", "files.example.org"])
+      expect(() => assertAccessChosen({ host, port: 1 }, { hasKeys: false, open: true })).toThrow(/for 127\.0\.0\.1/);
+    expect(() => assertAccessChosen(near, { hasKeys: true, open: true })).toThrow(/take out one/);
+    assertAccessChosen(near, { hasKeys: false, open: true });
+    assertAccessChosen(near, { hasKeys: true, open: false });
+    assertAccessChosen(far, { hasKeys: true, open: false });
     expect(["localhost", "127.0.0.1", "[::1]", "::ffff:127.0.0.1"].every(isLoopbackHost)).toBe(true);
     expect(["127.0.0.1.example.org", "10.0.0.1", "example.org", "::"].some(isLoopbackHost)).toBe(false);
   });

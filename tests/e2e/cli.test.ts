@@ -289,7 +289,7 @@ describe("an API key", () => {
 
   test("is wanted from everybody, taken by flag and by environment, and never logged", async () => {
     const own = await mkdtemp(join(tmpdir(), "globalfs-key-"));
-    const config = await writeConfiguration(own, [fileSite("onprem", "primary")]);
+    const config = await writeConfiguration(own, [fileSite("onprem", "primary")], { security: { open: false } });
     const guarded = await startDaemon({
       directory: own,
       words: ["coordinator", "start", "--config", config],
@@ -340,7 +340,11 @@ describe("configuration files", () => {
       const started = await startDaemon({
         directory: own,
         words: ["coordinator", "start", "--config", file],
-        env: { GLOBALFS_COORDINATOR_LISTEN_ADDR: "127.0.0.1:0", GLOBALFS_GLOBAL_METRICS_PORT: "0" },
+        env: {
+          GLOBALFS_COORDINATOR_LISTEN_ADDR: "127.0.0.1:0",
+          GLOBALFS_GLOBAL_METRICS_PORT: "0",
+          GLOBALFS_SECURITY_OPEN: "true",
+        },
       });
       expect((await fetch(`${started.url}/readyz`)).status).toBe(200);
       expect(await started.stop()).toEqual({ code: 0, signal: null });

@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 async function startUp(name: string): Promise<ReadyDaemon> {
-  return await startDaemon({ directory, words: ["up", "--data-dir", name, "--listen", "127.0.0.1:0"] });
+  return await startDaemon({ directory, words: ["up", "--open", "--data-dir", name, "--listen", "127.0.0.1:0"] });
 }
 
 describe("globalfs up", () => {
@@ -75,7 +75,7 @@ describe("globalfs up", () => {
   });
 
   test("refuses to listen for everybody without a key, and says what to do", async () => {
-    const words = ["up", "--data-dir", join(directory, "open"), "--listen", "0.0.0.0:0"];
+    const words = ["up", "--open", "--data-dir", join(directory, "open"), "--listen", "0.0.0.0:0"];
     const { exit, err } = await runGlobalfs(words, { env: { GLOBALFS_API_KEY: "" } });
     expect(exit).toBe(2);
     expect(err).toMatch(/GLOBALFS_API_KEY/);

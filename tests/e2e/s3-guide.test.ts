@@ -76,6 +76,11 @@ describe.skipIf(lacking).each([
       join(s3.directory, ".globalfs/s3.env"),
       `export AWS_ACCESS_KEY_ID=${owner.accessKeyId} AWS_SECRET_ACCESS_KEY=${owner.secretAccessKey}\n`,
     );
+    await writeFile(
+      join(s3.directory, ".globalfs/rest.env"),
+      `export GLOBALFS_COORDINATOR=${s3.daemon.url}\nexport GLOBALFS_API_KEY=gfs_${owner.accessKeyId}.${owner.secretAccessKey}\n`,
+      { mode: 0o600 },
+    );
     await symlink(join(ROOT, "bin/globalfs.js"), join(s3.directory, "bin/globalfs.js"));
     await writeFile(
       join(s3.directory, "bin/npx"),

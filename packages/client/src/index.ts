@@ -1,4 +1,5 @@
 export { type Client, createClient } from "./client.ts";
+export { type Connection, type FindConnection, findConnection } from "./connection.ts";
 export type { Download } from "./download.ts";
 export { GlobalFsError } from "./errors.ts";
 export type { ListAllOptions, PutBody } from "./objects.ts";

@@ -161,6 +161,8 @@ export interface JobPage {
 export interface Info {
   readonly version: string;
   readonly clusterName?: string;
+  /** `open`: whoever reaches the API needs no key. */
+  readonly access?: "keys" | "open";
   readonly uptimeSeconds: number;
   readonly isLeader: boolean;
   readonly sites: number;

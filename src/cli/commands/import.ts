@@ -29,10 +29,10 @@ const SAVED_AFTER_MS = 1_000;
 
 /** Long imports are interrupted; where this one stands is kept in the person's state directory until it is done. */
 async function importSite(context: CliContext, site: string, prefix: string, options: Options): Outcome {
-  const file = await positionFile(context, site, prefix);
-  const after = options.restart === true ? undefined : await readPosition(file);
-  if (after !== undefined) note(context, `Going on after ${after}; --restart begins again.`);
   return withClient(context, async (client) => {
+    const file = await positionFile(context, client.endpoint, { site, prefix });
+    const after = options.restart === true ? undefined : await readPosition(file);
+    if (after !== undefined) note(context, `Going on after ${after}; --restart begins again.`);
     const progress = createProgress(context, { label: `Importing ${site}`, unit: "items" });
     let last: ImportProgress | undefined;
     let savedMs = performance.now();
@@ -68,12 +68,16 @@ async function report(context: CliContext, site: string, last: ImportProgress | 
   return EXIT.partial;
 }
 
-async function positionFile(context: CliContext, site: string, prefix: string): Promise<string> {
+async function positionFile(
+  context: CliContext,
+  endpoint: string,
+  { site, prefix }: { readonly site: string; readonly prefix: string },
+): Promise<string> {
   const { XDG_STATE_HOME: state } = context.terminal.env;
   const directory = state === undefined || state === "" ? join(homedir(), ".local", "state") : state;
   const { createHash } = await import("node:crypto");
   const name = createHash("sha256")
-    .update(JSON.stringify([context.endpoint, site, prefix]))
+    .update(JSON.stringify([endpoint, site, prefix]))
     .digest("hex")
     .slice(0, 16);
   return join(directory, "globalfs", `import-${name}`);

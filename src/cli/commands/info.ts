@@ -27,6 +27,7 @@ async function info(context: CliContext): Outcome {
       renderFacts([
         ["Version", info.version],
         ["Cluster", info.clusterName],
+        ["Access", info.access === "open" ? "open: no key is needed" : info.access],
         ["Uptime", formatDuration(Math.round(info.uptimeSeconds) * 1_000)],
         ["Sites", roles.length === 0 ? String(info.sites) : `${info.sites} (${roles.join(", ")})`],
         ["Health", `${healthy} healthy, ${unhealthy} unhealthy${checked}`],

@@ -19,11 +19,16 @@ async function status(context: CliContext): Outcome {
   return withClient(context, async (client) => {
     const health = await client.health({ signal });
     const sites = await client.sites.list({ signal });
-    if (context.json) await printJson(context, { ...health, sites });
+    const { access } = await client.info({ signal });
+    if (context.json) await printJson(context, { ...health, access, sites });
     else {
       const title = health.healthy ? paint(terminal, "green", "HEALTHY") : paint(terminal, "red", "DEGRADED");
       const problems = health.problems.map(({ site, error }) => `  ${site}: ${error}\n`).join("");
-      await print(context, `${title}\n${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`);
+      const open =
+        access === "open"
+          ? `${paint(terminal, "red", "OPEN")}: every user of its machine may read, change and delete everything, without a key\n`
+          : "";
+      await print(context, `${title}\n${open}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`);
     }
     return health.healthy ? undefined : EXIT.failure;
   });

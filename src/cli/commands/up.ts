@@ -2,14 +2,16 @@ import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, note, type Outcome, print } from "../context.ts";
+import type { RestKey } from "../daemons/rest-key.ts";
 import type { RootKey } from "../daemons/root-key.ts";
-import { WORKERS_HELP, workerCount } from "../options.ts";
+import { OPEN_HELP, WORKERS_HELP, workerCount } from "../options.ts";
 
 interface Options {
   readonly dataDir: string;
   readonly listen: string;
   readonly s3Listen?: string;
   readonly workers?: number;
+  readonly open?: boolean;
 }
 
 export function defineUp(program: Command, action: Action): void {
@@ -20,6 +22,7 @@ export function defineUp(program: Command, action: Action): void {
     .option("--listen <addr>", "address to listen on", ":8090")
     .option("--s3-listen <addr>", "address of the S3 endpoint; the port after that of --listen when absent")
     .option("--workers <count>", WORKERS_HELP, workerCount)
+    .option("--open", OPEN_HELP)
     .addHelpText("after", examples("globalfs up", "globalfs up --data-dir /tmp/try --listen 127.0.0.1:9000"))
     .action(action(up));
 }
@@ -27,15 +30,27 @@ export function defineUp(program: Command, action: Action): void {
 /** Everything on one machine: a durable catalog and two directories that play the two sites. */
 async function up(context: CliContext, options: Options): Outcome {
   const directory = resolve(options.dataDir);
+  // Whatever this process makes from here on is for its user alone: catalog, keys, and the objects of both sites.
+  process.umask(0o077);
+  const { findRestKey, writeRestKey } = await import("../daemons/rest-key.ts");
+  const { hashApiKey } = await import("../../security/index.ts");
+  const restFile = join(directory, "rest.env");
+  const rest = options.open === true ? undefined : await findRestKey(restFile);
+  const listen = onLoopback(options.listen);
   const site = (name: string, role: string) => ({ name, role, store: { driver: "file", path: join(directory, name) } });
   // JSON is YAML: the configuration takes the same way as one from a file, environment and checks included.
   const content = JSON.stringify({
     global: { cluster_name: "local", metrics_port: 0 },
-    coordinator: { listen_addr: options.listen, data_dir: join(directory, "catalog") },
-    s3: { listen_addr: options.s3Listen ?? nextPort(options.listen), region: REGION, workers: options.workers ?? 1 },
+    coordinator: { listen_addr: listen, data_dir: join(directory, "catalog") },
+    s3: {
+      listen_addr: onLoopback(options.s3Listen ?? nextPort(listen)),
+      region: REGION,
+      workers: options.workers ?? 1,
+    },
     sites: [site("onprem", "primary"), site("cloud", "burst")],
     resilience: { health_poll_interval: "5s", circuit_breaker: { enabled: true }, retry: { enabled: true } },
     cache: { enabled: true },
+    security: rest === undefined ? { open: true } : { api_keys: [{ name: "owner", hash: hashApiKey(rest.key) }] },
   });
   const { loadConfig } = await import("../config/index.ts");
   const { config, warnings } = await loadConfig({ content, env: context.terminal.env });
@@ -49,13 +64,19 @@ async function up(context: CliContext, options: Options): Outcome {
     async onReady({ url, s3Url, service }) {
       const endpoint = s3Url as string;
       const key = await ensureRootKey(service, { file, endpoint, region: REGION });
-      await print(context, welcome({ url, endpoint, directory, key, file })).catch(() => undefined);
+      if (rest !== undefined) await writeRestKey(restFile, { key: rest.key, url });
+      await print(context, welcome({ url, endpoint, directory, key, file, rest, restFile })).catch(() => undefined);
     },
   });
   return undefined;
 }
 
 const REGION = "us-east-1";
+
+/** This machine only, where no host is named: that there is a key does not mean that others are wanted. */
+function onLoopback(listen: string): string {
+  return listen.startsWith(":") ? `127.0.0.1${listen}` : listen;
+}
 
 /** The S3 endpoint listens beside the API: on the same host, one port on. */
 function nextPort(listen: string): string {
@@ -71,23 +92,38 @@ interface Welcome {
   readonly directory: string;
   readonly key: RootKey;
   readonly file: string;
+  /** Absent: open to everybody on this machine. */
+  readonly rest: RestKey | undefined;
+  readonly restFile: string;
 }
 
-function welcome({ url, endpoint, directory, key, file }: Welcome): string {
-  const flag = url === "http://localhost:8090" || url === "http://127.0.0.1:8090" ? "" : ` --coordinator-addr ${url}`;
-  const path = relative(process.cwd(), file);
+function welcome({ url, endpoint, directory, key, file, rest, restFile }: Welcome): string {
+  const shown = (path: string): string => {
+    const below = relative(process.cwd(), path);
+    return below.startsWith("..") ? path : below;
+  };
+  const made = rest?.made === true ? `\n    key         ${rest.key}   in the header X-GlobalFS-API-Key` : "";
+  const secret = key.made ? `\n    secret key  ${key.secret}` : "";
+  const keys =
+    rest === undefined
+      ? "OPEN: every user of this machine may read, change and delete everything, without a key"
+      : `for this user alone in ${shown(restFile)}${rest.made || key.made ? "; they are printed only now" : ""}`;
+  // Where the command line finds the file by itself, nothing has to be loaded.
+  const found = resolve(".globalfs", "rest.env") === restFile;
+  const usual = url === "http://localhost:8090";
+  const flag = rest === undefined && !usual ? ` --coordinator-addr ${url}` : "";
+  const where = rest === undefined ? "" : found ? ", in this directory" : `, after \`. ${shown(restFile)}\``;
   return `
 GlobalFS is ready at ${url}
 
   data       ${directory}
   sites      onprem (primary), cloud (burst)
-  metrics    ${url}/metrics
-  API        ${url}/api/v1/openapi.json
+  API        ${url}/api/v1${made}
   S3         ${endpoint}
-    access key  ${key.id}
-    secret key  ${key.secret}
+    access key  ${key.id}${secret}
+  keys       ${keys}
 
-In another terminal:
+In another terminal${where}:
 
   echo "hello world" | npx globalfs${flag} object put my-key --input -
   npx globalfs${flag} object get my-key
@@ -96,7 +132,7 @@ In another terminal:
 
 With any S3 tool:
 
-  . ${path.startsWith("..") ? file : path}
+  . ${shown(file)}
   aws --endpoint-url ${endpoint} s3 mb s3://my-bucket
   aws --endpoint-url ${endpoint} s3 ls
 

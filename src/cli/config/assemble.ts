@@ -70,6 +70,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     },
     security: {
       apiKeys: security.api_keys,
+      open: security.open,
       ...(apiKey === undefined ? {} : { environmentApiKey: apiKey }),
       allowedEndpoints: security.allowed_endpoints,
       allowedPaths: security.allowed_paths.map(place),

@@ -50,6 +50,8 @@ export interface Config {
     readonly apiKeys: readonly { readonly name: string; readonly hash: string }[];
     /** From `GLOBALFS_API_KEY`. */
     readonly environmentApiKey?: string;
+    /** Nobody needs a key, on loopback. */
+    readonly open: boolean;
     readonly allowedEndpoints: readonly string[];
     readonly allowedPaths: readonly string[];
   };

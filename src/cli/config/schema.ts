@@ -143,6 +143,12 @@ export const configSchema = section("The configuration file", {
         }),
       }),
     ),
+    open: withDefault(
+      flag(
+        "Nobody needs a key: every user of this machine may read, change and delete everything. Only on loopback, and only where there are no keys",
+      ),
+      false,
+    ),
     allowed_endpoints: withDefault(
       texts(
         "Hosts that sites added at run time may name in `endpoint`, such as `minio.lab:9000` or `*.example.org`; the public clouds are always allowed, private addresses only when listed",

@@ -2,7 +2,7 @@
 export function configTemplate(): string {
   return `# GlobalFS configuration. Every field: docs/reference/config.md
 # Check it with:   globalfs config validate FILE
-# Run it with:     globalfs coordinator start --config FILE
+# Run it with:     GLOBALFS_API_KEY=... globalfs coordinator start --config FILE
 
 global:
   cluster_name: my-cluster
@@ -68,10 +68,14 @@ performance:
   max_concurrent_transfers: 8
   transfer_chunk_size: 16777216   # 16 MiB
 
+# Who may use the API. Without a key of one kind or the other the coordinator does not start.
+# GLOBALFS_API_KEY in its environment is one; these are further ones.
 # security:
 #   api_keys:
 #     - name: alice
 #       # "globalfs key generate" makes a key and its hash
 #       hash: sha256:...
+#   # Instead of keys: every user of this machine may do everything.
+#   open: true
 `;
 }

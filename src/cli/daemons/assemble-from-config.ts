@@ -63,6 +63,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       settings: {
         version: VERSION,
         clusterName: config.global.clusterName,
+        open: config.security.open,
         maxObjectBytes: config.limits.maxObjectBytes,
         maxQueuedJobs: config.limits.maxQueuedJobs,
         tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,

@@ -5,7 +5,7 @@ import { systemRandom } from "../../core/ports/random.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import {
-  assertSafeListen,
+  assertAccessChosen,
   createKeyring,
   createTokenGate,
   hashApiKey,
@@ -44,7 +44,7 @@ const DRAIN_MS = 30_000;
 export async function runCoordinator({ config, signal, onReady }: RunCoordinator): Promise<void> {
   const keyring = keyringOf(config);
   const listen = parseListenAddress(config.coordinator.listenAddress, !keyring.isEmpty);
-  assertSafeListen(listen, !keyring.isEmpty);
+  assertAccessChosen(listen, { hasKeys: !keyring.isEmpty, open: config.security.open });
   const log = createLogger({
     level: config.global.logLevel,
     format: config.global.logFormat,
@@ -79,6 +79,12 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   const metrics = createMetrics({ processMetrics: true });
   if (config.security.environmentApiKey !== undefined && config.security.environmentApiKey.length < 16) {
     log.warn("short_api_key", { advice: "GLOBALFS_API_KEY has fewer than 16 characters and could be guessed." });
+  }
+  if (config.security.open) {
+    log.warn("open_to_everybody", {
+      advice:
+        "Every user of this machine may read, change and delete everything, without a key; set GLOBALFS_API_KEY or security.api_keys instead of security.open.",
+    });
   }
   const kv = await openCatalog(config);
   undo.push(() => kv.close());

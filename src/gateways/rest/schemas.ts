@@ -135,6 +135,7 @@ export const importProgressSchema = z.object({
 export const infoSchema = z.object({
   version: z.string(),
   cluster_name: z.string(),
+  access: z.enum(["keys", "open"]),
   uptime_seconds: z.number(),
   sites: z.number(),
   is_leader: z.boolean(),

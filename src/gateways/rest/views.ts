@@ -105,6 +105,7 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
   return {
     version: info.version,
     cluster_name: info.clusterName,
+    access: info.access,
     uptime_seconds: Math.round(info.uptimeSeconds * 10) / 10,
     sites: info.sites,
     is_leader: info.isLeader,

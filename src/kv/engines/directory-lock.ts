@@ -9,7 +9,7 @@ import { GfsError } from "../../core/errors.ts";
 const LOCK_EXCLUSIVE_NOW = 2 | 4;
 
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
-  const file = await open(path.join(directory, "lock"), "a+");
+  const file = await open(path.join(directory, "lock"), "a+", 0o600);
   const flock = await loadFlock();
   if (flock !== undefined && flock(file.fd, LOCK_EXCLUSIVE_NOW) !== 0) {
     const holder = (await file.readFile("utf8")).trim();

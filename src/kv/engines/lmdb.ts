@@ -34,6 +34,9 @@ export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { cl
   await prepareDirectory(directory);
   const unlock = await lockDirectory(directory);
   try {
+    // The library would make them as the process's mask lets it: the catalog is for this user alone. Only under the lock, because the library loses
+    // locks of its own when this process closes such a file.
+    for (const name of [CATALOG_FILE, `${CATALOG_FILE}-lock`]) await closeToOthers(path.join(directory, name));
     const table = await openTable(options, unlock);
     await removeEphemeral(table);
     return createEmbeddedKv(table, deps);
@@ -45,7 +48,7 @@ export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { cl
 
 async function prepareDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     if (!(await stat(directory)).isDirectory()) throw Object.assign(new Error(directory), { code: "ENOTDIR" });
   } catch (error) {
     const failure = fromErrno(error, "kv.open", { path: directory });
@@ -56,6 +59,15 @@ async function prepareDirectory(directory: string): Promise<void> {
         cause: error,
       },
     );
+  }
+}
+
+async function closeToOthers(file: string): Promise<void> {
+  const handle = await open(file, "a", 0o600);
+  try {
+    if (((await handle.stat()).mode & 0o077) !== 0) await handle.chmod(0o600);
+  } finally {
+    await handle.close();
   }
 }
 

@@ -19,6 +19,9 @@ export interface RunOptions {
   /** Takes stdout as it comes, for what does not fit in a text. */
   readonly onOutput?: (piece: Buffer) => void;
   readonly signal?: AbortSignal;
+  /** Another user than this one. */
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 export async function runGlobalfs(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -26,12 +29,14 @@ export async function runGlobalfs(words: readonly string[], options: RunOptions 
 }
 
 export async function runProgram(program: string, words: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { input = "", env, directory, onOutput, signal } = options;
+  const { input = "", env, directory, onOutput, signal, uid, gid } = options;
   const child = spawn(program, words, {
     env: cleanEnvironment(env),
     stdio: ["pipe", "pipe", "pipe"],
     ...(directory === undefined ? {} : { cwd: directory }),
     ...(signal === undefined ? {} : { signal }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
   });
   const closed = once(child, "close") as Promise<[number | null]>;
   const out: Buffer[] = [];

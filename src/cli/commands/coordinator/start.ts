@@ -3,11 +3,12 @@ import { type Action, examples } from "../../action.ts";
 import type { Config } from "../../config/index.ts";
 import { type CliContext, note, type Outcome } from "../../context.ts";
 import { UsageError } from "../../failure.ts";
-import { WORKERS_HELP, workerCount } from "../../options.ts";
+import { OPEN_HELP, WORKERS_HELP, workerCount } from "../../options.ts";
 
 interface Options {
   readonly config: string;
   readonly workers?: number;
+  readonly open?: boolean;
 }
 
 export function defineCoordinatorStart(coordinator: Command, action: Action): void {
@@ -16,10 +17,11 @@ export function defineCoordinatorStart(coordinator: Command, action: Action): vo
     .description("run a coordinator in the foreground, until SIGTERM or Ctrl-C")
     .requiredOption("--config <file>", "configuration file")
     .option("--workers <count>", `${WORKERS_HELP}; instead of s3.workers`, workerCount)
+    .option("--open", OPEN_HELP)
     .addHelpText(
       "after",
       examples(
-        "globalfs coordinator start --config config.yaml",
+        "GLOBALFS_API_KEY=... globalfs coordinator start --config config.yaml",
         "globalfs coordinator start --config config.yaml --workers 4",
         "globalfs-coordinator --config config.yaml",
       ),
@@ -33,12 +35,16 @@ async function coordinatorStart(context: CliContext, options: Options): Outcome 
   for (const warning of warnings) note(context, `globalfs: ${warning}`);
   const { runCoordinator } = await import("../../daemons/coordinator.ts");
   await runCoordinator({
-    config: options.workers === undefined ? config : withWorkers(config, options.workers),
+    config: withOpen(options.workers === undefined ? config : withWorkers(config, options.workers), options.open),
     configPath: options.config,
     signal: context.signal,
     onReady: () => undefined,
   });
   return undefined;
+}
+
+function withOpen(config: Config, open = config.security.open): Config {
+  return { ...config, security: { ...config.security, open } };
 }
 
 function withWorkers(config: Config, workers: number): Config {
