@@ -175,6 +175,7 @@ const ERRNO_SENTENCE: Readonly<Record<string, string>> = {
   EROFS: "The disk is mounted read-only; mount it read-write or choose another directory.",
   ENOSPC: "The disk is full; free some space or choose another directory.",
   EDQUOT: "The disk quota is used up; raise it or choose another directory.",
+  ELOOP: "A symbolic link is on the way, and none is followed here; name the directory that it leads to.",
   EMFILE: "Too many files are open; raise the limit with `ulimit -n`.",
   EIO: "The disk failed to read or write; check it with the kernel log.",
 };

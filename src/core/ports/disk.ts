@@ -3,7 +3,8 @@
  *
  * Durability follows POSIX: bytes are durable after `DiskFile.sync`; a name (created, renamed or removed) is durable after
  * `syncDirectory` of the directory that holds it. Every method rejects with the platform's error (`code` is an errno
- * name such as ENOENT); callers translate with `fromErrno`.
+ * name such as ENOENT); callers translate with `fromErrno`. Paths are absolute. No component of one is followed when it is a
+ * symbolic link: that is ELOOP or ENOTDIR.
  */
 export interface Disk {
   open(path: string, flags: OpenFlags): Promise<DiskFile>;
@@ -28,6 +29,8 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Bytes free for this process and bytes in all. */
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
+  /** Where a path leads once all its links are followed, which nothing else here does. */
+  realPath(path: string): Promise<string>;
 }
 
 /**

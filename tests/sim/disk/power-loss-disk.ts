@@ -245,6 +245,12 @@ export class PowerLossDisk implements Disk {
     await this.#call();
     return { freeBytes: 2 ** 30, totalBytes: 2 ** 31 };
   }
+
+  async realPath(path: string): Promise<string> {
+    await this.#call();
+    this.#find(path);
+    return path;
+  }
 }
 
 function failure(code: string, what: string): Error {

@@ -67,7 +67,7 @@ export class Layout {
       await this.syncDirectory(parent);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
-      if ((await this.#disk.stat(directory)).kind === "file")
+      if ((await this.#disk.stat(directory)).kind !== "directory")
         throw Object.assign(new Error(directory), { code: "ENOTDIR" });
       await this.#syncForeign(parent);
     }
@@ -161,7 +161,7 @@ export class Layout {
         return;
       } catch (error) {
         const errno = errnoOf(error);
-        if (count === 0 || (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ENAMETOOLONG")) throw error;
+        if (count === 0 || errno === undefined || !NO_SUCH_DIRECTORY.has(errno)) throw error;
       }
     }
   }
@@ -193,4 +193,5 @@ export class Layout {
 }
 
 const MAX_ATTEMPTS = 5;
+const NO_SUCH_DIRECTORY = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
 const MAX_REMEMBERED = 10_000;

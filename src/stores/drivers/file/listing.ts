@@ -198,7 +198,7 @@ class Walk {
       entries = await this.#deps.reader.read(path, keyPrefix === "");
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
+      if (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
       return;
     }
     stack.push({ keyPrefix, entries, index: this.#firstIndex(keyPrefix, entries) });

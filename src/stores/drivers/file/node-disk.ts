@@ -1,69 +1,151 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  fsync,
-  ftruncate,
-  open,
-  read,
-  type Stats,
-  write,
-} from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, fsync, ftruncate, read, type Stats, write } from "node:fs";
 import fs from "node:fs/promises";
 import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
 import { copyFileRange } from "./copy-file-range.ts";
-import { getXattr, lgetXattr, setXattr } from "./xattr.ts";
+import { descriptor } from "./descriptor.ts";
+import { openCached, type Opened, reach, type Reach } from "./open-without-links.ts";
+import { getXattr, getXattrOfEntry, lgetXattr, setXattr } from "./xattr.ts";
 
-/**
- * The Disk port over the operating system. Open files are plain descriptors: the handles of `fs/promises` cost half as much again for
- * each call (measured on files of 4 KiB).
- */
+/** The Disk port over the operating system. No component of a path may be a symbolic link, save for `realPath`: one is ELOOP or ENOTDIR. */
 
+/** A pipe that nobody writes to would keep its opener, and a thread, waiting. */
+const { O_NOFOLLOW, O_NONBLOCK } = constants;
 const FLAGS: Record<OpenFlags, number> = {
-  read: constants.O_RDONLY | constants.O_NOFOLLOW,
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
-  update: constants.O_RDWR | constants.O_NOFOLLOW,
+  read: constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW,
+  update: constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK,
 };
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | O_NOFOLLOW;
 const COPY_BUFFER_BYTES = 1024 * 1024;
 const NANOSECONDS_A_MS = 1_000_000n;
 
-export const nodeDisk: Disk = {
-  async open(path, flags) {
-    return new NodeFile(await descriptor(path, FLAGS[flags]));
-  },
-  rename: async (from, to) => await fs.rename(from, to),
-  link: async (from, to) => await fs.link(from, to),
-  unlink: async (path) => await fs.unlink(path),
-  makeDirectory: async (path) => await fs.mkdir(path),
-  removeDirectory: async (path) => await fs.rmdir(path),
-  async readDirectory(path) {
-    const entries = await fs.readdir(path, { withFileTypes: true });
-    return entries.map((entry): DirectoryName => ({ name: entry.name, kind: kindOf(entry) }));
-  },
-  async stat(path) {
-    return describe(await fs.lstat(path, { bigint: true }));
-  },
-  async inspect(path, attribute) {
-    const stat = describe(await fs.lstat(path, { bigint: true }));
-    return { stat, attribute: stat.kind === "file" ? await lgetXattr(path, attribute) : undefined };
-  },
-  async copy(from, to) {
-    await fs.copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-  },
-  async syncDirectory(path) {
-    const directory = new NodeFile(await descriptor(path, constants.O_RDONLY | constants.O_DIRECTORY));
+export interface NodeDiskOptions {
+  /** Files whose names the kernel has at hand are opened on the event loop. Only where `open` never waits for another machine. */
+  readonly opensAtOnce: boolean;
+  /** Default: the best way there is on this system. */
+  readonly reach?: Reach;
+}
+
+/** File systems of this machine, by the number that statfs(2) shows. */
+const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0x2fc12fc1]);
+
+export async function diskFor(directory: string): Promise<Disk> {
+  const opensAtOnce = await fs.statfs(directory).then(
+    ({ type }) => LOCAL.has(type),
+    () => false,
+  );
+  return createNodeDisk({ opensAtOnce });
+}
+
+export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDiskOptions): Disk {
+  const within = async <T>(path: string, work: (place: string) => Promise<T>): Promise<T> => {
+    const slash = path.lastIndexOf("/");
+    const directory = await reachHere(slash === 0 ? "/" : path.slice(0, slash));
     try {
-      await directory.sync();
+      return await work(`${directory.path}/${path.slice(slash + 1)}`);
     } finally {
-      await directory.close();
+      directory.release();
     }
-  },
-  async space(path) {
-    const { bavail, blocks, bsize } = await fs.statfs(path);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
-  },
-};
+  };
+  const between = async (
+    from: string,
+    to: string,
+    work: (from: string, to: string) => Promise<void>,
+  ): Promise<void> => {
+    await within(from, async (source) => await within(to, async (target) => await work(source, target)));
+  };
+  return {
+    async open(path, flags) {
+      const cached = opensAtOnce && flags === "read" ? openCached(path, "file") : undefined;
+      if (cached !== undefined) return new NodeFile(cached.descriptor, cached.close);
+      return new NodeFile(await within(path, (place) => descriptor(place, FLAGS[flags])));
+    },
+    rename: async (from, to) => await between(from, to, fs.rename),
+    link: async (from, to) => await between(from, to, fs.link),
+    unlink: async (path) => await within(path, fs.unlink),
+    makeDirectory: async (path) => await within(path, (place) => fs.mkdir(place)),
+    removeDirectory: async (path) => await within(path, (place) => fs.rmdir(place)),
+    async readDirectory(path) {
+      const directory = await reachHere(path);
+      try {
+        const entries = await fs.readdir(directory.path, { withFileTypes: true });
+        return entries.map((entry): DirectoryName => ({ name: entry.name, kind: kindOf(entry) }));
+      } finally {
+        directory.release();
+      }
+    },
+    async stat(path) {
+      const cached = opensAtOnce ? openCached(path, "entry") : undefined;
+      if (cached !== undefined) return await lookAt(cached, async (stat) => stat);
+      return await within(path, async (place) => describe(await fs.lstat(place, { bigint: true })));
+    },
+    async inspect(path, attribute) {
+      const cached = opensAtOnce ? openCached(path, "entry") : undefined;
+      if (cached !== undefined) {
+        return await lookAt(cached, async (stat, fd) => ({
+          stat,
+          attribute: stat.kind === "file" ? await getXattrOfEntry(fd, attribute) : undefined,
+        }));
+      }
+      return await within(path, async (place) => {
+        const stat = describe(await fs.lstat(place, { bigint: true }));
+        return { stat, attribute: stat.kind === "file" ? await lgetXattr(place, attribute) : undefined };
+      });
+    },
+    async copy(from, to) {
+      const source = await within(from, (place) => descriptor(place, FLAGS.read));
+      try {
+        if (!fstatSync(source).isFile()) throw Object.assign(new Error(`${from} is no file.`), { code: "ENOENT" });
+        await within(to, (place) =>
+          fs.copyFile(pathOf(source, from), place, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+        );
+      } finally {
+        closeSync(source);
+      }
+    },
+    async syncDirectory(path) {
+      const cached = opensAtOnce ? openCached(path, "directory") : undefined;
+      const directory =
+        cached === undefined
+          ? new NodeFile(await within(path, (place) => descriptor(place, DIRECTORY)))
+          : new NodeFile(cached.descriptor, cached.close);
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    },
+    async space(path) {
+      const directory = await reachHere(path);
+      try {
+        const { bavail, blocks, bsize } = await fs.statfs(directory.path);
+        return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+      } finally {
+        directory.release();
+      }
+    },
+    realPath: async (path) => await fs.realpath(path),
+  };
+}
+
+/** For programs that look at a few files. */
+export const nodeDisk: Disk = createNodeDisk({ opensAtOnce: false });
+
+async function lookAt<T>(
+  { descriptor: fd, close }: Opened,
+  work: (stat: DiskStat, fd: number) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(describe(fstatSync(fd, { bigint: true })), fd);
+  } finally {
+    close(fd);
+  }
+}
+
+/** An open file by its descriptor: nobody can put another one in its place. */
+function pathOf(fd: number, path: string): string {
+  return process.platform === "linux" ? `/proc/self/fd/${fd}` : path;
+}
 
 function kindOf(
   entry: Pick<Stats, "isFile" | "isDirectory"> | Pick<BigIntStats, "isFile" | "isDirectory">,
@@ -81,18 +163,14 @@ function describe(stat: BigIntStats): DiskStat {
   };
 }
 
-function descriptor(path: string, flags: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    open(path, flags, 0o644, (error, fd) => (error === null ? resolve(fd) : reject(error)));
-  });
-}
-
 class NodeFile implements DiskFile {
   readonly #fd: number;
+  readonly #close: (fd: number) => unknown;
   #closed = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, close: (fd: number) => unknown = closeSync) {
     this.#fd = fd;
+    this.#close = close;
   }
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
@@ -175,6 +253,6 @@ class NodeFile implements DiskFile {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    closeSync(this.#fd);
+    this.#close(this.#fd);
   }
 }

@@ -18,7 +18,7 @@ export interface OpenObject {
   readonly info: ObjectInfo;
 }
 
-const ABSENT = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
+const ABSENT = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "ENXIO"]);
 
 /** What is read of a file, its attributes included, comes from one descriptor: a replacement in between is never mixed in. */
 export async function openObject(disk: Disk, layout: Layout, key: string): Promise<OpenObject> {

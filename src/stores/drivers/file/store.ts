@@ -1,3 +1,4 @@
+import { basename, dirname, join } from "node:path";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { throwIfAborted, type Ctx } from "../../../core/context.ts";
 import { fromErrno, GfsError, toGfsError } from "../../../core/errors.ts";
@@ -29,7 +30,7 @@ import { besideOf, type DiskPlace } from "./disk-names.ts";
 import { errnoOf, Layout, type ObjectPaths } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
 import { MultipartFiles } from "./multipart-files.ts";
-import { nodeDisk } from "./node-disk.ts";
+import { diskFor } from "./node-disk.ts";
 import { ATTRIBUTE } from "./object-record.ts";
 import { existsAt, findInfo, openBody, openObject } from "./reading.ts";
 import { type SealedFile, sealFile, StagedFile, type StagingPlace } from "./staged-file.ts";
@@ -49,9 +50,9 @@ export interface FileStoreDeps {
  * directory is flushed, too. Several processes may share a directory: renames are atomic between them; conditions on writes hold within one.
  */
 export async function openFileStore(config: FileStoreConfig, deps: FileStoreDeps = {}): Promise<Store> {
-  const disk = deps.disk ?? nodeDisk;
-  const layout = new Layout(config.root, disk);
   try {
+    const disk = deps.disk ?? (await diskFor(dirname(config.root)));
+    const layout = new Layout(await realRoot(disk, config.root), disk);
     await layout.prepare();
     const keepsAttributes = await probeAttributes(disk, layout);
     return new FileStore(disk, deps.clock ?? systemClock, layout, keepsAttributes);
@@ -61,6 +62,16 @@ export async function openFileStore(config: FileStoreConfig, deps: FileStoreDeps
       op: "store.open",
       cause: error,
     });
+  }
+}
+
+/** The directory of a site may be reached by links of the operator's; those below it are not followed. */
+async function realRoot(disk: Disk, root: string): Promise<string> {
+  try {
+    return await disk.realPath(root);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return join(await disk.realPath(dirname(root)), basename(root));
   }
 }
 
@@ -324,7 +335,7 @@ class FileStore implements Store {
         await this.#disk.unlink(path);
       } catch (error) {
         const errno = errnoOf(error);
-        if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
+        if (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
         continue;
       }
       removed = true;

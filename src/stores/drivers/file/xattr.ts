@@ -7,6 +7,7 @@ import os from "node:os";
 interface Calls {
   fget(fd: number, name: string, value: Uint8Array | null, size: number): number;
   fset(fd: number, name: string, value: Uint8Array, size: number, flags: number): number;
+  get(path: string, name: string, value: Uint8Array, size: number): number;
   lget(path: string, name: string, value: Uint8Array, size: number): number;
   errno(): number;
 }
@@ -29,6 +30,9 @@ async function load(): Promise<Calls | undefined> {
     fset: library.func(
       "int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)",
     ) as Calls["fset"],
+    get: library.func(
+      "long getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)",
+    ) as Calls["get"],
     lget: library.func(
       "long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)",
     ) as Calls["lget"],
@@ -73,13 +77,22 @@ export async function setXattr(fd: number, name: string, value: Uint8Array): Pro
 /** Call it after a `stat` of the path, which has brought the inode into memory. */
 export async function lgetXattr(path: string, name: string): Promise<Uint8Array | undefined> {
   const found = await calls();
-  if (found === undefined) return undefined;
+  return found === undefined ? undefined : ofPath(found, "lget", path, name);
+}
+
+/** Of what was opened to be looked at only (O_PATH), of which the kernel takes no descriptor here. */
+export async function getXattrOfEntry(fd: number, name: string): Promise<Uint8Array | undefined> {
+  const found = await calls();
+  return found === undefined ? undefined : ofPath(found, "get", `/proc/self/fd/${fd}`, name);
+}
+
+function ofPath(found: Calls, call: "get" | "lget", path: string, name: string): Uint8Array | undefined {
   for (let size = FIRST_GUESS_BYTES; ; size = MAX_BYTES) {
     const buffer = Buffer.allocUnsafe(size);
-    const length = found.lget(path, name, buffer, size);
+    const length = found[call](path, name, buffer, size);
     if (length >= 0) return buffer.subarray(0, length);
     const errno = found.errno();
     if (errno === ENODATA || errno === ENOTSUP || errno === ENOENT) return undefined;
-    if (errno !== ERANGE || size === MAX_BYTES) throw failure(errno, "lgetxattr");
+    if (errno !== ERANGE || size === MAX_BYTES) throw failure(errno, `${call}xattr`);
   }
 }
