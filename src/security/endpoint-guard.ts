@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { GfsError } from "../core/errors.ts";
 
@@ -8,7 +9,11 @@ import { GfsError } from "../core/errors.ts";
 export interface EndpointGuard {
   /** Throws `PermissionDenied` with the setting that would allow it. */
   checkUrl(endpoint: string): void;
-  checkDirectory(directory: string): void;
+  /**
+   * Resolves with the directory that the path leads to once links are followed; what does not exist yet is named below what does. Use that
+   * one, and follow no link any more: else one that is put in its place meanwhile would lead elsewhere.
+   */
+  checkDirectory(directory: string): Promise<string>;
 }
 
 export interface EndpointGuardConfig {
@@ -53,6 +58,8 @@ export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard 
   const configured = config.allowedEndpoints.map(parsePattern);
   const clouds = ALWAYS.map(parsePattern);
   const roots = config.allowedPaths.map((root) => path.resolve(root));
+  const isBelow = (directory: string, root: string): boolean =>
+    directory === root || directory.startsWith(root.endsWith("/") ? root : `${root}/`);
   return {
     checkUrl(endpoint) {
       let url: URL;
@@ -75,19 +82,38 @@ export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard 
         `Sites at ${url.host} are not allowed; add the host to security.allowed_endpoints in the coordinator's configuration.`,
       );
     },
-    checkDirectory(directory) {
-      const resolved = path.resolve(directory);
-      if (
-        path.isAbsolute(directory) &&
-        roots.some((root) => resolved === root || resolved.startsWith(root.endsWith("/") ? root : `${root}/`))
-      )
-        return;
+    async checkDirectory(directory) {
+      const named = path.resolve(directory);
+      if (path.isAbsolute(directory) && roots.some((root) => isBelow(named, root))) {
+        const found = await realDirectory(named);
+        const realRoots = await Promise.all(roots.map(realDirectory));
+        if (realRoots.some((root) => isBelow(found, root))) return found;
+      }
+      // Where links lead is not for whoever asks.
       throw new GfsError(
         "PermissionDenied",
-        `Sites below ${resolved} are not allowed; add the directory to security.allowed_paths in the coordinator's configuration.`,
+        `Sites below ${named} are not allowed; add the directory to security.allowed_paths in the coordinator's configuration.`,
       );
     },
   };
+}
+
+async function realDirectory(directory: string): Promise<string> {
+  try {
+    return await realpath(directory);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const parent = path.dirname(directory);
+    if (code === "ENOENT" && parent !== directory)
+      return path.join(await realDirectory(parent), path.basename(directory));
+    throw new GfsError(
+      "PermissionDenied",
+      `The directory ${directory} cannot be looked at; check its path and modes.`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 function fits({ host, below, port }: HostPattern, url: URL): boolean {

@@ -94,10 +94,10 @@ describe("endpoints of sites that are added at run time", () => {
     expect(() => guard.checkUrl(endpoint)).toThrow(GfsError);
   });
 
-  it("keeps directories below what was allowed", () => {
-    guard.checkDirectory("/srv/data/site");
-    guard.checkDirectory("/srv/data");
+  it("keeps directories below what was allowed", async () => {
+    expect(await guard.checkDirectory("/srv/data/site")).toBe("/srv/data/site");
+    expect(await guard.checkDirectory("/srv/data")).toBe("/srv/data");
     for (const bad of ["/srv/database", "/srv/data/../secret", "/", "srv/data", "/etc"])
-      expect(() => guard.checkDirectory(bad)).toThrow(/allowed_paths/);
+      await expect(guard.checkDirectory(bad)).rejects.toThrow(/allowed_paths/);
   });
 });

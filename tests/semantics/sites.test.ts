@@ -1,3 +1,5 @@
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { backgroundCtx } from "../../src/core/context.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
@@ -7,8 +9,8 @@ import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
 import { createFakeClock } from "../../src/core/testing/fake-clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
-import { createMemoryStore, stackLayers } from "../../src/stores/index.ts";
-import { codeOf, NO_CACHE, startTimed } from "./setting.ts";
+import { createMemoryStore, openFileStore, stackLayers } from "../../src/stores/index.ts";
+import { codeOf, keysOf, NO_CACHE, start, startTimed, tempDirectory } from "./setting.ts";
 
 async function drain(read: ObjectRead): Promise<void> {
   for await (const _ of (await read.open()).stream) {
@@ -78,4 +80,32 @@ test("P2 Not found, failed preconditions and canceled requests never count again
   for (let time = 0; time < 3; time++) await codeOf(read("x"));
   expect(circuit?.()).toBe("open");
   await stop();
+});
+
+test("P5 A symbolic link below a file site's directory is no object and leads nowhere", async () => {
+  const base = await tempDirectory();
+  const [root, outside] = [join(base, "site"), join(base, "outside")];
+  await mkdir(outside);
+  await writeFile(join(outside, "secret"), "secret");
+  const setting = await start({ local: "primary" }, { openStore: async () => await openFileStore({ root }) });
+  const { coordinator, put, read } = setting;
+  await put("dir/kept", "kept");
+  await symlink("../outside", join(root, "leak"));
+  await symlink("../outside/secret", join(root, "file"));
+  for (const key of ["leak/secret", "leak", "file"]) {
+    expect(await codeOf(read(key))).toBe("NotFound");
+    expect(await codeOf(coordinator.rename(rigCtx, { from: key, to: "stolen" }))).toBe("NotFound");
+  }
+  expect(await keysOf(setting)).toEqual(["dir/kept"]);
+  expect(await keysOf(setting, "leak/")).toEqual([]);
+  for await (const _ of coordinator.importSite(rigCtx, { site: "local" })) {
+    // Only what is there afterwards counts.
+  }
+  expect(await keysOf(setting)).toEqual(["dir/kept"]);
+  expect(await codeOf(put("leak/planted", "x"))).not.toBe("done");
+  await coordinator.rename(rigCtx, { from: "dir/kept", to: "leak/moved" });
+  expect(await read("leak/moved")).toBe("kept");
+  await coordinator.deleteObject(rigCtx, "leak/secret").catch(() => undefined);
+  expect(await readdir(outside)).toEqual(["secret"]);
+  expect(await readFile(join(outside, "secret"), "utf8")).toBe("secret");
 });

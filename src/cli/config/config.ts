@@ -103,6 +103,8 @@ export type StoreConfig = FileStoreConfig | MemoryStoreConfig | S3StoreConfig | 
 export interface FileStoreConfig {
   readonly driver: "file";
   readonly path: string;
+  /** False: the path was followed to its end already, and a link on the way is one that somebody has put there since. */
+  readonly followsLinks?: false;
 }
 
 export interface MemoryStoreConfig {

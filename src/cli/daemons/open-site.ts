@@ -29,6 +29,7 @@ export async function openSite(
   options: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
 ): Promise<Site> {
   const opened = await openStore(site.store, { ...deps, connectTimeoutMs: deps.config.resilience.timeout.connectMs });
+  for (const finding of opened.findings ?? []) deps.log.warn("site_probe_finding", { site: site.name, finding });
   let driver: Store;
   try {
     driver = opened.probe ? await probed(site, opened.store, deps, options) : opened.store;

@@ -24,7 +24,7 @@ export async function openAddedSite(
   guard: EndpointGuard,
   signal: AbortSignal,
 ): Promise<Site> {
-  const store = storeOfUri(request.uri, guard);
+  const store = await storeOfUri(request.uri, guard);
   return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
     mustAnswer: true,
     signal,

@@ -1,6 +1,8 @@
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Random } from "../../core/ports/random.ts";
-import { createMemoryStore, openFileStore, type Store } from "../../stores/index.ts";
+import { createMemoryStore, linkSafety, openFileStore, type Store } from "../../stores/index.ts";
+import { checkConfig, serviceUrl } from "../../stores/drivers/azure/config.ts";
+import { resolveEndpoint, type S3StoreConfig as BucketConfig } from "../../stores/drivers/s3/config.ts";
 import type { AzureStoreConfig, GcsStoreConfig, S3StoreConfig, StoreConfig } from "../config/index.ts";
 
 /** The one place that names the drivers. Those with large libraries are loaded when a site needs them. */
@@ -10,6 +12,8 @@ export interface OpenedStore {
   readonly label: string;
   /** Drivers whose capabilities depend on what is at the other end are asked to prove them. */
   readonly probe: boolean;
+  /** A sentence for each thing that the operator should know. */
+  readonly findings?: readonly string[];
 }
 
 export interface StoreDeps {
@@ -22,9 +26,13 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
   switch (config.driver) {
     case "file":
       return {
-        store: await openFileStore({ root: config.path }, { clock: deps.clock }),
+        store: await openFileStore(
+          { root: config.path, ...(config.followsLinks === false ? { followsLinks: false } : {}) },
+          { clock: deps.clock },
+        ),
         label: `file://${config.path}`,
         probe: false,
+        findings: (await linkSafety()) === "look" ? [RACED_LINKS] : [],
       };
     case "memory":
       return {
@@ -42,8 +50,38 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
   }
 }
 
+const RACED_LINKS =
+  "This system cannot open files without following links in one step; whoever may write to the site's directory might lead GlobalFS out of it.";
+
+/**
+ * Where a driver's requests will go, as the driver itself has it; of a bucket that is part of the host name, the host that it lies below. Throws
+ * when a part of the configuration could make the host another one than it says.
+ */
+export function originOf(config: StoreConfig): string | undefined {
+  switch (config.driver) {
+    case "file":
+    case "memory":
+      return undefined;
+    case "s3":
+    case "gcs": {
+      const { origin } = resolveEndpoint(bucketConfig(config), config.driver === "s3" ? config.region : undefined);
+      return config.endpoint ?? origin;
+    }
+    case "azure":
+      checkConfig(config);
+      return serviceUrl(config);
+  }
+}
+
 async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDeps): Promise<OpenedStore> {
   const { createS3Store } = await import("../../stores/drivers/s3/index.ts");
+  const { bucket, prefix } = config;
+  const store = createS3Store({ ...bucketConfig(config), connectTimeoutMs: deps.connectTimeoutMs }, deps);
+  const scheme = config.driver === "gcs" ? "gs" : "s3";
+  return { store, label: `${scheme}://${bucket}${prefix === undefined ? "" : `/${prefix}`}`, probe: true };
+}
+
+function bucketConfig(config: S3StoreConfig | GcsStoreConfig): BucketConfig {
   const { bucket, endpoint, prefix, accessKeyId, secretAccessKey } = config;
   const sessionToken = config.driver === "s3" ? config.sessionToken : undefined;
   const profile = config.driver === "s3" ? config.profile : undefined;
@@ -55,20 +93,14 @@ async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDep
     ? ("anonymous" as const)
     : (keys ?? (profile === undefined ? undefined : { profile }));
   const pathStyle = config.driver === "s3" ? config.pathStyle : undefined;
-  const store = createS3Store(
-    {
-      bucket,
-      connectTimeoutMs: deps.connectTimeoutMs,
-      ...(config.driver === "s3" ? { region: config.region } : {}),
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(prefix === undefined ? {} : { prefix }),
-      ...(credentials === undefined ? {} : { credentials }),
-      ...(pathStyle === undefined ? {} : { pathStyle: pathStyle ? ("path" as const) : ("virtual" as const) }),
-    },
-    deps,
-  );
-  const scheme = config.driver === "gcs" ? "gs" : "s3";
-  return { store, label: `${scheme}://${bucket}${prefix === undefined ? "" : `/${prefix}`}`, probe: true };
+  return {
+    bucket,
+    ...(config.driver === "s3" && config.region !== undefined ? { region: config.region } : {}),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(prefix === undefined ? {} : { prefix }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(pathStyle === undefined ? {} : { pathStyle: pathStyle ? "path" : "virtual" }),
+  };
 }
 
 async function openContainer(config: AzureStoreConfig, deps: StoreDeps): Promise<OpenedStore> {

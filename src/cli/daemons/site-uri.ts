@@ -2,9 +2,10 @@ import { fileURLToPath } from "node:url";
 import { GfsError } from "../../core/errors.ts";
 import type { EndpointGuard } from "../../security/index.ts";
 import type { StoreConfig } from "../config/index.ts";
+import { originOf } from "./open-store.ts";
 
 /** What `site add --uri` names, checked against what the operator allows. */
-export function storeOfUri(uri: string, guard: EndpointGuard): StoreConfig {
+export async function storeOfUri(uri: string, guard: EndpointGuard): Promise<StoreConfig> {
   let url: URL;
   try {
     url = new URL(uri);
@@ -19,12 +20,19 @@ export function storeOfUri(uri: string, guard: EndpointGuard): StoreConfig {
       "InvalidArgument",
       `"${unknown.slice(0, 60)}" is no option of this address; known are region, endpoint, prefix, path_style and profile.`,
     );
-  if ("endpoint" in store && store.endpoint !== undefined) guard.checkUrl(store.endpoint);
-  if (store.driver === "file") guard.checkDirectory(store.path);
+  if (store.driver === "file") return { ...store, path: await guard.checkDirectory(store.path), followsLinks: false };
+  const origin = originOf(store);
+  if (origin !== undefined) guard.checkUrl(origin);
   return store;
 }
 
 function takeQuery(url: URL): Map<string, string> {
+  if (url.port !== "" || url.hash !== "") {
+    throw new GfsError(
+      "InvalidArgument",
+      "A site's address has no port and no fragment; write `?endpoint=` for another host.",
+    );
+  }
   if (url.username !== "" || url.password !== "") {
     throw new GfsError(
       "InvalidArgument",
@@ -40,7 +48,7 @@ function storeOf(url: URL, query: Map<string, string>, uri: string): StoreConfig
     query.delete(name);
     return value === "" ? undefined : value;
   };
-  const path = decodeURIComponent(url.pathname.replace(/^\/+|\/+$/g, ""));
+  const path = decoded(url.pathname.replace(/^\/+|\/+$/g, ""), uri);
   switch (url.protocol) {
     case "s3:": {
       const region = take("region");
@@ -81,11 +89,27 @@ function storeOf(url: URL, query: Map<string, string>, uri: string): StoreConfig
       };
     }
     case "file:":
-      return { driver: "file", path: fileURLToPath(url) };
+      return { driver: "file", path: directoryOf(url, uri) };
     case "memory:":
       return { driver: "memory" };
     default:
       throw unknownUri(uri);
+  }
+}
+
+function decoded(text: string, uri: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw unknownUri(uri);
+  }
+}
+
+function directoryOf(url: URL, uri: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    throw unknownUri(uri);
   }
 }
 

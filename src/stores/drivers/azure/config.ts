@@ -29,10 +29,17 @@ export const STREAMED_BLOCK_BYTES = 1024 * MIB;
 export const MAX_PARTS = 10_000;
 export const MAX_OBJECT_BYTES = MAX_PARTS * MAX_BLOCK_BYTES;
 
+/** Becomes part of a host name: nothing in it may end the host, or begin another one. */
+const ACCOUNT = /^[a-z0-9]{3,24}$/;
 const CONTAINER = /^(?:[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]|\$root|\$web)$/;
 
 export function checkConfig(config: AzureStoreConfig): void {
   if (!CONTAINER.test(config.container)) throw invalid(`"${config.container}" is not the name of a container.`);
+  if (config.account !== undefined && config.endpoint === undefined && !ACCOUNT.test(config.account)) {
+    throw invalid(
+      `"${config.account.slice(0, 80)}" is not the name of a storage account; it has 3 to 24 lower-case letters and digits.`,
+    );
+  }
   if ([config.accountKey, config.sas, config.connectionString].filter((given) => given !== undefined).length > 1) {
     throw invalid("Give one of account key, SAS and connection string, not several.");
   }
@@ -51,7 +58,15 @@ export function checkConfig(config: AzureStoreConfig): void {
 
 export function serviceUrl(config: AzureStoreConfig): string {
   const url = (config.endpoint ?? `https://${config.account}.blob.core.windows.net`).replace(/\/+$/, "");
-  if (!URL.canParse(url) || !/^https?:/.test(url)) throw invalid(`"${url}" is not the address of a blob service.`);
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+    throw invalid(`"${url}" is not the address of a blob service.`);
+  }
+  if (parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
+    throw invalid(
+      "The address of a blob service holds no user name, no query and no fragment; give credentials on their own.",
+    );
+  }
   return url;
 }
 

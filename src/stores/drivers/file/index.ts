@@ -1,1 +1,2 @@
+export { linkSafety } from "./open-without-links.ts";
 export { type FileStoreConfig, type FileStoreDeps, openFileStore } from "./store.ts";

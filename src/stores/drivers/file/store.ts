@@ -38,6 +38,8 @@ import { type SealedFile, sealFile, StagedFile, type StagingPlace } from "./stag
 export interface FileStoreConfig {
   /** An absolute path. Its last component is made when it is missing. */
   readonly root: string;
+  /** False: no component of `root` may be a symbolic link. Default: links on the way to it are followed, once. */
+  readonly followsLinks?: boolean;
 }
 
 export interface FileStoreDeps {
@@ -52,7 +54,7 @@ export interface FileStoreDeps {
 export async function openFileStore(config: FileStoreConfig, deps: FileStoreDeps = {}): Promise<Store> {
   try {
     const disk = deps.disk ?? (await diskFor(dirname(config.root)));
-    const layout = new Layout(await realRoot(disk, config.root), disk);
+    const layout = new Layout(config.followsLinks === false ? config.root : await realRoot(disk, config.root), disk);
     await layout.prepare();
     const keepsAttributes = await probeAttributes(disk, layout);
     return new FileStore(disk, deps.clock ?? systemClock, layout, keepsAttributes);

@@ -7,7 +7,7 @@ import type { Clock } from "../../../core/ports/clock.ts";
 import { canonicalQuery, EMPTY_SHA256, UNSIGNED_PAYLOAD, uriEncodePath } from "../../../core/sigv4.ts";
 import type { PartBody } from "../../store.ts";
 import { allowManyListeners } from "../shared-signal.ts";
-import { resolveEndpoint, type S3Endpoint, type S3StoreConfig } from "./config.ts";
+import { firstRegion, isRegion, resolveEndpoint, type S3Endpoint, type S3StoreConfig } from "./config.ts";
 import { type CredentialSource, credentialSource } from "./credentials.ts";
 import { failureFrom, fromTransport, type S3Failure, toError } from "./failures.ts";
 import { type AwsCredentials, SigV4 } from "./sigv4.ts";
@@ -73,8 +73,7 @@ export class S3Client {
     this.#config = config;
     this.#clock = deps.clock;
     this.#credentials = credentialSource(config.credentials, deps.clock);
-    const region = config.region ?? process.env["AWS_REGION"] ?? process.env["AWS_DEFAULT_REGION"] ?? "us-east-1";
-    this.#connection = this.#connect(region);
+    this.#connection = this.#connect(firstRegion(config));
   }
 
   get bucket(): string {
@@ -192,7 +191,8 @@ export class S3Client {
     if (skewed && this.#followClock(headers["date"])) return true;
     if (failure.code === "ExpiredToken" && credentials !== undefined) return this.#credentials.refuse(credentials);
     const { region } = failure;
-    if (region === undefined || ![301, 307, 400].includes(failure.status)) return false;
+    // A region becomes part of a host name: what is none is not gone to.
+    if (region === undefined || !isRegion(region) || ![301, 307, 400].includes(failure.status)) return false;
     // Another request may have moved on already.
     if (this.#connection !== asked) return true;
     if (region === asked.endpoint.region) return false;

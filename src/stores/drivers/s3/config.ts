@@ -49,9 +49,25 @@ export interface S3Endpoint {
 
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._:-]{1,254}$/;
 
-export function resolveEndpoint(config: S3StoreConfig, region: string): S3Endpoint {
+/** What becomes part of a host name: nothing in it may end the host, or begin another one. */
+const BUCKET_IN_HOST = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i;
+const REGION = /^[a-z0-9-]{1,64}$/;
+
+export function isRegion(region: string): boolean {
+  return REGION.test(region);
+}
+
+/** The region that requests are signed for until the endpoint says another one. */
+export function firstRegion(config: S3StoreConfig): string {
+  return config.region ?? process.env["AWS_REGION"] ?? process.env["AWS_DEFAULT_REGION"] ?? "us-east-1";
+}
+
+export function resolveEndpoint(config: S3StoreConfig, region: string = firstRegion(config)): S3Endpoint {
   const { bucket } = config;
-  if (!BUCKET.test(bucket)) throw invalid(`"${bucket}" is not the name of a bucket.`);
+  if (!BUCKET.test(bucket)) throw invalid(`"${bucket.slice(0, 80)}" is not the name of a bucket.`);
+  if (!isRegion(region)) {
+    throw invalid(`"${region.slice(0, 80)}" is not the name of a region; write lower-case letters, digits and dashes.`);
+  }
   const regional = config.endpoint === undefined;
   const base = parseEndpoint(
     config.endpoint ?? `https://s3.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`,
@@ -60,6 +76,9 @@ export function resolveEndpoint(config: S3StoreConfig, region: string): S3Endpoi
   const virtual = style === "virtual" || (style === "auto" && regional && !bucket.includes("."));
   const prefix = base.pathname.replace(/\/+$/, "");
   if (!virtual) return { origin: base.origin, host: base.host, region, bucketPath: `${prefix}/${bucket}`, regional };
+  if (!BUCKET_IN_HOST.test(bucket)) {
+    throw invalid(`"${bucket}" cannot be part of a host name; put the bucket in the path (path_style: true).`);
+  }
   const host = `${bucket}.${base.host}`;
   return {
     origin: `${base.protocol}//${host}`,
@@ -92,7 +111,7 @@ function parseEndpoint(endpoint: string): URL {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw invalid(`"${endpoint}" is not the address of an S3 endpoint; write it like https://s3.example.com.`);
   }
-  if (url.username !== "" || url.search !== "") {
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     throw invalid("The address of an S3 endpoint holds no user name and no query; give credentials on their own.");
   }
   return url;
