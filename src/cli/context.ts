@@ -1,6 +1,6 @@
 import type { Client } from "@globalfs/client";
 import type { Terminal } from "./terminal.ts";
-import { writeTo } from "./terminal.ts";
+import { printableLines, writeTo } from "./terminal.ts";
 
 export interface GlobalOptions {
   readonly coordinatorAddr?: string;
@@ -59,9 +59,14 @@ export async function print(context: CliContext, text: string): Promise<void> {
   await writeTo(context.terminal.stdout, text);
 }
 
-/** For people, beside the output. */
-export function note(context: CliContext, text: string): void {
-  context.terminal.stderr.write(`${text}\n`);
+/** For people, beside the output; programs, which ask for JSON, find it there. */
+export function note({ terminal, json }: CliContext, text: string): void {
+  if (!json) terminal.stderr.write(`${printableLines(text)}\n`);
+}
+
+/** What somebody should know although nothing failed. */
+export function warn({ terminal, json }: CliContext, text: string): void {
+  terminal.stderr.write(json ? `${JSON.stringify({ warning: text })}\n` : `globalfs: ${printableLines(text)}\n`);
 }
 
 export async function printJson(context: CliContext, value: unknown): Promise<void> {

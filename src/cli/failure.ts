@@ -19,12 +19,21 @@ export class UsageError extends Error {
   }
 }
 
+/** The answer was given, and lacks something. */
+export class PartialError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "PartialError";
+  }
+}
+
 /** As shells report a process that SIGPIPE ended. */
 const EXIT_BROKEN_PIPE = 141;
 
 export function failureOf(error: unknown): Failure {
   if (error instanceof BrokenPipe) return { code: "BrokenPipe", message: "", exit: EXIT_BROKEN_PIPE };
   if (error instanceof UsageError) return { code: "Usage", message: error.message, exit: EXIT.usage };
+  if (error instanceof PartialError) return { code: "Partial", message: error.message, exit: EXIT.partial };
   if (isGfsError(error)) return { code: error.code, message: error.message, exit: error.meaning.exit };
   if (isClientError(error)) return failureOfClient(error);
   if (isAbort(error)) return { code: "Canceled", message: "Stopped.", exit: EXIT.interrupted };

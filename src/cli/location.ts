@@ -42,3 +42,14 @@ export function localPathOf(relativeKey: string): string | undefined {
   const bad = parts.some((part) => part === "" || part === "." || part === ".." || /[\0\\]/.test(part));
   return bad ? undefined : parts.join("/");
 }
+
+/** Nothing but slashes and dots, as an unset variable leaves it: everything there is. */
+export function isRoot(key: string): boolean {
+  return /^(\.?\/)*\.?$/.test(key);
+}
+
+/** What the keys below a directory begin with. */
+export function prefixOf(key: string): string {
+  if (isRoot(key)) return "";
+  return key.endsWith("/") ? key : `${key}/`;
+}

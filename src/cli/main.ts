@@ -1,9 +1,10 @@
+import type { Command } from "commander";
 import { EXIT } from "../core/errors.ts";
 import type { Run } from "./action.ts";
 import { createContext, type GlobalOptions } from "./context.ts";
 import { type Failure, failureOf, UsageError } from "./failure.ts";
 import { buildProgram } from "./program.ts";
-import type { Terminal } from "./terminal.ts";
+import { printableLines, type Terminal } from "./terminal.ts";
 
 /** Runs one command line and resolves with the exit code. `bin/globalfs.js` calls it. */
 export async function main(words: readonly string[], terminal: Terminal = process): Promise<number> {
@@ -41,25 +42,45 @@ async function runWords(words: readonly string[], terminal: Terminal, signal: Ab
     else await program.parseAsync([...words], { from: "user" });
     return exit;
   } catch (error) {
-    const failure = failureOfProgram(error, signal);
+    const failure = failureOfProgram(error, { program, words, signal });
     const { json } = program.opts<GlobalOptions>();
     report(terminal, failure, json === true || words.includes("--json"));
     return failure.exit;
   }
 }
 
-function failureOfProgram(error: unknown, signal: AbortSignal): Failure {
+interface Asked {
+  readonly program: Command;
+  readonly words: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+function failureOfProgram(error: unknown, { program, words, signal }: Asked): Failure {
   const { code, exitCode, message } = error as { code?: unknown; exitCode?: unknown; message?: string };
   if (typeof code === "string" && code.startsWith("commander.")) {
     if (exitCode === 0) return { code: "Help", message: "", exit: EXIT.ok };
-    // The help that a group of commands shows when it is named alone went to stderr already.
-    if (code === "commander.help") return { code: "Help", message: "", exit: EXIT.usage };
-    return failureOf(new UsageError((message ?? "").replace(/^error: /, "")));
+    const command = namedBy(program, words);
+    const sentence =
+      code === "commander.help"
+        ? `${pathOf(command)} is a group of commands: ${command.commands.map((inner) => inner.name()).join(", ")}.`
+        : (message ?? "").replace(/^error: /, "");
+    return { ...failureOf(new UsageError(sentence)), hint: `${pathOf(command)} --help says how it is used.` };
   }
   const failure = failureOf(error);
   return signal.aborted && failure.code !== "BrokenPipe"
     ? { code: "Canceled", message: "Stopped.", exit: EXIT.interrupted }
     : failure;
+}
+
+/** The command that the words name, as far as they name one. */
+function namedBy(program: Command, words: readonly string[]): Command {
+  let command = program;
+  for (const word of words) command = command.commands.find((inner) => inner.name() === word) ?? command;
+  return command;
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function report(terminal: Terminal, failure: Failure, json: boolean): void {
@@ -69,7 +90,7 @@ function report(terminal: Terminal, failure: Failure, json: boolean): void {
     terminal.stderr.write(`${JSON.stringify({ error: message, code, hint, request_id: requestId })}\n`);
     return;
   }
-  terminal.stderr.write(`globalfs: ${message}\n`);
+  terminal.stderr.write(`globalfs: ${printableLines(message)}\n`);
   if (hint !== undefined) terminal.stderr.write(`${hint}\n`);
   if (requestId !== undefined && code === "Internal") {
     terminal.stderr.write(`The coordinator's log says more under request id ${requestId}.\n`);

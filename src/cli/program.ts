@@ -21,6 +21,7 @@ import { defineSite } from "./commands/site/index.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineUp } from "./commands/up.ts";
 import { defineVersion } from "./commands/version.ts";
+import { UsageError } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -53,6 +54,7 @@ const COMMANDS: readonly Define[] = [
 export function buildProgram(run: Run, terminal: Terminal): Command {
   const action: Action = (work) =>
     async function (this: Command) {
+      refuseEmptyWords(this);
       const options = this.optsWithGlobals();
       await run(options, (context) => work(context, options as never, this.args));
     };
@@ -66,14 +68,31 @@ export function buildProgram(run: Run, terminal: Terminal): Command {
     )
     .option("--api-key <key>", "API key for X-GlobalFS-API-Key auth (env: GLOBALFS_API_KEY)")
     .option("--json", "output in JSON format instead of a table")
-    .showHelpAfterError("Run the command with --help to see how it is used.")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
-      writeErr: (text) => terminal.stderr.write(text),
       // Said once, by `main`, which knows of --json.
+      writeErr: () => undefined,
       outputError: () => undefined,
     });
   for (const define of COMMANDS) define(program, action);
   return program;
+}
+
+/** What an unset variable leaves behind is never meant: an empty key would be the root, an empty name nothing at all. */
+function refuseEmptyWords(command: Command): void {
+  const refuse = (name: string): never => {
+    throw new UsageError(`${name} is empty; is a variable not set? Leave it away, or write what is meant.`);
+  };
+  for (const [index, word] of command.args.entries()) {
+    const known = command.registeredArguments;
+    if (word === "") refuse(`<${(known[index] ?? known.at(-1))?.name() ?? "word"}>`);
+  }
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    for (const option of at.options) {
+      const name = option.attributeName();
+      if (at.getOptionValue(name) === "" && at.getOptionValueSource(name) === "cli")
+        refuse(option.long ?? option.flags);
+    }
+  }
 }

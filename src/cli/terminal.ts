@@ -39,10 +39,19 @@ export function paint(terminal: Terminal, color: Color, text: string): string {
   return plain ? text : `\u001b[${COLOR_CODES[color]}m${text}\u001b[0m`;
 }
 
-/** Keys may hold anything; a terminal must not take them for commands. */
+/**
+ * Keys may hold anything; a terminal must not take them for commands, and what is not seen must not turn one name into another.
+ * Joiners stay: emoji and many scripts need them.
+ */
 export function printable(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`,
-  );
+  return text.replaceAll(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
+}
+
+/** The same for sentences of several lines. */
+export function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
+function escaped(character: string): string {
+  return `\\u{${(character.codePointAt(0) as number).toString(16)}}`;
 }

@@ -1,7 +1,7 @@
 import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type KnownAccessKey } from "../../src/coordinator/index.ts";
-import { serveInProcess, type Served } from "./in-process.ts";
+import { serveInProcess, type Served } from "../../src/cli/testing/served.ts";
 
 let served: Served;
 const env = { GLOBALFS_API_KEY: "the API key of this test" };

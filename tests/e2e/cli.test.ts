@@ -134,8 +134,10 @@ describe("objects", () => {
     });
     expect((await run(["object", "get", "docs/a.txt"])).exit).toBe(4);
     expect((await run(["object", "head", "docs/a.txt"])).exit).toBe(4);
-    // Deleting what is not there succeeds.
-    expect((await run(["object", "delete", "docs/a.txt"])).exit).toBe(0);
+    expect(await run(["object", "delete", "docs/a.txt"])).toMatchObject({
+      exit: 4,
+      err: "globalfs: There is no object docs/a.txt.\n",
+    });
   });
 
   test("are copied, renamed, shown, counted and removed like files", async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient } from "@globalfs/client";
-import { type Served, serveInProcess } from "./in-process.ts";
+import { type Served, serveInProcess } from "../../src/cli/testing/served.ts";
 
 let served: Served;
 let directory: string;
@@ -124,7 +124,7 @@ describe("cp", () => {
       expect((await readFile(join(target, name))).equals(await readFile(join(source, name)))).toBe(true);
     }
     expect((await served.run(["cp", "-r", "gfs:absent", target])).exit).toBe(4);
-    expect((await served.run(["cp", source, "gfs:x"])).err).toContain("add -r");
+    expect((await served.run(["cp", source, "gfs:x"])).err).toContain(`globalfs cp -r ${source} gfs:PREFIX`);
   });
 
   test("copies single objects between disk, pipe and namespace", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { putForeign, type Rig, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
-import { serveInProcess } from "../e2e/in-process.ts";
+import { serveInProcess } from "../../src/cli/testing/served.ts";
 import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { createMemoryStore } from "../../src/stores/index.ts";
 import { start } from "./setting.ts";

@@ -3,7 +3,7 @@ import { crc32c } from "@node-rs/crc32";
 import { expect, test } from "vitest";
 import { bodyAt, chunksOf, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { GfsError } from "../../src/core/errors.ts";
-import { serveInProcess } from "../e2e/in-process.ts";
+import { serveInProcess } from "../../src/cli/testing/served.ts";
 import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { createMemoryStore, type ObjectInfo } from "../../src/stores/index.ts";
 import { codeOf, fileStores, Gate, jobsIn, keysOf, NO_CACHE, SETTINGS, start } from "./setting.ts";

@@ -47,8 +47,8 @@ const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   denied: "The API key is missing or does not allow it, or it is read-only.",
   conflict: "It exists already, or is another version than expected.",
   partial:
-    "Done in part: a listing lacks a site, a replication could not be queued, or some of the files were left out.",
-  interrupted: "Stopped by Ctrl-C or SIGTERM.",
+    "Done in part: a listing lacks a site, a replication could not be queued, or some of many things failed or were left out.",
+  interrupted: "Stopped by Ctrl-C, by SIGTERM, or by a no to a question.",
 };
 
 test("the exit code reference is what the error table says", async () => {
@@ -60,7 +60,7 @@ test("the exit code reference is what the error table says", async () => {
   const text = `# Exit codes
 
 The same for every command. With \`--json\`, errors are one line of JSON on stderr: \`error\`, \`code\`, and where there is one \`hint\`
-and \`request_id\`.
+and \`request_id\`. Commands that go over many things (\`rm\`, \`cp -r\`) go on after a failure and end with a tally, which is their JSON.
 
 | Code | Meaning | Error codes |
 |---|---|---|

@@ -13,6 +13,7 @@ export type {
   Conditions,
   CreateAccessKey,
   DeleteOptions,
+  DeleteResult,
   ExplainedRoute,
   Explanation,
   FailedSite,

@@ -8,6 +8,7 @@ import type {
   CallOptions,
   Conditions,
   DeleteOptions,
+  DeleteResult,
   FailedSite,
   GetOptions,
   ListOptions,
@@ -106,11 +107,8 @@ export function createObjectCalls(transport: Transport) {
     };
   }
 
-  /** Deleting what is not there succeeds. Resolves with the sites where the object is still to be deleted. */
-  async function remove(
-    key: string,
-    options: DeleteOptions = {},
-  ): Promise<{ readonly pendingSites: readonly string[] }> {
+  /** Deleting what is not there succeeds, and says so. */
+  async function remove(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
     const answer = await transport.text({
       method: "DELETE",
       path: keyPath(OBJECTS, key),
@@ -119,7 +117,10 @@ export function createObjectCalls(transport: Transport) {
       ...callOptions(options),
     });
     const pending = header(answer, "x-globalfs-pending-sites");
-    return { pendingSites: pending === undefined ? [] : pending.split(", ") };
+    return {
+      deleted: header(answer, "x-globalfs-deleted") === "1",
+      pendingSites: pending === undefined ? [] : pending.split(", "),
+    };
   }
 
   async function listPage(options: ListOptions = {}): Promise<ListPage> {

@@ -55,6 +55,13 @@ export interface DeleteOptions extends CallOptions {
   readonly ifMatch?: string;
 }
 
+export interface DeleteResult {
+  /** False when there was nothing to delete. */
+  readonly deleted: boolean;
+  /** Sites where jobs still have to delete their copies. */
+  readonly pendingSites: readonly string[];
+}
+
 export interface ListOptions extends CallOptions {
   readonly prefix?: string;
   readonly delimiter?: "/";

@@ -8,11 +8,12 @@ import { localSize } from "../copy/local-source.ts";
 import type { CopyTally } from "../copy/work.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
 import { UsageError } from "../failure.ts";
-import { type Location, locationsOf } from "../location.ts";
+import { isRoot, type Location, locationsOf } from "../location.ts";
 import { createProgress, type Progress } from "../progress.ts";
 
 interface Options {
   readonly recursive?: boolean;
+  readonly all?: boolean;
 }
 
 export function defineCp(program: Command, action: Action): void {
@@ -22,6 +23,7 @@ export function defineCp(program: Command, action: Action): void {
     .argument("<source>", "gfs:key, local path, or - for stdin")
     .argument("<target>", "gfs:key, local path, or - for stdout")
     .option("-r, --recursive", "copy everything below the source")
+    .option("--all", "with -r, the source may be the root: everything there is")
     .addHelpText(
       "after",
       `
@@ -41,6 +43,9 @@ ${examples(
 
 async function cp(context: CliContext, source: string, target: string, options: Options): Outcome {
   const [from, to] = locationsOf(source, target);
+  if (options.recursive === true && options.all !== true && from.at === "gfs" && isRoot(from.key)) {
+    throw new UsageError(`"${source}" is the root. To copy everything there is, say so with --all.`);
+  }
   if (from.at !== "gfs" && to.at !== "gfs") throw new UsageError("One side must be in GlobalFS; mark it with gfs:.");
   const tally: CopyTally = { files: 0, bytes: 0, pendingSites: new Set(), refused: [] };
   return withClient(context, async (client) => {

@@ -70,7 +70,7 @@ function explanationText(context: CliContext, explanation: Explanation): string 
       jobs
         .map(
           ({ id, kind, state, site, reason }) =>
-            `Job ${id}: ${kind} at ${site} is ${state}${reason === undefined ? "" : `: ${reason}`}\n`,
+            `Job ${id}: ${kind} at ${site} is ${state}${reason === undefined ? "" : `: ${printable(reason)}`}\n`,
         )
         .join(""),
     );

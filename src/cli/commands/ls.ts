@@ -1,13 +1,14 @@
-import type { FailedSite, ObjectInfo } from "@globalfs/client";
+import type { Client, ListPage, ObjectInfo } from "@globalfs/client";
 import type { Command } from "commander";
-import { GfsError } from "../../core/errors.ts";
 import { formatSize } from "../../core/units.ts";
+import { absenceOf } from "../absent.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJsonItems, withClient } from "../context.ts";
-import { keyOf } from "../location.ts";
+import { findObject } from "../find-object.ts";
+import { keyOf, prefixOf } from "../location.ts";
+import { refusePartial, type UnseenSites } from "../partial.ts";
 import { renderTable } from "../table.ts";
 import { printable } from "../terminal.ts";
-import { reportFailed } from "./object/list.ts";
 
 interface Options {
   readonly long?: boolean;
@@ -32,36 +33,13 @@ interface Entry {
 
 async function ls(context: CliContext, path: string, options: Options): Outcome {
   const key = keyOf(path);
-  const directory = key === "" || key.endsWith("/") ? key : `${key}/`;
+  const directory = prefixOf(key);
   return withClient(context, async (client) => {
-    const failed: FailedSite[] = [];
-    let found = false;
-    async function* entryPages(): AsyncGenerator<Entry[]> {
-      const pages = client.pages({
-        prefix: directory,
-        ...(options.recursive === true ? {} : { delimiter: "/" as const }),
-        signal: context.signal,
-        onPartial: (site) => failed.push(site),
-      });
-      for await (const page of pages) {
-        const entries: Entry[] = [
-          ...page.prefixes.map((name) => ({ name: name.slice(directory.length) })),
-          ...page.objects.map((object) => ({ name: object.key.slice(directory.length), object })),
-        ].toSorted((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
-        if (entries.length > 0) {
-          found = true;
-          yield entries;
-        }
-      }
-      // Named without a slash, it may be an object and no directory.
-      if (found || key === "") return;
-      const object = key.endsWith("/") ? undefined : await client.head(key, { signal: context.signal });
-      if (object === undefined) throw new GfsError("NotFound", `There is nothing at ${key}.`);
-      yield [{ name: key, object }];
-    }
-    if (context.json) await printJsonItems(context, jsonEntries(entryPages(), directory));
+    const unseen: UnseenSites = new Map();
+    const pages = entryPages(context, client, { key, directory, recursive: options.recursive === true, unseen });
+    if (context.json) await printJsonItems(context, jsonEntries(pages, directory));
     else {
-      for await (const entries of entryPages()) {
+      for await (const entries of pages) {
         const text =
           options.long === true
             ? longText(context, entries)
@@ -69,8 +47,55 @@ async function ls(context: CliContext, path: string, options: Options): Outcome 
         await print(context, text);
       }
     }
-    return reportFailed(context, failed);
+    refusePartial(unseen);
+    return undefined;
   });
+}
+
+interface Listed {
+  readonly key: string;
+  readonly directory: string;
+  readonly recursive: boolean;
+  readonly unseen: UnseenSites;
+}
+
+async function* entryPages(
+  { signal }: CliContext,
+  client: Client,
+  { key, directory, recursive, unseen }: Listed,
+): AsyncGenerator<Entry[]> {
+  let found = directory === "";
+  const pages = client.pages({
+    prefix: directory,
+    ...(recursive ? {} : { delimiter: "/" as const }),
+    signal,
+    onPartial: ({ site, error }) => unseen.set(site, error),
+  });
+  for await (const page of pages) {
+    found ||= page.prefixes.length + page.objects.length > 0;
+    const entries = entriesOf(page, directory);
+    if (entries.length > 0) yield entries;
+  }
+  if (found) return;
+  // Named without a slash, it may be an object and no directory.
+  const object = key.endsWith("/") ? undefined : await findObject(client, key, signal);
+  if (object !== undefined) yield [{ name: key, object }];
+  else {
+    refusePartial(unseen);
+    throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
+  }
+}
+
+/** In order; a directory that was made as such is listed as an object with a slash at its end, and first of all in itself. */
+function entriesOf({ prefixes, objects }: ListPage, directory: string): Entry[] {
+  const entries = [
+    ...prefixes.map((name) => ({ name })),
+    ...objects.map((object) => (object.key.endsWith("/") ? { name: object.key } : { name: object.key, object })),
+  ];
+  return entries
+    .filter(({ name }) => name !== directory)
+    .map((entry) => ({ ...entry, name: entry.name.slice(directory.length) }))
+    .toSorted((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name)));
 }
 
 async function* jsonEntries(pages: AsyncIterable<Entry[]>, directory: string): AsyncGenerator {

@@ -1,7 +1,7 @@
 import { join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { type Action, examples } from "../action.ts";
-import { type CliContext, note, type Outcome, print } from "../context.ts";
+import { type CliContext, type Outcome, print, warn } from "../context.ts";
 import type { RestKey } from "../daemons/rest-key.ts";
 import type { RootKey } from "../daemons/root-key.ts";
 import { OPEN_HELP, WORKERS_HELP, workerCount } from "../options.ts";
@@ -54,7 +54,7 @@ async function up(context: CliContext, options: Options): Outcome {
   });
   const { loadConfig } = await import("../config/index.ts");
   const { config, warnings } = await loadConfig({ content, env: context.terminal.env });
-  for (const warning of warnings) note(context, warning);
+  for (const warning of warnings) warn(context, warning);
   const { runCoordinator } = await import("../daemons/coordinator.ts");
   const { ensureRootKey } = await import("../daemons/root-key.ts");
   const file = join(directory, "s3.env");

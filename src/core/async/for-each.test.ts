@@ -27,4 +27,26 @@ describe("bounded work over a list", () => {
     expect(ended).toBe(started);
     expect(started).toBeLessThan(10);
   });
+
+  it("waits for those under way also when the items end with a failure", async () => {
+    let ended = 0;
+    async function* items(): AsyncGenerator<number> {
+      yield 1;
+      await Promise.resolve();
+      throw new Error("no more");
+    }
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const all = forEachBounded(items(), 4, async () => {
+      await gate;
+      ended += 1;
+    });
+    const settled = all.catch((error: unknown) => error);
+    expect(await Promise.race([settled, new Promise((resolve) => setImmediate(resolve, "still running"))])).toBe(
+      "still running",
+    );
+    open();
+    expect(await settled).toMatchObject({ message: "no more" });
+    expect(ended).toBe(1);
+  });
 });

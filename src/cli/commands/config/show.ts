@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+import { type CliContext, type Outcome, print, printJson, warn } from "../../context.ts";
 
 export function defineConfigShow(config: Command, action: Action): void {
   config
@@ -14,7 +14,7 @@ export function defineConfigShow(config: Command, action: Action): void {
 async function configShow(context: CliContext, file: string): Outcome {
   const { loadConfig } = await import("../../config/index.ts");
   const { resolvedYaml, warnings } = await loadConfig({ path: file, env: context.terminal.env });
-  for (const warning of warnings) note(context, `warning: ${warning}`);
+  for (const warning of warnings) warn(context, warning);
   if (!context.json) {
     await print(context, resolvedYaml);
     return undefined;

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+import { type CliContext, type Outcome, print, printJson, warn } from "../../context.ts";
 
 export function defineConfigValidate(config: Command, action: Action): void {
   config
@@ -18,7 +18,7 @@ async function configValidate(context: CliContext, file: string): Outcome {
     await printJson(context, { valid: true, warnings });
     return undefined;
   }
-  for (const warning of warnings) note(context, `warning: ${warning}`);
+  for (const warning of warnings) warn(context, warning);
   const sites = config.sites.map(({ name, role }) => `${name} (${role})`).join(", ");
   await print(context, `${file} is valid: ${config.sites.length} sites: ${sites}\n`);
   return undefined;

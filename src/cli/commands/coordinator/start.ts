@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
 import type { Config } from "../../config/index.ts";
-import { type CliContext, note, type Outcome } from "../../context.ts";
+import { type CliContext, type Outcome, warn } from "../../context.ts";
 import { UsageError } from "../../failure.ts";
 import { OPEN_HELP, WORKERS_HELP, workerCount } from "../../options.ts";
 
@@ -32,7 +32,7 @@ export function defineCoordinatorStart(coordinator: Command, action: Action): vo
 async function coordinatorStart(context: CliContext, options: Options): Outcome {
   const { loadConfig } = await import("../../config/index.ts");
   const { config, warnings } = await loadConfig({ path: options.config, env: context.terminal.env });
-  for (const warning of warnings) note(context, `globalfs: ${warning}`);
+  for (const warning of warnings) warn(context, warning);
   const { runCoordinator } = await import("../../daemons/coordinator.ts");
   await runCoordinator({
     config: withOpen(options.workers === undefined ? config : withWorkers(config, options.workers), options.open),

@@ -1,9 +1,9 @@
-import type { Client, FailedSite, ObjectInfo } from "@globalfs/client";
+import type { Client, ObjectInfo } from "@globalfs/client";
 import type { Command } from "commander";
-import { EXIT } from "../../../core/errors.ts";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, note, type Outcome, print, printJsonItems, withClient } from "../../context.ts";
+import { type CliContext, type Outcome, print, printJsonItems, withClient } from "../../context.ts";
 import { positive } from "../../options.ts";
+import { refusePartial, type UnseenSites } from "../../partial.ts";
 import { renderTable } from "../../table.ts";
 
 interface Options {
@@ -25,8 +25,8 @@ const PAGE = 1_000;
 
 async function objectList(context: CliContext, options: Options): Outcome {
   return withClient(context, async (client) => {
-    const failed: FailedSite[] = [];
-    const pages = objectPages(client, context, options, failed);
+    const unseen: UnseenSites = new Map();
+    const pages = objectPages(client, context, options, unseen);
     if (context.json) await printJsonItems(context, flat(pages));
     else {
       for await (const objects of pages) {
@@ -45,7 +45,8 @@ async function objectList(context: CliContext, options: Options): Outcome {
         );
       }
     }
-    return reportFailed(context, failed);
+    refusePartial(unseen);
+    return undefined;
   });
 }
 
@@ -53,14 +54,14 @@ async function* objectPages(
   client: Client,
   context: CliContext,
   options: { readonly prefix?: string; readonly limit?: number },
-  failed: FailedSite[],
+  unseen: UnseenSites,
 ): AsyncGenerator<readonly ObjectInfo[]> {
   let left = options.limit ?? Number.MAX_SAFE_INTEGER;
   const pages = client.pages({
     ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
     limit: Math.min(left, PAGE),
     signal: context.signal,
-    onPartial: (site) => failed.push(site),
+    onPartial: ({ site, error }) => unseen.set(site, error),
   });
   for await (const { objects } of pages) {
     if (objects.length > 0 || left === options.limit) yield objects.slice(0, left);
@@ -71,12 +72,4 @@ async function* objectPages(
 
 async function* flat<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
   for await (const page of pages) yield* page;
-}
-
-/** A listing that lacks a site's keys is no full answer, and says so. */
-export function reportFailed(context: CliContext, failed: readonly FailedSite[]): number | undefined {
-  for (const { site, error } of failed) {
-    note(context, `The listing may lack keys of site ${site}, which could not be asked: ${error}`);
-  }
-  return failed.length === 0 ? undefined : EXIT.partial;
 }

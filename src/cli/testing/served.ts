@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
-import { main } from "../../src/cli/main.ts";
-import { startRig, type Rig, type RigOptions } from "../../src/coordinator/testing/rig.ts";
-import { systemClock } from "../../src/core/ports/clock.ts";
-import { silentLogger } from "../../src/core/ports/log.ts";
-import { noMetrics } from "../../src/core/ports/metrics.ts";
-import { createRestGateway } from "../../src/gateways/rest/index.ts";
-import { createKeyring, hashApiKey } from "../../src/security/index.ts";
+import { main } from "../main.ts";
+import { startRig, type Rig, type RigOptions } from "../../coordinator/testing/rig.ts";
+import { systemClock } from "../../core/ports/clock.ts";
+import { silentLogger } from "../../core/ports/log.ts";
+import { noMetrics } from "../../core/ports/metrics.ts";
+import { createRestGateway } from "../../gateways/rest/index.ts";
+import { createKeyring, hashApiKey } from "../../security/index.ts";
 
 export interface Served {
   readonly rig: Rig;
@@ -19,6 +19,8 @@ export interface Served {
 export interface RunOptions {
   readonly input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   readonly env?: Readonly<Record<string, string>>;
+  /** A person sits there: stdin and stderr are a terminal. */
+  readonly watched?: boolean;
 }
 
 export interface Ran {
@@ -48,7 +50,8 @@ export async function serveInProcess(options: RigOptions = {}, apiKey?: string):
   return {
     rig,
     url,
-    run: (words, { input = "", env = {} } = {}) => runWords(words, input, { GLOBALFS_COORDINATOR: url, ...env }),
+    run: (words, { env = {}, ...options } = {}) =>
+      runWords(words, { ...options, env: { GLOBALFS_COORDINATOR: url, ...env } }),
     async stop() {
       await gateway.close({ drainMs: 1_000 });
       await rig.stop();
@@ -56,12 +59,13 @@ export async function serveInProcess(options: RigOptions = {}, apiKey?: string):
   };
 }
 
-async function runWords(
+/** One command line in this process, with streams in the place of the terminal. */
+export async function runWords(
   words: readonly string[],
-  input: NonNullable<RunOptions["input"]>,
-  env: Readonly<Record<string, string>>,
+  { input = "", env = {}, watched = false }: RunOptions = {},
 ): Promise<Ran> {
-  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const stream = (): PassThrough & { isTTY: boolean } => Object.assign(new PassThrough(), { isTTY: watched });
+  const [stdin, stdout, stderr] = [stream(), stream(), stream()];
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   stdout.on("data", (piece: Buffer) => out.push(piece));
