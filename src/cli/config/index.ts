@@ -13,3 +13,4 @@ export type {
 export { type LoadedConfig, loadConfig, type LoadOptions, redactConfig } from "./load.ts";
 export { configReference } from "./reference.ts";
 export { configTemplate } from "./template.ts";
+export { parse as parseYaml } from "yaml";

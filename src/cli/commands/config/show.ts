@@ -12,14 +12,13 @@ export function defineConfigShow(config: Command, action: Action): void {
 }
 
 async function configShow(context: CliContext, file: string): Outcome {
-  const { loadConfig } = await import("../../config/index.ts");
+  const { loadConfig, parseYaml } = await import("../../config/index.ts");
   const { resolvedYaml, warnings } = await loadConfig({ path: file, env: context.terminal.env });
   for (const warning of warnings) warn(context, warning);
   if (!context.json) {
     await print(context, resolvedYaml);
     return undefined;
   }
-  const { parse } = await import("yaml");
-  await printJson(context, parse(resolvedYaml));
+  await printJson(context, parseYaml(resolvedYaml));
   return undefined;
 }
