@@ -39,12 +39,6 @@ export function countFailure(tally: Tally, name: string, error: unknown): void {
   if (tally.failures.length < MOST_NAMED) tally.failures.push({ name, code, reason: message });
 }
 
-/** Nothing went wrong, but this one cannot be done. */
-export function leaveOut(tally: Tally, left: Left): void {
-  tally.leftOut += 1;
-  if (tally.omissions.length < MOST_NAMED) tally.omissions.push(left);
-}
-
 export interface TallyWords {
   /** Such as "Copied 3 files (2 KiB)". */
   readonly done: (tally: Tally) => string;
