@@ -1,7 +1,15 @@
 import { backgroundCtx, type Ctx } from "../core/context.ts";
 import { isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
-import { type ChangeCursor, dropTombstone, findOwner, pageTombstones, trimChanges } from "../namespace/index.ts";
+import {
+  type ChangeCursor,
+  dropTombstone,
+  findOwner,
+  isBeingCompleted,
+  pageTombstones,
+  trimChanges,
+} from "../namespace/index.ts";
+import type { Program } from "../kv/index.ts";
 import type { Site } from "../stores/index.ts";
 import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
@@ -99,7 +107,11 @@ async function forgetTombstones(parts: Parts, ctx: Ctx, after: FilePath | undefi
   for (const tombstone of page.tombstones) {
     if (tombstone.deletedMs > oldestKeptMs || ctx.signal.aborted) continue;
     if (!(await goneEverywhere(parts, ctx, tombstone.path))) continue;
-    await parts.kv.transact((tx) => dropTombstone(tx, { path: tombstone.path, versionId: tombstone.versionId }));
+    const { path, versionId } = tombstone;
+    await parts.kv.transact(function* (tx): Program<void> {
+      // A completion whose process died must still find that the key was deleted since.
+      if (!(yield* isBeingCompleted(tx, path))) yield* dropTombstone(tx, { path, versionId });
+    });
   }
   return page.next;
 }

@@ -2,7 +2,15 @@ import type { Ctx } from "../core/context.ts";
 import { isGfsError, toGfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
-import { type Copy, type FileRecord, type FileVersion, findByInode, findFile, setCopy } from "../namespace/index.ts";
+import {
+  type Copy,
+  type FileRecord,
+  type FileVersion,
+  findByInode,
+  findFile,
+  findOverwrittenBy,
+  setCopy,
+} from "../namespace/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
 import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
@@ -44,7 +52,8 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
       (job) => job.kind === "repair" && job.site === found.site.name,
     );
     if (mending) return "next";
-    if (holder === undefined && mayReplace(parts, current.version, found, info))
+    const overwritten = await isOverwritten(parts, current.version, info);
+    if (holder === undefined && (overwritten || mayReplace(parts, current.version, found, info)))
       return await rollForward(parts, found, info);
     return await markCopy(parts, current, found, "The site holds other bytes under this key.");
   });
@@ -73,6 +82,13 @@ function mayReplace(parts: Parts, version: FileVersion, found: Disagreement, inf
     return site !== undefined && site.role === "primary" && found.site.role !== "primary" && copy.state === "present";
   });
   return !better && info.modifiedMs >= version.createdMs;
+}
+
+/** An upload has its id from when it began, and may have come over a version that was written since. */
+async function isOverwritten(parts: Parts, { id }: FileVersion, { key, metadata }: ObjectInfo): Promise<boolean> {
+  const uploadId = metadata["globalfs-version"];
+  if (uploadId === undefined) return false;
+  return (await parts.kv.view((tx) => findOverwrittenBy(tx, key as FilePath, uploadId))) === id;
 }
 
 async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo): Promise<Reconciled> {

@@ -203,6 +203,8 @@ export interface ReadyToCommit {
   readonly following: readonly Site[];
   /** Its content came from another object. */
   readonly copied?: boolean;
+  /** Throws where the commit must not happen any more; asked in its transaction, before anything is written. */
+  readonly holds?: (tx: Reader) => Program<void>;
   /** Rows that belong to the same commit. */
   readonly also?: (tx: Transaction, committed: Committed) => Program<void>;
 }
@@ -264,6 +266,7 @@ function* recordPut(
   { ready, landed, expect, nowMs }: Recording,
 ): Program<{ committed: Committed; pendingSites: string[] }> {
   const { path, following } = ready;
+  if (ready.holds !== undefined) yield* ready.holds(tx);
   const present = landed.map(({ site, objectKey, info }): Copy => ({
     site: site.name,
     key: objectKey,

@@ -39,6 +39,7 @@ export {
   shownIdOf,
   shownVersionId,
 } from "./history-rows.ts";
+export { isSamePlace, isSameState, type KeyState, readKeyState } from "./key-state.ts";
 export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
 export {
   type Followed,
@@ -69,6 +70,7 @@ export {
   findPart,
   findUpload,
   forgetEndedUploads,
+  findOverwrittenBy,
   isBeingCompleted,
   isUploadInUse,
   listUploads,

@@ -12,6 +12,7 @@ import {
   type Transaction,
 } from "../kv/index.ts";
 import { corrupt } from "./bytes.ts";
+import type { KeyState } from "./key-state.ts";
 import type { ChecksumAlgorithm, ContentChecksum, ContentHeaders, VersionLabels } from "./types.ts";
 
 /**
@@ -33,7 +34,14 @@ export interface UploadRecord {
   /** Its bucket was there when it began, so without the bucket it is meant for nothing. */
   readonly inBucket: boolean;
   /** The sites may have been told to complete it, with these parts; only a process that died leaves this behind. */
-  readonly completing?: { readonly partNumbers: readonly number[]; readonly atMs: number };
+  readonly completing?: Completing;
+}
+
+export interface Completing {
+  readonly partNumbers: readonly number[];
+  readonly atMs: number;
+  /** What the completion is to replace. Once the key is anything else it lands no more. */
+  readonly base: KeyState;
 }
 
 export interface SiteUpload {
@@ -62,6 +70,8 @@ export interface EndedUpload {
   readonly endedMs: number;
   /** Absent for one that was aborted. */
   readonly answer?: unknown;
+  /** Its completion was interrupted, and the key was no more what it was to replace when somebody looked again. */
+  readonly superseded?: { readonly versionId?: VersionId };
 }
 
 const UPLOAD = "u";
@@ -106,6 +116,13 @@ export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Progr
 export function* isBeingCompleted(tx: Reader, path: FilePath): Program<boolean> {
   const rows = yield* tx.range({ ...prefixRange(encodeKey(UPLOAD, path)), limit: PAGE });
   return rows.some(({ value }) => (decodeRow(value) as UploadRecord).completing !== undefined);
+}
+
+/** The version whose bytes an interrupted completion may have overwritten at the sites without replacing it in the catalog. */
+export function* findOverwrittenBy(tx: Reader, path: FilePath, uploadId: string): Program<VersionId | undefined> {
+  const upload = yield* findUpload(tx, path, uploadId);
+  if (upload !== undefined) return upload.completing?.base.file?.versionId;
+  return (yield* findEndedUpload(tx, uploadId))?.superseded?.versionId;
 }
 
 /** Whether a site's upload belongs to one that is under way. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { combineChecksums, compositeChecksum, createChecksum } from "../../src/core/checksums.ts";
+import { World } from "../sim/crash/world.ts";
 import { codeOf, fileStores, Gate, keysOf, start, startTimed } from "./setting.ts";
 import { bytesOf, complete, md5, MIB, multipartEtag, s3CodeOf, sendPart } from "./upload-setting.ts";
 
@@ -221,6 +222,32 @@ test("U4 when one site fails the old version stands, and the next attempt succee
   await rig.settled();
   expect((await readAll(rig.coordinator, "b/x")).equals(body)).toBe(true);
   for (const site of [rig.sites.one, rig.sites.two]) expect((await site.head(rigCtx, "b/x")).sizeBytes).toBe(3_000);
+});
+
+test("U8 a completion whose process died is finished while the key is what it was, and never lands after a newer write", async () => {
+  for (const [change, wanted] of [
+    [undefined, "uploaded"],
+    ["put", "newer"],
+    ["delete", undefined],
+  ] as const) {
+    const world = new World({ sites: TWO });
+    await world.start();
+    await world.put("b/x", "old");
+    const upload = await world.rig.coordinator.createUpload(rigCtx, { key: "b/x" });
+    const part = await sendPart(world.rig, upload, 1, Buffer.from("uploaded"));
+    // The first step marks the upload, and the process is dead.
+    await world.start({ step: 1, moment: "after" });
+    world.life.startCounting();
+    await codeOf(complete(world.rig, upload, [part]));
+    expect(world.life.isDead).toBe(true);
+    await world.start();
+    if (change === "put") await world.put("b/x", "newer");
+    if (change === "delete") await world.rig.coordinator.deleteObject(rigCtx, "b/x");
+    for (let turn = 0; turn < 3; turn++) await world.settle();
+    expect((await world.files()).get("b/x")).toBe(wanted);
+    expect(await s3CodeOf(complete(world.rig, upload, [part]))).toBe(change === undefined ? "done" : "NoSuchUpload");
+    expect((await world.files()).get("b/x")).toBe(wanted);
+  }
 });
 
 test("U5 an aborted upload is gone, however often it is aborted, also for a part that is coming in", async () => {

@@ -116,6 +116,7 @@ test("V2 DELETE hides behind a marker, and DELETE of an id removes just that", a
   expect(await bodyOf(setting, "b/x")).toBe("2");
   expect(await coordinator.deleteObject(rigCtx, "b/x", { versionId: two })).toEqual({
     versionId: two,
+    deleted: true,
     pendingSites: ["cloud"],
   });
   expect(await bodyOf(setting, "b/x")).toBe("1");

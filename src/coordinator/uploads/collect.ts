@@ -55,13 +55,13 @@ async function collectOne(context: UploadContext, ctx: Ctx, listed: UploadRecord
   const homeless = listed.inBucket && (await parts.kv.view((tx) => findBucketOf(tx, path))) === undefined;
   if (!stuck && !old && !homeless) return;
   try {
-    await context.gate.end(uploadId, async () => {
+    const finished = await context.gate.end(uploadId, async () => {
       const upload = await parts.kv.view((tx) => findUpload(tx, path, uploadId));
-      if (upload === undefined) return;
-      if (upload.completing !== undefined) await finishCompleting(parts, ctx, upload);
-      else if (old || homeless) await endAborted(parts, upload);
+      if (upload?.completing !== undefined) return await finishCompleting(parts, ctx, upload);
+      if (upload !== undefined && (old || homeless)) await endAborted(parts, upload);
+      return false;
     });
-    parts.log.info("upload_collected", { path, upload: uploadId, finished: stuck });
+    parts.log.info("upload_collected", { path, upload: uploadId, finished });
   } catch (error) {
     // Another turn tries again; one upload must not keep the others.
     parts.log.warn("upload_not_collected", { path, upload: uploadId, error: String(error) });

@@ -10,6 +10,7 @@ import {
   findUpload,
   keepsVersions,
   putUpload,
+  readKeyState,
   readParts,
   rulesOf,
   type UploadRecord,
@@ -18,6 +19,7 @@ import {
 } from "../../namespace/index.ts";
 import type { PartInfo, StagedWrite } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
+import { checkWriteConditions } from "../conditions.ts";
 import { locate } from "../lookup.ts";
 import { describeFile, lateMetadata } from "../object-meta.ts";
 import type { Parts } from "../parts.ts";
@@ -26,6 +28,7 @@ import type { SiteWrite } from "../site-commit.ts";
 import { commitPut } from "../write.ts";
 import { checkCompletion, type Whole } from "./completion-check.ts";
 import { getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
+import { abandon, isSuperseded, isUntouched, mayFinish, superseded } from "./interrupted.ts";
 import { endAborted } from "./open.ts";
 import { type SiteTarget, sitesOf } from "./put-part.ts";
 
@@ -61,8 +64,9 @@ export async function completeUpload(context: UploadContext, ctx: Ctx, request: 
 /** A client whose answer was lost asks again, and is told the same. */
 async function findAnswer(parts: Parts, { key, uploadId }: UploadPlace): Promise<PutResult | undefined> {
   const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, uploadId));
-  if (ended?.path !== locate(key).path || ended.answer === undefined) return undefined;
-  return ended.answer as PutResult;
+  if (ended?.path !== locate(key).path) return undefined;
+  if (ended.superseded !== undefined) throw superseded();
+  return ended.answer as PutResult | undefined;
 }
 
 interface Landing {
@@ -71,8 +75,13 @@ interface Landing {
   readonly conditions: CompleteUpload["conditions"];
 }
 
+/** The caller holds the path's lock. */
 async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landing): Promise<PutResult> {
   const { path, uploadId } = upload;
+  if (upload.completing !== undefined && !(await mayFinish(parts, ctx, upload))) {
+    await abandon(parts, upload);
+    throw superseded();
+  }
   const spent = new Set<SiteName>();
   const writes = sitesOf(parts, upload).flatMap((target): SiteWrite[] => {
     const infos = partsAt(target, whole);
@@ -94,7 +103,7 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
     (site, index, all) => all.indexOf(site) === index && !writes.some((write) => write.site.name === site.name),
   );
   await assertNothingLost(parts, upload, writes);
-  await markCompleting(parts, upload, whole);
+  const marked = await markCompleting(parts, upload, { whole, conditions });
   try {
     return await commitPut(parts, ctx, {
       conditions,
@@ -102,6 +111,10 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       writes,
       version,
       following,
+      *holds(tx) {
+        if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
+        if (!(yield* isUntouched(tx, upload))) throw superseded();
+      },
       *also(tx, { file, previous }) {
         const meta = describeFile(path, file);
         const answer: PutResult = { meta, created: previous === undefined, pendingSites: [] };
@@ -118,7 +131,8 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       },
     });
   } catch (error) {
-    await keepWhatIsLeft(parts, upload, spent);
+    if (isSuperseded(error)) await abandon(parts, marked);
+    else await keepWhatIsLeft(parts, upload, spent);
     throw toGfsError(error, "coordinator.upload");
   }
 }
@@ -225,13 +239,31 @@ function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: Sta
   };
 }
 
-/** Should the process die now, the leader finishes what the sites may have begun to show. */
-async function markCompleting(parts: Parts, upload: UploadRecord, { parts: chosen }: Whole): Promise<void> {
-  const completing = { partNumbers: chosen.map(({ partNumber }) => partNumber), atMs: parts.clock.nowMs() };
-  await parts.kv.transact(function* (tx): Program<void> {
-    if ((yield* findUpload(tx, upload.path, upload.uploadId)) === undefined) throw noUpload(upload);
-    putUpload(tx, { ...upload, completing });
+/**
+ * Should the process die now, the leader finishes what the sites may have begun to show, while the key is what it is now. The conditions are
+ * checked here, because nobody else knows them then.
+ */
+async function markCompleting(
+  parts: Parts,
+  upload: UploadRecord,
+  { whole, conditions }: Omit<Landing, "upload">,
+): Promise<UploadRecord> {
+  const partNumbers = whole.parts.map(({ partNumber }) => partNumber);
+  const atMs = parts.clock.nowMs();
+  return await parts.kv.transact(function* (tx): Program<UploadRecord> {
+    const { path, uploadId } = upload;
+    if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
+    const version = (yield* findFile(tx, path))?.version;
+    if (version?.id !== uploadId) checkWriteConditions(conditions, version && currentOf(version));
+    const base = upload.completing?.base ?? (yield* readKeyState(tx, path));
+    const marked: UploadRecord = { ...upload, completing: { partNumbers, atMs, base } };
+    putUpload(tx, marked);
+    return marked;
   });
+}
+
+function currentOf({ etag, createdMs }: FileVersion): { etag: string; modifiedMs: number } {
+  return { etag, modifiedMs: createdMs };
 }
 
 /** Sites whose upload has gone are no part of it any more; with none left there is nothing to complete. */
@@ -253,25 +285,40 @@ export async function abortUpload(context: UploadContext, ctx: Ctx, place: Uploa
     const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, place.uploadId));
     if (ended !== undefined && ended.path === locate(place.key).path && ended.answer === undefined) return;
     const upload = await getUpload(parts, place);
-    if (upload.completing !== undefined) {
-      // Some site may show it already, so it has happened: the abort comes too late.
-      await finishCompleting(parts, ctx, upload);
-      throw noUpload(place);
-    }
-    await endAborted(parts, upload);
+    // Some site may show it already; then it has happened, and the abort comes too late.
+    if (upload.completing === undefined) await endAborted(parts, upload);
+    else if (await finishCompleting(parts, ctx, upload)) throw noUpload(place);
   });
 }
 
-/** Of a completion whose process died in the middle; the caller has closed the gate. */
-export async function finishCompleting(parts: Parts, ctx: Ctx, upload: UploadRecord): Promise<void> {
+/** What waiting mends. */
+const WAITED_FOR = ["Unavailable", "Timeout", "Overloaded", "NoSpace", "Canceled", "Internal"] as const;
+
+/**
+ * Of a completion whose process died in the middle; the caller has closed the gate. False when it was abandoned: the key has moved on, or
+ * nothing will ever come of it.
+ */
+export async function finishCompleting(parts: Parts, ctx: Ctx, upload: UploadRecord): Promise<boolean> {
+  const { path } = upload;
+  return await parts.locks.run(path, async () => {
+    try {
+      await land(parts, ctx, { upload, whole: await wholeOf(parts, upload), conditions: undefined });
+      return true;
+    } catch (error) {
+      if (isGfsError(error, ...WAITED_FOR) && error.retry !== "never") throw error;
+      if (!isSuperseded(error)) await abandon(parts, upload);
+      return false;
+    }
+  });
+}
+
+async function wholeOf(parts: Parts, upload: UploadRecord): Promise<Whole> {
   const numbers = new Set(upload.completing?.partNumbers);
   const arrived = await readCatalog(parts.kv, (tx) => readParts(tx, upload.uploadId, { limit: MAX_PARTS }));
-  const { path, uploadId } = upload;
   const chosen = arrived.filter(({ partNumber }) => numbers.has(partNumber));
-  const whole = checkCompletion(upload, arrived, {
-    key: path,
-    uploadId,
+  return checkCompletion(upload, arrived, {
+    key: upload.path,
+    uploadId: upload.uploadId,
     parts: chosen.map(({ partNumber, etag }) => ({ partNumber, etag })),
   });
-  await parts.locks.run(path, async () => await land(parts, ctx, { upload, whole, conditions: undefined }));
 }

@@ -43,6 +43,11 @@ export class World {
     this.stores = new Map(names.map((name) => [name, createMemoryStore({}, { clock: this.clock })]));
   }
 
+  /** To look at what no process shows. */
+  get catalog(): Kv {
+    return this.#kv;
+  }
+
   get life(): Life {
     return this.#life;
   }
