@@ -40,7 +40,7 @@ async function start(words) {
   process.exitCode = await new Promise((done) => {
     server.once("exit", () => done(32));
     server.once("message", (message) => {
-      if (message !== "mounted") process.stderr.write(`mount: ${message}\n`);
+      if (message !== "mounted") process.stderr.write(`mount: ${JSON.stringify(message)}\n`);
       done(message === "mounted" ? 0 : 32);
     });
   });
