@@ -24,6 +24,7 @@ function end() {
 }
 
 function signalGroup(signal) {
+  if (server.pid === undefined) return;
   try {
     process.kill(-server.pid, signal);
   } catch (error) {

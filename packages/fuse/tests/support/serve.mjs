@@ -100,13 +100,7 @@ try {
   });
   say(`Mounted in ${Math.round(performance.now() - started)} ms`);
   const lines = createInterface({ input: process.stdin });
-  lines.on("line", async (line) => {
-    try {
-      say(`${line}: ${await commands[line]()}`);
-    } catch (error) {
-      say(`${line} failed: ${error.message}`);
-    }
-  });
+  lines.on("line", (line) => void obey(line));
   await mounted.closed;
   lines.close();
   process.stdin.destroy();
@@ -114,4 +108,12 @@ try {
 } catch (error) {
   say(`${error.name} ${error.code}: ${error.message}`);
   process.exitCode = 1;
+}
+
+async function obey(line) {
+  try {
+    say(`${line}: ${await commands[line]()}`);
+  } catch (error) {
+    say(`${line} failed: ${error.message}`);
+  }
 }

@@ -20,7 +20,7 @@ function ownFiles() {
   const read = Buffer.alloc(text.length + 3);
   fs.readSync(descriptor, read, 0, read.length, 0);
   fs.closeSync(descriptor);
-  if (read.toString() !== `${text}end`) throw new Error(`${path} has changed`);
+  if (read.toString() !== `${text.toString()}end`) throw new Error(`${path} has changed`);
 }
 
 function sharedFiles() {
