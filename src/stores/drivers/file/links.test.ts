@@ -50,6 +50,15 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   );
 }
 
+describe("directories that the kernel has not at hand", () => {
+  it("are looked for by a thousand at a time", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 1_000 }, async (_, index) => await codeOf(store.head(ctx, `absent-${index}/deep/object`))),
+    );
+    expect(new Set(answers)).toEqual(new Set(["NotFound"]));
+  });
+});
+
 describe("a symbolic link to a directory in a file site", () => {
   it("shows nothing of what it leads to", async () => {
     for (const key of ["leak/secret", "leak/deep/secret", "leak"]) {

@@ -1,6 +1,7 @@
 import { closeSync, constants } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
+import { Semaphore } from "../../../core/async/semaphore.ts";
 import { descriptor } from "./descriptor.ts";
 
 /**
@@ -68,6 +69,8 @@ const CACHED = {
 
 const NAMES = new Map(Object.entries(os.constants.errno).map(([name, value]) => [value, name]));
 const { EAGAIN } = os.constants.errno;
+/** The library throws at its 257th call at a time, and threads that wait for a disk are needed by others, too. */
+const waitingCalls = new Semaphore(32);
 
 /** Like those of Node's own calls without a stack, which here costs more than the call. */
 function failure(errno: number, path: string): Error {
@@ -151,13 +154,18 @@ async function openDirectory({ openat2, knowsCached, errno }: Calls, path: strin
     const reason = errno();
     if (reason !== EAGAIN) throw failure(reason, path);
   }
-  return await new Promise((resolve, reject) => {
-    openat2.async(SYSCALL_OPENAT2, AT_FDCWD, path, REACH, HOW_BYTES, (error, found) => {
-      if (error !== null) reject(error);
-      else if (found < 0) reject(failure(errno(), path));
-      else resolve(found);
+  const release = await waitingCalls.acquire();
+  try {
+    return await new Promise((resolve, reject) => {
+      openat2.async(SYSCALL_OPENAT2, AT_FDCWD, path, REACH, HOW_BYTES, (error, found) => {
+        if (error !== null) reject(error);
+        else if (found < 0) reject(failure(errno(), path));
+        else resolve(found);
+      });
     });
-  });
+  } finally {
+    release();
+  }
 }
 
 function byDescriptor(directory: number, close: Opened["close"]): Reached {
