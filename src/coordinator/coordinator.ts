@@ -147,8 +147,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       countSites();
       return added;
     },
-    async removeSite(_ctx, name) {
-      await removeSite(parts, name);
+    async removeSite(_ctx, name, options) {
+      await removeSite(parts, name, options);
       countSites();
     },
     importSite: (ctx, request) => importPrefix(parts, ctx, request),

@@ -44,6 +44,10 @@ export interface AddSite {
   readonly uri: string;
 }
 
+export interface RemoveSite {
+  readonly force?: boolean;
+}
+
 export interface Info {
   readonly version: string;
   readonly clusterName: string;
@@ -154,7 +158,8 @@ export interface CoordinatorService
 
   listSites(ctx: Ctx): Promise<SiteStatus[]>;
   addSite(ctx: Ctx, request: AddSite): Promise<SiteStatus>;
-  removeSite(ctx: Ctx, name: string): Promise<void>;
+  /** `Conflict` where no primary would be left, or objects have their only copy there, unless it is forced. */
+  removeSite(ctx: Ctx, name: string, options?: RemoveSite): Promise<void>;
   /** Streams progress until done; stop iterating to stop. */
   importSite(ctx: Ctx, request: ImportRequest): AsyncIterable<ImportProgress>;
 

@@ -5,7 +5,8 @@ import { encodeKey, prefixRange, type Program } from "../kv/index.ts";
 import { checkSiteName } from "../placement/index.ts";
 import type { Site } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
-import type { AddSite, SiteStatus } from "./service.ts";
+import type { AddSite, RemoveSite, SiteStatus } from "./service.ts";
+import { lossOf, refuseLoss } from "./site-removal.ts";
 
 /** Sites come and go at run time. One that was added here is written down, so that it is there again after a restart. */
 const SPACE = "coordinator-site";
@@ -54,15 +55,18 @@ export async function addSite(parts: Parts, ctx: Ctx, request: AddSite): Promise
   return await siteStatus(parts, site);
 }
 
-export async function removeSite(parts: Parts, name: string): Promise<void> {
-  if (parts.sites.find(name as SiteName) === undefined) {
+/** Refused where something would be lost, unless it is forced. */
+export async function removeSite(parts: Parts, name: string, { force }: RemoveSite = {}): Promise<void> {
+  const site = parts.sites.find(name as SiteName);
+  if (site === undefined)
     throw new GfsError("NotFound", `There is no site ${name}; \`globalfs site list\` names them.`);
-  }
+  const loss = await lossOf(parts, site);
+  if (force !== true) refuseLoss(site.name, loss);
   await parts.kv.transact(function* (tx): Program<void> {
     tx.delete(encodeKey(SPACE, name));
   });
   await parts.sites.remove(name as SiteName);
-  parts.log.info("site_removed", { site: name });
+  parts.log.info("site_removed", { site: name, ...loss });
 }
 
 /** Opens again what was added at run time. A site that cannot be opened now is named in the log and tried at the next start. */

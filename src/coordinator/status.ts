@@ -30,13 +30,19 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
   };
 }
 
-/** Healthy when every primary is; other roles may be away. */
+/** Healthy when there is a primary and every one is well; other roles may be away. */
 export async function health(parts: Parts): Promise<HealthReport> {
   const problems: { site: string; error: string }[] = [];
-  for (const site of parts.sites.list()) {
-    if (site.role !== "primary") continue;
+  const primaries = parts.sites.list().filter(({ role }) => role === "primary");
+  if (primaries.length === 0) problems.push(NO_PRIMARY);
+  for (const site of primaries) {
     const state = await parts.health.healthOf(site);
     if (!state.healthy) problems.push({ site: site.name, error: state.error ?? "not healthy" });
   }
   return { healthy: problems.length === 0, problems };
 }
+
+const NO_PRIMARY = {
+  site: "primary",
+  error: "there is no primary site, so that nothing can be written; `globalfs site add` adds one",
+};

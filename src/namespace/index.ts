@@ -53,6 +53,7 @@ export {
 } from "./links.ts";
 export { type ChangeLabels, changeLabels } from "./labels.ts";
 export { listObjectPage, listPage } from "./list.ts";
+export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export { findOwner } from "./owners.ts";
 export { EMPTY_ETAG } from "./record-codec.ts";

@@ -75,6 +75,11 @@ export function ownerKey(site: SiteName, objectKey: string): Key {
   return encodeKey(OWNER, site, tail(objectKey));
 }
 
+/** All that lies at a site. */
+export function ownerRange(site: SiteName): Key {
+  return encodeKey(OWNER, site);
+}
+
 export function placeOfOwnerKey(key: Key): { readonly site: SiteName; readonly objectKey: string } {
   const [site, objectKey] = decodeKey(key, ["string", "tail"]);
   return { site: site as SiteName, objectKey: objectKey as string };

@@ -99,6 +99,36 @@ describe("globalfs up", () => {
   });
 });
 
+test("the only primary is not taken out by accident, the status tells when there is none, and it comes back by its address", async () => {
+  const config = await writeConfiguration(directory, [fileSite("onprem", "primary"), fileSite("cloud", "burst")], {
+    coordinator: { listen_addr: "127.0.0.1:0", data_dir: "removal" },
+  });
+  const daemon = await startDaemon({ directory, words: ["coordinator", "start", "--config", config] });
+  const run = async (...words: readonly string[]) =>
+    await runGlobalfs(words, { input: "kept", env: { GLOBALFS_COORDINATOR: daemon.url } });
+  try {
+    expect((await run("object", "put", "k", "--input", "-")).exit).toBe(0);
+    const [onprem] = JSON.parse((await run("site", "list", "--json")).out) as { location: string }[];
+    const refused = await run("site", "remove", "--name", "onprem");
+    expect([refused.exit, refused.err]).toEqual([6, expect.stringContaining("no primary site would be left")]);
+    expect((await run("status")).exit).toBe(0);
+    expect((await run("site", "remove", "--name", "onprem", "--force")).exit).toBe(0);
+    const status = await run("status");
+    expect([status.exit, status.out]).toEqual([1, expect.stringMatching(/^DEGRADED\n.*there is no primary site/s)]);
+    const location = onprem?.location as string;
+    expect(await run("site", "add", "--name", "onprem", "--role", "primary", "--uri", location)).toMatchObject({
+      exit: 0,
+    });
+    expect((await run("status")).exit).toBe(0);
+    expect((await run("cat", "k")).out).toBe("kept");
+    expect((await run("site", "add", "--name", "other", "--role", "backup", "--uri", `file://${directory}`)).exit).toBe(
+      5,
+    );
+  } finally {
+    await daemon.stop();
+  }
+});
+
 test("a configuration that is wrong keeps the daemon from starting", async () => {
   const { exit, err } = await runGlobalfs(["coordinator", "start", "--config", join(directory, "none.yaml")]);
   expect(exit).toBe(2);

@@ -2,11 +2,12 @@ import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { backgroundCtx } from "../../src/core/context.ts";
+import type { GfsError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { noMetrics } from "../../src/core/ports/metrics.ts";
 import type { ObjectRead } from "../../src/coordinator/index.ts";
 import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
-import { rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
+import { putForeign, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
 import { createFakeClock } from "../../src/core/testing/fake-clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
 import { createMemoryStore, openFileStore, stackLayers } from "../../src/stores/index.ts";
@@ -108,4 +109,38 @@ test("P5 A symbolic link below a file site's directory is no object and leads no
   await coordinator.deleteObject(rigCtx, "leak/secret").catch(() => undefined);
   expect(await readdir(outside)).toEqual(["secret"]);
   expect(await readFile(join(outside, "secret"), "utf8")).toBe("secret");
+});
+
+test("P4 A site is not taken out while no primary would be left or objects have their only copy there, unless it is forced", async () => {
+  const setting = await startTimed({ local: "primary", second: "primary", cloud: "burst" });
+  const { coordinator, kv, put, pass, sites } = setting;
+  const refusal = async (name: string): Promise<unknown> => {
+    const { entries } = await kv.stats();
+    try {
+      await coordinator.removeSite(rigCtx, name);
+    } catch (error) {
+      expect([(await coordinator.listSites(rigCtx)).length, (await kv.stats()).entries]).toEqual([
+        (await coordinator.info(rigCtx)).sites,
+        entries,
+      ]);
+      const { code, context } = error as GfsError;
+      return [code, context["noPrimaryLeft"], context["onlyCopies"]];
+    }
+    return "removed";
+  };
+  await put("x", "1");
+  await pass();
+  await putForeign(sites.cloud, "lone/1", "1");
+  await putForeign(sites.cloud, "lone/2", "1");
+  for await (const _ of coordinator.importSite(rigCtx, { site: "cloud" })) {
+    // Only the effect counts.
+  }
+  expect(await refusal("cloud")).toEqual(["Conflict", false, 2]);
+  await coordinator.removeSite(rigCtx, "cloud", { force: true });
+  expect(await refusal("second")).toBe("removed");
+  expect(await coordinator.health(rigCtx)).toEqual({ healthy: true, problems: [] });
+  expect(await refusal("local")).toEqual(["Conflict", true, 1]);
+  await coordinator.removeSite(rigCtx, "local", { force: true });
+  const { healthy, problems } = await coordinator.health(rigCtx);
+  expect([healthy, problems[0]?.error]).toEqual([false, expect.stringContaining("no primary site")]);
 });

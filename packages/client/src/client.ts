@@ -65,8 +65,10 @@ export function createClient(options: ClientOptions = {}) {
           : { s3_bucket: site.s3Bucket, s3_region: site.s3Region, s3_endpoint: site.s3Endpoint };
       return siteOf(await send("POST", `${API}/sites`, { name, role, ...place }, call));
     },
-    async remove(name: string, call: CallOptions = {}): Promise<void> {
-      await send("DELETE", keyPath(`${API}/sites`, name), undefined, call);
+    /** Refused where no primary would be left or objects have their only copy there, unless it is forced. */
+    async remove(name: string, { force, ...call }: CallOptions & { readonly force?: boolean } = {}): Promise<void> {
+      const query = force === true ? "?force=true" : "";
+      await send("DELETE", `${keyPath(`${API}/sites`, name)}${query}`, undefined, call);
     },
     /** Adopts what the site holds already; yields progress until done. Stop iterating to stop. */
     async *import(

@@ -4,6 +4,7 @@ import type { EndpointGuard } from "../../security/index.ts";
 import type { Site } from "../../stores/index.ts";
 import type { Config } from "../config/index.ts";
 import { openSite, type SiteDeps } from "./open-site.ts";
+import { labelOf } from "./open-store.ts";
 import { storeOfUri } from "./site-uri.ts";
 
 /** All at once: the slowest site decides how long a start takes, not their sum. */
@@ -24,6 +25,12 @@ export async function openAddedSite(
   guard: EndpointGuard,
   signal: AbortSignal,
 ): Promise<Site> {
+  // The operator's own file names the place: taking a site out and back in needs no other leave.
+  const configured = deps.config.sites.find(
+    ({ name, store }) => name === request.name && labelOf(store) === request.uri,
+  );
+  if (configured !== undefined)
+    return await openSite({ ...configured, role: request.role }, deps, { mustAnswer: true, signal });
   const store = await storeOfUri(request.uri, guard);
   return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
     mustAnswer: true,

@@ -30,7 +30,7 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
           { root: config.path, ...(config.followsLinks === false ? { followsLinks: false } : {}) },
           { clock: deps.clock },
         ),
-        label: `file://${config.path}`,
+        label: labelOf(config),
         probe: false,
         findings: (await linkSafety()) === "look" ? [RACED_LINKS] : [],
       };
@@ -39,7 +39,7 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
         store: createMemoryStore(config.maxBytes === undefined ? {} : { maxBytes: config.maxBytes }, {
           clock: deps.clock,
         }),
-        label: "memory://",
+        label: labelOf(config),
         probe: false,
       };
     case "s3":
@@ -73,12 +73,27 @@ export function originOf(config: StoreConfig): string | undefined {
   }
 }
 
+/** Where a site lies, as people see it, without anything secret. */
+export function labelOf(config: StoreConfig): string {
+  switch (config.driver) {
+    case "file":
+      return `file://${config.path}`;
+    case "memory":
+      return "memory://";
+    case "s3":
+    case "gcs": {
+      const { bucket, prefix } = config;
+      return `${config.driver === "gcs" ? "gs" : "s3"}://${bucket}${prefix === undefined ? "" : `/${prefix}`}`;
+    }
+    case "azure":
+      return `azure://${config.account ?? ""}/${config.container}`;
+  }
+}
+
 async function openBucket(config: S3StoreConfig | GcsStoreConfig, deps: StoreDeps): Promise<OpenedStore> {
   const { createS3Store } = await import("../../stores/drivers/s3/index.ts");
-  const { bucket, prefix } = config;
   const store = createS3Store({ ...bucketConfig(config), connectTimeoutMs: deps.connectTimeoutMs }, deps);
-  const scheme = config.driver === "gcs" ? "gs" : "s3";
-  return { store, label: `${scheme}://${bucket}${prefix === undefined ? "" : `/${prefix}`}`, probe: true };
+  return { store, label: labelOf(config), probe: true };
 }
 
 function bucketConfig(config: S3StoreConfig | GcsStoreConfig): BucketConfig {
@@ -108,7 +123,7 @@ async function openContainer(config: AzureStoreConfig, deps: StoreDeps): Promise
   const { driver: _, ...rest } = config;
   return {
     store: await createAzureStore(rest, deps),
-    label: `azure://${config.account ?? ""}/${config.container}`,
+    label: labelOf(config),
     probe: true,
   };
 }

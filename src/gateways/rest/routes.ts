@@ -76,10 +76,13 @@ export const ROUTES: readonly Route[] = [
   {
     method: "DELETE",
     path: "/api/v1/sites/{name}",
-    summary: "Takes a site out. Its objects stay where they are.",
+    summary:
+      "Takes a site out. Its objects stay where they are. 409 when no primary would be left or objects have their only copy there, unless it is forced.",
+    query: schemas.removeSiteQuery,
     answers: { 204: undefined },
     run: async (service, call) => {
-      await service.removeSite(call.ctx, param(call, "name"));
+      const { force } = call.query as z.infer<typeof schemas.removeSiteQuery>;
+      await service.removeSite(call.ctx, param(call, "name"), force === undefined ? {} : { force });
       return { status: 204 };
     },
   },

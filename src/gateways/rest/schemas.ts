@@ -62,6 +62,8 @@ export const addSiteBody = z.union([
   }),
 ]);
 
+export const removeSiteQuery = z.strictObject({ force: flag.optional() });
+
 export const renameBody = z.strictObject({ from: key, to: key, overwrite: z.boolean().optional() });
 export const replicateBody = z.strictObject({ key, from: siteName, to: siteName });
 
