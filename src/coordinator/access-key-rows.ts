@@ -21,6 +21,7 @@ interface Row {
   readonly grants: readonly AccessGrant[];
   readonly createdMs: number;
   readonly expiresMs?: number;
+  readonly createdBy?: string;
   readonly sealed: string;
 }
 
@@ -43,9 +44,9 @@ export function openAccessKey(id: string, value: Uint8Array, box: SecretBox): Kn
 }
 
 /** A grant that was changed in the catalog behind our back makes the key useless instead of mightier. */
-function labelOf({ id, user, grants, createdMs, expiresMs }: AccessKey): string {
+function labelOf({ id, user, grants, createdMs, expiresMs, createdBy }: AccessKey): string {
   const pairs = grants.map(({ path, role }) => [path, role]);
-  return `access-key:${JSON.stringify([id, user, pairs, createdMs, expiresMs ?? 0])}`;
+  return `access-key:${JSON.stringify([id, user, pairs, createdMs, expiresMs ?? 0, createdBy ?? ""])}`;
 }
 
 function parse(value: Uint8Array): Row {

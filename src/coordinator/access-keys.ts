@@ -108,7 +108,7 @@ function rowOf(id: string): Key | undefined {
 }
 
 function newKey(request: CreateAccessKey, nowMs: number, random: Parts["random"]): KnownAccessKey {
-  const { user, grants, lifetimeMs } = request;
+  const { user, grants, lifetimeMs, createdBy, noLaterMs } = request;
   if (!USER.test(user)) {
     throw new GfsError("InvalidArgument", "A user's name has 1 to 64 letters, digits and the characters _+=,.@-.");
   }
@@ -117,6 +117,12 @@ function newKey(request: CreateAccessKey, nowMs: number, random: Parts["random"]
   }
   if (lifetimeMs !== undefined && !(lifetimeMs >= 1_000 && lifetimeMs <= LONGEST_LIFETIME_MS)) {
     throw new GfsError("InvalidArgument", "An access key expires after one second at least and 366 days at most.");
+  }
+  if (noLaterMs !== undefined && nowMs + (lifetimeMs ?? Number.POSITIVE_INFINITY) > noLaterMs) {
+    throw new GfsError(
+      "PermissionDenied",
+      `A key that ends makes keys that end no later: give it a lifetime until ${new Date(noLaterMs).toISOString()} at most.`,
+    );
   }
   if ((request.id === undefined) !== (request.secret === undefined)) {
     throw new GfsError("InvalidArgument", "Bring both the id and the secret of an access key, or neither.");
@@ -134,6 +140,7 @@ function newKey(request: CreateAccessKey, nowMs: number, random: Parts["random"]
     user,
     grants: grants.map(checkedGrant),
     createdMs: nowMs,
+    ...(createdBy === undefined ? {} : { createdBy }),
     ...(lifetimeMs === undefined
       ? {}
       : { expiresMs: nowMs + Math.floor(lifetimeMs), sessionToken: generateSessionToken(random) }),

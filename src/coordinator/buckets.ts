@@ -5,7 +5,6 @@ import {
   type BucketSettings,
   checkPath,
   findStoredBucket,
-  isNameable,
   removeBucket,
   type StoredBucket,
   writeBucket,
@@ -25,6 +24,7 @@ import type {
 
 const MAX_BUCKETS = 100_000;
 const PAGE = 1_000;
+const MAX_NAME_BYTES = 255;
 const PARALLEL_SITES = 8;
 
 /** Buckets: the directories at the top of the tree, with what S3 wants to know of them. */
@@ -44,7 +44,9 @@ export function createBucketService(
     changeBucket: async (_ctx, name, change) => await changeBucket(parts, name, change, findStored),
     findBucket,
     storedBucket(name) {
-      if (!isNameable(name)) return undefined;
+      // No directory has a longer name, and no row.
+      if (name.length * 3 > MAX_NAME_BYTES && Buffer.byteLength(name) > MAX_NAME_BYTES) return undefined;
+      if (name.includes("\0")) return undefined;
       return parts.kv.viewSync === undefined ? cache.find(name) : cache.peek(name);
     },
     peekBucket: (name) => cache.peek(name),

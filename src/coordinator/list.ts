@@ -3,6 +3,7 @@ import { GfsError } from "../core/errors.ts";
 import { listObjectPage } from "../namespace/index.ts";
 import { compareKeys, type Site } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
+import { continuationAfter, placeOfContinuation } from "./list-continuation.ts";
 import { type Cursor, inOrder } from "./list-cursor.ts";
 import { type Scope, SiteObjects } from "./list-sites.ts";
 import type { Parts } from "./parts.ts";
@@ -28,17 +29,8 @@ export async function listObjects(parts: Parts, ctx: Ctx, request: ListRequest):
   return await merge.run();
 }
 
-/** The continuation carries the last key of the page before; anything else is refused, not guessed at. */
-function startOf(request: ListRequest): string | undefined {
-  if (request.continuation === undefined) return request.after;
-  const text = Buffer.from(request.continuation, "base64url").toString();
-  if (!text.startsWith("a:"))
-    throw new GfsError("InvalidArgument", "The continuation is not one of ours; begin the listing anew without it.");
-  return text.slice(2);
-}
-
-function continuationOf(after: string): string {
-  return Buffer.from(`a:${after}`).toString("base64url");
+function startOf({ continuation, after }: ListRequest): string | undefined {
+  return continuation === undefined ? after : placeOfContinuation(continuation);
 }
 
 interface Bounds {
@@ -85,7 +77,7 @@ class Merge {
       objects: this.#objects,
       prefixes: this.#prefixes,
       failedSites: this.#sites.failed,
-      ...(more && last !== undefined ? { continuation: continuationOf(last) } : {}),
+      ...(more && last !== undefined ? { continuation: continuationAfter(last) } : {}),
     };
   }
 

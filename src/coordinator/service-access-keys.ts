@@ -10,6 +10,10 @@ export interface CreateAccessKey {
   readonly grants: readonly AccessGrant[];
   /** Given: the key is temporary and has a session token. */
   readonly lifetimeMs?: number;
+  /** The id of the key that asks for it. */
+  readonly createdBy?: string;
+  /** The end of that key: what it makes lasts no longer. */
+  readonly noLaterMs?: number;
   /** Brought along, such as from another system; else made here. */
   readonly id?: string;
   readonly secret?: string;

@@ -15,11 +15,14 @@ const find = (id: string): KnownAccessKey | undefined =>
   served.rig.coordinator.findAccessKey(id) as KnownAccessKey | undefined;
 
 describe("access keys", () => {
-  test("are made, listed and deleted on the command line", async () => {
+  test("are made, listed, shown, checked and revoked on the command line", async () => {
     const made = await run(["key", "create", "--name", "alice", "--path", "/data/raw", "--role", "writer"]);
-    expect([made.exit, made.err]).toEqual([0, expect.stringContaining("Access key of alice (writer of /data/raw)")]);
-    const [, id = "", secret = ""] =
-      /^export AWS_ACCESS_KEY_ID=(\w+)\nexport AWS_SECRET_ACCESS_KEY=(\S+)\n$/.exec(made.out) ?? [];
+    expect([made.exit, made.err]).toEqual([0, expect.stringContaining("of alice (writer of /data/raw)")]);
+    const [, id = "", secret = "", token = ""] =
+      /^export AWS_ACCESS_KEY_ID=(\w+)\nexport AWS_SECRET_ACCESS_KEY=(\S+)\nexport GLOBALFS_API_KEY=(\S+)\n$/.exec(
+        made.out,
+      ) ?? [];
+    expect(token).toBe(`gfs_${id}.${secret}`);
     expect(find(id)).toMatchObject({ id, secret, user: "alice", grants: [{ path: "data/raw", role: "writer" }] });
 
     const listed = await run(["key", "list"]);
@@ -28,9 +31,24 @@ describe("access keys", () => {
     );
     expect(listed.out).not.toContain(secret);
 
-    expect((await run(["key", "delete", id])).exit).toBe(0);
+    const own = { env: { GLOBALFS_API_KEY: token } };
+    expect((await served.run(["key", "show"], own)).out).toMatch(
+      new RegExp(`^Key: +${id}\nUser: +alice\nMay: +writer`),
+    );
+    expect((await served.run(["key", "check", "self", "data/raw/x"], own)).out).toMatch(/^s3:PutObject +yes +The key/m);
+    const check = ["key", "check", id, "data/other", "--action"];
+    expect((await run([...check, "write"])).exit).toBe(5);
+    expect((await run(["key", "check", id, "data/raw/x", "--action", "write"])).exit).toBe(0);
+    expect(JSON.parse((await run([...check, "read", "--json"])).out)).toMatchObject({
+      id,
+      permissions: [{ action: "s3:GetObject", allowed: false, by: "nothing" }],
+    });
+    expect((await served.run(["status"], own)).exit).toBe(5);
+
+    expect((await run(["key", "revoke", id])).exit).toBe(0);
     expect(find(id)).toBeUndefined();
-    const again = await run(["key", "delete", id]);
+    expect((await served.run(["key", "show"], own)).exit).toBe(5);
+    const again = await run(["key", "revoke", id]);
     expect([again.exit, again.err]).toEqual([4, expect.stringContaining("no such access key")]);
   });
 
@@ -56,7 +74,7 @@ describe("access keys", () => {
       { path: "data:2026", role: "writer" },
     ]);
     const some = await run(["key", "create", "--name", "etl", ...grants]);
-    expect(some.err).toContain("Access key of etl (reader of /raw, writer of /data:2026)");
+    expect(some.err).toContain("of etl (reader of /raw, writer of /data:2026)");
   });
 
   test("that are temporary come with a session token", async () => {
@@ -69,7 +87,9 @@ describe("access keys", () => {
     expect(Date.parse(shown["expires_at"] as string) - Date.parse(shown["created_at"] as string)).toBe(90_000);
     expect(
       (await run(["key", "create", "--name", "bob", "--path", "/", "--role", "user", "--expires", "90s"])).out,
-    ).toMatch(/^export AWS_ACCESS_KEY_ID=\w+\nexport AWS_SECRET_ACCESS_KEY=\S+\nexport AWS_SESSION_TOKEN=\S+\n$/);
+    ).toMatch(
+      /^export AWS_ACCESS_KEY_ID=\w+\nexport AWS_SECRET_ACCESS_KEY=\S+\nexport AWS_SESSION_TOKEN=\S+\nexport GLOBALFS_API_KEY=gfs_\S+\n$/,
+    );
   });
 
   test.each([

@@ -27,6 +27,7 @@ import type {
   JobPage,
   JobState,
   NewAccessKey,
+  Permissions,
   SiteStatus,
   Usage,
 } from "./types.ts";
@@ -103,7 +104,7 @@ export function createClient(options: ClientOptions = {}) {
   };
 
   const keys = {
-    /** Of S3 clients, without their secrets. */
+    /** Those that the caller administers, and its own, without their secrets. */
     async list(call: CallOptions = {}): Promise<AccessKey[]> {
       return ((await getJson(`${API}/keys`, call)) as unknown[]).map(accessKeyOf);
     },
@@ -112,7 +113,19 @@ export function createClient(options: ClientOptions = {}) {
       const body = { ...rest, expires_in_seconds: expiresInSeconds };
       return accessKeyOf(await send("POST", `${API}/keys`, body, call)) as NewAccessKey;
     },
-    async delete(id: string, call: CallOptions = {}): Promise<void> {
+    /** `self` is the key that the client itself uses. */
+    async get(id: string, call: CallOptions = {}): Promise<AccessKey> {
+      return accessKeyOf(await getJson(keyPath(`${API}/keys`, id), call));
+    },
+    /** What a key may do with a path, and why. `action` is read, list, write, delete, admin or one of S3's; absent: those five. */
+    async permissions(
+      { id, path, action }: { readonly id: string; readonly path: string; readonly action?: string },
+      call: CallOptions = {},
+    ): Promise<Permissions> {
+      return (await getJson(`${keyPath(`${API}/keys`, id)}/permissions`, call, { path, action })) as Permissions;
+    },
+    /** From now on nobody gets in with it. */
+    async revoke(id: string, call: CallOptions = {}): Promise<void> {
       await send("DELETE", keyPath(`${API}/keys`, id), undefined, call);
     },
   };

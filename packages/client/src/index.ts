@@ -27,6 +27,7 @@ export type {
   ListOptions,
   ListPage,
   NewAccessKey,
+  Permissions,
   ObjectInfo,
   PutOptions,
   PutResult,

@@ -121,11 +121,30 @@ export interface AccessKey {
   readonly grants: readonly AccessGrant[];
   readonly createdAt?: Date;
   readonly expiresAt?: Date;
+  /** The id of the key that made it. */
+  readonly createdBy?: string;
+}
+
+export interface Permissions {
+  readonly id: string;
+  readonly user: string;
+  readonly path: string;
+  readonly expired: boolean;
+  readonly permissions: readonly {
+    readonly action: string;
+    readonly allowed: boolean;
+    /** grant, ownership, policy, unreadable-policy, policy-rescue, access-list or nothing. */
+    readonly by: string;
+    /** A sentence. */
+    readonly because: string;
+  }[];
 }
 
 export interface NewAccessKey extends AccessKey {
   /** Told only once. */
   readonly secret: string;
+  /** The same key as one text, as `apiKey` takes it. */
+  readonly token: string;
   /** Requests with this key must carry it. */
   readonly sessionToken?: string;
 }

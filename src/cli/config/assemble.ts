@@ -69,8 +69,15 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       bandwidth: performance.bandwidth.map(({ from, to, limit }) => ({ from, to, bytesPerSecond: limit })),
     },
     security: {
-      apiKeys: security.api_keys,
       open: security.open,
+      apiKeys: security.api_keys.map(({ name, hash, grants, expires }) => ({
+        name,
+        hash,
+        ...(grants.length === 0
+          ? {}
+          : { grants: grants.map(({ path: at, role }) => ({ path: at.replace(/^\/|\/$/g, ""), role })) }),
+        ...(expires === undefined ? {} : { expiresMs: Date.parse(expires) }),
+      })),
       ...(apiKey === undefined ? {} : { environmentApiKey: apiKey }),
       allowedEndpoints: security.allowed_endpoints,
       allowedPaths: security.allowed_paths.map(place),

@@ -1,5 +1,6 @@
 import type { SiteName } from "../../core/ids.ts";
 import type { Rule } from "../../placement/types.ts";
+import type { StoredKey } from "../../security/index.ts";
 import type { SiteRole } from "../../stores/site.ts";
 
 /** The configuration as the program uses it: every value present, parsed and in the unit its name says. */
@@ -47,7 +48,7 @@ export interface Config {
     readonly bandwidth: readonly BandwidthLimit[];
   };
   readonly security: {
-    readonly apiKeys: readonly { readonly name: string; readonly hash: string }[];
+    readonly apiKeys: readonly StoredKey[];
     /** From `GLOBALFS_API_KEY`. */
     readonly environmentApiKey?: string;
     /** Nobody needs a key, on loopback. */

@@ -17,6 +17,7 @@ import {
 import { s3 } from "./s3-schema.ts";
 import { bandwidth, rules, sites } from "./sites-schema.ts";
 
+const ACCESS_ROLES = ["reader", "writer", "admin", "user"] as const;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
@@ -141,6 +142,19 @@ export const configSchema = section("The configuration file", {
           pattern: /^sha256:[0-9a-f]{64}$/,
           expected: "`sha256:` and 64 lower-case hex digits; `globalfs key hash` makes it",
         }),
+        grants: items(
+          "What the key may do, as keys of `globalfs key create` have it. Without any it is admin of everything.",
+          section("A grant", {
+            path: anyText("Whole components of a path, such as `data/reports`; empty is everything"),
+            role: choice(ACCESS_ROLES, "What it may do there"),
+          }),
+        ),
+        expires: optional(
+          text("From when on it opens nothing any more, such as `2030-01-31T00:00:00Z`", {
+            pattern: /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/,
+            expected: "a time in UTC, such as 2030-01-31T00:00:00Z",
+          }),
+        ),
       }),
     ),
     open: withDefault(

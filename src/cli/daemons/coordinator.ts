@@ -9,6 +9,7 @@ import {
   createKeyring,
   createTokenGate,
   hashApiKey,
+  isAccessToken,
   isLoopbackHost,
   type Keyring,
   type TokenGate,
@@ -168,7 +169,10 @@ function keyringOf({ security }: Config): Keyring {
   const { environmentApiKey } = security;
   return createKeyring([
     ...security.apiKeys,
-    ...(environmentApiKey === undefined ? [] : [{ name: "environment", hash: hashApiKey(environmentApiKey) }]),
+    // The token of a key in the catalog is what that key is, and opens nothing more for standing in the daemon's environment.
+    ...(environmentApiKey === undefined || isAccessToken(environmentApiKey)
+      ? []
+      : [{ name: "environment", hash: hashApiKey(environmentApiKey) }]),
   ]);
 }
 

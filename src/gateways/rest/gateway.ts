@@ -74,7 +74,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     pages: { check: (request) => pages?.check(request) },
     vouchFor: (socket) => http?.vouchFor(socket),
   });
-  const objects = createObjectHandler({ service, door, pace });
+  const objects = createObjectHandler({ service, door, clock, pace });
   const makeServer = (json: RequestListener): Server => {
     http = createHttpServer({
       pace,
@@ -127,6 +127,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   addJsonRoutes(app, {
     service,
     door,
+    clock,
     version: config.version,
     ...(renderMetrics === undefined ? {} : { renderMetrics }),
   });

@@ -1,12 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { GfsError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports/clock.ts";
 import type { CoordinatorService } from "../../coordinator/index.ts";
+import { accessOf } from "./access/request-access.ts";
 import { describeError, errorHeaders, sendError } from "./errors.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
-import { type Call, type Route, ROUTES } from "./routes.ts";
+import type { Call, Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -17,6 +20,7 @@ declare module "fastify" {
 export interface JsonRoutesDeps {
   readonly service: CoordinatorService;
   readonly door: Door;
+  readonly clock: Clock;
   readonly version: string;
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -24,7 +28,10 @@ export interface JsonRoutesDeps {
 /** What anybody may ask, at any time: however busy the rest is, these are no part of it. */
 const OPEN = new Set(["/livez", "/readyz", "/healthz"]);
 
-export function addJsonRoutes(app: FastifyInstance, { service, door, version, renderMetrics }: JsonRoutesDeps): void {
+export function addJsonRoutes(
+  app: FastifyInstance,
+  { service, door, clock, version, renderMetrics }: JsonRoutesDeps,
+): void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook("onRequest", async (request, reply) => {
     const url = request.routeOptions.url ?? "unknown";
@@ -70,7 +77,7 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
     if (healthy) return "OK";
     reply.code(503);
     // What the sites are called and what they answer is not for strangers.
-    if (!(await door.isKnown(request.scope))) return "DEGRADED";
+    if (!(await door.seesSites(request.scope))) return "DEGRADED";
     return `DEGRADED\n${problems.map(({ site, error }) => `${site}: ${error}`).join("\n")}`;
   });
   get("/livez", async (_request, reply) => {
@@ -86,7 +93,8 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
         .send(service.ready ? "OK" : "STARTING"),
   );
   if (renderMetrics !== undefined) {
-    get("/metrics", async (_request, reply) => {
+    get("/metrics", async (request, reply) => {
+      accessOf(request.scope, { service, clock }).operation("globalfs:GetMetrics");
       const { contentType, body } = await renderMetrics();
       return await reply.type(contentType).send(body);
     });
@@ -94,12 +102,15 @@ export function addJsonRoutes(app: FastifyInstance, { service, door, version, re
   get("/api/v1/openapi.json", async () => openApiDocument(version));
 
   async function serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const access = accessOf(request.scope, { service, clock });
     const call: Call = {
+      access,
       ctx: request.scope.ctx,
       params: paramsOf(route, request),
       query: check(route.query, request.query, "The query"),
       body: check(route.body, request.body ?? (route.stream === undefined ? request.body : {}), "The body"),
     };
+    await route.needs(access, call);
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
     const answer = await (route.run as NonNullable<Route["run"]>)(service, call);
     reply.code(answer.status).headers({ ...answer.headers });

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GfsError, toGfsError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import { type Identity, ownerOfNew, splitAtBucket } from "../../security/index.ts";
 import type { Conditions, CoordinatorService, ObjectMeta } from "../../coordinator/index.ts";
+import { accessOf } from "./access/request-access.ts";
 import { describeError, sendError } from "./errors.ts";
 import { drainRest, hasConditions, type Pace, parseConditions } from "../http/index.ts";
 import { objectHeaders } from "./http-headers.ts";
@@ -12,13 +15,33 @@ import { sendObject } from "./send-object.ts";
 /** The object path: raw streams, no framework in between. */
 export const OBJECTS_PREFIX = "/api/v1/objects/";
 
+/** As S3 calls them. A directory at the top is a bucket. */
+const ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["GET", "s3:GetObject"],
+  ["HEAD", "s3:GetObject"],
+  ["PUT", "s3:PutObject"],
+  ["DELETE", "s3:DeleteObject"],
+]);
+
+function actionOf(method: string, key: string): string {
+  const action = ACTIONS.get(method);
+  if (action === undefined) throw new GfsError("MethodNotAllowed", `Objects know ${METHODS}.`);
+  return method === "DELETE" && key.indexOf("/") === key.length - 1 ? "s3:DeleteBucket" : action;
+}
+
 export interface ObjectRoutesDeps {
   readonly service: CoordinatorService;
   readonly door: Door;
+  readonly clock: Clock;
   readonly pace: Pace;
 }
 
 const METHODS = "GET, HEAD, PUT, DELETE";
+
+function ownerOfMarker(identity: Identity | undefined): { readonly owner?: string } {
+  const owner = identity === undefined ? undefined : ownerOfNew(identity, undefined);
+  return owner === undefined ? {} : { owner };
+}
 
 function conditionsOf({ headers }: IncomingMessage): { readonly conditions?: Conditions } {
   const conditions = parseConditions(headers);
@@ -28,25 +51,35 @@ function conditionsOf({ headers }: IncomingMessage): { readonly conditions?: Con
 /** Headers of objects that are asked for again and again. */
 const prepared = new WeakMap<ObjectMeta, string[]>();
 
-export function createObjectHandler({ service, door, pace }: ObjectRoutesDeps) {
+export function createObjectHandler({ service, door, clock, pace }: ObjectRoutesDeps) {
   return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const scope = door.begin(request, response, "objects");
     try {
       const admitted = door.admit(scope);
-      if (admitted === undefined) {
-        if (request.method === "GET" && answerAtOnce(scope)) return;
-        void handle(scope, expectsContinue).catch((error: unknown) => fail(scope, error));
-      } else void admitted.then(async () => await handle(scope, expectsContinue)).catch((error) => fail(scope, error));
+      const work =
+        admitted === undefined ? enter(scope, expectsContinue) : admitted.then(() => enter(scope, expectsContinue));
+      if (work !== undefined) void work.catch((error: unknown) => fail(scope, error));
     } catch (error) {
       fail(scope, error);
     }
   };
 
+  /** Undefined: it has been answered. */
+  function enter(scope: RequestScope, expectsContinue: boolean): Promise<void> | undefined {
+    const { request } = scope;
+    const method = request.method ?? "";
+    const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
+    const allowed = accessOf(scope, { service, clock }).object(actionOf(method, key), key);
+    if (allowed !== undefined) return allowed.then(async () => await handle(scope, { method, key, expectsContinue }));
+    if (method === "GET" && answerAtOnce(scope, key)) return undefined;
+    return handle(scope, { method, key, expectsContinue });
+  }
+
   /** A plain read of a small object that is in memory: nothing to wait for. */
-  function answerAtOnce({ request, response, ctx }: RequestScope): boolean {
+  function answerAtOnce({ request, response, ctx }: RequestScope, key: string): boolean {
     const { headers } = request;
     if (headers.range !== undefined || hasConditions(headers)) return false;
-    const found = service.peekObject(keyFromUrl(request.url ?? "", OBJECTS_PREFIX).key);
+    const found = service.peekObject(key);
     if (found === undefined) return false;
     const known = prepared.get(found.meta) ?? [
       ...objectHeaders(found.meta),
@@ -61,10 +94,16 @@ export function createObjectHandler({ service, door, pace }: ObjectRoutesDeps) {
     return true;
   }
 
-  async function handle(scope: RequestScope, expectsContinue: boolean): Promise<void> {
-    const { request, ctx } = scope;
-    const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
-    switch (request.method ?? "") {
+  async function handle(
+    scope: RequestScope,
+    {
+      method,
+      key,
+      expectsContinue,
+    }: { readonly method: string; readonly key: string; readonly expectsContinue: boolean },
+  ): Promise<void> {
+    const { request } = scope;
+    switch (method) {
       case "GET":
         await sendObject(service, scope, key, parseConditions(request.headers));
         return;
@@ -77,14 +116,17 @@ export function createObjectHandler({ service, door, pace }: ObjectRoutesDeps) {
           conditions: parseConditions(request.headers),
           pace,
           expectsContinue,
+          owner: await newOwner(scope, key),
         });
         return;
-      case "DELETE":
-        await remove(scope, key);
-        return;
       default:
-        throw new GfsError("MethodNotAllowed", `Objects know ${METHODS}.`, { context: { requestId: ctx.requestId } });
+        await remove(scope, key);
     }
+  }
+
+  async function newOwner({ identity }: RequestScope, key: string): Promise<string | undefined> {
+    if (identity === undefined) return undefined;
+    return ownerOfNew(identity, await service.storedBucket(splitAtBucket(key).bucketName));
   }
 
   async function sendHead({ request, response, ctx }: RequestScope, key: string): Promise<void> {
@@ -96,8 +138,11 @@ export function createObjectHandler({ service, door, pace }: ObjectRoutesDeps) {
     response.end();
   }
 
-  async function remove({ request, response, ctx }: RequestScope, key: string): Promise<void> {
-    const { deleted, pendingSites } = await service.deleteObject(ctx, key, conditionsOf(request));
+  async function remove({ request, response, ctx, identity }: RequestScope, key: string): Promise<void> {
+    const { deleted, pendingSites } = await service.deleteObject(ctx, key, {
+      ...conditionsOf(request),
+      ...ownerOfMarker(identity),
+    });
     response.writeHead(204, {
       "X-Request-ID": ctx.requestId,
       "X-GlobalFS-Deleted": deleted ? "1" : "0",

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Route, ROUTES } from "./routes.ts";
+import type { Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 import { errorSchema, putSchema } from "./schemas.ts";
 
 /** The API's description, made of the very schemas that check it. */

@@ -11,6 +11,7 @@ export interface Upload {
   readonly pace: Pace;
   /** The client waits for a word before it sends the body. */
   readonly expectsContinue: boolean;
+  readonly owner: string | undefined;
 }
 
 export async function receiveObject(service: CoordinatorService, scope: RequestScope, upload: Upload): Promise<void> {
@@ -61,6 +62,7 @@ function putRequestOf(request: IncomingMessage, upload: Upload, onFirstRead: () 
     key: upload.key,
     body: incomingBody(request, { ...upload.pace, onFirstRead }),
     metadata: parseMetadata(headers),
+    ...(upload.owner === undefined ? {} : { owner: upload.owner }),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     ...(contentType === undefined ? {} : { contentType }),
     ...(expected === undefined ? {} : { expected }),

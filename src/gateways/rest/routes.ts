@@ -1,50 +1,17 @@
 import type { z } from "zod";
-import type { Ctx } from "../../core/context.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { AddSite, CoordinatorService } from "../../coordinator/index.ts";
+import { listVisible } from "./access/visible-listing.ts";
+import type { RequestAccess } from "./access/request-access.ts";
+import { checkJob, listVisibleJobs } from "./access/visible-jobs.ts";
+import { visibleUsage } from "./access/visible-usage.ts";
+import { KEY_ROUTES } from "./key-routes.ts";
+import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
-import {
-  accessKeyView,
-  explainView,
-  importView,
-  infoView,
-  jobView,
-  listView,
-  newAccessKeyView,
-  siteView,
-  usageView,
-} from "./views.ts";
+import { explainView, importView, infoView, jobView, listView, siteView, usageView } from "./views.ts";
 
 /** Every JSON route, in one table: the router and the OpenAPI document are both made from it. */
-export interface Route {
-  readonly method: "GET" | "POST" | "DELETE";
-  /** `{name}` is one component; `{key...}` is the rest of the path. */
-  readonly path: string;
-  readonly summary: string;
-  readonly query?: z.ZodType;
-  readonly body?: z.ZodType;
-  /** By status; undefined: no body. */
-  readonly answers: Readonly<Record<number, z.ZodType | undefined>>;
-  /** Answers lines of JSON as they come, the last with `done`. */
-  readonly stream?: (service: CoordinatorService, call: Call) => AsyncIterable<unknown>;
-  readonly run?: (service: CoordinatorService, call: Call) => Promise<Reply>;
-}
 
-export interface Call {
-  readonly ctx: Ctx;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: unknown;
-  readonly body: unknown;
-}
-
-export interface Reply {
-  readonly status: number;
-  readonly body?: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const ok = (body: unknown): Reply => ({ status: 200, body });
-const param = (call: Call, name: string): string => call.params[name] ?? "";
 const jobId = (call: Call): JobId => param(call, "id") as JobId;
 
 export const ROUTES: readonly Route[] = [
@@ -52,6 +19,7 @@ export const ROUTES: readonly Route[] = [
     method: "GET",
     path: "/api/v1/info",
     summary: "Version, uptime, sites, queue and health of this coordinator.",
+    needs: (access) => access.operation("globalfs:GetInfo"),
     answers: { 200: schemas.infoSchema },
     run: async (service, { ctx }) => ok(infoView(await service.info(ctx))),
   },
@@ -59,6 +27,7 @@ export const ROUTES: readonly Route[] = [
     method: "GET",
     path: "/api/v1/sites",
     summary: "All sites with their health.",
+    needs: (access) => access.operation("globalfs:ListSites"),
     answers: { 200: schemas.siteSchema.array() },
     run: async (service, { ctx }) => ok((await service.listSites(ctx)).map(siteView)),
   },
@@ -67,6 +36,7 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/sites",
     summary: "Adds a site; it is probed first.",
     body: schemas.addSiteBody,
+    needs: (access) => access.operation("globalfs:ChangeSites"),
     answers: { 201: schemas.siteSchema },
     run: async (service, { ctx, body }) => ({
       status: 201,
@@ -79,6 +49,7 @@ export const ROUTES: readonly Route[] = [
     summary:
       "Takes a site out. Its objects stay where they are. 409 when no primary would be left or objects have their only copy there, unless it is forced.",
     query: schemas.removeSiteQuery,
+    needs: (access) => access.operation("globalfs:ChangeSites"),
     answers: { 204: undefined },
     run: async (service, call) => {
       const { force } = call.query as z.infer<typeof schemas.removeSiteQuery>;
@@ -91,6 +62,7 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/sites/{name}/import",
     summary: "Takes a site's objects into the catalog; answers lines of progress.",
     body: schemas.importBody,
+    needs: (access) => access.operation("globalfs:Import"),
     answers: { 200: schemas.importProgressSchema },
     async *stream(service, call) {
       const { prefix, after } = (call.body ?? {}) as z.infer<typeof schemas.importBody>;
@@ -108,14 +80,16 @@ export const ROUTES: readonly Route[] = [
     summary:
       "Lists objects of all sites in key order. An array; an object with `delimiter`, `continuation` or `envelope`. 207 when a site could not be listed.",
     query: schemas.listQuery,
+    needs: shownAsSeen,
     answers: { 200: schemas.listSchema, 207: schemas.listSchema },
-    run: async (service, { ctx, query }) => await list(service, ctx, query as z.infer<typeof schemas.listQuery>),
+    run: async (service, call) => await list(service, call, call.query as z.infer<typeof schemas.listQuery>),
   },
   {
     method: "POST",
     path: "/api/v1/rename",
     summary: "Renames an object, or with a slash at the end of both a whole directory.",
     body: schemas.renameBody,
+    needs: async (access, { body }) => await mayRename(access, body as RenameBody),
     answers: { 204: undefined },
     run: async (service, { ctx, body }) => {
       const { from, to, overwrite } = body as z.infer<typeof schemas.renameBody>;
@@ -127,6 +101,7 @@ export const ROUTES: readonly Route[] = [
     method: "GET",
     path: "/api/v1/explain/{key...}",
     summary: "Which rule placed an object, where each copy is, and why it waits.",
+    needs: (access, call) => access.object("s3:GetObject", param(call, "key")),
     answers: { 200: schemas.explainSchema },
     run: async (service, call) => ok(explainView(await service.explain(call.ctx, param(call, "key")))),
   },
@@ -135,15 +110,19 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/usage",
     summary: "Objects and bytes below a prefix, in all and by site.",
     query: schemas.usageQuery,
+    needs: shownAsSeen,
     answers: { 200: schemas.usageSchema },
-    run: async (service, { ctx, query }) =>
-      ok(usageView(await service.usage(ctx, (query as z.infer<typeof schemas.usageQuery>).prefix ?? ""))),
+    run: async (service, { ctx, access, query }) => {
+      const prefix = (query as z.infer<typeof schemas.usageQuery>).prefix ?? "";
+      return ok(usageView(await visibleUsage({ service, ctx, access }, prefix)));
+    },
   },
   {
     method: "POST",
     path: "/api/v1/replicate",
     summary: "Queues a copy of an object from one site to another, ahead of all other jobs.",
     body: schemas.replicateBody,
+    needs: async (access, { body }) => await mayReplicate(access, body as z.infer<typeof schemas.replicateBody>),
     answers: { 202: schemas.jobSchema },
     run: async (service, { ctx, body }) => ({
       status: 202,
@@ -155,14 +134,18 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/jobs",
     summary: "Background jobs, oldest first.",
     query: schemas.jobsQuery,
+    needs: shownAsSeen,
     answers: { 200: schemas.jobsSchema },
-    run: async (service, { ctx, query }) => {
+    run: async (service, { ctx, access, query }) => {
       const { state, limit, continuation } = query as z.infer<typeof schemas.jobsQuery>;
-      const page = await service.listJobs(ctx, {
-        limit: limit ?? 100,
-        ...(state === undefined ? {} : { state }),
-        ...(continuation === undefined ? {} : { after: continuation }),
-      });
+      const page = await listVisibleJobs(
+        { service, ctx, access },
+        {
+          limit: limit ?? 100,
+          ...(state === undefined ? {} : { state }),
+          ...(continuation === undefined ? {} : { after: continuation }),
+        },
+      );
       return ok({
         jobs: page.jobs.map(jobView),
         ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
@@ -173,6 +156,7 @@ export const ROUTES: readonly Route[] = [
     method: "POST",
     path: "/api/v1/jobs/pause",
     summary: "Stops all jobs until they are resumed, also over a restart.",
+    needs: (access) => access.operation("globalfs:PauseJobs"),
     answers: { 204: undefined },
     run: async (service, { ctx }) => {
       await service.pauseAllJobs(ctx, true);
@@ -183,6 +167,7 @@ export const ROUTES: readonly Route[] = [
     method: "POST",
     path: "/api/v1/jobs/resume",
     summary: "Lets all jobs go on.",
+    needs: (access) => access.operation("globalfs:PauseJobs"),
     answers: { 204: undefined },
     run: async (service, { ctx }) => {
       await service.pauseAllJobs(ctx, false);
@@ -193,69 +178,44 @@ export const ROUTES: readonly Route[] = [
     method: "GET",
     path: "/api/v1/jobs/{id}",
     summary: "One job.",
+    needs: shownAsSeen,
     answers: { 200: schemas.jobSchema },
-    run: async (service, call) => ok(jobView(await service.getJob(call.ctx, jobId(call)))),
+    run: async (service, call) => ok(jobView(await checkJob({ service, ...call }, jobId(call), "see"))),
   },
   {
     method: "POST",
     path: "/api/v1/jobs/{id}/pause",
     summary: "Stops one job; what it has moved is kept.",
+    needs: shownAsSeen,
     answers: { 200: schemas.jobSchema },
-    run: async (service, call) => ok(jobView(await service.pauseJob(call.ctx, jobId(call)))),
+    run: async (service, call) => {
+      await checkJob({ service, ...call }, jobId(call), "change");
+      return ok(jobView(await service.pauseJob(call.ctx, jobId(call))));
+    },
   },
   {
     method: "POST",
     path: "/api/v1/jobs/{id}/resume",
     summary: "Lets one job go on, or a failed one try again.",
+    needs: shownAsSeen,
     answers: { 200: schemas.jobSchema },
-    run: async (service, call) => ok(jobView(await service.resumeJob(call.ctx, jobId(call)))),
+    run: async (service, call) => {
+      await checkJob({ service, ...call }, jobId(call), "change");
+      return ok(jobView(await service.resumeJob(call.ctx, jobId(call))));
+    },
   },
   {
     method: "POST",
     path: "/api/v1/jobs/{id}/cancel",
     summary: "Ends one job for good.",
+    needs: shownAsSeen,
     answers: { 200: schemas.jobSchema },
-    run: async (service, call) => ok(jobView(await service.cancelJob(call.ctx, jobId(call)))),
-  },
-  {
-    method: "GET",
-    path: "/api/v1/keys",
-    summary: "The access keys of S3 clients, without their secrets.",
-    answers: { 200: schemas.accessKeySchema.array() },
-    run: async (service, { ctx }) => ok((await service.listAccessKeys(ctx)).map(accessKeyView)),
-  },
-  {
-    method: "POST",
-    path: "/api/v1/keys",
-    summary: "Makes an access key for S3 clients. Its secret is told only in this answer.",
-    body: schemas.createAccessKeyBody,
-    answers: { 201: schemas.newAccessKeySchema },
-    run: async (service, { ctx, body }) => {
-      const {
-        expires_in_seconds: lifetimeSeconds,
-        id,
-        secret,
-        ...rest
-      } = body as z.infer<typeof schemas.createAccessKeyBody>;
-      const key = await service.createAccessKey(ctx, {
-        ...rest,
-        ...(lifetimeSeconds === undefined ? {} : { lifetimeMs: lifetimeSeconds * 1_000 }),
-        ...(id === undefined ? {} : { id }),
-        ...(secret === undefined ? {} : { secret }),
-      });
-      return { status: 201, body: newAccessKeyView(key), headers: { "Cache-Control": "no-store" } };
-    },
-  },
-  {
-    method: "DELETE",
-    path: "/api/v1/keys/{id}",
-    summary: "Deletes an access key; what it signs from now on is refused.",
-    answers: { 204: undefined },
     run: async (service, call) => {
-      await service.deleteAccessKey(call.ctx, param(call, "id"));
-      return { status: 204 };
+      await checkJob({ service, ...call }, jobId(call), "change");
+      return ok(jobView(await service.cancelJob(call.ctx, jobId(call))));
     },
   },
+  ...KEY_ROUTES,
 ];
 
 type AddSiteBody = z.infer<typeof schemas.addSiteBody>;
@@ -269,15 +229,50 @@ function siteOf(body: AddSiteBody): AddSite {
   return { name: body.name, role: body.role, uri: `s3://${body.s3_bucket}${suffix}` };
 }
 
-async function list(service: CoordinatorService, ctx: Ctx, query: z.infer<typeof schemas.listQuery>): Promise<Reply> {
+type RenameBody = z.infer<typeof schemas.renameBody>;
+
+/** A file is read, taken away and put; a directory with all that is in it, so that no policy may be in the way anywhere below. */
+async function mayRename(access: RequestAccess, { from, to }: RenameBody): Promise<void> {
+  if (!from.endsWith("/")) {
+    await access.object("s3:GetObject", from);
+    await access.object("s3:DeleteObject", from);
+    await access.object("s3:PutObject", to);
+    return;
+  }
+  await access.directory(MOVED_AWAY, from);
+  await access.directory(["s3:PutObject"], to);
+  // The settings of a bucket go along, or are lost, and what its policy says with them.
+  for (const path of [from, to])
+    if (isTop(path)) await access.directory(["s3:DeleteBucket", "s3:PutBucketPolicy"], path);
+}
+
+const MOVED_AWAY = ["s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"];
+
+function isTop(path: string): boolean {
+  return path.indexOf("/") === path.length - 1;
+}
+
+async function mayReplicate(access: RequestAccess, { key }: { readonly key: string }): Promise<void> {
+  access.operation("globalfs:Replicate", key);
+  await access.object("s3:GetObject", key);
+}
+
+async function list(
+  service: CoordinatorService,
+  { ctx, access }: Call,
+  query: z.infer<typeof schemas.listQuery>,
+): Promise<Reply> {
   const { envelope, limit, prefix, delimiter, after, continuation } = query;
-  const result = await service.listObjects(ctx, {
-    limit: limit ?? 1_000,
-    ...(prefix === undefined ? {} : { prefix }),
-    ...(delimiter === undefined ? {} : { delimiter }),
-    ...(after === undefined ? {} : { after }),
-    ...(continuation === undefined ? {} : { continuation }),
-  });
+  const result = await listVisible(
+    { service, ctx, access },
+    {
+      limit: limit ?? 1_000,
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(delimiter === undefined ? {} : { delimiter }),
+      ...(after === undefined ? {} : { after }),
+      ...(continuation === undefined ? {} : { continuation }),
+    },
+  );
   const view = listView(result);
   const whole = envelope ?? (delimiter !== undefined || continuation !== undefined);
   const headers: Record<string, string> = {};

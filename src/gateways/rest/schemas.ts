@@ -110,9 +110,26 @@ export const accessKeySchema = z.object({
   grants: z.array(grantSchema),
   created_at: time,
   expires_at: time.optional(),
+  created_by: z.string().optional().describe("The id of the key that made it."),
+});
+export const permissionsQuery = z.strictObject({
+  path: z.string().max(4_096),
+  action: z
+    .string()
+    .max(64)
+    .optional()
+    .describe("read, list, write, delete, admin, or one of S3's; absent: those five."),
+});
+export const permissionsSchema = z.object({
+  id: z.string(),
+  user: z.string(),
+  path: z.string(),
+  expired: z.boolean(),
+  permissions: z.array(z.object({ action: z.string(), allowed: z.boolean(), by: z.string(), because: z.string() })),
 });
 export const newAccessKeySchema = accessKeySchema.extend({
   secret: z.string().describe("Told only now."),
+  token: z.string().describe("The same key as one text, for X-GlobalFS-API-Key. Told only now."),
   session_token: z.string().optional().describe("Requests with this key must carry it."),
 });
 export const createAccessKeyBody = z.strictObject({

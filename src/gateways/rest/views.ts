@@ -11,6 +11,7 @@ import type {
   Usage,
 } from "../../coordinator/index.ts";
 import type { CoordinatorService } from "../../coordinator/index.ts";
+import { tokenOf } from "../../security/index.ts";
 import type * as schemas from "./schemas.ts";
 
 /** The service's answers in the words of the API: snake case, ISO times. */
@@ -65,11 +66,12 @@ export function accessKeyView(key: AccessKey): z.infer<typeof schemas.accessKeyS
     grants: key.grants.map(({ path, role }) => ({ path, role })),
     created_at: iso(key.createdMs),
     expires_at: key.expiresMs === undefined ? undefined : iso(key.expiresMs),
+    created_by: key.createdBy,
   });
 }
 
 export function newAccessKeyView(key: KnownAccessKey): z.infer<typeof schemas.newAccessKeySchema> {
-  return defined({ ...accessKeyView(key), secret: key.secret, session_token: key.sessionToken });
+  return defined({ ...accessKeyView(key), secret: key.secret, token: tokenOf(key), session_token: key.sessionToken });
 }
 
 export function jobView(job: Job): z.infer<typeof schemas.jobSchema> {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import type { Identity, KnownAccessKey, Proof } from "./types.ts";
+import type { AccessKey, Identity, KnownAccessKey, Proof } from "./types.ts";
 
 const MAX_REMEMBERED = 1_024;
 const remembered = new LRUCache<string, string>({ max: MAX_REMEMBERED });
@@ -25,6 +25,18 @@ export const OPERATOR: Identity = {
   grants: [{ path: "", role: "admin" }],
 };
 
+/** As the key stands in the catalog, without anybody having proved it. */
+export function identityOfKey({ id, user, grants, expiresMs }: AccessKey): Identity {
+  return {
+    kind: "user",
+    user,
+    userId: canonicalUserId(user),
+    accessKeyId: id,
+    grants,
+    ...(expiresMs === undefined ? {} : { expiresMs }),
+  };
+}
+
 /** Of the few ways there are to prove a key. */
 const identities = new WeakMap<KnownAccessKey, Map<string, Identity>>();
 
@@ -34,15 +46,7 @@ export function identityOf(key: KnownAccessKey, proof?: Proof): Identity {
   const known = identities.get(key);
   const found = known?.get(way);
   if (found !== undefined) return found;
-  const identity: Identity = {
-    kind: "user",
-    user: key.user,
-    userId: canonicalUserId(key.user),
-    accessKeyId: key.id,
-    grants: key.grants,
-    ...(key.expiresMs === undefined ? {} : { expiresMs: key.expiresMs }),
-    ...(proof === undefined ? {} : { proof }),
-  };
+  const identity: Identity = { ...identityOfKey(key), ...(proof === undefined ? {} : { proof }) };
   if (known === undefined) identities.set(key, new Map([[way, identity]]));
   else known.set(way, identity);
   return identity;

@@ -22,6 +22,13 @@ export interface Keyring {
 const HASH = /^sha256:([0-9a-f]{64})$/i;
 const EVERYTHING: readonly AccessGrant[] = [{ path: "", role: "admin" }];
 
+/** Ids of keys in the catalog hold no colon. */
+const CONFIG = "config:";
+
+export function isConfigKey(accessKeyId: string): boolean {
+  return accessKeyId.startsWith(CONFIG);
+}
+
 export function digestOf(token: string): Buffer {
   return hash("sha256", token, "buffer");
 }
@@ -47,7 +54,7 @@ export function createKeyring(stored: readonly StoredKey[]): Keyring {
       kind: "user",
       user: name,
       userId: canonicalUserId(name),
-      accessKeyId: `config:${name}`,
+      accessKeyId: `${CONFIG}${name}`,
       grants,
       ...(expiresMs === undefined ? {} : { expiresMs }),
     };

@@ -1,4 +1,5 @@
 import { ownershipOf } from "./bucket-access.ts";
+import { isConfigKey } from "./keyring.ts";
 import type { AccessBucket, Identity } from "./types.ts";
 
 /** Who owns what is written into a bucket. */
@@ -8,13 +9,16 @@ export interface Handing {
   readonly handsOver?: boolean;
 }
 
-/** Of a new object; undefined for those of nameless writers and of buckets that nobody owns. */
+/**
+ * Of a new object; undefined: it belongs to whoever owns the bucket. So do those of nameless writers and of keys from the configuration: an operator
+ * who brings data into a bucket brings it to its owner.
+ */
 export function ownerOfNew(
-  { user }: Identity,
+  { user, accessKeyId }: Identity,
   bucket: AccessBucket | undefined,
   { handsOver = false }: Handing = {},
 ): string | undefined {
-  const writer = user === "" ? undefined : user;
+  const writer = user === "" || isConfigKey(accessKeyId) ? undefined : user;
   if (bucket === undefined) return writer;
   const ownership = ownershipOf(bucket);
   if (ownership === "BucketOwnerEnforced" || (ownership === "BucketOwnerPreferred" && handsOver))

@@ -2,6 +2,7 @@ import { type Facts, readKey } from "./condition-keys.ts";
 import { parseIpRange } from "./ip-range.ts";
 import type { Policy, Statement } from "./policy-document.ts";
 import { isAmong } from "./principals.ts";
+import type { Identity } from "./types.ts";
 import { matchesPattern, type Pattern } from "./wildcard.ts";
 
 /** What a bucket policy says of one request. */
@@ -26,10 +27,15 @@ export function judge(policy: Policy, asked: Asked): Statement | undefined {
 }
 
 function applies(statement: Statement, action: string, { resource, facts }: Asked): boolean {
-  if (isAmong(statement.principals, facts.identity) === statement.notPrincipals) return false;
-  if (statement.actions.some((pattern) => matchesPattern(pattern, action)) === statement.notActions) return false;
+  if (!concerns(statement, action, facts.identity)) return false;
   if (matchesAny(statement.resources, resource, facts) === statement.notResources) return false;
   return statement.conditions.every((condition) => condition.holds(facts));
+}
+
+/** Whether it is about this action of this one, whatever the resource. The action is in lower case. */
+export function concerns(statement: Statement, action: string, identity: Identity): boolean {
+  if (isAmong(statement.principals, identity) === statement.notPrincipals) return false;
+  return statement.actions.some((pattern) => matchesPattern(pattern, action)) !== statement.notActions;
 }
 
 function matchesAny(patterns: readonly Pattern[], value: string, facts: Facts): boolean {

@@ -16,6 +16,11 @@ export function tokenOf({ id, secret, sessionToken }: KnownAccessKey): string {
 const PREFIX = "gfs_";
 const ID = /^gfs_(\w{3,128})\./;
 
+/** Whether a text is of that form. Such a one is never a key of the configuration, so that no revoked key comes back as one of those. */
+export function isAccessToken(text: string): boolean {
+  return ID.test(text);
+}
+
 export interface TokenGate {
   /** Whose token it is. Throws `Unauthenticated`, which tells an expired key from an unknown one only to who has its secret. */
   identify(token: string): Identity | Promise<Identity>;
@@ -40,12 +45,13 @@ export function createTokenGate({ keyring, findAccessKey, clock }: TokenGateDeps
   // Compared with where there is no such key, so that an unknown id takes as long as a known one.
   const nobody = Buffer.alloc(32);
 
-  const accept = (presented: Buffer, key: KnownAccessKey | undefined): Identity => {
+  const proven = (presented: Buffer, key: KnownAccessKey | undefined): Identity | undefined => {
     const matches = timingSafeEqual(presented, key === undefined ? nobody : digestOfKey(key));
-    const fromConfig = keyring.find(presented);
-    const identity = matches && key !== undefined ? identityOf(key) : fromConfig;
+    return matches && key !== undefined ? identityOf(key) : undefined;
+  };
+  const accept = (identity: Identity | undefined): Identity => {
     if (identity === undefined) throw unknown();
-    if (identity.expiresMs !== undefined && clock.nowMs() >= identity.expiresMs) {
+    if (identity.expiresMs !== undefined && !(clock.nowMs() < identity.expiresMs)) {
       throw new GfsError("Unauthenticated", "The API key has expired; ask for a new one.", { op: "access.identify" });
     }
     return identity;
@@ -55,8 +61,11 @@ export function createTokenGate({ keyring, findAccessKey, clock }: TokenGateDeps
     identify(token) {
       const presented = digestOf(token);
       const id = ID.exec(token)?.[1];
-      const key = id === undefined ? undefined : findAccessKey(id);
-      return key instanceof Promise ? key.then((found) => accept(presented, found)) : accept(presented, key);
+      if (id === undefined) return accept(keyring.find(presented));
+      const key = findAccessKey(id);
+      return key instanceof Promise
+        ? key.then((found) => accept(proven(presented, found)))
+        : accept(proven(presented, key));
     },
   };
 }

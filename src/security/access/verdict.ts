@@ -3,11 +3,12 @@ import { listAllows, type Permission, readAccessList } from "./access-list.ts";
 import { LISTINGS, ON_CONTENT, ON_POLICY, READS_OBJECT } from "./actions.ts";
 import { accessListOf, ownershipOf, policyOf, publicAccessBlockOf } from "./bucket-access.ts";
 import type { Asker } from "./condition-keys.ts";
-import { covers, grantAllowing, hasRole, reachesInto } from "./grants.ts";
+import { grantAllowing, hasRole, reachesInto } from "./grants.ts";
 import type { Policy, Statement } from "./policy-document.ts";
 import { isPublicPolicy, judge } from "./policy.ts";
 import { listingOf, type Question } from "./question.ts";
 import type { AccessBucket, AccessGrant, Identity } from "./types.ts";
+import { coversListing } from "./visible.ts";
 
 /** The answer to one question, in this order: a Deny of the policy, the key's own grants and what its user owns, an Allow of the policy, access lists. */
 
@@ -41,11 +42,7 @@ export function holdsAlready(identity: Identity, question: Plain): boolean {
 function grantFor({ grants }: Identity, { action, key, path, listed, presence }: Plain): AccessGrant | undefined {
   if (presence === true) return grants.find((grant) => grant.role !== "user" && reachesInto(grant.path, path));
   if (listed === undefined || key !== "" || !LISTINGS.has(action)) return grantAllowing(grants, action, path);
-  // A prefix that ends where the grant's path does would also list the neighbours whose names begin so.
-  return grants.find(
-    (grant) =>
-      grant.role !== "user" && covers(grant.path, listed) && (grant.path === "" || listed.length > grant.path.length),
-  );
+  return grants.find((grant) => coversListing(grant, listed));
 }
 
 function owns(identity: Identity, { action, bucket, path }: Plain): boolean {
@@ -110,21 +107,19 @@ export async function forbids(asker: Asker, question: Question): Promise<boolean
 }
 
 /**
- * Throws unless it is permitted. Whoever may list is told that an object is missing; to everybody else a missing object and a closed one look the
+ * Whether the request may go on. Whoever may list is told that an object is missing; to everybody else a missing object and a closed one look the
  * same.
  */
-export async function settle(asker: Asker, question: Question): Promise<void> {
+export async function maySettle(asker: Asker, question: Question): Promise<boolean> {
   const permitted = await permits(asker, question);
-  if (question.key === "" || !READS_OBJECT.has(question.action)) {
-    if (!permitted) throw denied();
-    return;
-  }
-  if (permitted && holdsAlready(asker.identity, question)) return;
-  if ((await question.object()) !== undefined) {
-    if (!permitted) throw denied();
-    return;
-  }
-  if (!(await permits(asker, listingOf(question)))) throw denied();
+  if (question.key === "" || !READS_OBJECT.has(question.action)) return permitted;
+  if (permitted && holdsAlready(asker.identity, question)) return true;
+  if ((await question.object()) !== undefined) return permitted;
+  return await permits(asker, listingOf(question));
+}
+
+export async function settle(asker: Asker, question: Question): Promise<void> {
+  if (!(await maySettle(asker, question))) throw denied();
 }
 
 /** Says nothing of what is there. */

@@ -76,6 +76,33 @@ export function matchesPattern(
   return matchesCodes(codes, value);
 }
 
+/** Whether some text that begins with the value may match. A variable may stand for any text. */
+export function mayMatchBelow(pattern: Pattern, value: string): boolean {
+  /** Positions in the pattern that the characters so far may have led to. */
+  let places: ReadonlySet<number> = new Set([0]);
+  const codes = pattern.parts.flatMap((part): number[] => {
+    if (part.kind === "text")
+      return Array.from({ length: part.text.length }, (_, index) => part.text.charCodeAt(index));
+    return [part.kind === "one" ? ONE : ANY];
+  });
+  const widened = (from: ReadonlySet<number>): ReadonlySet<number> => {
+    const wide = new Set(from);
+    for (const place of wide) if (codes[place] === ANY) wide.add(place + 1);
+    return wide;
+  };
+  for (let index = 0; index < value.length; index++) {
+    const code = value.charCodeAt(index);
+    const next = new Set<number>();
+    for (const place of widened(places)) {
+      if (codes[place] === ANY) next.add(place);
+      else if (codes[place] === ONE || codes[place] === code) next.add(place + 1);
+    }
+    if (next.size === 0) return false;
+    places = next;
+  }
+  return true;
+}
+
 function matchesCodes(codes: readonly number[], value: string): boolean {
   let at = 0;
   let index = 0;

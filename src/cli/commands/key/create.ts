@@ -1,8 +1,9 @@
-import type { AccessGrant, AccessKey, AccessRole } from "@globalfs/client";
+import type { AccessGrant, AccessRole } from "@globalfs/client";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, print, printJson, withClient } from "../../context.ts";
 import { UsageError } from "../../failure.ts";
+import { shownGrants } from "./columns.ts";
 import { durationMs } from "../../options.ts";
 
 const ROLES: readonly AccessRole[] = ["reader", "writer", "admin", "user"];
@@ -20,7 +21,7 @@ interface Options {
 export function defineKeyCreate(key: Command, action: Action): void {
   key
     .command("create")
-    .description("make an access key for S3 clients; its secret is shown only now")
+    .description("make a key, and show it in both its forms: for S3 clients, and as a token for REST and this command")
     .requiredOption("--name <user>", "user it speaks for, who owns what it writes")
     .option("--path <path>", "what it may touch: a bucket or a path below one; / is everything")
     .addOption(
@@ -66,11 +67,12 @@ async function keyCreate(context: CliContext, options: Options): Outcome {
     );
     if (context.json) await printJson(context, key);
     else {
-      note(context, `Access key of ${name} (${shownGrants(key)}). The secret is shown only now.`);
+      note(context, `Key ${key.id} of ${name} (${shownGrants(key)}). It is shown only now.`);
       const lines = [
         ["AWS_ACCESS_KEY_ID", key.id],
         ["AWS_SECRET_ACCESS_KEY", key.secret],
         ...(key.sessionToken === undefined ? [] : [["AWS_SESSION_TOKEN", key.sessionToken]]),
+        ["GLOBALFS_API_KEY", key.token],
       ];
       // What a shell can take as it is: generated keys have no character that it would change.
       await print(context, lines.map(([variable, value]) => `export ${variable}=${value}\n`).join(""));
@@ -89,8 +91,4 @@ function grantsOf({ path, role, grant = [] }: Options): AccessGrant[] {
     );
   }
   return grants;
-}
-
-function shownGrants({ grants }: AccessKey): string {
-  return grants.map(({ path, role }) => `${role} of /${path}`).join(", ");
 }

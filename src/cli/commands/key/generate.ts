@@ -9,7 +9,9 @@ interface Options {
 export function defineKeyGenerate(key: Command, action: Action): void {
   key
     .command("generate")
-    .description("make an API key for the REST API, and the lines that let a coordinator accept it")
+    .description(
+      "make a key for the configuration, which needs no catalog to be known, and the lines for security.api_keys",
+    )
     .option("--name <name>", "who will hold the key", "somebody")
     .addHelpText("after", examples("globalfs key generate --name alice"))
     .action(action(keyGenerate));

@@ -8,7 +8,7 @@ const LONGEST_KEY_BYTES = 4_096;
 export function defineKeyHash(key: Command, action: Action): void {
   key
     .command("hash")
-    .description("read an API key of the REST API from stdin and print its hash for security.api_keys")
+    .description("read a key of your own for the configuration from stdin, and print its hash for security.api_keys")
     .addHelpText("after", examples('printf %s "$KEY" | globalfs key hash'))
     .action(action(keyHash));
 }

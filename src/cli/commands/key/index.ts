@@ -1,15 +1,25 @@
 import type { Command } from "commander";
 import type { Action } from "../../action.ts";
+import { defineKeyCheck } from "./check.ts";
 import { defineKeyCreate } from "./create.ts";
-import { defineKeyDelete } from "./delete.ts";
 import { defineKeyGenerate } from "./generate.ts";
 import { defineKeyHash } from "./hash.ts";
 import { defineKeyList } from "./list.ts";
+import { defineKeyRevoke } from "./revoke.ts";
+import { defineKeyShow } from "./show.ts";
 
-/** Two kinds of keys: those that S3 clients sign with live in the catalog; those of the REST API live in the configuration. */
+/** Keys live in the catalog, and open every door. The last two are for those that an operator begins with, which stand in the configuration. */
 export function defineKey(program: Command, action: Action): void {
-  const key = program.command("key").description("access keys of S3 clients, and API keys of the REST API");
-  for (const define of [defineKeyCreate, defineKeyList, defineKeyDelete, defineKeyGenerate, defineKeyHash]) {
+  const key = program.command("key").description("keys of users and programs: who may do what, through S3 and REST");
+  for (const define of [
+    defineKeyCreate,
+    defineKeyList,
+    defineKeyShow,
+    defineKeyCheck,
+    defineKeyRevoke,
+    defineKeyGenerate,
+    defineKeyHash,
+  ]) {
     define(key, action);
   }
 }

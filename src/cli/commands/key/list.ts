@@ -2,12 +2,13 @@ import type { AccessKey } from "@globalfs/client";
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../../context.ts";
+import { shownEnd } from "./columns.ts";
 import { type Column, renderTable } from "../../table.ts";
 
 export function defineKeyList(key: Command, action: Action): void {
   key
     .command("list")
-    .description("list the access keys of S3 clients, without their secrets")
+    .description("list the keys that you administer, and your own, without their secrets")
     .addHelpText("after", examples("globalfs key list", "globalfs key list --json"))
     .action(action(keyList));
 }
@@ -28,7 +29,7 @@ const COLUMNS: readonly Column<AccessKey>[] = [
   { title: "PATH", value: shownPath },
   {
     title: "EXPIRES",
-    value: ({ expiresAt }) => expiresAt?.toISOString() ?? "never",
+    value: shownEnd,
     color: ({ expiresAt }) => (expiresAt !== undefined && expiresAt.getTime() < Date.now() ? "red" : undefined),
   },
 ];
