@@ -25,7 +25,7 @@ export interface Door {
    * is in this process.
    */
   admit(scope: RequestScope): void | Promise<void>;
-  /** Whether somebody with a key asks, where keys are asked for. */
+  /** Whether who asks may be told of sites. */
   seesSites(scope: RequestScope): Promise<boolean>;
   begin(request: IncomingMessage, response: ServerResponse, route: string): RequestScope;
   readonly running: number;
