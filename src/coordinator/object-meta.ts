@@ -1,3 +1,4 @@
+import { emptyRecord } from "../core/record.ts";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import {
@@ -101,11 +102,10 @@ export function storedMetadata(
   user: Readonly<Record<string, string>>,
   from: Provenance,
 ): Readonly<Record<string, string>> {
-  const stored: Record<string, string> = {
-    "globalfs-version": from.version,
-    "globalfs-mtime": String(from.createdMs),
-    "globalfs-mode": from.mode.toString(8),
-  };
+  const stored = emptyRecord<string>();
+  stored["globalfs-version"] = from.version;
+  stored["globalfs-mtime"] = String(from.createdMs);
+  stored["globalfs-mode"] = from.mode.toString(8);
   const encodedPath = encodeURIComponent(from.path);
   const fits = encodedPath.length <= MAX_PATH_METADATA;
   const names = Object.keys(user);

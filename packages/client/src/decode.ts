@@ -69,7 +69,8 @@ export function objectOfHeaders(key: string, answer: Answer, size: number): Obje
   const contentType = header(answer, "content-type");
   const checksum = header(answer, "x-globalfs-checksum");
   const versionId = header(answer, "x-globalfs-version");
-  const metadata: Record<string, string> = {};
+  // `__proto__` is a name like all others.
+  const metadata = Object.create(null) as Record<string, string>;
   for (const name of Object.keys(answer.headers)) {
     if (name.startsWith(META)) metadata[name.slice(META.length)] = utf8Of(header(answer, name) ?? "");
   }

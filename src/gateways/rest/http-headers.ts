@@ -1,3 +1,4 @@
+import { emptyRecord } from "../../core/record.ts";
 import type { IncomingHttpHeaders } from "node:http";
 import { GfsError } from "../../core/errors.ts";
 import type { ObjectMeta } from "../../coordinator/index.ts";
@@ -40,7 +41,7 @@ function fromBase64(value: string, sizeBytes: number, name: string): string {
 const META_PREFIX = "x-globalfs-meta-";
 
 export function parseMetadata(headers: IncomingHttpHeaders): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  const metadata = emptyRecord<string>();
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(META_PREFIX) || value === undefined) continue;
     const text = Array.isArray(value) ? value.join(", ") : value;

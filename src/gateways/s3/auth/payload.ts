@@ -1,3 +1,4 @@
+import { emptyRecord } from "../../../core/record.ts";
 import { type ChecksumName, isChecksumValue } from "../../../core/checksums.ts";
 import { UNSIGNED_PAYLOAD } from "../../../core/sigv4.ts";
 import type { Target } from "../wire/request.ts";
@@ -29,27 +30,27 @@ export interface Payload {
 /** How the body lies on the wire: as it is, or in chunks of `aws-chunked`, which may carry signatures and may be followed by trailers. */
 export type Framing = "plain" | "signed-chunks" | "signed-chunks-trailer" | "unsigned-chunks-trailer";
 
-const FRAMINGS: Readonly<Record<string, Framing>> = {
-  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": "signed-chunks",
-  "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": "signed-chunks-trailer",
-  "STREAMING-UNSIGNED-PAYLOAD-TRAILER": "unsigned-chunks-trailer",
-};
+const FRAMINGS: ReadonlyMap<string | undefined, Framing> = new Map<string, Framing>([
+  ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "signed-chunks"],
+  ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "signed-chunks-trailer"],
+  ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "unsigned-chunks-trailer"],
+]);
 
 const SHA256 = /^[0-9a-f]{64}$/i;
 const LENGTH = /^\d{1,15}$/;
 const CHECKSUM_PREFIX = "x-amz-checksum-";
 
-export const ALGORITHM_OF_HEADER: Readonly<Record<string, ChecksumName>> = {
+export const ALGORITHM_OF_HEADER: Readonly<Record<string, ChecksumName>> = Object.assign(emptyRecord<ChecksumName>(), {
   "x-amz-checksum-crc32": "CRC32",
   "x-amz-checksum-crc32c": "CRC32C",
   "x-amz-checksum-crc64nvme": "CRC64NVME",
   "x-amz-checksum-sha1": "SHA1",
   "x-amz-checksum-sha256": "SHA256",
-};
+} as const);
 
 export function payloadOf(headers: ReadonlyMap<string, string>, target: Target): Payload {
   const declared = headers.get("x-amz-content-sha256") ?? target.query.get("X-Amz-Content-Sha256");
-  const framing = declared === undefined ? "plain" : (FRAMINGS[declared] ?? "plain");
+  const framing = FRAMINGS.get(declared) ?? "plain";
   const hasDigest = declared !== undefined && framing === "plain" && declared !== UNSIGNED_PAYLOAD;
   if (hasDigest && !SHA256.test(declared)) {
     throw invalidArgument(

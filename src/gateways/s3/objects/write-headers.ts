@@ -1,3 +1,4 @@
+import { emptyRecord } from "../../../core/record.ts";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Bucket } from "../../../coordinator/service-buckets.ts";
 import type { Conditions } from "../../../coordinator/service-objects.ts";
@@ -48,7 +49,7 @@ export function ownerOf(request: S3Request): { readonly owner?: string } {
 }
 
 export function metadataOf(headers: IncomingHttpHeaders): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  const metadata = emptyRecord<string>();
   let sizeBytes = 0;
   for (const name in headers) {
     if (!name.startsWith(META_PREFIX)) continue;

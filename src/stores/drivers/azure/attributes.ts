@@ -2,6 +2,7 @@
  * Attributes of objects as Azure keeps them. Names of metadata must be C# identifiers there: whatever is not a letter or
  * a digit, and a digit at the beginning, becomes `_` and its two hex digits. Values are written as in other headers.
  */
+import { emptyRecord } from "../../../core/record.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { ETag, ObjectInfo, WriteAttributes, WriteConditions } from "../../store.ts";
 import { decodeHeaderText, encodeHeaderText } from "../header-text.ts";
@@ -11,7 +12,7 @@ const TOKEN = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 export function azureMetadata(attributes: WriteAttributes, sha256: string | undefined): Record<string, string> {
-  const metadata: Record<string, string> = {};
+  const metadata = emptyRecord<string>();
   for (const [name, value] of Object.entries(attributes.metadata ?? {})) {
     if (!TOKEN.test(name) || name === SHA256_NAME) {
       throw new GfsError(
@@ -34,7 +35,7 @@ interface BlobFacts {
 }
 
 export function infoOf(key: string, sizeBytes: number, facts: BlobFacts): ObjectInfo {
-  const metadata: Record<string, string> = {};
+  const metadata = emptyRecord<string>();
   let sha256: string | undefined;
   for (const [encoded, value] of Object.entries(facts.metadata ?? {})) {
     const name = decodeName(encoded.toLowerCase());

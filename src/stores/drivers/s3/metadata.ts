@@ -1,4 +1,5 @@
 /** User metadata as `x-amz-meta-` headers, and the checksum of the whole content among them. */
+import { emptyRecord } from "../../../core/record.ts";
 import { GfsError } from "../../../core/errors.ts";
 import { decodeHeaderText, encodeHeaderText } from "../header-text.ts";
 
@@ -36,7 +37,7 @@ export interface ReadMetadata {
 }
 
 export function readMetadata(headers: Readonly<Record<string, string | string[] | undefined>>): ReadMetadata {
-  const metadata: Record<string, string> = {};
+  const metadata = emptyRecord<string>();
   let sha256: string | undefined;
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(PREFIX) || value === undefined) continue;
