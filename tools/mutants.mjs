@@ -22,7 +22,7 @@ Rooms: ${ROOMS.join(", ")}, or a directory in one, as stores/layers.
   --seed N         Repeats a choice
   --file PATH[:L]  Only mutants of this file, or of this line of it
   --again PATH     Only those that survived in this report
-  --minutes N      Ends after so long, with what is known by then
+  --minutes N      Ends so long after the first run, with what is known by then
   --slow           Also the tests that take a minute each
   --json PATH      Writes a report
 `;
@@ -30,7 +30,6 @@ Rooms: ${ROOMS.join(", ")}, or a directory in one, as stores/layers.
 const { values, positionals: rooms } = readWords();
 await ensureInstalled();
 const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
-const endsAtMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.minutes) * 60_000;
 const known = readSamePrograms();
 const again = values.again === undefined ? undefined : survivorsOf(values.again);
 const copy = copyTree();
@@ -85,6 +84,8 @@ async function run() {
   });
   const results = [];
   const startedMs = Date.now();
+  const endsAtMs =
+    values.minutes === undefined ? Number.POSITIVE_INFINITY : startedMs + Number(values.minutes) * 60_000;
   for (const mutation of chosen) {
     if (Date.now() > endsAtMs) break;
     const module = probes.get(mutation.file);

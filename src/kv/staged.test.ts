@@ -1,0 +1,145 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { SortedTable } from "./engines/sorted-table.ts";
+import type { RangeQuery } from "./kv.ts";
+import type { Snapshot } from "./program.ts";
+import { Staged } from "./staged.ts";
+
+const keyOf = (number: number): Uint8Array => Buffer.from(String(number).padStart(4, "0"));
+const numberOf = (bytes: Uint8Array): number => Number(Buffer.from(bytes).toString());
+const codeOf = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+  return "none";
+};
+const staging = (base: Snapshot = new SortedTable()) => {
+  const staged = new Staged(base);
+  return { staged, tx: staged.transaction };
+};
+
+const write = fc.record({ number: fc.nat(60), value: fc.option(fc.nat(9), { nil: undefined }) });
+const query = fc.record({
+  from: fc.nat(60),
+  to: fc.nat(61),
+  limit: fc.integer({ min: 1, max: 8 }),
+  reverse: fc.boolean(),
+});
+const step = fc.oneof(
+  fc.record({ write }),
+  fc.record({ query }),
+  fc.record({ write: fc.array(write, { minLength: 101, maxLength: 130 }) }),
+);
+
+describe("writes that wait for their commit", () => {
+  test("are seen by reads of the same transaction as if they had been made, whatever lies below", () => {
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 60 }), fc.array(step, { maxLength: 30 }), (below, steps) => {
+        const table = new SortedTable();
+        const model = new Map<number, number>();
+        for (const { number, value } of below) {
+          if (value === undefined) continue;
+          table.set(keyOf(number), Buffer.from(String(value)));
+          model.set(number, value);
+        }
+        const { staged, tx } = staging(table);
+        for (const one of steps) {
+          if ("query" in one) {
+            const { from, to, limit, reverse } = one.query;
+            const within = [...model].filter(([number]) => number >= from && number < to).sort(([a], [b]) => a - b);
+            const found = staged.range({ start: keyOf(from), end: keyOf(to), limit, reverse });
+            expect(found.map(({ key, value }) => [numberOf(key), numberOf(value)])).toEqual(
+              (reverse ? within.toReversed() : within).slice(0, limit),
+            );
+            continue;
+          }
+          for (const { number, value } of [one.write].flat()) {
+            if (value === undefined) {
+              tx.delete(keyOf(number));
+              model.delete(number);
+            } else {
+              tx.put(keyOf(number), Buffer.from(String(value)));
+              model.set(number, value);
+            }
+            const found = staged.get(keyOf(number));
+            expect(found === undefined ? undefined : numberOf(found)).toBe(value);
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("ask below in pages that grow, to 10,000 entries at most, when all that comes back is deleted", () => {
+    const table = new SortedTable();
+    for (let number = 0; number < 60; number++) table.set(keyOf(number), Buffer.from("1"));
+    const limits: number[] = [];
+    const { staged, tx } = staging({
+      get: (key) => table.get(key),
+      range: (asked: RangeQuery) => {
+        limits.push(asked.limit);
+        return table.range(asked);
+      },
+    });
+    for (let number = 0; number < 50; number++) tx.delete(keyOf(number));
+    const found = staged.range({ start: keyOf(0), end: keyOf(99), limit: 2 });
+    expect(found.map(({ key }) => numberOf(key))).toEqual([50, 51]);
+    expect(limits).toEqual([2, 4, 8, 16, 32]);
+  });
+
+  test("have keys of 1 to 1,900 bytes and values of at most 1 MiB, appends, too", () => {
+    const { staged, tx } = staging();
+    tx.put(Buffer.alloc(1_900), Buffer.alloc(1024 ** 2));
+    tx.delete(Buffer.alloc(1));
+    tx.append(Buffer.alloc(1_900), Buffer.alloc(1024 ** 2));
+    const tooLarge = [
+      () => tx.put(Buffer.alloc(0), Buffer.alloc(0)),
+      () => tx.put(Buffer.alloc(1_901), Buffer.alloc(0)),
+      () => tx.put(Buffer.alloc(1), Buffer.alloc(1024 ** 2 + 1)),
+      () => tx.delete(Buffer.alloc(1_901)),
+      () => tx.append(Buffer.alloc(1_901), Buffer.alloc(0)),
+      () => tx.append(Buffer.alloc(1), Buffer.alloc(1024 ** 2 + 1)),
+    ];
+    expect(tooLarge.map(codeOf)).toEqual(tooLarge.map(() => "TooLarge"));
+    expect([[...staged.writes].length, staged.appends.length]).toEqual([2, 1]);
+  });
+
+  test("are at most 16 MiB of keys and values, to the byte", () => {
+    const { tx } = staging();
+    for (let index = 0; index < 15; index++) tx.put(Buffer.from([index]), Buffer.alloc(1024 ** 2 - 1));
+    tx.delete(Buffer.alloc(100));
+    // An append's key has eight bytes more.
+    tx.append(Buffer.alloc(92), Buffer.alloc(1024 ** 2 - 201));
+    expect(codeOf(() => tx.delete(Buffer.alloc(2)))).toBe("TooLarge");
+    const { tx: other } = staging();
+    for (let index = 0; index < 15; index++) other.put(Buffer.from([index]), Buffer.alloc(1024 ** 2 - 1));
+    other.append(Buffer.alloc(92), Buffer.alloc(1024 ** 2 - 100));
+    expect(codeOf(() => other.delete(Buffer.alloc(1)))).toBe("TooLarge");
+  });
+
+  test("are at most 100,000, appends among them", () => {
+    const { tx } = staging();
+    const nothing = Buffer.alloc(0);
+    for (let index = 0; index < 99_999; index++) tx.append(Buffer.from("a"), nothing);
+    tx.put(Buffer.from("k"), nothing);
+    expect(codeOf(() => tx.put(Buffer.from("l"), nothing))).toBe("TooLarge");
+    expect(codeOf(() => tx.append(Buffer.from("a"), nothing))).toBe("TooLarge");
+  });
+
+  test("grow the table unless all of them are deletes", () => {
+    const [none, deletes, puts, appends] = [staging(), staging(), staging(), staging()];
+    deletes.tx.delete(keyOf(1));
+    puts.tx.delete(keyOf(1));
+    puts.tx.put(keyOf(2), Buffer.alloc(0));
+    appends.tx.append(keyOf(1), Buffer.alloc(0));
+    const all = [none, deletes, puts, appends].map(({ staged }) => [staged.isEmpty, staged.growsTable]);
+    expect(all).toEqual([
+      [true, false],
+      [false, false],
+      [false, true],
+      [false, true],
+    ]);
+  });
+});
