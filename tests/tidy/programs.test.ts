@@ -30,10 +30,12 @@ const sources = filesBelow(["tests", "bench", "tools", "packages"], [".ts", ".mj
 function programsOf(text: string): string[] {
   const found: string[] = [];
   for (const [, , name] of text.matchAll(
-    /\b(spawn|spawnSync|execFile|execFileSync|promisify\(execFile\)|run|runProgram|findProgram|isMissing|hasProgram)\(\s*"([a-z][\w.-]*)"\s*[,)]/g,
+    /\b(spawn|spawnSync|execFile|execFileSync|promisify\(execFile\)|runProgram|findProgram|isMissing|hasProgram)\(\s*"([a-z][\w.-]*)"\s*[,)]/g,
   )) {
     found.push(name as string);
   }
+  // Words one by one are those of our own command.
+  for (const [, name] of text.matchAll(/\brun\(\s*"([a-z][\w.-]*)",\s*(?!")/g)) found.push(name as string);
   for (const [, names] of text.matchAll(/\b(?:programs: |missingProgram\(|missing\()\[([^\]]*)\]/g)) {
     for (const [, name] of (names as string).matchAll(/"([a-z][\w.-]*)"/g)) found.push(name as string);
   }
