@@ -35,7 +35,7 @@ function programsOf(text: string): string[] {
     found.push(name as string);
   }
   // Words one by one are those of our own command.
-  for (const [, name] of text.matchAll(/\brun\(\s*"([a-z][\w.-]*)",\s*(?!")/g)) found.push(name as string);
+  for (const [, name] of text.matchAll(/\brun\(\s*"([a-z][\w.-]*)",(?!\s*")/g)) found.push(name as string);
   for (const [, names] of text.matchAll(/\b(?:programs: |missingProgram\(|missing\()\[([^\]]*)\]/g)) {
     for (const [, name] of (names as string).matchAll(/"([a-z][\w.-]*)"/g)) found.push(name as string);
   }
