@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { Action, Define, Run } from "./action.ts";
+import { defineAudit } from "./commands/audit/index.ts";
 import { defineCat } from "./commands/cat.ts";
 import { defineCompletion } from "./commands/completion.ts";
 import { defineConfig } from "./commands/config/index.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly Define[] = [
   defineConfig,
   defineKey,
   defineMeta,
+  defineAudit,
   defineVersion,
   defineCompletion,
   defineObject,

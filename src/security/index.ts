@@ -1,6 +1,7 @@
 /** Who may ask and do what, and where the process may listen and reach out to. */
 export { generateAccessKeyPair, generateSessionToken } from "./access-key-pair.ts";
 export * from "./access/index.ts";
+export * from "./audit/index.ts";
 export { createEndpointGuard, type EndpointGuard, type EndpointGuardConfig } from "./endpoint-guard.ts";
 export { assertAccessChosen, isLoopbackHost, type ListenAddress, parseListenAddress } from "./listen.ts";
 export { readOwnFile, writeOwnFile } from "./own-file.ts";

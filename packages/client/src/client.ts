@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   accessKeyOf,
   asRecord,
+  auditPageOf,
   camelFields,
   explanationOf,
   infoOf,
@@ -17,6 +18,8 @@ import { type ClientOptions, createTransport, discard } from "./transport.ts";
 import type {
   AccessKey,
   AddSite,
+  AuditPage,
+  AuditQuery,
   CallOptions,
   CreateAccessKey,
   Explanation,
@@ -194,6 +197,11 @@ export function createClient(options: ClientOptions = {}) {
     },
     async usage(prefix = "", call: CallOptions = {}): Promise<Usage> {
       return camelFields(await getJson(`${API}/usage`, call, { prefix })) as object as Usage;
+    },
+    /** The newest lines of the audit trail that fit. */
+    async audit(query: CallOptions & AuditQuery = {}): Promise<AuditPage> {
+      const { limit, after, before, user, path } = query;
+      return auditPageOf(await getJson(`${API}/audit`, query, { limit, after, before, user, path }));
     },
     async info(call: CallOptions = {}): Promise<Info> {
       return infoOf(await getJson(`${API}/info`, call));

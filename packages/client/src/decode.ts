@@ -1,6 +1,17 @@
 /** From the JSON of the API (snake_case, ISO times) to the types of this package. */
 import { type Answer, GlobalFsError, header } from "./errors.ts";
-import type { AccessKey, Explanation, FailedSite, Info, Job, ListPage, ObjectInfo, SiteStatus } from "./types.ts";
+import type {
+  AccessKey,
+  AuditLine,
+  AuditPage,
+  Explanation,
+  FailedSite,
+  Info,
+  Job,
+  ListPage,
+  ObjectInfo,
+  SiteStatus,
+} from "./types.ts";
 
 export type Json = Record<string, unknown>;
 
@@ -123,6 +134,17 @@ export function jobOf(value: unknown): Job {
 
 export function jobsOf(value: unknown): Job[] {
   return asList(value).map(jobOf);
+}
+
+export function auditPageOf(value: unknown): AuditPage {
+  const { lines, before } = asRecord(value);
+  return {
+    lines: asList(lines).map((line) => {
+      const { at, ...fields } = asRecord(line);
+      return { ...(camelFields(fields) as object as AuditLine), ...withTime("at", at) };
+    }),
+    ...(typeof before === "number" ? { before } : {}),
+  };
 }
 
 export function infoOf(value: unknown): Info {

@@ -198,6 +198,44 @@ export interface Info {
   readonly catalog?: { readonly engine: string; readonly entries: number };
 }
 
+/** Who changed, was refused or used what. */
+export interface AuditLine {
+  /** Its number in the trail. */
+  readonly seq: number;
+  readonly at: Date;
+  readonly kind: "change" | "refusal" | "use" | "trail";
+  readonly door?: string;
+  readonly user?: string;
+  readonly key?: string;
+  readonly from?: string;
+  readonly op?: string;
+  readonly path?: string;
+  readonly paths?: readonly string[];
+  readonly status?: number;
+  readonly code?: string;
+  readonly requestId?: string;
+  /** What belongs to some kinds only. */
+  readonly [field: string]: unknown;
+}
+
+export interface AuditQuery {
+  readonly limit?: number;
+  /** Lines after this number only. */
+  readonly after?: number;
+  /** Lines before this number only. */
+  readonly before?: number;
+  readonly user?: string;
+  /** This path, and all below it. */
+  readonly path?: string;
+}
+
+export interface AuditPage {
+  /** The newest that fit, oldest first. */
+  readonly lines: readonly AuditLine[];
+  /** Older lines than these have not been looked at: `before` of the next call. */
+  readonly before?: number;
+}
+
 export interface Health {
   readonly healthy: boolean;
   /** Primary sites that are not well. */

@@ -78,6 +78,11 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
           : { grants: grants.map(({ path: at, role }) => ({ path: at.replace(/^\/|\/$/g, ""), role })) }),
         ...(expires === undefined ? {} : { expiresMs: Date.parse(expires) }),
       })),
+      audit: {
+        enabled: security.audit.enabled,
+        maxBytes: security.audit.max_size,
+        onFailure: security.audit.on_failure,
+      },
       ...(apiKey === undefined ? {} : { environmentApiKey: apiKey }),
       allowedEndpoints: security.allowed_endpoints,
       allowedPaths: security.allowed_paths.map(place),

@@ -53,6 +53,11 @@ export interface Config {
     readonly environmentApiKey?: string;
     /** Nobody needs a key, on loopback. */
     readonly open: boolean;
+    readonly audit: {
+      readonly enabled: boolean;
+      readonly maxBytes: number;
+      readonly onFailure: "refuse" | "continue";
+    };
     readonly allowedEndpoints: readonly string[];
     readonly allowedPaths: readonly string[];
   };

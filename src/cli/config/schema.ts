@@ -163,6 +163,23 @@ export const configSchema = section("The configuration file", {
       ),
       false,
     ),
+    audit: presentSection(
+      "The trail of who changed, was refused or used what, in `audit/` of `coordinator.data_dir`.",
+      {
+        enabled: withDefault(flag("Keep it; there is none where `coordinator.kv.engine` is `memory`"), true),
+        max_size: withDefault(
+          size("Its oldest files are removed beyond this", { minBytes: 8 * MIB, maxBytes: 1024 * GIB }),
+          GIB,
+        ),
+        on_failure: withDefault(
+          choice(
+            ["refuse", "continue"],
+            "While it cannot be written: nothing may be changed, or changes go on and a metric tells",
+          ),
+          "refuse",
+        ),
+      },
+    ),
     allowed_endpoints: withDefault(
       texts(
         "Hosts that sites added at run time may name in `endpoint`, such as `minio.lab:9000` or `*.example.org`; the public clouds are always allowed, private addresses only when listed",

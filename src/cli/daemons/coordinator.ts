@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
@@ -5,15 +6,18 @@ import { systemRandom } from "../../core/ports/random.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import {
+  AUDIT_DIRECTORY,
   assertAccessChosen,
   createKeyring,
   createTokenGate,
+  type FileTrail,
   hashApiKey,
   isAccessToken,
   isLoopbackHost,
   type Keyring,
-  type TokenGate,
+  openAuditTrail,
   parseListenAddress,
+  type TokenGate,
 } from "../../security/index.ts";
 import { createLogger, createMetrics, type RootLogger } from "../../telemetry/index.ts";
 import type { Config } from "../config/index.ts";
@@ -89,6 +93,8 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   }
   const kv = await openCatalog(config);
   undo.push(() => kv.close());
+  const audit = await openAudit(config, { clock, log, metrics });
+  undo.push(() => audit?.close());
   const secrets = await openSecrets(config, random);
   const space =
     config.coordinator.kv.engine === "memory"
@@ -115,7 +121,15 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     ? async () => await metrics.render(await s3?.collectMetrics())
     : undefined;
   const gateway = await createRestGateway(
-    { service: coordinator, keyring, clock, log, metrics, ...(renderMetrics === undefined ? {} : { renderMetrics }) },
+    {
+      service: coordinator,
+      keyring,
+      clock,
+      log,
+      metrics,
+      ...(audit === undefined ? {} : { audit }),
+      ...(renderMetrics === undefined ? {} : { renderMetrics }),
+    },
     {
       version: VERSION,
       maxConcurrentRequests: config.limits.maxConcurrentRequests,
@@ -140,7 +154,8 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     undo.push(() => listener?.close());
   }
 
-  s3 = await openS3(config, { service: coordinator, clock, log, metrics, random }, keyring);
+  const s3Deps = { service: coordinator, clock, log, metrics, random, ...(audit === undefined ? {} : { audit }) };
+  s3 = await openS3(config, s3Deps, keyring);
   undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
 
   const onHangUp = (): void => {
@@ -163,6 +178,16 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   });
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   log.info("coordinator_stopping");
+}
+
+/** A catalog that ends with the process has none. */
+async function openAudit(
+  { coordinator, security }: Config,
+  deps: Parameters<typeof openAuditTrail>[0],
+): Promise<FileTrail | undefined> {
+  const { enabled, ...options } = security.audit;
+  if (!enabled || coordinator.kv.engine === "memory") return undefined;
+  return await openAuditTrail(deps, { directory: join(coordinator.dataDirectory, AUDIT_DIRECTORY), ...options });
 }
 
 function keyringOf({ security }: Config): Keyring {

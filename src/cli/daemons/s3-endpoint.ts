@@ -8,7 +8,7 @@ import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
 import { createEventDelivery, createS3Gateway, type S3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
-import { parseListenAddress } from "../../security/index.ts";
+import { type FileTrail, parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
 import { type S3Workers, startS3Workers } from "./s3-workers.ts";
 
@@ -18,6 +18,7 @@ export interface S3EndpointDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly random: Random;
+  readonly audit?: FileTrail;
 }
 
 export interface S3Endpoint {
@@ -87,14 +88,20 @@ async function startWorkers(
   config: Config,
   processes: number,
   gateway: S3Gateway,
-  { clock, log, service }: S3EndpointDeps,
+  { clock, log, service, audit }: S3EndpointDeps,
 ): Promise<S3Workers> {
   // Addresses of such sockets are short, and the data directory's may be long.
   const directory = await mkdtemp(join(tmpdir(), "globalfs-s3-"));
   const socketPath = join(directory, "coordinator.sock");
   await gateway.listenForReaders(socketPath);
   const workers = await startS3Workers(
-    { clock, log, service, acceptHere: (socket) => gateway.accept(socket) },
+    {
+      clock,
+      log,
+      service,
+      acceptHere: (socket) => gateway.accept(socket),
+      audit: (fields) => audit?.append(fields),
+    },
     { count: processes - 1, start: { kind: "start", config, socketPath, processes } },
   );
   return {

@@ -5,6 +5,7 @@ import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
 import { createS3Gateway, type S3Gateway } from "../../gateways/s3/index.ts";
 import { openLmdbReader } from "../../kv/index.ts";
+import { type AuditTrail, boundKeyUses, noAudit } from "../../security/index.ts";
 import { createLogger, createMetrics, type MetricsRegistry, type RootLogger } from "../../telemetry/index.ts";
 import type { S3Config } from "../config/index.ts";
 import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
@@ -111,8 +112,11 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
     assertCatalogSpace: () => undefined,
     passOnCheck: (check) => tell({ kind: "check", check }),
   });
+  // What this process cannot answer well it passes on, refusals among it: only the use of keys is left to tell.
+  const uses = boundKeyUses((fields) => tell({ kind: "audit", fields }), clock);
+  const audit: AuditTrail = { ...noAudit, used: (...use) => uses.add(...use) };
   const gateway = createS3Gateway(
-    { service: coordinator, clock, log, metrics },
+    { service: coordinator, clock, log, metrics, audit },
     {
       settings: s3Settings(config, s3),
       domains: s3.domains,
@@ -133,6 +137,7 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
     service: coordinator,
     async close(drainMs) {
       await gateway.close({ drainMs });
+      uses.close();
       await sites.close();
       await kv.close();
       log.flush();

@@ -9,6 +9,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { listenFailure } from "../../gateways/http/index.ts";
 import type { SiteHealth } from "../../placement/index.ts";
+import type { AuditFields } from "../../security/index.ts";
 import type { Config } from "../config/index.ts";
 
 /**
@@ -27,6 +28,8 @@ export interface S3Workers {
 export interface S3WorkersDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Takes a worker's line for the audit trail. */
+  readonly audit: (fields: AuditFields) => void;
   /** Takes a connection in this process. */
   readonly acceptHere: (socket: Socket) => void;
   readonly service: ReaderService;
@@ -59,6 +62,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "ready" }
   | { readonly kind: "check"; readonly check: CopyCheck }
+  | { readonly kind: "audit"; readonly fields: AuditFields }
   | { readonly kind: "metrics"; readonly id: number; readonly metrics: unknown };
 
 interface Worker {
@@ -73,7 +77,7 @@ const STEADY_MS = 60_000;
 const METRICS_TIMEOUT_MS = 1_000;
 
 export async function startS3Workers(
-  { clock, log, acceptHere, service }: S3WorkersDeps,
+  { clock, log, acceptHere, service, audit }: S3WorkersDeps,
   { count, start }: S3WorkersOptions,
 ): Promise<S3Workers> {
   // Whichever of the commands runs, the one that knows workers lies beside it.
@@ -94,6 +98,7 @@ export async function startS3Workers(
       child.on("message", (message: FromWorker) => {
         if (message.kind === "metrics") answers.get(message.id)?.(message.metrics);
         else if (message.kind === "check") void service.checkCopy(message.check);
+        else if (message.kind === "audit") audit(message.fields);
         else {
           worker.ready = true;
           unwatch = service.watchHealth((site, health) => tell(worker, { kind: "health", site, health }));

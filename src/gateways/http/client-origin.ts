@@ -20,6 +20,11 @@ export function originOf(request: IncomingMessage): ClientOrigin {
   );
 }
 
+/** One object for all requests of one client's connection; where another process passes on those of many, each is one by itself. */
+export function connectionOf(request: IncomingMessage): object {
+  return passedOn.has(request) ? request : request.socket;
+}
+
 export const ORIGIN_HEADER = "x-globalfs-origin";
 
 /** For requests that arrive over a socket that only our own processes can reach. */

@@ -6,7 +6,7 @@ import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import { createTokenGate, type Keyring } from "../../security/index.ts";
+import { type AuditTrail, createTokenGate, type Keyring, noAudit } from "../../security/index.ts";
 import {
   createHttpServer,
   createPageGuard,
@@ -17,7 +17,8 @@ import {
   readWhole,
 } from "../http/index.ts";
 import { addJsonRoutes } from "./json-routes.ts";
-import { createObjectHandler, OBJECTS_PREFIX } from "./object-routes.ts";
+import { OBJECTS_PREFIX } from "./object-key.ts";
+import { createObjectHandler } from "./object-routes.ts";
 import { createDoor } from "./request-scope.ts";
 
 export interface RestGatewayDeps {
@@ -26,6 +27,8 @@ export interface RestGatewayDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Absent: nothing is kept of who did what. */
+  readonly audit?: AuditTrail;
   /** Absent: there is no `/metrics`. */
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -55,7 +58,7 @@ const MAX_JSON_BYTES = 256 * 1024;
 const HEAD_TIMEOUT_MS = 30_000;
 
 export async function createRestGateway(deps: RestGatewayDeps, config: RestGatewayConfig): Promise<RestGateway> {
-  const { service, keyring, clock, log, metrics, renderMetrics } = deps;
+  const { service, keyring, clock, log, metrics, audit = noAudit, renderMetrics } = deps;
   const { headTimeoutMs = HEAD_TIMEOUT_MS, minBytesPerSecond, maxConnections } = config;
   const pace: Pace = {
     idleMs: config.bodyIdleMs,
@@ -66,6 +69,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   const door = createDoor({
     tokens: createTokenGate({ keyring, findAccessKey: (id) => service.findAccessKey(id), clock }),
     asksForKeys: !keyring.isEmpty,
+    audit,
     clock,
     log,
     metrics,
@@ -129,6 +133,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     door,
     clock,
     version: config.version,
+    audit,
     ...(renderMetrics === undefined ? {} : { renderMetrics }),
   });
   await app.ready();

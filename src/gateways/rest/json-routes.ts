@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { CoordinatorService } from "../../coordinator/index.ts";
+import type { AuditTrail } from "../../security/index.ts";
 import { accessOf } from "./access/request-access.ts";
 import { describeError, errorHeaders, sendError } from "./errors.ts";
 import { keyFromUrl } from "./object-key.ts";
@@ -22,6 +23,7 @@ export interface JsonRoutesDeps {
   readonly door: Door;
   readonly clock: Clock;
   readonly version: string;
+  readonly audit: AuditTrail;
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -30,12 +32,12 @@ const OPEN = new Set(["/livez", "/readyz", "/healthz"]);
 
 export function addJsonRoutes(
   app: FastifyInstance,
-  { service, door, clock, version, renderMetrics }: JsonRoutesDeps,
+  { service, door, clock, version, audit, renderMetrics }: JsonRoutesDeps,
 ): void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook("onRequest", async (request, reply) => {
     const url = request.routeOptions.url ?? "unknown";
-    request.scope = door.begin(request.raw, reply.raw, routeName(url));
+    request.scope = door.begin(request.raw, reply.raw, routeName(url), url);
     reply.header("X-Request-ID", request.scope.ctx.requestId);
     reply.header("X-Content-Type-Options", "nosniff");
     const admitted = OPEN.has(url) ? undefined : door.admit(request.scope);
@@ -43,6 +45,7 @@ export function addJsonRoutes(
   });
   app.setErrorHandler(async (error, request, reply) => {
     const { failure, body } = describeError(translate(error), request.scope.ctx.requestId, request.scope.ctx.log);
+    request.scope.told.code = failure.code;
     return await reply.code(failure.meaning.http).headers(errorHeaders(failure)).send(body);
   });
   app.setNotFoundHandler(async (request, reply) => {
@@ -106,10 +109,13 @@ export function addJsonRoutes(
     const call: Call = {
       access,
       ctx: request.scope.ctx,
+      audit,
       params: paramsOf(route, request),
       query: check(route.query, request.query, "The query"),
       body: check(route.body, request.body ?? (route.stream === undefined ? request.body : {}), "The body"),
     };
+    const paths = pathsIn(call.body);
+    if (paths.length > 0) request.scope.told.paths = paths;
     await route.needs(access, call);
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
     const answer = await (route.run as NonNullable<Route["run"]>)(service, call);
@@ -118,6 +124,13 @@ export function addJsonRoutes(
       ? await reply.send()
       : await reply.type("application/json").send(JSON.stringify(answer.body));
   }
+}
+
+/** What the body of a request is about, for the audit trail; the rest of it may be secret. */
+function pathsIn(body: unknown): string[] {
+  if (typeof body !== "object" || body === null) return [];
+  const { from, to, key, name, prefix } = body as Record<string, unknown>;
+  return [from, to, key, name, prefix].filter((value) => typeof value === "string");
 }
 
 function allowedMethods(methodsOf: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {

@@ -1,5 +1,7 @@
 import { GfsError } from "../../core/errors.ts";
 
+export const OBJECTS_PREFIX = "/api/v1/objects/";
+
 /**
  * The key is what stands in the request line, percent-decoded once. Nothing is normalised: `..` is refused further in, and never
  * becomes another route.

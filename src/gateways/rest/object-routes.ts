@@ -7,13 +7,10 @@ import { accessOf } from "./access/request-access.ts";
 import { describeError, sendError } from "./errors.ts";
 import { drainRest, hasConditions, type Pace, parseConditions } from "../http/index.ts";
 import { objectHeaders } from "./http-headers.ts";
-import { keyFromUrl } from "./object-key.ts";
+import { keyFromUrl, OBJECTS_PREFIX } from "./object-key.ts";
 import { receiveObject } from "./receive-object.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
 import { sendObject } from "./send-object.ts";
-
-/** The object path: raw streams, no framework in between. */
-export const OBJECTS_PREFIX = "/api/v1/objects/";
 
 /** As S3 calls them. A directory at the top is a bucket. */
 const ACTIONS: ReadonlyMap<string, string> = new Map([
@@ -53,7 +50,7 @@ const prepared = new WeakMap<ObjectMeta, string[]>();
 
 export function createObjectHandler({ service, door, clock, pace }: ObjectRoutesDeps) {
   return (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const scope = door.begin(request, response, "objects");
+    const scope = door.begin(request, response, "objects", `${OBJECTS_PREFIX}{key}`);
     try {
       const admitted = door.admit(scope);
       const work =
@@ -156,6 +153,7 @@ export function createObjectHandler({ service, door, clock, pace }: ObjectRoutes
   function fail(scope: RequestScope, error: unknown): void {
     const { request, response, ctx } = scope;
     const { failure, body } = describeError(error, ctx.requestId, ctx.log);
+    scope.told.code = failure.code;
     const extra: Record<string, string> = {};
     if (failure.code === "MethodNotAllowed") extra["Allow"] = METHODS;
     const { sizeBytes } = toGfsError(error).context;

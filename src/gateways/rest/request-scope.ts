@@ -5,9 +5,12 @@ import { GfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
+import { OBJECTS_PREFIX } from "./object-key.ts";
 import {
   Admission,
   type Admitted,
+  type Audited,
+  createAuditor,
   createTraffic,
   DURATION_BUCKETS_SECONDS,
   methodLabel,
@@ -16,7 +19,7 @@ import {
   pathOf,
   presentedToken,
 } from "../http/index.ts";
-import { grantAllowing, type Identity, OPERATOR, type TokenGate } from "../../security/index.ts";
+import { type AuditTrail, grantAllowing, type Identity, OPERATOR, type TokenGate } from "../../security/index.ts";
 
 /** What every request passes before anything else, whichever way it is handled: an id, a key, a place among those that run, and a line in the log. */
 export interface Door {
@@ -27,20 +30,23 @@ export interface Door {
   admit(scope: RequestScope): void | Promise<void>;
   /** Whether who asks may be told of sites. */
   seesSites(scope: RequestScope): Promise<boolean>;
-  begin(request: IncomingMessage, response: ServerResponse, route: string): RequestScope;
+  begin(request: IncomingMessage, response: ServerResponse, route: string, pattern: string): RequestScope;
   readonly running: number;
 }
 
-export interface RequestScope extends Admitted {
+export interface RequestScope extends Admitted, Audited {
   readonly ctx: Ctx;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly route: string;
+  /** The address, as the routing table has it. */
+  readonly pattern: string;
   /** Undefined until the request has been admitted, and on routes that are open to everybody. */
   identity: Identity | undefined;
 }
 
 export interface DoorDeps {
+  readonly audit: AuditTrail;
   readonly tokens: TokenGate;
   /** False: whoever brings no key does everything. */
   readonly asksForKeys: boolean;
@@ -69,6 +75,10 @@ export function createDoor(deps: DoorDeps): Door {
     buckets: DURATION_BUCKETS_SECONDS,
   });
   const inFlight = metrics.gauge({ name: "globalfs_http_requests_in_flight", help: "HTTP requests that run now." });
+  const auditor = createAuditor<RequestScope>(deps.audit, "rest", ({ pattern, request }) => ({
+    op: `${methodLabel(request.method)} ${pattern}`,
+    path: auditedPath(request.url ?? ""),
+  }));
   const traffic = createTraffic({ clock, log, inFlight });
   // Strangers are answered at once, and run nothing.
   const admission = new Admission({ maxKnown: maxConcurrentRequests, maxStrangers: 0 });
@@ -82,15 +92,17 @@ export function createDoor(deps: DoorDeps): Door {
   };
   const enter = (scope: RequestScope, identity: Identity): void => {
     scope.identity = identity;
+    auditor.identified(scope);
     vouchFor(scope.request.socket);
     admission.admit(scope, "known");
+    auditor.admitted(scope);
   };
 
   return {
     get running() {
       return traffic.running;
     },
-    begin(request, response, route) {
+    begin(request, response, route, pattern) {
       const given = request.headers["x-request-id"];
       const requestId =
         given !== undefined && typeof given === "string" && REQUEST_ID.test(given) ? given : nextRequestId();
@@ -99,6 +111,7 @@ export function createDoor(deps: DoorDeps): Door {
         requestId,
         onEnd({ status, elapsedMs }) {
           admission.leave(scope);
+          auditor.end(scope, status);
           total.add(1, { route, method, status: String(status) });
           duration.observe(elapsedMs / 1_000, { route, method });
           if (status < 500 && !log.debugs) return;
@@ -113,7 +126,18 @@ export function createDoor(deps: DoorDeps): Door {
           });
         },
       });
-      const scope: RequestScope = { ctx, request, response, route, identity: undefined, standing: undefined };
+      const scope: RequestScope = {
+        ctx,
+        request,
+        response,
+        route,
+        pattern,
+        identity: undefined,
+        standing: undefined,
+        admitted: false,
+        told: {},
+      };
+      auditor.begin(scope);
       return scope;
     },
     admit(scope) {
@@ -133,6 +157,18 @@ export function createDoor(deps: DoorDeps): Door {
       }
     },
   };
+}
+
+/** An object's key as it is, not as it was written in the address. */
+function auditedPath(url: string): string {
+  const path = pathOf(url);
+  const key = path.startsWith(OBJECTS_PREFIX) ? path.slice(OBJECTS_PREFIX.length) : undefined;
+  if (key === undefined) return path;
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 function noToken(): GfsError {

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import type { Ctx } from "../../core/context.ts";
+import type { AuditTrail } from "../../security/index.ts";
 import type { RequestAccess } from "./access/request-access.ts";
 
 /** One line of the table of JSON routes. */
@@ -26,6 +27,7 @@ export interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;
+  readonly audit: AuditTrail;
 }
 
 export interface Reply {

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { JobId } from "../../core/ids.ts";
 import type { AddSite, CoordinatorService } from "../../coordinator/index.ts";
+import type { AuditQuery } from "../../security/index.ts";
 import { listVisible } from "./access/visible-listing.ts";
 import type { RequestAccess } from "./access/request-access.ts";
 import { checkJob, listVisibleJobs } from "./access/visible-jobs.ts";
@@ -22,6 +23,18 @@ export const ROUTES: readonly Route[] = [
     needs: (access) => access.operation("globalfs:GetInfo"),
     answers: { 200: schemas.infoSchema },
     run: async (service, { ctx }) => ok(infoView(await service.info(ctx))),
+  },
+  {
+    method: "GET",
+    path: "/api/v1/audit",
+    summary: "The newest lines of the audit trail that fit, oldest first: changes, refusals and uses of keys.",
+    query: schemas.auditQuery,
+    needs: (access) => access.operation("globalfs:ReadAudit"),
+    answers: { 200: schemas.auditSchema },
+    run: async (_service, { audit, query }) => {
+      const { limit = 100, ...rest } = query as z.infer<typeof schemas.auditQuery>;
+      return ok(await audit.query({ limit, ...rest } as AuditQuery));
+    },
   },
   {
     method: "GET",

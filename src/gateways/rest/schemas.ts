@@ -85,6 +85,34 @@ export const jobSchema = z.object({
   not_before: time.optional(),
 });
 export const jobStates = z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]);
+export const auditQuery = z.strictObject({
+  limit: limit(1_000).optional(),
+  after: z.coerce.number().int().min(0).optional(),
+  before: z.coerce.number().int().min(1).optional(),
+  user: z.string().optional(),
+  path: z.string().optional(),
+});
+
+/** What a line has besides follows from its kind. */
+const auditLine = z.looseObject({
+  seq: z.number(),
+  at: time,
+  kind: z.enum(["change", "refusal", "use", "trail"]),
+  door: z.string().optional(),
+  user: z.string().optional(),
+  key: z.string().optional(),
+  from: z.string().optional(),
+  op: z.string().optional(),
+  path: z.string().optional(),
+  paths: z.array(z.string()).optional(),
+  status: z.number().optional(),
+  code: z.string().optional(),
+  request_id: z.string().optional(),
+  prev: z.string(),
+});
+
+export const auditSchema = z.object({ lines: z.array(auditLine), before: z.number().optional() });
+
 export const jobsQuery = z.strictObject({
   state: jobStates.optional(),
   limit: limit(1_000).optional(),

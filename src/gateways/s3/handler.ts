@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Bucket } from "../../coordinator/service-buckets.ts";
 import type { Ctx } from "../../core/context.ts";
-import { GfsError } from "../../core/errors.ts";
+import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import {
   Admission,
   type Admitted,
+  type Audited,
+  createAuditor,
   createTraffic,
   drainRest,
   DURATION_BUCKETS_SECONDS,
@@ -14,9 +16,10 @@ import {
   nextRequestId,
   type PassOn,
   pathOf,
+  type Told,
 } from "../http/index.ts";
 import { authorize, corsHeaders, preflight, refuseUnsigned } from "./access/index.ts";
-import { canonicalUserId, type Identity } from "../../security/index.ts";
+import { type AuditTrail, canonicalUserId, type Identity } from "../../security/index.ts";
 import { type Authenticated, type Gate, isPostForm } from "./auth/index.ts";
 import { notImplemented, s3Error } from "./wire/errors.ts";
 import { sendFailure } from "./wire/error-answer.ts";
@@ -29,6 +32,7 @@ export interface HandlerDeps extends S3Deps {
   readonly gate: Gate;
   readonly router: Router;
   readonly metrics: Metrics;
+  readonly audit: AuditTrail;
   readonly domains: readonly string[];
   readonly maxConcurrentRequests: number;
   /** Of those who do not say, or have not said yet, who they are; beside the others. */
@@ -48,11 +52,8 @@ export interface Handler {
 const PASSED_ON = "PassedOn";
 
 /** What is known of a request while it runs; filled as the request goes its way, so that its end can tell. */
-interface Scope extends Admitted {
-  readonly ctx: Ctx;
-  readonly http: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly trace: { operation: string };
+interface Scope extends Admitted, Audited {
+  readonly trace: { operation: string; key?: string };
   target: Target | undefined;
 }
 
@@ -65,6 +66,10 @@ export function createHandler(deps: HandlerDeps): Handler {
   const instruments = createInstruments(deps.metrics);
   const traffic = createTraffic({ clock, log, inFlight: instruments.inFlight });
   const admission = new Admission({ maxKnown: deps.maxConcurrentRequests, maxStrangers: deps.maxStrangers });
+  const auditor = createAuditor<Scope>(deps.audit, "s3", ({ trace, target, request }) => ({
+    op: trace.operation,
+    path: target === undefined ? pathOf(request.url ?? "") : pathIn(settings, target.bucket, trace.key ?? target.key),
+  }));
   let passing = 0;
   const whole = settings.rootBucket === undefined ? undefined : wholeTree(settings.rootBucket);
 
@@ -104,7 +109,7 @@ export function createHandler(deps: HandlerDeps): Handler {
   };
 
   function begin(http: IncomingMessage, response: ServerResponse): Scope {
-    const trace = { operation: "Unknown" };
+    const trace: Scope["trace"] = { operation: "Unknown" };
     const requestId = nextRequestId();
     const { socket } = http;
     const ctx = traffic.begin(http, response, {
@@ -113,6 +118,7 @@ export function createHandler(deps: HandlerDeps): Handler {
         admission.leave(scope);
         const { operation } = trace;
         if (operation === PASSED_ON) return;
+        auditor.end(scope, status);
         instruments.total.add(1, { operation, status: String(status) });
         instruments.duration.observe(elapsedMs / 1_000, { operation });
         countBytes(socket, instruments);
@@ -127,13 +133,24 @@ export function createHandler(deps: HandlerDeps): Handler {
         });
       },
     });
-    const scope: Scope = { ctx, http, response, trace, target: undefined, standing: undefined };
+    const scope: Scope = {
+      ctx,
+      request: http,
+      response,
+      trace,
+      target: undefined,
+      standing: undefined,
+      identity: undefined,
+      admitted: false,
+      told: {},
+    };
+    auditor.begin(scope);
     return scope;
   }
 
   /** Browsers sign no preflight, and ask it for addresses that are signed for another method; it tells only the rules of the bucket. */
   async function answerPreflight(scope: Scope, target: Target): Promise<void> {
-    const { ctx, http, response, trace } = scope;
+    const { ctx, request: http, response, trace } = scope;
     trace.operation = "Preflight";
     // A stranger's question makes no site search; a bucket with rules is in the catalog.
     const bucket = whole === undefined ? service.peekBucket(target.bucket) : await bucketFor(ctx, target);
@@ -141,7 +158,10 @@ export function createHandler(deps: HandlerDeps): Handler {
   }
 
   async function proceed(scope: Scope, target: Target, { identity, body, key }: Authenticated): Promise<void> {
-    const { ctx, http, response, trace } = scope;
+    const { ctx, request: http, response, trace, told } = scope;
+    scope.identity = identity;
+    auditor.identified(scope);
+    if (key !== undefined) trace.key = key;
     if (identity.kind === "user") deps.vouchFor(http.socket);
     admission.admit(scope, identity.kind === "user" ? "known" : "stranger");
     const route = router(target, http.headers);
@@ -160,12 +180,14 @@ export function createHandler(deps: HandlerDeps): Handler {
       body,
       path: pathIn(settings, target.bucket, key ?? target.key),
       settings: settingsOfBucket,
+      told,
     };
     if (http.headers.origin !== undefined && settingsOfBucket !== undefined) {
       for (const [name, value] of corsHeaders(settingsOfBucket, http)) response.setHeader(name, value);
     }
     const allowed = authorize(request, operation, deps);
     if (allowed !== undefined) await allowed;
+    auditor.admitted(scope);
     await operation.run(request, deps);
     // What nobody read of the body is not kept: bounded, it makes room for the next request of the connection.
     if (!http.complete) drainRest(http);
@@ -198,15 +220,23 @@ export function createHandler(deps: HandlerDeps): Handler {
     }
   }
 
-  function fail({ ctx, http, response, target, trace }: Scope, error: unknown): void {
+  function fail({ ctx, request: http, response, target, trace, told }: Scope, error: unknown): void {
     if (passOn !== undefined && !response.headersSent && !response.destroyed) {
       trace.operation = PASSED_ON;
       for (const name of response.getHeaderNames()) response.removeHeader(name);
       passOn(http, response);
       return;
     }
+    tellWhy(told, error);
     sendFailure(response, { ctx, http, target }, error);
   }
+}
+
+/** S3's own code, where the error has one, and whose key it was said to be. */
+function tellWhy(told: Told, error: unknown): void {
+  const { context, meaning } = toGfsError(error);
+  told.code = typeof context["s3"] === "string" ? context["s3"] : meaning.s3;
+  if (typeof context["accessKeyId"] === "string") told.claims = context["accessKeyId"];
 }
 
 function configuresBucket({ level, method, query }: Route): boolean {

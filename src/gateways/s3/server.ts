@@ -12,6 +12,7 @@ import {
   takeOrigin,
   type TlsFiles,
 } from "../http/index.ts";
+import { type AuditTrail, noAudit } from "../../security/index.ts";
 import { XML_DECLARATION } from "./wire/answer.ts";
 import { createGate, paceOf } from "./auth/index.ts";
 import { sendFailure } from "./wire/error-answer.ts";
@@ -25,6 +26,8 @@ export interface S3GatewayDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Absent: nothing is kept of who did what. */
+  readonly audit?: AuditTrail;
 }
 
 export interface S3GatewayConfig {
@@ -65,6 +68,7 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
   const pace = paceOf(settings);
   const handler = createHandler({
     ...deps,
+    audit: deps.audit ?? noAudit,
     settings,
     gate: createGate({ findAccessKey: (id) => service.findAccessKey(id), clock, settings }),
     router: createRouter(ROUTES),

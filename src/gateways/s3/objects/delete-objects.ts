@@ -1,5 +1,6 @@
 import type { DeleteOutcome, DeleteRequest, DeleteResult } from "../../../coordinator/service-objects.ts";
 import { forEachBounded } from "../../../core/async/for-each.ts";
+import { isGfsError } from "../../../core/errors.ts";
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";
 import { asksBypass, authorizeKey } from "../access/index.ts";
 import { S3_NAMESPACE, sendXml } from "../wire/answer.ts";
@@ -31,8 +32,9 @@ export const deleteObjects: Operation = {
     const quiet = childText(document, "Quiet")?.trim().toLowerCase() === "true";
     const answers: string[] = Array.from({ length: wanted.length }, () => "");
     const asked: Asked[] = [];
+    const refused: string[] = [];
     await forEachBounded(wanted, CONCURRENCY, async (object, index) => {
-      const found = await checkOne(request, deps, object);
+      const found = await checkOne(request, deps, { object, refused });
       if (typeof found === "string") answers[index] = found;
       else asked.push({ ...found, index });
     });
@@ -40,6 +42,8 @@ export const deleteObjects: Operation = {
       request.ctx,
       asked.map(({ order }) => order),
     );
+    request.told.paths = asked.map(({ order }) => order.key);
+    request.told.refusedPaths = refused;
     for (const [position, one] of asked.entries()) {
       const outcome = outcomes[position] as DeleteOutcome;
       if ("error" in outcome) answers[one.index] = failedXml(request, one, outcome.error);
@@ -81,7 +85,11 @@ interface Asked extends Checked {
 }
 
 /** What is to be deleted, or the answer that says why it is not. */
-async function checkOne(request: S3Request, deps: S3Deps, object: XmlElement): Promise<Checked | string> {
+async function checkOne(
+  request: S3Request,
+  deps: S3Deps,
+  { object, refused }: { readonly object: XmlElement; readonly refused: string[] },
+): Promise<Checked | string> {
   const key = childText(object, "Key") ?? "";
   const versionId = childText(object, "VersionId");
   const query = new Map(versionId === undefined ? [] : [["versionId", versionId]]);
@@ -108,6 +116,7 @@ async function checkOne(request: S3Request, deps: S3Deps, object: XmlElement): P
     };
     return { ...named, order };
   } catch (error) {
+    if (isGfsError(error, "PermissionDenied")) refused.push(path);
     return failedXml(request, named, error);
   }
 }

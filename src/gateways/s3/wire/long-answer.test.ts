@@ -23,7 +23,7 @@ async function serve(work: () => Promise<LongAnswer>) {
   server = http.createServer((request, response) => {
     const ctx = backgroundCtx({ requestId: "R1" });
     const target = { method: "POST", bucket: "b", key: "k", query: new Map<string, string>() };
-    const asked = { ...target, ctx, http: request, response } as unknown as S3Request;
+    const asked = { ...target, ctx, http: request, response, told: {} } as unknown as S3Request;
     void answerLong(asked, { clock } as unknown as S3Deps, work).catch((error: unknown) =>
       sendFailure(response, { ctx, http: request, target }, error),
     );

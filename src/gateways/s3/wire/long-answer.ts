@@ -36,7 +36,9 @@ export async function answerLong(request: S3Request, deps: S3Deps, work: () => P
   } catch (error) {
     if (!begun) throw error;
     const failed = { ctx, http, target: request };
-    response.end(failureXml(describeFailure(error, failed), failed));
+    const failure = describeFailure(error, failed);
+    request.told.code = failure.code;
+    response.end(failureXml(failure, failed));
   } finally {
     cancel();
   }

@@ -3,6 +3,7 @@ import type { ContentChecksum } from "../../../namespace/types.ts";
 import type { Bucket } from "../../../coordinator/service-buckets.ts";
 import type { CoordinatorService } from "../../../coordinator/index.ts";
 import type { Ctx } from "../../../core/context.ts";
+import type { Told } from "../../http/index.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Logger } from "../../../core/ports/log.ts";
 import type { Identity } from "../../../security/index.ts";
@@ -52,6 +53,8 @@ export interface S3Request extends Target {
   readonly path: string;
   /** The bucket that the request names, when it exists and the operation needs it. */
   readonly settings: Bucket | undefined;
+  /** What the audit trail is told beside what every request tells. */
+  readonly told: Told;
 }
 
 /** How large objects and keys may be, and what the operator decided. */
