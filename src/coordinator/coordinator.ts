@@ -154,12 +154,20 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     importSite: (ctx, request) => importPrefix(parts, ctx, request),
 
     replicate: async (ctx, request) => await replicate(parts, ctx, request),
-    listJobs: async (_ctx, query) => await mover.list(query),
+    async listJobs(_ctx, { counts, ...query }) {
+      const page = await mover.list(query);
+      const paused = await mover.findPause();
+      return {
+        ...page,
+        ...(counts === true ? { counts: await mover.count() } : {}),
+        ...(paused === undefined ? {} : { paused }),
+      };
+    },
     getJob: async (_ctx, id) => await mover.get(id),
-    pauseJob: async (_ctx, id) => await mover.pause(id),
+    pauseJob: async (_ctx, id, order) => await mover.pause(id, order),
     resumeJob: async (_ctx, id) => await mover.resume(id),
     cancelJob: async (_ctx, id) => await mover.cancel(id),
-    pauseAllJobs: async (_ctx, paused) => await mover.pauseAll(paused),
+    pauseAllJobs: async (_ctx, paused, order) => await mover.pauseAll(paused, order),
 
     checkCopy: async (check) => await suspectCopy(parts, check),
     watchHealth: (listener) => parts.health.watch(listener),

@@ -1,5 +1,6 @@
 import type { Ctx } from "../core/context.ts";
 import type { FilePath } from "../core/ids.ts";
+import { describePause } from "../mover/index.ts";
 import { type FileRecord, findDirectory, findFile, findTombstone, type Tombstone } from "../namespace/index.ts";
 import type { Route } from "../placement/index.ts";
 import { readCatalog } from "./catalog-view.ts";
@@ -21,6 +22,9 @@ export async function explain(parts: Parts, ctx: Ctx, key: string): Promise<Expl
   const tombstone = file === undefined ? await readCatalog(parts.kv, (tx) => findTombstone(tx, path)) : undefined;
   const plan = parts.router.planWrite(path);
   const jobs = await parts.mover.jobsOf(path);
+  const pause = jobs.length === 0 ? undefined : await parts.mover.findPause();
+  if (pause !== undefined)
+    notes.push(`All jobs are paused ${describePause(pause)}; \`globalfs jobs resume --all\` lets them go on.`);
   const copies = await describeCopies(parts, file);
   return {
     key: where.key,

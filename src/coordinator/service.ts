@@ -4,7 +4,7 @@
  */
 import type { Ctx } from "../core/context.ts";
 import type { JobId } from "../core/ids.ts";
-import type { JobProgress, JobState } from "../mover/types.ts";
+import type { JobCounts, JobProgress, JobState, Pause, PauseOrder } from "../mover/types.ts";
 import type { AccessCatalog } from "../security/index.ts";
 import type { BreakerState, SiteRole } from "../stores/site.ts";
 import type { AccessKeyService } from "./service-access-keys.ts";
@@ -58,6 +58,8 @@ export interface Info {
   readonly sites: number;
   readonly sitesByRole: Readonly<Partial<Record<SiteRole, number>>>;
   readonly replicationQueueDepth: number;
+  /** Absent while jobs run. */
+  readonly jobsPaused?: Pause;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAtMs?: number };
   readonly engine: string;
   readonly entries: number;
@@ -106,6 +108,9 @@ export interface ExplainedRoute {
 export interface JobQuery {
   readonly state?: JobState;
   readonly after?: string;
+  readonly newestFirst?: boolean;
+  /** Every job is counted, which takes a while where there are many. */
+  readonly counts?: boolean;
   /** 1 to 1,000. */
   readonly limit: number;
 }
@@ -113,6 +118,10 @@ export interface JobQuery {
 export interface JobPage {
   readonly jobs: readonly JobProgress[];
   readonly continuation?: string;
+  /** All jobs by their state, on whatever page. */
+  readonly counts?: JobCounts;
+  /** Absent while jobs run. */
+  readonly paused?: Pause;
 }
 
 export interface ImportRequest {
@@ -169,11 +178,11 @@ export interface CoordinatorService
   ): Promise<JobProgress>;
   listJobs(ctx: Ctx, query: JobQuery): Promise<JobPage>;
   getJob(ctx: Ctx, id: JobId): Promise<JobProgress>;
-  pauseJob(ctx: Ctx, id: JobId): Promise<JobProgress>;
+  pauseJob(ctx: Ctx, id: JobId, order?: PauseOrder): Promise<JobProgress>;
   resumeJob(ctx: Ctx, id: JobId): Promise<JobProgress>;
   cancelJob(ctx: Ctx, id: JobId): Promise<JobProgress>;
   /** Stops all moving, or lets it go on. */
-  pauseAllJobs(ctx: Ctx, paused: boolean): Promise<void>;
+  pauseAllJobs(ctx: Ctx, paused: boolean, order?: PauseOrder): Promise<void>;
 
   info(ctx: Ctx): Promise<Info>;
   health(ctx: Ctx): Promise<HealthReport>;

@@ -11,6 +11,7 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
     if ((await parts.health.healthOf(site)).healthy) healthy += 1;
   }
   const lastCheckedAtMs = parts.health.lastCheckedAtMs;
+  const jobsPaused = await parts.mover.findPause();
   return {
     version: parts.settings.version,
     clusterName: parts.settings.clusterName,
@@ -20,6 +21,7 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
     sites: sites.length,
     sitesByRole,
     replicationQueueDepth: await parts.mover.depth(),
+    ...(jobsPaused === undefined ? {} : { jobsPaused }),
     health: {
       healthy,
       unhealthy: sites.length - healthy,

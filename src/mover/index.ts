@@ -3,6 +3,7 @@ export { createProof, createQuickProof, isProvable } from "./proof.ts";
 export type * from "./types.ts";
 export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
 export { dropJobs, enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
+export { describePause } from "./waiting.ts";
 export { carryUnqueued } from "./unqueued.ts";
 export { createMover } from "./mover.ts";
 export type { Mover } from "./service.ts";

@@ -1,7 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import type { Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key } from "../kv/index.ts";
-import type { Job } from "./types.ts";
+import type { Job, Pause } from "./types.ts";
 
 /** The keys of every row the mover keeps. `docs/formats.md` lists them. */
 
@@ -57,6 +57,14 @@ export function decodeJob(bytes: Uint8Array): Job {
       cause: error,
     });
   }
+}
+
+export function encodePause(pause: Pause): Buffer {
+  return Buffer.from(JSON.stringify(pause));
+}
+
+export function decodePause(bytes: Uint8Array): Pause {
+  return JSON.parse(Buffer.from(bytes).toString()) as Pause;
 }
 
 export interface Unqueued {

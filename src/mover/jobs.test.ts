@@ -112,7 +112,7 @@ describe("the queue of jobs", () => {
   it("does not let a worker's late word change what a person has decided", async () => {
     const { add, find, settle, count, kv } = queue();
     const id = (await add()) as JobId;
-    await kv.transact((tx) => setJobState(tx, id, "canceled", 2_000));
+    await kv.transact((tx) => setJobState(tx, id, { state: "canceled", nowMs: 2_000 }));
     expect(await settle(id, "done")).toBe(false);
     expect([(await find(id))?.state, await count()]).toEqual(["canceled", 0]);
   });
@@ -120,7 +120,7 @@ describe("the queue of jobs", () => {
   it("knows which changes by a person make sense", async () => {
     const { add, settle, count, kv } = queue();
     const set = (id: JobId, state: "paused" | "waiting" | "canceled"): Promise<Job> =>
-      kv.transact((tx) => setJobState(tx, id, state, 3_000));
+      kv.transact((tx) => setJobState(tx, id, { state, nowMs: 3_000 }));
     const id = (await add()) as JobId;
     expect((await set(id, "paused")).state).toBe("paused");
     expect((await set(id, "paused")).state).toBe("paused");

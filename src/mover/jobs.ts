@@ -1,6 +1,6 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
-import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { type Key, keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { findOwner } from "../namespace/index.ts";
 import {
   countKey,
@@ -24,7 +24,7 @@ import {
   readyKey,
   unqueuedKey,
 } from "./job-rows.ts";
-import type { Job, JobSpec, JobState } from "./types.ts";
+import type { Job, JobSpec, JobState, PauseOrder } from "./types.ts";
 
 /** Jobs as rows: programs, so that a job is queued in the transaction that made it necessary. */
 
@@ -162,21 +162,24 @@ export function* dropJobs(tx: Transaction, ids: readonly JobId[]): Program<void>
   if (dropped > 0) tx.put(countKey, encodeCount(Math.max(0, decodeCount(yield* tx.get(countKey)) - dropped)));
 }
 
+export interface SetJobState {
+  readonly state: "paused" | "waiting" | "canceled";
+  readonly nowMs: number;
+  /** Whose order it is. */
+  readonly order?: PauseOrder;
+}
+
 /** By a person. A finished job stays what it is. */
-export function* setJobState(
-  tx: Transaction,
-  id: JobId,
-  state: "paused" | "waiting" | "canceled",
-  nowMs: number,
-): Program<Job> {
+export function* setJobState(tx: Transaction, id: JobId, { state, nowMs, order }: SetJobState): Program<Job> {
   const job = yield* getJob(tx, id);
   if (job.state === state || (state === "waiting" && job.state !== "paused" && job.state !== "failed")) return job;
   if (job.state === "done" || job.state === "canceled" || (job.state === "failed" && state !== "waiting")) {
     throw new GfsError("Conflict", `Job ${id} is ${job.state} already.`, { retry: "never" });
   }
-  const { reason: _reason, failures: _failures, ...kept } = job;
+  const { reason: _reason, failures: _failures, paused: _paused, ...kept } = job;
   const after: Job = {
     ...kept,
+    ...(state === "paused" ? { paused: { ...order, sinceMs: nowMs } } : {}),
     state,
     changedMs: nowMs,
     notBeforeMs: 0,
@@ -188,8 +191,13 @@ export function* setJobState(
 
 /** The oldest job of a lane is the only one that may run. */
 export function* isFirstOfLane(tx: Reader, job: Job): Program<boolean> {
+  const first = yield* findFirstOfLane(tx, job);
+  return first !== undefined && idOfLaneKey(first) === job.id;
+}
+
+export function* findFirstOfLane(tx: Reader, job: Pick<Job, "path" | "site">): Program<Key | undefined> {
   const [first] = yield* tx.range({ ...prefixRange(laneRange(job)), limit: 1 });
-  return first !== undefined && idOfLaneKey(first.key) === job.id;
+  return first?.key;
 }
 
 export function* jobsOfPath(tx: Reader, path: string, limit: number): Program<Job[]> {
@@ -209,17 +217,21 @@ export interface JobRowsPage {
 
 const SCANNED_A_PAGE = 5_000;
 
-/** Oldest first. A page that was filtered may be short, and still have a next. */
-export function* pageJobs(
-  tx: Reader,
-  { states, after, limit }: { readonly states?: readonly JobState[]; readonly after?: JobId; readonly limit: number },
-): Program<JobRowsPage> {
+export interface PageJobs {
+  readonly states?: readonly JobState[];
+  readonly after?: JobId;
+  readonly newestFirst?: boolean;
+  readonly limit: number;
+}
+
+/** Oldest first, unless the newest are asked for. A page that was filtered may be short, and still have a next. */
+export function* pageJobs(tx: Reader, { states, after, newestFirst = false, limit }: PageJobs): Program<JobRowsPage> {
   const range = prefixRange(jobSpace);
-  const start = after === undefined ? range.start : keyAfter(jobKey(after));
   const rows = yield* tx.range({
-    start,
-    end: range.end,
+    start: after === undefined || newestFirst ? range.start : keyAfter(jobKey(after)),
+    end: after === undefined || !newestFirst ? range.end : jobKey(after),
     limit: Math.min(SCANNED_A_PAGE, states === undefined ? limit : SCANNED_A_PAGE),
+    reverse: newestFirst,
   });
   const jobs: Job[] = [];
   let last: JobId | undefined;
@@ -232,6 +244,23 @@ export function* pageJobs(
   const whole =
     rows.length < (states === undefined ? limit : SCANNED_A_PAGE) && (jobs.length < limit || last === lastIdOf(rows));
   return { jobs, ...(whole || last === undefined ? {} : { next: last }) };
+}
+
+export interface CountedPage {
+  readonly counts: Readonly<Partial<Record<JobState, number>>>;
+  /** Absent on the last page. */
+  readonly next?: JobId;
+}
+
+/** How many of a page are in which state. */
+export function* countJobs(
+  tx: Reader,
+  { after, limit }: { readonly after?: JobId; readonly limit: number },
+): Program<CountedPage> {
+  const { jobs, next } = yield* pageJobs(tx, { limit, ...(after === undefined ? {} : { after }) });
+  const counts: Partial<Record<JobState, number>> = {};
+  for (const { state } of jobs) counts[state] = (counts[state] ?? 0) + 1;
+  return { counts, ...(next === undefined ? {} : { next }) };
 }
 
 function lastIdOf(rows: readonly { readonly value: Uint8Array }[]): JobId | undefined {

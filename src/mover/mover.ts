@@ -6,14 +6,13 @@ import { type ErrorCode, GfsError, toGfsError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import { keyAfter, prefixRange, type Program, type Transaction } from "../kv/index.ts";
 import type { MoverConfig, MoverDeps } from "./context.ts";
-import { countKey, decodeCount, idOfReadyKey, pausedKey, readySpace } from "./job-rows.ts";
+import { countKey, decodeCount, encodePause, idOfReadyKey, pausedKey, readySpace } from "./job-rows.ts";
 import {
   enqueueJob,
   findJob,
   findNextDue,
   getJob,
   isFirstOfLane,
-  jobsOfPath,
   pageJobs,
   promoteDue,
   setJobState,
@@ -22,6 +21,7 @@ import {
   writeJob,
 } from "./jobs.ts";
 import { findJobFile } from "./job-file.ts";
+import { createJobsView } from "./jobs-view.ts";
 import { relocate } from "./kinds/relocate.ts";
 import { removeObject } from "./kinds/remove.ts";
 import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
@@ -29,8 +29,9 @@ import { verifyCopy } from "./kinds/verify.ts";
 import type { Outcome } from "./outcome.ts";
 import { ProgressBoard } from "./progress.ts";
 import type { Mover } from "./service.ts";
-import type { Job, JobProgress } from "./types.ts";
+import type { Job, JobProgress, Pause, PauseOrder } from "./types.ts";
 import { hasUnqueued, takeUnqueued } from "./unqueued.ts";
+import { findPause } from "./waiting.ts";
 
 const WINDOW = 512;
 /** Jobs that came since the window was read may go before those in it. */
@@ -86,6 +87,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     name: "globalfs_replication_oldest_job_age_seconds",
     help: "Age of the oldest job that is not finished.",
   });
+  const pausedGauge = metrics.gauge({ name: "globalfs_jobs_paused", help: "1 while all jobs are paused." });
   const moved = metrics.counter({
     name: "globalfs_replication_bytes_transferred_total",
     help: "Bytes moved between sites.",
@@ -105,6 +107,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   let lookedMs = Number.NEGATIVE_INFINITY;
   let dueMs = Number.NEGATIVE_INFINITY;
 
+  const view = createJobsView({ kv, clock, sites: deps.sites, board, running });
   const laneOf = (job: Job): string => `${job.path}\0${job.site}`;
   const wake = (): void => {
     woken = true;
@@ -255,7 +258,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
           reason: outcome.reason,
           attempts: job.attempts + 1,
           notBeforeMs: nowMs + outcome.delayMs,
-          bytesDone,
+          // It begins anew.
+          bytesDone: 0,
         };
         yield* settleJob(tx, job.id, {
           ...change,
@@ -294,6 +298,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   const refreshGauges = async (): Promise<void> => {
     depthGauge.set(await depth());
+    pausedGauge.set((await kv.view(findPause)) === undefined ? 0 : 1);
     const [oldest] = (await kv.view((tx) => pageJobs(tx, { states: ["waiting", "paused"], limit: 1 }))).jobs;
     ageGauge.set(oldest === undefined ? 0 : Math.max(0, (clock.nowMs() - oldest.createdMs) / 1_000));
   };
@@ -372,11 +377,15 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
 
   const depth = async (): Promise<number> => decodeCount(await kv.view((tx) => tx.get(countKey)));
 
-  const change = async (id: JobId, state: "paused" | "waiting" | "canceled"): Promise<JobProgress> => {
+  const change = async (
+    id: JobId,
+    state: "paused" | "waiting" | "canceled",
+    order?: PauseOrder,
+  ): Promise<JobProgress> => {
     const nowMs = clock.nowMs();
     const job = await kv.transact(function* (tx): Program<Job> {
       const before = yield* getJob(tx, id);
-      const after = yield* setJobState(tx, id, state, nowMs);
+      const after = yield* setJobState(tx, id, { state, nowMs, ...(order === undefined ? {} : { order }) });
       if (state === "canceled" && before.state !== "canceled") yield* recordCanceled(tx, after);
       return after;
     });
@@ -387,7 +396,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     }
     if (state === "canceled") await forgetUpload((await kv.view((tx) => findJob(tx, id))) ?? job);
     wake();
-    return board.describe(job);
+    return await view.describe(job);
   };
 
   /** A copy that nobody is about to bring must not look as if it were on its way. */
@@ -435,32 +444,19 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     stop,
     wake,
     depth,
-    async jobsOf(path) {
-      return (await kv.view((tx) => jobsOfPath(tx, path, 100))).map((job) => board.describe(job));
-    },
-    async list({ state, after, limit }) {
-      const states =
-        state === undefined ? undefined : state === "running" ? (["waiting"] as const) : ([state] as const);
-      const page = await kv.view((tx) =>
-        pageJobs(tx, {
-          limit,
-          ...(states === undefined ? {} : { states }),
-          ...(after === undefined ? {} : { after: after as JobId }),
-        }),
-      );
-      const described = page.jobs.map((job) => board.describe(job));
-      const jobs = state === undefined ? described : described.filter((job) => job.state === state);
-      return { jobs, ...(page.next === undefined ? {} : { continuation: page.next }) };
-    },
-    get: async (id) => board.describe(await kv.view((tx) => getJob(tx, id))),
-    pause: async (id) => await change(id, "paused"),
+    ...view,
+    pause: async (id, order) => await change(id, "paused", order),
     resume: async (id) => await change(id, "waiting"),
     cancel: async (id) => await change(id, "canceled"),
-    async pauseAll(paused) {
+    async pauseAll(paused, order) {
+      const pause: Pause = { ...order, sinceMs: clock.nowMs() };
       await kv.transact(function* (tx): Program<void> {
-        if (paused) tx.put(pausedKey, Buffer.from("1"));
-        else tx.delete(pausedKey);
+        // Whoever pauses what is paused already does not make it newer.
+        if (!paused) tx.delete(pausedKey);
+        else if ((yield* findPause(tx)) === undefined) tx.put(pausedKey, encodePause(pause));
       });
+      pausedGauge.set(paused ? 1 : 0);
+      log.info(paused ? "jobs_paused" : "jobs_resumed", { ...order });
       if (paused) {
         window = [];
         const under = [...running.values()];
@@ -474,7 +470,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
       await kv.transact((tx) => enqueueJob(tx, spec, { id, nowMs: clock.nowMs(), limit: Number.MAX_SAFE_INTEGER }));
       window = [];
       wake();
-      return board.describe(await kv.view((tx) => getJob(tx, id)));
+      return await view.get(id);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { JobId } from "../core/ids.ts";
-import type { JobProgress, JobSpec, JobState } from "./types.ts";
+import type { JobCounts, JobProgress, JobSpec, JobState, Pause, PauseOrder } from "./types.ts";
 
 /** Runs durable jobs, many at once, those of one file at one site one after the other. */
 export interface Mover {
@@ -16,13 +16,17 @@ export interface Mover {
   list(query: {
     readonly state?: JobState;
     readonly after?: string;
+    readonly newestFirst?: boolean;
     readonly limit: number;
   }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
   get(id: JobId): Promise<JobProgress>;
-  pause(id: JobId): Promise<JobProgress>;
+  count(): Promise<JobCounts>;
+  pause(id: JobId, order?: PauseOrder): Promise<JobProgress>;
   resume(id: JobId): Promise<JobProgress>;
   cancel(id: JobId): Promise<JobProgress>;
-  pauseAll(paused: boolean): Promise<void>;
+  pauseAll(paused: boolean, order?: PauseOrder): Promise<void>;
+  /** Undefined while jobs run. */
+  findPause(): Promise<Pause | undefined>;
   /** By a person: in front of all others, and never refused. */
   enqueue(spec: JobSpec): Promise<JobProgress>;
 }

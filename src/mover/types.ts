@@ -14,6 +14,15 @@ export type JobKind = "replicate" | "remove" | "relocate" | "repair" | "verify";
  */
 export type JobState = "waiting" | "running" | "paused" | "done" | "failed" | "canceled";
 
+/** Since when something stands still, by whom and why, as far as that was said. */
+export interface Pause {
+  readonly sinceMs: number;
+  readonly by?: string;
+  readonly reason?: string;
+}
+
+export type PauseOrder = Omit<Pause, "sinceMs">;
+
 export interface JobSpec {
   readonly kind: JobKind;
   /** The file's path when the job was made, for people and for per-key order. */
@@ -46,6 +55,8 @@ export interface Job extends JobSpec {
   /** Why the last attempt failed, or why it waits; one sentence. */
   readonly reason?: string;
   readonly bytesDone: number;
+  /** Of a job that a person holds. */
+  readonly paused?: Pause;
   /** Resumable transfers: the upload at the target and the parts that have arrived. */
   readonly upload?: { readonly uploadId: string; readonly partSizeBytes: number };
 }
@@ -54,4 +65,8 @@ export interface Job extends JobSpec {
 export interface JobProgress extends Job {
   readonly bytesPerSecond?: number;
   readonly etaSeconds?: number;
+  /** Why it does not run now, although it is neither finished nor running. Absent: it is about to. */
+  readonly waitsFor?: string;
 }
+
+export type JobCounts = Readonly<Record<JobState, number>>;

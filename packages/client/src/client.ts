@@ -8,7 +8,7 @@ import {
   explanationOf,
   infoOf,
   jobOf,
-  jobsOf,
+  jobPageOf,
   parseJson,
   siteOf,
 } from "./decode.ts";
@@ -28,7 +28,7 @@ import type {
   Info,
   Job,
   JobPage,
-  JobState,
+  JobQuery,
   NewAccessKey,
   Permissions,
   SiteStatus,
@@ -36,6 +36,15 @@ import type {
 } from "./types.ts";
 
 const API = "/api/v1";
+
+/** Kept with what is paused, for whoever wonders why. */
+interface Reasoned {
+  readonly reason?: string;
+}
+
+function bodyOf(reason: string | undefined): unknown {
+  return reason === undefined ? undefined : { reason };
+}
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -135,20 +144,14 @@ export function createClient(options: ClientOptions = {}) {
 
   const actOnJob =
     (action: "pause" | "resume" | "cancel") =>
-    async (id: string, call: CallOptions = {}): Promise<Job> =>
-      jobOf(await send("POST", `${keyPath(`${API}/jobs`, id)}/${action}`, undefined, call));
+    async (id: string, { reason, ...call }: CallOptions & Reasoned = {}): Promise<Job> =>
+      jobOf(await send("POST", `${keyPath(`${API}/jobs`, id)}/${action}`, bodyOf(reason), call));
 
   const jobs = {
-    async list(
-      query: CallOptions & { readonly state?: JobState; readonly limit?: number; readonly continuation?: string } = {},
-    ): Promise<JobPage> {
-      const { state, limit, continuation } = query;
-      const page = asRecord(await getJson(`${API}/jobs`, query, { state, limit, continuation }));
-      const next = page["continuation"];
-      return {
-        jobs: jobsOf(page["jobs"]),
-        ...(typeof next === "string" && next !== "" ? { continuation: next } : {}),
-      };
+    async list(query: CallOptions & JobQuery = {}): Promise<JobPage> {
+      const { state, limit, continuation, order, counts } = query;
+      const asked = { state, limit, continuation, order, ...(counts === true ? { counts: "true" } : {}) };
+      return jobPageOf(await getJson(`${API}/jobs`, query, asked));
     },
     async get(id: string, call: CallOptions = {}): Promise<Job> {
       return jobOf(await getJson(keyPath(`${API}/jobs`, id), call));
@@ -156,8 +159,8 @@ export function createClient(options: ClientOptions = {}) {
     pause: actOnJob("pause"),
     resume: actOnJob("resume"),
     cancel: actOnJob("cancel"),
-    async pauseAll(call: CallOptions = {}): Promise<void> {
-      await send("POST", `${API}/jobs/pause`, undefined, call);
+    async pauseAll({ reason, ...call }: CallOptions & Reasoned = {}): Promise<void> {
+      await send("POST", `${API}/jobs/pause`, bodyOf(reason), call);
     },
     async resumeAll(call: CallOptions = {}): Promise<void> {
       await send("POST", `${API}/jobs/resume`, undefined, call);

@@ -8,8 +8,10 @@ import type {
   FailedSite,
   Info,
   Job,
+  JobPage,
   ListPage,
   ObjectInfo,
+  Pause,
   SiteStatus,
 } from "./types.ts";
 
@@ -132,7 +134,7 @@ export function jobOf(value: unknown): Job {
   };
 }
 
-export function jobsOf(value: unknown): Job[] {
+function jobsOf(value: unknown): Job[] {
   return asList(value).map(jobOf);
 }
 
@@ -147,13 +149,29 @@ export function auditPageOf(value: unknown): AuditPage {
   };
 }
 
+export function jobPageOf(value: unknown): JobPage {
+  const { jobs, continuation, counts, paused } = asRecord(value);
+  return {
+    jobs: jobsOf(jobs),
+    ...(typeof continuation === "string" && continuation !== "" ? { continuation } : {}),
+    ...(counts === undefined ? {} : { counts: asRecord(counts) as NonNullable<JobPage["counts"]> }),
+    ...(paused === undefined ? {} : { paused: pauseOf(paused) }),
+  };
+}
+
+function pauseOf(value: unknown): Pause {
+  const { since, ...rest } = asRecord(value);
+  return { ...(rest as Pause), ...withTime("since", since) };
+}
+
 export function infoOf(value: unknown): Info {
-  const { health, ...rest } = asRecord(value);
+  const { health, jobs_paused: paused, ...rest } = asRecord(value);
   const { last_checked_at: lastCheckedAt, ...counts } = asRecord(health);
   const healthOf = camelFields(counts) as object as { healthy: number; unhealthy: number };
   return {
     ...(camelFields(rest) as object as Info),
     health: { ...healthOf, ...withTime("lastCheckedAt", lastCheckedAt) },
+    ...(paused === undefined ? {} : { jobsPaused: pauseOf(paused) }),
   };
 }
 

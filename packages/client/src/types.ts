@@ -177,11 +177,33 @@ export interface Job {
   readonly notBefore?: Date;
   readonly bytesPerSecond?: number;
   readonly etaSeconds?: number;
+  /** Why it stands still; absent while it runs, is about to, or has ended. */
+  readonly waitsFor?: string;
+}
+
+/** Since when something stands still, by whom and why, as far as that was said. */
+export interface Pause {
+  readonly since?: Date;
+  readonly by?: string;
+  readonly reason?: string;
+}
+
+export interface JobQuery {
+  readonly state?: JobState;
+  readonly limit?: number;
+  readonly continuation?: string;
+  /** Absent: the oldest first. */
+  readonly order?: "oldest" | "newest";
+  /** Counts every job by its state. */
+  readonly counts?: boolean;
 }
 
 export interface JobPage {
   readonly jobs: readonly Job[];
   readonly continuation?: string;
+  readonly counts?: Readonly<Record<JobState, number>>;
+  /** Absent while jobs run. */
+  readonly paused?: Pause;
 }
 
 export interface Info {
@@ -194,6 +216,8 @@ export interface Info {
   readonly sites: number;
   readonly sitesByRole: Readonly<Partial<Record<SiteRole, number>>>;
   readonly replicationQueueDepth: number;
+  /** Absent while jobs run. */
+  readonly jobsPaused?: Pause;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAt?: Date };
   readonly catalog?: { readonly engine: string; readonly entries: number };
 }

@@ -69,8 +69,8 @@ function explanationText(context: CliContext, explanation: Explanation): string 
     parts.push(
       jobs
         .map(
-          ({ id, kind, state, site, reason }) =>
-            `Job ${id}: ${kind} at ${site} is ${state}${reason === undefined ? "" : `: ${printable(reason)}`}\n`,
+          ({ id, kind, state, site, reason, waitsFor }) =>
+            `Job ${id}: ${kind} at ${site} is ${state}${reason === undefined ? "" : `: ${printable(reason)}`}\n${waitsFor === undefined ? "" : `  ${printable(waitsFor)}\n`}`,
         )
         .join(""),
     );

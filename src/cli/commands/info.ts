@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { formatDuration } from "../../core/units.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { pauseText } from "../pause-text.ts";
 import { renderFacts } from "../table.ts";
 
 export function defineInfo(program: Command, action: Action): void {
@@ -31,6 +32,7 @@ async function info(context: CliContext): Outcome {
         ["Uptime", formatDuration(Math.round(info.uptimeSeconds) * 1_000)],
         ["Sites", roles.length === 0 ? String(info.sites) : `${info.sites} (${roles.join(", ")})`],
         ["Health", `${healthy} healthy, ${unhealthy} unhealthy${checked}`],
+        ["Jobs", info.jobsPaused === undefined ? undefined : `paused ${pauseText(info.jobsPaused)}`],
         ["Queue depth", String(info.replicationQueueDepth)],
         ["Leader", info.isLeader ? "yes" : "no"],
         ["Catalog", info.catalog?.engine],

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { EXIT } from "../../core/errors.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { pauseText } from "../pause-text.ts";
 import { renderTable } from "../table.ts";
 import { paint } from "../terminal.ts";
 import { siteColumns } from "./site/list.ts";
@@ -19,8 +20,8 @@ async function status(context: CliContext): Outcome {
   return withClient(context, async (client) => {
     const health = await client.health({ signal });
     const sites = await client.sites.list({ signal });
-    const { access } = await client.info({ signal });
-    if (context.json) await printJson(context, { ...health, access, sites });
+    const { access, jobsPaused } = await client.info({ signal });
+    if (context.json) await printJson(context, { ...health, access, sites, ...(jobsPaused && { jobsPaused }) });
     else {
       const title = health.healthy ? paint(terminal, "green", "HEALTHY") : paint(terminal, "red", "DEGRADED");
       const problems = health.problems.map(({ site, error }) => `  ${site}: ${error}\n`).join("");
@@ -28,7 +29,14 @@ async function status(context: CliContext): Outcome {
         access === "open"
           ? `${paint(terminal, "red", "OPEN")}: every user of its machine may read, change and delete everything, without a key\n`
           : "";
-      await print(context, `${title}\n${open}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`);
+      const paused =
+        jobsPaused === undefined
+          ? ""
+          : `${paint(terminal, "yellow", "PAUSED")}: no job runs ${pauseText(jobsPaused)}; globalfs jobs resume --all lets them go on\n`;
+      await print(
+        context,
+        `${title}\n${open}${paused}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,
+      );
     }
     return health.healthy ? undefined : EXIT.failure;
   });

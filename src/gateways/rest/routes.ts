@@ -9,9 +9,16 @@ import { visibleUsage } from "./access/visible-usage.ts";
 import { KEY_ROUTES } from "./key-routes.ts";
 import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
-import { explainView, importView, infoView, jobView, listView, siteView, usageView } from "./views.ts";
+import { explainView, importView, infoView, jobPageView, jobView, listView, siteView, usageView } from "./views.ts";
 
 /** Every JSON route, in one table: the router and the OpenAPI document are both made from it. */
+
+/** Who pauses something, and why, as far as it is said. */
+function orderOf({ access, body }: Call): { readonly by?: string; readonly reason?: string } {
+  const { user: by } = access.identity;
+  const { reason } = (body ?? {}) as z.infer<typeof schemas.pauseBody>;
+  return { ...(by === "" ? {} : { by }), ...(reason === undefined ? {} : { reason }) };
+}
 
 const jobId = (call: Call): JobId => param(call, "id") as JobId;
 
@@ -145,24 +152,24 @@ export const ROUTES: readonly Route[] = [
   {
     method: "GET",
     path: "/api/v1/jobs",
-    summary: "Background jobs, oldest first.",
+    summary:
+      "Background jobs, oldest first or newest first, how many there are in each state, and since when all are paused.",
     query: schemas.jobsQuery,
     needs: shownAsSeen,
     answers: { 200: schemas.jobsSchema },
     run: async (service, { ctx, access, query }) => {
-      const { state, limit, continuation } = query as z.infer<typeof schemas.jobsQuery>;
+      const { state, limit, continuation, order, counts } = query as z.infer<typeof schemas.jobsQuery>;
       const page = await listVisibleJobs(
         { service, ctx, access },
         {
           limit: limit ?? 100,
           ...(state === undefined ? {} : { state }),
           ...(continuation === undefined ? {} : { after: continuation }),
+          ...(order === undefined ? {} : { newestFirst: order === "newest" }),
+          ...(counts === undefined ? {} : { counts }),
         },
       );
-      return ok({
-        jobs: page.jobs.map(jobView),
-        ...(page.continuation === undefined ? {} : { continuation: page.continuation }),
-      });
+      return ok(jobPageView(page));
     },
   },
   {
@@ -170,9 +177,10 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/jobs/pause",
     summary: "Stops all jobs until they are resumed, also over a restart.",
     needs: (access) => access.operation("globalfs:PauseJobs"),
+    body: schemas.pauseBody,
     answers: { 204: undefined },
-    run: async (service, { ctx }) => {
-      await service.pauseAllJobs(ctx, true);
+    run: async (service, call) => {
+      await service.pauseAllJobs(call.ctx, true, orderOf(call));
       return { status: 204 };
     },
   },
@@ -182,8 +190,8 @@ export const ROUTES: readonly Route[] = [
     summary: "Lets all jobs go on.",
     needs: (access) => access.operation("globalfs:PauseJobs"),
     answers: { 204: undefined },
-    run: async (service, { ctx }) => {
-      await service.pauseAllJobs(ctx, false);
+    run: async (service, call) => {
+      await service.pauseAllJobs(call.ctx, false, orderOf(call));
       return { status: 204 };
     },
   },
@@ -199,11 +207,12 @@ export const ROUTES: readonly Route[] = [
     method: "POST",
     path: "/api/v1/jobs/{id}/pause",
     summary: "Stops one job; what it has moved is kept.",
+    body: schemas.pauseBody,
     needs: shownAsSeen,
     answers: { 200: schemas.jobSchema },
     run: async (service, call) => {
       await checkJob({ service, ...call }, jobId(call), "change");
-      return ok(jobView(await service.pauseJob(call.ctx, jobId(call))));
+      return ok(jobView(await service.pauseJob(call.ctx, jobId(call), orderOf(call))));
     },
   },
   {

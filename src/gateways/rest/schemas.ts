@@ -83,6 +83,7 @@ export const jobSchema = z.object({
   created_at: time,
   changed_at: time,
   not_before: time.optional(),
+  waits_for: z.string().optional().describe("Why it stands still."),
 });
 export const jobStates = z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]);
 export const auditQuery = z.strictObject({
@@ -117,8 +118,17 @@ export const jobsQuery = z.strictObject({
   state: jobStates.optional(),
   limit: limit(1_000).optional(),
   continuation: z.string().optional(),
+  order: z.enum(["oldest", "newest"]).optional(),
+  counts: flag.optional().describe("Count every job by its state."),
 });
-export const jobsSchema = z.object({ jobs: z.array(jobSchema), continuation: z.string().optional() });
+export const pauseBody = z.strictObject({ reason: z.string().min(1).max(500).optional() });
+const pauseSchema = z.object({ since: time, by: z.string().optional(), reason: z.string().optional() });
+export const jobsSchema = z.object({
+  jobs: z.array(jobSchema),
+  continuation: z.string().optional(),
+  counts: z.record(jobStates, z.number()).optional(),
+  paused: pauseSchema.optional().describe("Absent while jobs run."),
+});
 
 export const usageQuery = z.strictObject({ prefix: z.string().optional() });
 export const usageSchema = z.object({
@@ -187,6 +197,7 @@ export const infoSchema = z.object({
   sites: z.number(),
   is_leader: z.boolean(),
   replication_queue_depth: z.number(),
+  jobs_paused: pauseSchema.optional().describe("Absent while jobs run."),
   sites_by_role: z.record(z.string(), z.number()),
   health: z.object({ healthy: z.number(), unhealthy: z.number(), last_checked_at: time.optional() }),
   catalog: z.object({ engine: z.string(), entries: z.number() }),

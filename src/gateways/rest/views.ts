@@ -4,6 +4,7 @@ import type {
   Explanation,
   ImportProgress,
   Info,
+  JobPage,
   KnownAccessKey,
   ListResult,
   ObjectMeta,
@@ -91,6 +92,22 @@ export function jobView(job: Job): z.infer<typeof schemas.jobSchema> {
     created_at: iso(job.createdMs),
     changed_at: iso(job.changedMs),
     not_before: job.notBeforeMs > 0 ? iso(job.notBeforeMs) : undefined,
+    waits_for: job.waitsFor,
+  });
+}
+
+type Pause = NonNullable<Info["jobsPaused"]>;
+
+function pauseView({ sinceMs, by, reason }: Pause): NonNullable<z.infer<typeof schemas.infoSchema>["jobs_paused"]> {
+  return defined({ since: iso(sinceMs), by, reason });
+}
+
+export function jobPageView(page: JobPage): z.infer<typeof schemas.jobsSchema> {
+  return defined({
+    jobs: page.jobs.map(jobView),
+    continuation: page.continuation,
+    counts: page.counts,
+    paused: page.paused === undefined ? undefined : pauseView(page.paused),
   });
 }
 
@@ -104,7 +121,7 @@ export function importView(progress: ImportProgress): z.infer<typeof schemas.imp
 }
 
 export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
-  return {
+  return defined({
     version: info.version,
     cluster_name: info.clusterName,
     access: info.access,
@@ -112,6 +129,7 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
     sites: info.sites,
     is_leader: info.isLeader,
     replication_queue_depth: info.replicationQueueDepth,
+    jobs_paused: info.jobsPaused === undefined ? undefined : pauseView(info.jobsPaused),
     sites_by_role: { ...info.sitesByRole },
     health: defined({
       healthy: info.health.healthy,
@@ -119,7 +137,7 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
       last_checked_at: info.health.lastCheckedAtMs === undefined ? undefined : iso(info.health.lastCheckedAtMs),
     }),
     catalog: { engine: info.engine, entries: info.entries },
-  };
+  });
 }
 
 export function explainView(explained: Explanation): z.infer<typeof schemas.explainSchema> {

@@ -1,9 +1,10 @@
-import type { Job, JobState } from "@globalfs/client";
+import type { Job, JobPage, JobState } from "@globalfs/client";
 import { type Command, Option } from "commander";
 import { formatSize } from "../../../core/units.ts";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, type Outcome, print, printJson, withClient } from "../../context.ts";
+import { type CliContext, note, type Outcome, print, printJson, withClient } from "../../context.ts";
 import { positive } from "../../options.ts";
+import { pauseText } from "../../pause-text.ts";
 import { renderTable } from "../../table.ts";
 
 const JOB_STATES = [
@@ -23,7 +24,7 @@ interface Options {
 export function defineJobsList(jobs: Command, action: Action): void {
   jobs
     .command("list")
-    .description("list jobs")
+    .description("list jobs, the newest first")
     .addOption(new Option("--state <state>", "only jobs in this state").choices(JOB_STATES))
     .option("--limit <n>", "at most so many", positive, 100)
     .addHelpText("after", examples("globalfs jobs list", "globalfs jobs list --state failed"))
@@ -36,14 +37,18 @@ async function jobsList(context: CliContext, options: Options): Outcome {
   const { state, limit } = options;
   return withClient(context, async (client) => {
     const jobs: Job[] = [];
+    let first: JobPage | undefined;
     let continuation: string | undefined;
     do {
       const page = await client.jobs.list({
+        order: "newest",
+        counts: first === undefined && !context.json,
         limit: Math.min(limit - jobs.length, PAGE),
         ...(state === undefined ? {} : { state }),
         ...(continuation === undefined ? {} : { continuation }),
         signal: context.signal,
       });
+      first ??= page;
       jobs.push(...page.jobs);
       ({ continuation } = page);
     } while (continuation !== undefined && jobs.length < limit);
@@ -62,13 +67,22 @@ async function jobsList(context: CliContext, options: Options): Outcome {
           { title: "DONE", value: progressOf, align: "right" },
           { title: "SITE", value: ({ from, site }) => (from === undefined ? site : `${from} > ${site}`) },
           { title: "KEY", value: ({ key }) => key },
-          { title: "REASON", value: ({ reason }) => reason ?? "" },
+          { title: "WHY", value: ({ waitsFor, reason }) => [waitsFor, reason].filter(Boolean).join(" ") },
         ],
         jobs,
       ),
     );
+    if (first?.paused !== undefined) note(context, `All jobs are paused ${pauseText(first.paused)}.`);
+    note(context, countText(first?.counts ?? {}, jobs.length));
     return undefined;
   });
+}
+
+function countText(counts: Readonly<Record<string, number>>, shown: number): string {
+  const states = Object.entries(counts).filter(([, count]) => count > 0);
+  const total = states.reduce((sum, [, count]) => sum + count, 0);
+  const inStates = states.map(([state, count]) => `${count} ${state}`).join(", ");
+  return `${shown} of ${total} jobs shown${inStates === "" ? "" : `; in all ${inStates}`}.`;
 }
 
 function progressOf({ bytesDone, size, state }: Job): string {

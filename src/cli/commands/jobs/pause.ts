@@ -9,18 +9,22 @@ export function defineJobsPause(jobs: Command, action: Action): void {
     .description("hold a job, or with --all everything that moves")
     .argument("[id]", "the job's id")
     .option("--all", "all jobs")
-    .addHelpText("after", examples("globalfs jobs pause 01J...", "globalfs jobs pause --all"))
+    .option("--reason <text>", "kept with it, for whoever wonders why")
+    .addHelpText(
+      "after",
+      examples("globalfs jobs pause 01J...", 'globalfs jobs pause --all --reason "the link is being mended"'),
+    )
     .action(
       action(async (context, options: OneOrAll, [word]) => {
         const id = oneOrAll("pause", word, options);
-        return id === undefined ? pauseAll(context) : changeJob(context, "pause", id);
+        return id === undefined ? pauseAll(context, options) : changeJob(context, "pause", id, options);
       }),
     );
 }
 
-async function pauseAll(context: CliContext): Outcome {
+async function pauseAll(context: CliContext, { reason }: OneOrAll): Outcome {
   return withClient(context, async (client) => {
-    await client.jobs.pauseAll({ signal: context.signal });
+    await client.jobs.pauseAll({ signal: context.signal, ...(reason === undefined ? {} : { reason }) });
     if (context.json) await printJson(context, { paused: true });
     else note(context, "All jobs are held.");
     return undefined;

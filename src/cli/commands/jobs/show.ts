@@ -58,6 +58,7 @@ export async function printJob(context: CliContext, job: Job): Promise<void> {
       ["Job", job.id],
       ["Kind", job.kind],
       ["State", job.state],
+      ["Waits", job.waitsFor],
       ["Key", job.key],
       ["From", job.from],
       ["Site", job.site],
