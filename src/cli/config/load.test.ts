@@ -251,6 +251,22 @@ resilience: {circuit_breaker: {threshold: 0}}
     expect((await problems(content)).join("\n")).toMatch(expected);
   });
 
+  test("lets keys of the configuration have grants and an end", async () => {
+    const hash = `sha256:${"a".repeat(64)}`;
+    const { config } = await load(
+      `${SITES}security: {api_keys: [{name: a, hash: "${hash}"}, {name: b, hash: "${hash}", grants: [{path: /data/in/, role: reader}], expires: "2030-01-31T00:00:00Z"}]}`,
+    );
+    expect(config.security.apiKeys).toEqual([
+      { name: "a", hash },
+      { name: "b", hash, grants: [{ path: "data/in", role: "reader" }], expiresMs: Date.UTC(2030, 0, 31) },
+    ]);
+    const wrong = async (more: string): Promise<string> =>
+      (await problems(`${SITES}security: {api_keys: [{name: a, hash: "${hash}", ${more}}]}`)).join("\n");
+    expect(await wrong("grants: [{path: x, role: king}]")).toMatch(/grants\[0\]\.role/);
+    for (const time of ["2030-13-01T00:00:00Z", "tomorrow", "2030-01-31"])
+      expect(await wrong(`expires: "${time}"`)).toMatch(/expires.*a time in UTC/);
+  });
+
   test("never shows a secret", async () => {
     const found = await problems("security: {api_keys: [{name: a, hash: hunter22}]}\nsites: []");
     expect(found.join("\n")).toMatch(/`security\.api_keys\[0\]\.hash` must be `sha256:`/);

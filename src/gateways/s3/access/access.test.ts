@@ -277,6 +277,50 @@ describe("a bucket policy", () => {
   });
 });
 
+describe("one bucket as the whole tree", () => {
+  it("leads past no policy of the directories at its top", async () => {
+    const whole = await startS3Rig({ settings: { rootBucket: "tree" } });
+    try {
+      const { coordinator } = whole.rig;
+      await whole.rig.put("team/open/a", "x");
+      await whole.rig.put("team/secret/a", "x");
+      await coordinator.createBucket(rigCtx, { name: "team", owner: "alice" });
+      const Statement = [
+        {
+          ...EVERYONE("team"),
+          Effect: "Deny",
+          Action: ["s3:GetObject", "s3:DeleteObject"],
+          Resource: "arn:aws:s3:::team/secret/*",
+        },
+        {
+          Effect: "Deny",
+          Principal: "*",
+          Action: "s3:ListBucket",
+          Resource: "arn:aws:s3:::team",
+          Condition: { StringLike: { "s3:prefix": "secret/*" } },
+        },
+      ];
+      await coordinator.changeBucket(rigCtx, "team", { documents: { policy: JSON.stringify({ Statement }) } });
+      const admin = whole.clientOf(await whole.key("root", [{ path: "", role: "admin" }]));
+      await get(admin, "tree", "team/open/a");
+      await refuses(get(admin, "tree", "team/secret/a"));
+      await refuses(admin.send(new ListObjectsV2Command({ Bucket: "tree", Prefix: "team/secret/" })));
+      await admin.send(new ListObjectsV2Command({ Bucket: "tree", Prefix: "team/open/" }));
+      const copy = { Bucket: "tree", Key: "copy", CopySource: "tree/team/secret/a" };
+      await refuses(admin.send(new CopyObjectCommand(copy)));
+      const answer = await admin.send(
+        new DeleteObjectsCommand({
+          Bucket: "tree",
+          Delete: { Objects: [{ Key: "team/secret/a" }, { Key: "team/open/a" }] },
+        }),
+      );
+      expect(answer.Errors?.map(({ Key, Code }) => [Key, Code])).toEqual([["team/secret/a", "AccessDenied"]]);
+    } finally {
+      await whole.stop();
+    }
+  });
+});
+
 describe("a copy", () => {
   it("needs to read its source", async () => {
     const from = await newBucket();
