@@ -69,6 +69,7 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
       sites,
       rankSources: (path) => [...router.routeRead(path).sites, ...others(router.routeRead(path).sites, sites.list())],
       describeWrite,
+      settle: async (ctx, found) => await coordinator.settle(ctx, found),
       locks,
       nextJobId,
       clock,
@@ -78,7 +79,7 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     },
     assembly.mover,
   );
-  const coordinator = createCoordinator({
+  const coordinator: Coordinator = createCoordinator({
     kv,
     sites,
     router,
@@ -99,6 +100,11 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     identity: assembly.identity,
     leaseMs: assembly.leaseMs,
     suspects: createSuspects(clock),
+    disagreements: metrics.counter({
+      name: "globalfs_site_disagreements_total",
+      help: "Objects at sites that were others than was written: same bytes, news of another tool, or damage.",
+      labels: ["site", "found"],
+    }),
     ...(assembly.passOnCheck === undefined ? {} : { passOnCheck: assembly.passOnCheck }),
     ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),
   });

@@ -2,6 +2,7 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
 import type { SiteName } from "../core/ids.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
+import type { FoundOther } from "../mover/index.ts";
 import { initialize } from "../namespace/index.ts";
 import { createAccessKeyService } from "./access-keys.ts";
 import { createBucketService } from "./buckets.ts";
@@ -21,6 +22,7 @@ import { createOperationMeter, type OperationMeter } from "./observed.ts";
 import type { Parts } from "./parts.ts";
 import { createPeek } from "./peek.ts";
 import { headObject, readObject } from "./read.ts";
+import { settleOther } from "./reconcile.ts";
 import { renameObject } from "./rename.ts";
 import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service.ts";
 import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
@@ -39,6 +41,8 @@ export interface CoordinatorDeps extends Omit<Parts, "leadership"> {
 }
 
 export interface Coordinator extends CoordinatorService {
+  /** A job has met another object at a site than was written there. */
+  settle(ctx: Ctx, found: FoundOther): Promise<void>;
   /** Prepares the catalog, opens what was added at run time, takes up background work. */
   start(signal: AbortSignal): Promise<void>;
   /** Finishes what is under way as far as it goes tidily, then stops. The catalog and the sites stay open. */
@@ -169,6 +173,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     cancelJob: async (_ctx, id) => await mover.cancel(id),
     pauseAllJobs: async (_ctx, paused, order) => await mover.pauseAll(paused, order),
 
+    settle: async (ctx, found) => await settleOther(parts, ctx, found),
     checkCopy: async (check) => await suspectCopy(parts, check),
     watchHealth: (listener) => parts.health.watch(listener),
     async learnHealth(site, found) {

@@ -9,6 +9,7 @@ import { locate } from "./lookup.ts";
 import { describeFile } from "./object-meta.ts";
 import { VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
+import { listSetAside } from "./set-aside.ts";
 import type { ExplainedRoute, Explanation } from "./service.ts";
 
 export async function explain(parts: Parts, ctx: Ctx, key: string): Promise<Explanation> {
@@ -39,7 +40,7 @@ export async function explain(parts: Parts, ctx: Ctx, key: string): Promise<Expl
     delete: describeRoute(parts.router.routeDelete(path)),
     jobs,
     cachedBytes: file?.version === undefined ? 0 : (parts.cache?.bytesOf(file.version.id) ?? 0),
-    notes: [...notes, ...adviceFor(parts, { path, file, tombstone, copies })],
+    notes: [...notes, ...adviceFor(parts, { path, file, tombstone, copies }), ...(await describeSetAside(parts, path))],
     ...(file === undefined ? {} : { kind: file.kind, meta: describeFile(where.key, file) }),
     ...(tombstone === undefined ? {} : { deleted: { atMs: tombstone.deletedMs, versionId: tombstone.versionId } }),
   };
@@ -68,6 +69,14 @@ async function describeCopies(parts: Parts, file: FileRecord | undefined): Promi
     });
   }
   return described;
+}
+
+async function describeSetAside(parts: Parts, path: FilePath): Promise<string[]> {
+  const kept = await readCatalog(parts.kv, (tx) => listSetAside(tx, path));
+  return kept.map(
+    ({ versionId, site, key, sizeBytes, reason, atMs }) =>
+      `An object of ${sizeBytes} bytes was set aside as version ${versionId} at ${new Date(atMs).toISOString()}. ${reason} It is ${key} at ${site}, for 30 days.`,
+  );
 }
 
 interface Findings {

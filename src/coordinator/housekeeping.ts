@@ -9,10 +9,11 @@ import {
   pageTombstones,
   trimChanges,
 } from "../namespace/index.ts";
-import type { Program } from "../kv/index.ts";
+import type { Program, Reader } from "../kv/index.ts";
 import type { Site } from "../stores/index.ts";
 import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
+import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "./set-aside.ts";
 import { relocateSome } from "./relocation.ts";
 import type { Uploads } from "./uploads.ts";
 import { uploadCheck } from "./uploads/collect.ts";
@@ -57,6 +58,7 @@ export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
       });
       await step("changes", async () => await trim(parts));
+      await step("set aside", async () => await forgetSetAside(parts));
       await step("uploads", async () => await uploads.collect(ctx));
       for (const site of parts.sites.list()) await step("staging", async () => await sweepSite(parts, ctx, site));
       await pause(signal);
@@ -143,7 +145,8 @@ async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
   const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs, uploadCheck(parts, site.name));
   if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
   let lost = 0;
-  for (const prefix of [DISPLACED_PREFIX, VERSIONS_PREFIX]) lost += await removeLostWrites(parts, ctx, site, prefix);
+  for (const prefix of [DISPLACED_PREFIX, VERSIONS_PREFIX, SET_ASIDE_PREFIX])
+    lost += await removeLostWrites(parts, ctx, site, prefix);
   if (lost > 0) parts.log.info("lost_writes_removed", { site: site.name, removed: lost });
 }
 
@@ -160,11 +163,17 @@ async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site, prefix: stri
     });
     for (const { key, etag, modifiedMs } of page.objects) {
       if (modifiedMs > oldestKeptMs) continue;
-      if ((await parts.kv.view((tx) => findOwner(tx, site.name, key))) !== undefined) continue;
+      if (await parts.kv.view((tx) => isAnybodys(tx, site, key))) continue;
       await site.store.delete(ctx, key, { ifMatch: etag });
       removed += 1;
     }
     continuation = page.continuation;
   } while (continuation !== undefined && !ctx.signal.aborted);
   return removed;
+}
+
+function* isAnybodys(tx: Reader, site: Site, key: string): Program<boolean> {
+  return key.startsWith(SET_ASIDE_PREFIX)
+    ? yield* isSetAside(tx, key)
+    : (yield* findOwner(tx, site.name, key)) !== undefined;
 }

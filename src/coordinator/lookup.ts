@@ -14,6 +14,7 @@ import {
 import { readCatalog } from "./catalog-view.ts";
 import { adoptFromSites } from "./foreign.ts";
 import type { Parts } from "./parts.ts";
+import { findSetAside } from "./set-aside.ts";
 
 export interface Located {
   readonly path: FilePath;
@@ -54,7 +55,11 @@ export async function getVersion(parts: Parts, ctx: Ctx, where: Located, version
   let found = await readCatalog(parts.kv, (tx) => findVersion(tx, path, versionId));
   if (found === undefined && versionId === "null" && (await findRecord(parts, ctx, where)) !== undefined)
     found = await readCatalog(parts.kv, (tx) => findVersion(tx, path, versionId));
-  if (found === undefined) throw noSuchVersion(where, versionId);
+  if (found === undefined) {
+    const kept = await readCatalog(parts.kv, (tx) => findSetAside(tx, path, versionId));
+    if (kept !== undefined) return kept;
+    throw noSuchVersion(where, versionId);
+  }
   if (found.kind !== "marker") return found.file;
   throw new GfsError("MethodNotAllowed", `Version ${versionId} of ${where.key} is a delete marker.`, {
     op: "coordinator.lookup",

@@ -5,6 +5,7 @@ import { isProvable } from "../mover/index.ts";
 import type { FileVersion } from "../namespace/index.ts";
 import type { ObjectBody } from "../stores/index.ts";
 import { resumingStream } from "./copy-stream.ts";
+import { type Elsewhere, findElsewhere } from "./find-elsewhere.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile, type Reconciled } from "./reconcile.ts";
 import type { OpenedRange } from "./service.ts";
@@ -55,7 +56,7 @@ export async function openFromCopies(parts: Parts, ctx: Ctx, wanted: Wanted): Pr
 
 /** Takes candidates off the list until one opens. */
 async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Candidate[]): Promise<OpenCopy> {
-  const failures: { site: string; error: GfsError }[] = [];
+  const failures: Failure[] = [];
   const whole = isWhole(wanted);
   const checkedHere = isProvable(wanted.version);
   for (let next = candidates.shift(); next !== undefined; next = candidates.shift()) {
@@ -83,7 +84,52 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
       }
     }
   }
-  throw noCopyAnswered(parts, wanted, failures);
+  if (!isLost(wanted, failures)) throw noCopyAnswered(parts, wanted, failures);
+  const { found, silent } =
+    wanted.lastResort === true || isForReaders(parts, wanted) ? NOWHERE : await findElsewhere(parts, ctx, wanted);
+  if (found !== undefined) return await openNext(parts, ctx, { ...wanted, lastResort: true }, [found]);
+  throw lost(wanted, failures, silent);
+}
+
+const NOWHERE: Elsewhere = { silent: [] };
+
+/** Bytes were given out by a process that can pass nothing on any more. */
+function isForReaders(parts: Parts, { midway }: Wanted): boolean {
+  return midway === true && parts.passOnCheck !== undefined;
+}
+
+interface Failure {
+  readonly site: string;
+  readonly error: GfsError;
+}
+
+/** Every copy that counts was asked, and none is there. */
+function isLost({ version }: Wanted, failures: readonly Failure[]): boolean {
+  return (
+    failures.every(({ error }) => isGfsError(error, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) &&
+    version.copies.every((copy) => !isReadable(copy) || failures.some(({ site }) => site === copy.site))
+  );
+}
+
+function contextOf({ path }: Wanted, failures: readonly Failure[]): { path: string; failures: string[] } {
+  return { path, failures: failures.map(({ site, error }) => `${site}: ${error.message}`) };
+}
+
+function lost(wanted: Wanted, failures: readonly Failure[], silent: readonly string[]): GfsError {
+  const details = { op: "coordinator.read", context: contextOf(wanted, failures) };
+  const { path } = wanted;
+  if (silent.length > 0) {
+    return new GfsError(
+      "Unavailable",
+      `No site that answers holds the bytes of ${path}, and ${silent.join(", ")} may have them and does not answer; try again when it does.`,
+      details,
+    );
+  }
+  return new GfsError(
+    "DataCorrupt",
+    `No site holds the bytes of ${path} any more; \`globalfs explain ${path}\` shows each copy.`,
+    details,
+  );
 }
 
 /** A process that may not write the catalog passes a read on, unless bytes of it were given out already: then it goes on with what is left. */
@@ -101,28 +147,11 @@ async function settleDisagreement(
   }
 }
 
-function noCopyAnswered(
-  parts: Parts,
-  wanted: Wanted,
-  failures: readonly { site: string; error: GfsError }[],
-): GfsError {
-  const context = { path: wanted.path, failures: failures.map(({ site, error }) => `${site}: ${error.message}`) };
-  const lost =
-    failures.length > 0 &&
-    failures.every(({ error }) => isGfsError(error, "NotFound", "PreconditionFailed", "RangeNotSatisfiable"));
+function noCopyAnswered(parts: Parts, wanted: Wanted, failures: readonly Failure[]): GfsError {
+  const context = contextOf(wanted, failures);
   const unasked = wanted.version.copies.filter(
     (copy) => isReadable(copy) && !failures.some(({ site }) => site === copy.site),
   );
-  if (lost && unasked.length === 0) {
-    return new GfsError(
-      "DataCorrupt",
-      `No site holds the bytes of ${wanted.path} any more; \`globalfs explain ${wanted.path}\` shows each copy.`,
-      {
-        op: "coordinator.read",
-        context,
-      },
-    );
-  }
   const named = [...new Set([...failures.map(({ site }) => site), ...unasked.map((copy) => copy.site as string)])];
   const routed = parts.router.routeRead(wanted.path);
   const left = unasked.filter(

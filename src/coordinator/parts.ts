@@ -3,6 +3,7 @@ import type { KeyedLock } from "../core/async/keyed-lock.ts";
 import type { JobId, VersionId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
+import type { Counter } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import type { Mover } from "../mover/index.ts";
@@ -25,6 +26,8 @@ export interface Parts {
   /** Absent when the configuration has no cache. */
   readonly cache?: BlockCache;
   readonly suspects: Suspects;
+  /** Objects at sites that were others than was written, by what they were found to be. */
+  readonly disagreements: Counter;
   /** In a process that only reads the catalog: another one is to check a copy. */
   readonly passOnCheck?: (check: CopyCheck) => void;
   readonly inodes: InodeAllocator;

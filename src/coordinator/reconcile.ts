@@ -1,40 +1,31 @@
 import type { Ctx } from "../core/context.ts";
-import { isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, Inode } from "../core/ids.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { Program } from "../kv/index.ts";
-import {
-  type Copy,
-  type FileRecord,
-  type FileVersion,
-  findByInode,
-  findFile,
-  findOverwrittenBy,
-  setCopy,
-} from "../namespace/index.ts";
-import { enqueueJob } from "../mover/index.ts";
-import type { ObjectInfo, Site } from "../stores/index.ts";
+import { enqueueJob, type FoundOther } from "../mover/index.ts";
+import { type Copy, type FileRecord, type FileVersion, findByInode, findFile, setCopy } from "../namespace/index.ts";
+import type { ObjectInfo } from "../stores/index.ts";
 import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { type Disagreement, judge } from "./judge.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
+import { copyAside, recordSetAside, type SetAside } from "./set-aside.ts";
+import { isReadable } from "./wanted.ts";
 
 /**
  * A site does not hold what the catalog says. Either a write reached the site and its process died before the catalog knew,
- * or somebody replaced or removed the object with another tool, or the site lost it.
+ * or somebody replaced or removed the object with another tool, or the site lost it, or some of it.
  *
  * `changed`: the catalog has moved on; look again. `next`: this copy is out; read another one.
  */
 export type Reconciled = "changed" | "next";
 
-export interface Disagreement {
-  readonly path: FilePath;
-  readonly version: FileVersion;
-  readonly copy: Copy;
-  readonly site: Site;
-  /** Of an older version, which no name leads to. */
-  readonly holder?: Inode;
-}
-
-export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Promise<Reconciled> {
+export async function reconcile(
+  parts: Parts,
+  ctx: Ctx,
+  found: Disagreement,
+  { byRepair = false }: { readonly byRepair?: boolean } = {},
+): Promise<Reconciled> {
+  assertWrites(parts);
   return await parts.locks.run(found.copy.key, async () => {
     const { holder } = found;
     const current = await parts.kv.view((tx) =>
@@ -44,20 +35,40 @@ export async function reconcile(parts: Parts, ctx: Ctx, found: Disagreement): Pr
     const copy = current.version.copies.find((each) => each.site === found.site.name);
     if (copy?.key !== found.copy.key || copy.etag !== found.copy.etag) return "changed";
     const info = await headIfThere(ctx, found);
-    if (info === undefined)
-      return await markCopy(parts, current, found, "The object is gone from the site; it was removed there or lost.");
+    if (info === undefined) return await takeOut(parts, current, found, { reason: GONE });
     if (info.etag === found.copy.etag) return "changed";
     // A write that failed left its bytes here, and a job brings the old ones back: until then other copies are read.
-    const mending = (await parts.mover.jobsOf(found.path)).some(
-      (job) => job.kind === "repair" && job.site === found.site.name,
-    );
-    if (mending) return "next";
-    const overwritten = await isOverwritten(parts, current.version, info);
-    if (holder === undefined && (overwritten || mayReplace(parts, current.version, found, info)))
-      return await rollForward(parts, found, info);
-    return await markCopy(parts, current, found, "The site holds other bytes under this key.");
+    if (!byRepair && (await isMending(parts, found))) return "next";
+    return await settle(parts, ctx, { ...found, version: current.version }, { current, info });
   });
 }
+
+/** On behalf of a job, which has met the object. */
+export async function settleOther(parts: Parts, ctx: Ctx, { path, inode, site }: FoundOther): Promise<void> {
+  const file = await parts.kv.view((tx) => findByInode(tx, inode));
+  const copy = file?.version?.copies.find((each) => each.site === site.name);
+  if (file?.version === undefined || copy === undefined) return;
+  const holder = file.linkCount === 0 ? { holder: inode } : {};
+  await reconcile(parts, ctx, { path, version: file.version, copy, site, ...holder }, { byRepair: true });
+}
+
+/** What has to be decided is decided by the process that can write it down; a reader passes its request on to it. */
+export function assertWrites(parts: Parts): void {
+  if (parts.passOnCheck === undefined) return;
+  throw new GfsError("ReadOnly", "This process only reads the catalog; the coordinator settles what sites hold.", {
+    op: "coordinator.reconcile",
+  });
+}
+
+async function isMending(parts: Parts, { path, site }: Disagreement): Promise<boolean> {
+  const jobs = await parts.mover.jobsOf(path);
+  return jobs.some(
+    ({ kind, site: at, state }) =>
+      kind === "repair" && at === site.name && (state === "waiting" || state === "running" || state === "paused"),
+  );
+}
+
+const GONE = "The object is gone from the site; it was removed there or lost.";
 
 async function headIfThere(ctx: Ctx, found: Disagreement): Promise<ObjectInfo | undefined> {
   try {
@@ -68,79 +79,127 @@ async function headIfThere(ctx: Ctx, found: Disagreement): Promise<ObjectInfo | 
   }
 }
 
-/**
- * Only something newer speaks for the file: our own write by its version id, also under the key that the file had before a rename, for
- * only a write to this file goes to a key that it owns; a foreign one by its time, under the file's own key, at a site of the best role
- * among the version's copies.
- */
-function mayReplace(parts: Parts, version: FileVersion, found: Disagreement, info: ObjectInfo): boolean {
-  const writtenId = info.metadata["globalfs-version"];
-  if (writtenId !== undefined) return writtenId > version.id;
-  if (found.copy.key !== found.path) return false;
-  const better = version.copies.some((copy) => {
-    const site = parts.sites.find(copy.site);
-    return site !== undefined && site.role === "primary" && found.site.role !== "primary" && copy.state === "present";
+interface Sides {
+  readonly current: FileRecord;
+  readonly info: ObjectInfo;
+}
+
+async function settle(parts: Parts, ctx: Ctx, found: Disagreement, { current, info }: Sides): Promise<Reconciled> {
+  const { path, site } = found;
+  const judgement = await judge(parts, ctx, found, info);
+  parts.disagreements.add(1, { site: site.name, found: judgement.kind });
+  if (judgement.kind === "same") return await keepAsItIs(parts, current, found, info);
+  if (judgement.kind === "news") {
+    const kept = await setVersionAside(parts, ctx, found, `${site.name} held ${judgement.reason}`);
+    return await rollForward(parts, found, { info, kept });
+  }
+  const reason = `The site holds ${judgement.reason}.`;
+  const kept = await copyAside(parts, ctx, {
+    path,
+    site,
+    info,
+    reason: `It lay at ${site.name}: ${judgement.reason}.`,
   });
-  return !better && info.modifiedMs >= version.createdMs;
+  return await takeOut(parts, current, found, { reason, etag: info.etag, kept });
 }
 
-/** An upload has its id from when it began, and may have come over a version that was written since. */
-async function isOverwritten(parts: Parts, { id }: FileVersion, { key, metadata }: ObjectInfo): Promise<boolean> {
-  const uploadId = metadata["globalfs-version"];
-  if (uploadId === undefined) return false;
-  return (await parts.kv.view((tx) => findOverwrittenBy(tx, key as FilePath, uploadId))) === id;
+/** The bytes are right, only the site calls them otherwise by now. */
+async function keepAsItIs(
+  parts: Parts,
+  current: FileRecord,
+  { version, copy, site, path }: Disagreement,
+  { etag }: ObjectInfo,
+): Promise<Reconciled> {
+  const nowMs = parts.clock.nowMs();
+  const right: Copy = { site: site.name, key: copy.key, state: copy.state, etag, changedMs: nowMs };
+  await parts.kv.transact((tx) => setCopy(tx, { inode: current.inode, versionId: version.id, copy: right, nowMs }));
+  parts.log.info("copy_renamed", { path, site: site.name, etag });
+  return "changed";
 }
 
-async function rollForward(parts: Parts, found: Disagreement, info: ObjectInfo): Promise<Reconciled> {
+/** What is left of the version elsewhere is about to be replaced. One copy of it is enough. */
+async function setVersionAside(
+  parts: Parts,
+  ctx: Ctx,
+  { path, version, site }: Disagreement,
+  reason: string,
+): Promise<SetAside | undefined> {
+  for (const copy of version.copies) {
+    const other = parts.sites.find(copy.site);
+    if (copy.site === site.name || !isReadable(copy) || other === undefined) continue;
+    try {
+      const info = await other.store.head(ctx, copy.key);
+      if (info.etag !== copy.etag) continue;
+      const kept = await copyAside(parts, ctx, { path, site: other, info, reason: `It was replaced: ${reason}.` });
+      if (kept !== undefined) return kept;
+    } catch (error) {
+      if (isGfsError(error, "Canceled")) throw error;
+      parts.log.warn("object_not_set_aside", { path, site: other.name, error: toGfsError(error).message });
+    }
+  }
+  return undefined;
+}
+
+interface News {
+  readonly info: ObjectInfo;
+  readonly kept: SetAside | undefined;
+}
+
+async function rollForward(parts: Parts, found: Disagreement, { info, kept }: News): Promise<Reconciled> {
+  const { path, site } = found;
   await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const nowMs = parts.clock.nowMs();
   const versionId = parts.nextVersionId();
   await parts.kv.transact(function* (tx): Program<void> {
-    const file = yield* commitAdopted(tx, parts, {
-      path: found.path,
-      found: [{ site: found.site, info }],
-      versionId,
-      nowMs,
-    });
-    yield* enqueueCopies(tx, parts, { file, path: found.path, nowMs });
-    yield* enqueueRelocations(tx, parts, { file, path: found.path, nowMs });
+    const file = yield* commitAdopted(tx, parts, { path, found: [{ site, info }], versionId, nowMs });
+    if (kept !== undefined) yield* recordSetAside(tx, parts, kept);
+    yield* enqueueCopies(tx, parts, { file, path, nowMs });
+    yield* enqueueRelocations(tx, parts, { file, path, nowMs });
   });
   parts.mover.wake();
-  parts.log.warn("site_object_taken_over", {
-    path: found.path,
-    site: found.site.name,
-    version: info.metadata["globalfs-version"],
-  });
+  const version = info.metadata["globalfs-version"];
+  parts.log.warn("site_object_taken_over", { path, site: site.name, version, kept: kept?.versionId });
   return "changed";
 }
 
+interface Out {
+  /** One sentence. */
+  readonly reason: string;
+  /** Of what lies there instead. */
+  readonly etag?: string;
+  readonly kept?: SetAside | undefined;
+}
+
 /** The copy is not to be read any more; a job puts the committed bytes back when another copy has them. */
-async function markCopy(parts: Parts, file: FileRecord, found: Disagreement, reason: string): Promise<Reconciled> {
+async function takeOut(
+  parts: Parts,
+  file: FileRecord,
+  { path, copy: before, site }: Disagreement,
+  { reason, etag, kept }: Out,
+): Promise<Reconciled> {
   const version = file.version as FileVersion;
   const nowMs = parts.clock.nowMs();
-  const repairable = version.copies.some(
-    (copy) => copy.site !== found.site.name && (copy.state === "present" || copy.state === "foreign"),
-  );
-  if (!repairable) return "next";
   await parts.kv.transact(function* (tx): Program<void> {
-    const copy: Copy = { site: found.site.name, key: found.copy.key, state: "stale", changedMs: nowMs, reason };
+    const copy: Copy = { site: site.name, key: before.key, state: "stale", changedMs: nowMs, reason };
     yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
+    if (kept !== undefined) yield* recordSetAside(tx, parts, kept);
     yield* enqueueJob(
       tx,
       {
         kind: "repair",
-        path: found.path,
+        path,
         inode: file.inode,
         versionId: version.id,
-        site: found.site.name,
-        key: found.copy.key,
+        site: site.name,
+        key: before.key,
         sizeBytes: version.sizeBytes,
         priority: 5,
+        ...(etag === undefined ? {} : { etag }),
       },
       { id: parts.nextJobId(), nowMs, limit: parts.settings.maxQueuedJobs },
     );
   });
   parts.mover.wake();
-  parts.log.warn("copy_out_of_step", { path: found.path, site: found.site.name, reason });
+  parts.log.warn("copy_out_of_step", { path, site: site.name, reason, kept: kept?.versionId });
   return "next";
 }

@@ -11,6 +11,8 @@ export interface Wanted {
   readonly holder?: Inode;
   /** Bytes of it were given out already. */
   readonly midway?: boolean;
+  /** Sites that the catalog does not count on were asked already. */
+  readonly lastResort?: boolean;
 }
 
 export interface Candidate {

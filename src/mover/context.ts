@@ -1,5 +1,6 @@
 import type { KeyedLock } from "../core/async/keyed-lock.ts";
-import type { FilePath, JobId } from "../core/ids.ts";
+import type { Ctx } from "../core/context.ts";
+import type { FilePath, Inode, JobId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
@@ -15,6 +16,8 @@ export interface MoverDeps {
   readonly rankSources: (path: string) => readonly Site[];
   /** What is written beside the bytes, so that a catalog can be made again from the sites. */
   readonly describeWrite: (path: FilePath, version: FileVersion) => WriteAttributes;
+  /** The site holds another object under the copy's key than was written there: whether it is damage or news is decided, and written down. */
+  readonly settle: (ctx: Ctx, found: FoundOther) => Promise<void>;
   /** By object key; shared with whoever writes objects. Held for the last look and the commit, not for the transfer. */
   readonly locks: KeyedLock;
   readonly nextJobId: () => JobId;
@@ -22,6 +25,12 @@ export interface MoverDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
+}
+
+export interface FoundOther {
+  readonly path: FilePath;
+  readonly inode: Inode;
+  readonly site: Site;
 }
 
 export interface MoverConfig {

@@ -1,7 +1,7 @@
 /** Durable background work on bytes: replicate, remove, relocate, repair, verify. */
 export { createProof, createQuickProof, isProvable } from "./proof.ts";
 export type * from "./types.ts";
-export type { BandwidthLimit, MoverConfig, MoverDeps } from "./context.ts";
+export type { BandwidthLimit, FoundOther, MoverConfig, MoverDeps } from "./context.ts";
 export { dropJobs, enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
 export { describePause } from "./waiting.ts";
 export { carryUnqueued } from "./unqueued.ts";

@@ -15,7 +15,12 @@ beforeEach(async () => {
 });
 afterEach(async () => await rig.mover.stop());
 
-async function order(kind: JobKind, written: Written, site = "cloud"): Promise<JobProgress> {
+async function order(
+  kind: JobKind,
+  written: Written,
+  site = "cloud",
+  more: { readonly etag?: string } = {},
+): Promise<JobProgress> {
   const { path, inode, version } = written;
   return await rig.mover.enqueue({
     kind,
@@ -26,6 +31,7 @@ async function order(kind: JobKind, written: Written, site = "cloud"): Promise<J
     key: path,
     sizeBytes: version.sizeBytes,
     priority: 0,
+    ...more,
   });
 }
 
@@ -283,6 +289,29 @@ describe("verifying a copy", () => {
     expect(await rig.job({ kind: "repair" })).toMatchObject({ state: "done" });
   });
 
+  it("has an object looked into that is not the one that was written, and orders nothing over it", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await putBytes(rig.store("cloud"), "file", "other");
+    await order("verify", written);
+    await rig.idle();
+    expect([rig.settled, await rig.bodyAt("cloud", "file")]).toEqual([["file cloud"], "other"]);
+    expect(await rig.job({ kind: "repair" })).toBeUndefined();
+  });
+
+  it("takes a copy into use again that is right by now", async () => {
+    const written = await rig.put("file", "bytes", { to: [] });
+    const before = await rig.copy("file", "local");
+    const failed = { ...(before as NonNullable<typeof before>), state: "failed" as const, reason: "It was rotten." };
+    await rig.kv.transact(function* (tx): Program<void> {
+      yield* setCopy(tx, { inode: written.inode, versionId: written.version.id, copy: failed, nowMs: 1 });
+    });
+    await order("verify", written, "local");
+    await rig.idle();
+    const after = await rig.copy("file", "local");
+    expect([after?.state, after?.etag, after?.reason]).toEqual(["present", before?.etag, undefined]);
+  });
+
   it("does not take a copy for lost that is still on its way", async () => {
     rig.store("cloud").script.before = ({ operation }) => {
       if (operation === "stage") throw new GfsError("Unavailable", "The site is away.");
@@ -339,21 +368,51 @@ describe("repairing a copy", () => {
     expect(await rig.bodyAt("cloud", "file")).toBe("new");
   });
 
+  const makeStale = async ({ inode, version }: Written): Promise<void> => {
+    const copy = await rig.copy("file", "cloud");
+    const stale = { ...(copy as NonNullable<typeof copy>), state: "stale" as const };
+    await rig.kv.transact(function* (tx): Program<void> {
+      yield* setCopy(tx, { inode, versionId: version.id, copy: stale, nowMs: 1 });
+    });
+  };
+
   it("brings a stale copy back even where its etag looks right", async () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
-    const copy = await rig.copy("file", "cloud");
-    await rig.kv.transact(function* (tx): Program<void> {
-      yield* setCopy(tx, {
-        inode: written.inode,
-        versionId: written.version.id,
-        copy: { ...(copy as NonNullable<typeof copy>), state: "stale" },
-        nowMs: 1,
-      });
-    });
+    await rot("cloud", "file", "byteX");
+    await makeStale(written);
     await order("repair", written);
     await rig.idle();
-    expect(rig.store("cloud").count("commit")).toBe(2);
+    expect([await rig.bodyAt("cloud", "file"), rig.store("cloud").count("commit")]).toEqual(["bytes", 3]);
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+  });
+
+  it("finds that a stale copy has the right bytes, and moves none", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await putBytes(rig.store("cloud"), "file", "bytes");
+    const { etag } = await rig.store("cloud").head(ctx, "file");
+    await makeStale(written);
+    const commits = rig.store("cloud").count("commit");
+    await order("repair", written);
+    await rig.idle();
+    expect(rig.store("cloud").count("commit")).toBe(commits);
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present", etag });
+  });
+
+  it("goes over what it was ordered against, and over nothing that another tool has put there since", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await putBytes(rig.store("cloud"), "file", "damaged");
+    const { etag } = await rig.store("cloud").head(ctx, "file");
+    await makeStale(written);
+    await putBytes(rig.store("cloud"), "file", "news of another tool");
+    await order("repair", written, "cloud", { etag });
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["news of another tool", ["file cloud"]]);
+    const now = await rig.store("cloud").head(ctx, "file");
+    await order("repair", written, "cloud", { etag: now.etag });
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["bytes", ["file cloud"]]);
   });
 });

@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import type { GfsError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
+import { codeOf } from "./setting.ts";
 import { CONFIGURATIONS, type Configured, rot, startConfigured } from "./matrix.ts";
 
 /** Guarantees that what operators choose must not touch. */
@@ -17,6 +18,17 @@ const OBJECTS = [
 
 async function healthy({ coordinator }: Configured, key: string): Promise<boolean> {
   return (await coordinator.explain(rigCtx, key)).copies.every(({ state }) => state === "present");
+}
+
+async function healthyOrForeign({ coordinator }: Configured, key: string): Promise<boolean> {
+  const { copies } = await coordinator.explain(rigCtx, key);
+  return copies.every(({ state }) => state === "present" || state === "foreign");
+}
+
+/** As tools do that write a file anew. */
+function replaceWith(path: string, body: string): void {
+  writeFileSync(`${path}.new`, body);
+  renameSync(`${path}.new`, path);
 }
 
 test.each(CONFIGURATIONS)(
@@ -39,5 +51,118 @@ test.each(CONFIGURATIONS)(
       expect((await readAll(coordinator, key)).equals(body)).toBe(true);
       expect(readFileSync(pathAt("local", key)).equals(body), key).toBe(true);
     }
+  },
+);
+
+async function versionOf({ coordinator }: Configured, key: string): Promise<string> {
+  return (await coordinator.headObject(rigCtx, key)).meta.versionId;
+}
+
+/** What was set aside of a key, by what `explain` says of it. */
+async function keptOf({ coordinator }: Configured, key: string): Promise<string | undefined> {
+  const { notes } = await coordinator.explain(rigCtx, key);
+  const id = notes
+    .map((note) => /set aside as version ([0-9A-Z]{26})/.exec(note)?.[1])
+    .find((found) => found !== undefined);
+  if (id === undefined) return undefined;
+  const read = await coordinator.readObject(rigCtx, key, { versionId: id });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await read.open()).stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
+}
+
+const WRITTEN = "0123456789".repeat(200);
+
+test.each(CONFIGURATIONS)(
+  "F4 A copy that lost its end, its attributes or its time is damage and mended, and no new version: %s",
+  async (_name, configuration) => {
+    const setting = await startConfigured(configuration);
+    const { pathAt, put, read, settled } = setting;
+    const longAgo = new Date("2001-01-01T00:00:00Z");
+    const damages: readonly (readonly [key: string, spoil: (path: string) => void, kept: string | undefined])[] = [
+      ["cut", (path) => truncateSync(path, 1_000), WRITTEN.slice(0, 1_000)],
+      ["emptied", (path) => truncateSync(path, 0), ""],
+      ["copied without attributes", (path) => replaceWith(path, WRITTEN), undefined],
+      ["touched", (path) => utimesSync(path, new Date(), new Date()), undefined],
+      [
+        "restored from long ago",
+        (path) => {
+          replaceWith(path, "what it was before");
+          utimesSync(path, longAgo, longAgo);
+        },
+        "what it was before",
+      ],
+    ];
+    for (const [key, spoil, kept] of damages) {
+      await put(key, WRITTEN);
+      await settled();
+      const before = await versionOf(setting, key);
+      spoil(pathAt("local", key));
+      for (let time = 0; time < 3; time++) expect(await read(key), key).toBe(WRITTEN);
+      expect(await versionOf(setting, key), key).toBe(before);
+      await expect.poll(async () => await healthy(setting, key), { timeout: 10_000 }).toBe(true);
+      for (const site of Object.keys(setting.sites))
+        expect(readFileSync(pathAt(site, key)).toString(), `${key} at ${site}`).toBe(WRITTEN);
+      expect(await keptOf(setting, key), key).toBe(kept);
+    }
+  },
+);
+
+test.each(CONFIGURATIONS)(
+  "F2 An object that another tool replaced at a primary is the new version, everywhere: %s",
+  async (_name, configuration) => {
+    const setting = await startConfigured(configuration);
+    const { coordinator, pathAt, put, read, settled } = setting;
+    const news: readonly (readonly [key: string, write: (path: string) => void, body: string])[] = [
+      ["rewritten", (path) => replaceWith(path, "theirs"), "theirs"],
+      ["appended to", (path) => appendFileSync(path, "more"), `${WRITTEN}more`],
+      ["edited in place", (path) => writeFileSync(path, "X".repeat(WRITTEN.length)), "X".repeat(WRITTEN.length)],
+    ];
+    for (const [key, write, body] of news) {
+      await put(key, WRITTEN);
+      await settled();
+      const before = await versionOf(setting, key);
+      write(pathAt("local", key));
+      expect(await read(key), key).toBe(body);
+      expect(await versionOf(setting, key), key).not.toBe(before);
+      await settled();
+      await expect.poll(async () => await healthyOrForeign(setting, key), { timeout: 10_000 }).toBe(true);
+      for (const site of Object.keys(setting.sites))
+        expect(readFileSync(pathAt(site, key)).toString(), `${key} at ${site}`).toBe(body);
+      // What it replaced is there for a while.
+      expect(await keptOf(setting, key), key).toBe(WRITTEN);
+    }
+    await coordinator.deleteObject(rigCtx, "rewritten");
+    await expect(read("rewritten")).rejects.toMatchObject({ code: "NotFound" });
+  },
+);
+
+test.each(CONFIGURATIONS)(
+  "R7 Bytes that no copy shows are looked for at every site before they are called lost: %s",
+  async (_name, configuration) => {
+    const setting = await startConfigured(configuration);
+    const { coordinator, pathAt, primaries, put, read, settled, sites } = setting;
+    await put("x", WRITTEN);
+    await settled();
+    // The primaries lose it: the backup has it.
+    for (const site of primaries) rmSync(pathAt(site, "x"));
+    expect(await read("x")).toBe(WRITTEN);
+    await expect.poll(async () => await healthy(setting, "x"), { timeout: 10_000 }).toBe(true);
+    for (const site of primaries) expect(readFileSync(pathAt(site, "x")).toString()).toBe(WRITTEN);
+    // All lose another, before anybody has read it, and one is given it back.
+    await put("y", WRITTEN);
+    await settled();
+    const aside = `${pathAt("archive", "y")}.aside`;
+    renameSync(pathAt("archive", "y"), aside);
+    for (const site of primaries) rmSync(pathAt(site, "y"));
+    for (let time = 0; time < 2; time++) expect(await codeOf(read("y"))).toBe("DataCorrupt");
+    await settled();
+    expect(await codeOf(read("y"))).toBe("DataCorrupt");
+    renameSync(aside, pathAt("archive", "y"));
+    sites["archive"]?.failing.add("head");
+    expect(await codeOf(read("y"))).toBe("Unavailable");
+    sites["archive"]?.failing.clear();
+    expect(await read("y")).toBe(WRITTEN);
+    expect(await codeOf(coordinator.headObject(rigCtx, "y"))).toBe("done");
   },
 );

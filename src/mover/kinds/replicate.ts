@@ -1,6 +1,6 @@
 import type { Semaphore } from "../../core/async/semaphore.ts";
 import type { TokenBucket } from "../../core/async/token-bucket.ts";
-import type { Ctx } from "../../core/context.ts";
+import { type Ctx, throwIfAborted } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts";
@@ -26,7 +26,7 @@ export interface Attempt {
 /** Brings a version's bytes to a site, or back to it (`repair`), and says so in the catalog. */
 export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
   const { deps } = attempt;
-  const { version, taken } = await look(deps, job);
+  const { version, taken, inode } = await look(deps, job);
   if (version === undefined) return done(undefined, MOOT);
   const target = deps.sites.find(job.site);
   if (target === undefined) return giveUp(job, version, `Site ${job.site} is not registered any more.`, deps);
@@ -36,6 +36,21 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
   if (job.kind === "repair") {
     const intact = await isIntact(ctx, target, job.key, known);
     if (intact !== undefined) return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }));
+    const there = await lookAtTarget(ctx, target, job, version);
+    if (there === "other") {
+      await deps.settle(ctx, { path: job.path, inode, site: target });
+      return done(undefined, "Another object was put there meanwhile; it was looked into.");
+    }
+    if (there !== undefined) {
+      const right: Copy = {
+        site: target.name,
+        key: job.key,
+        state: "present",
+        etag: there.etag,
+        changedMs: deps.clock.nowMs(),
+      };
+      return done((tx) => recordCopy(tx, job, right), "The bytes at the site are right.");
+    }
   }
   if (taken) return keyTaken(job);
   const sources = sourcesOf(job, version, deps);
@@ -68,6 +83,8 @@ const MOOT = "The file has another version by now, or is gone.";
 interface Look {
   /** The job's version, while somebody holds it. */
   readonly version: FileVersion | undefined;
+  /** Who holds it, or held it. */
+  readonly inode: Job["inode"];
   /** The key at the site belongs to another file. */
   readonly taken: boolean;
 }
@@ -76,7 +93,8 @@ async function look(deps: MoverDeps, job: Job): Promise<Look> {
   return await deps.kv.view(function* (tx): Program<Look> {
     const file = yield* findJobFile(tx, job);
     const owner = yield* findOwner(tx, job.site, job.key);
-    return { version: file?.version, taken: owner !== undefined && owner.inode !== (file?.inode ?? job.inode) };
+    const inode = file?.inode ?? job.inode;
+    return { version: file?.version, inode, taken: owner !== undefined && owner.inode !== inode };
   });
 }
 
@@ -97,6 +115,35 @@ async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefi
     return info.etag === copy.etag ? copy : undefined;
   } catch (error) {
     if (isGfsError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Before anything goes over what lies there. What lies there, when it has the version's own bytes; `other` when somebody has put an object there since the repair was
+ * ordered, who is no write of ours that failed.
+ */
+async function lookAtTarget(
+  ctx: Ctx,
+  target: Site,
+  job: Job,
+  version: FileVersion,
+): Promise<ObjectInfo | "other" | undefined> {
+  try {
+    const info = await target.store.head(ctx, job.key);
+    const proof = info.sizeBytes === version.sizeBytes ? createProof(version) : undefined;
+    if (proof !== undefined) {
+      const body = await target.store.get(ctx, job.key, { ifMatch: info.etag, checkedByCaller: true });
+      for await (const chunk of body.stream) {
+        throwIfAborted(ctx, "mover.repair");
+        proof.update(chunk);
+      }
+      if (proof.holds()) return info;
+    }
+    const foreign = info.metadata["globalfs-version"] === undefined;
+    return job.etag !== undefined && foreign && info.etag !== job.etag ? "other" : undefined;
+  } catch (error) {
+    if (isGfsError(error, "NotFound", "PreconditionFailed", "DataCorrupt")) return undefined;
     throw error;
   }
 }

@@ -13,17 +13,22 @@ import type { Attempt } from "./replicate.ts";
 export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
   const { deps } = attempt;
   const site = deps.sites.find(job.site);
-  const version = (await deps.kv.view((tx) => findJobFile(tx, job)))?.version;
+  const file = await deps.kv.view((tx) => findJobFile(tx, job));
+  const version = file?.version;
   const copy = version?.copies.find((each) => each.site === job.site);
-  if (site === undefined || version?.id !== job.versionId || copy === undefined)
+  if (site === undefined || file === undefined || version?.id !== job.versionId || copy === undefined)
     return done(undefined, "There is no such copy any more.");
   if (copy.state === "pending") return done(undefined, "The bytes are still on their way.");
   const found = await readBack(ctx, { site, copy, version }, (sizeBytes) =>
     attempt.onBytes(site.name, site.name, sizeBytes),
   );
-  if (found !== "intact") {
+  if (found.state === "other") {
+    await deps.settle(ctx, { path: job.path, inode: file.inode, site });
+    return done(undefined, "The site holds another object than was written there; it was looked into.");
+  }
+  if (found.state !== "intact") {
     const reason =
-      found === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
+      found.state === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
     return done(function* (tx) {
       if (!(yield* setJobCopy(tx, job, stale))) return;
@@ -38,12 +43,22 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
           key: copy.key,
           sizeBytes: version.sizeBytes,
           priority: 5,
+          ...(found.etag === undefined ? {} : { etag: found.etag }),
         },
         { id: deps.nextJobId(), nowMs: stale.changedMs, limit: Number.MAX_SAFE_INTEGER },
       );
     }, reason);
   }
-  return done();
+  if (copy.state === "present" || copy.state === "foreign") return done();
+  const { reason: _, ...rest } = copy;
+  const right: Copy = { ...rest, state: "present", changedMs: deps.clock.nowMs(), ...etagOf(found) };
+  return done(function* (tx) {
+    yield* setJobCopy(tx, job, right);
+  });
+}
+
+function etagOf({ etag }: ReadBack): { readonly etag?: string } {
+  return etag === undefined ? {} : { etag };
 }
 
 interface CopyAtSite {
@@ -52,23 +67,38 @@ interface CopyAtSite {
   readonly version: FileVersion;
 }
 
+interface ReadBack {
+  /** other: not the object that was written there. */
+  readonly state: "intact" | "absent" | "corrupt" | "other";
+  /** Of what lies there. */
+  readonly etag?: string;
+}
+
 async function readBack(
   ctx: Ctx,
   { site, copy, version }: CopyAtSite,
   onBytes: (sizeBytes: number) => void,
-): Promise<"intact" | "absent" | "corrupt"> {
+): Promise<ReadBack> {
   const proof = createProof(version);
+  let etag: string | undefined;
   try {
     const body = await site.store.get(ctx, copy.key);
+    ({ etag } = body.info);
+    if (copy.etag !== undefined && etag !== copy.etag) {
+      body.cancel();
+      return { state: "other", etag };
+    }
+    let sizeBytes = 0;
     for await (const chunk of body.stream) {
       throwIfAborted(ctx, "mover.verify");
       proof?.update(chunk);
+      sizeBytes += chunk.byteLength;
       onBytes(chunk.byteLength);
     }
-    return proof?.holds() === false ? "corrupt" : "intact";
+    return { state: sizeBytes !== version.sizeBytes || proof?.holds() === false ? "corrupt" : "intact", etag };
   } catch (error) {
-    if (isGfsError(error, "NotFound")) return "absent";
-    if (isGfsError(error, "DataCorrupt")) return "corrupt";
+    if (isGfsError(error, "NotFound")) return { state: "absent" };
+    if (isGfsError(error, "DataCorrupt")) return { state: "corrupt", ...(etag === undefined ? {} : { etag }) };
     throw error;
   }
 }

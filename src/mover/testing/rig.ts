@@ -59,6 +59,8 @@ export class MoverRig {
   readonly sites = new Map<string, Site>();
   readonly stores: Readonly<Record<string, ScriptedStore>>;
   readonly deps: MoverDeps;
+  /** Where jobs met another object than was written there. */
+  readonly settled: string[] = [];
   config: MoverConfig;
   mover: Mover;
   /** Best first; absent: as they were made. */
@@ -85,6 +87,7 @@ export class MoverRig {
       kv: this.kv,
       sites: directory,
       rankSources: () => (this.ranking ?? [...this.sites.keys()]).flatMap((name) => this.sites.get(name) ?? []),
+      settle: async (_ctx, { path, site }) => void this.settled.push(`${path} ${site.name}`),
       describeWrite: (path, version) => ({ metadata: { "globalfs-version": version.id, "globalfs-path": path } }),
       locks: this.locks,
       nextJobId: () => this.nextJobId(),

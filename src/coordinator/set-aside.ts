@@ -1,0 +1,146 @@
+import type { Ctx } from "../core/context.ts";
+import { isGfsError, toGfsError } from "../core/errors.ts";
+import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
+import { encodeKey, prefixRange, type Program, type Reader, tail, type Transaction } from "../kv/index.ts";
+import { etagOf, type FileRecord, shownEtag, userMetadata } from "../namespace/index.ts";
+import type { ObjectInfo, Site } from "../stores/index.ts";
+import type { Parts } from "./parts.ts";
+import { enqueueRemoval } from "./removal.ts";
+
+/**
+ * Whether an object at a site is damage or news can be decided wrongly. So the one that loses is kept for a while, under a key of its own at its site, and can
+ * be read as a version of its path by its id.
+ */
+export interface SetAside {
+  readonly path: FilePath;
+  readonly versionId: VersionId;
+  readonly site: SiteName;
+  readonly key: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly shownEtag: string;
+  readonly modifiedMs: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  readonly sha256?: string;
+  /** One sentence. */
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+const SPACE = "coordinator-set-aside";
+/** By the object's own key, so that the sweep knows which of them somebody keeps. */
+const BY_KEY = "coordinator-set-aside-key";
+export const SET_ASIDE_PREFIX = ".globalfs/set-aside/";
+const KEPT_OF_A_PATH = 4;
+const RETENTION_MS = 30 * 86_400_000;
+const ROWS_A_TURN = 500;
+
+export interface Loser {
+  readonly path: FilePath;
+  readonly site: Site;
+  readonly info: ObjectInfo;
+  readonly reason: string;
+}
+
+/** Copies it at its site. Undefined when that cannot be done: then there is no more to be had of it, and the log says so. */
+export async function copyAside(parts: Parts, ctx: Ctx, loser: Loser): Promise<SetAside | undefined> {
+  const { path, site, info, reason } = loser;
+  const versionId = parts.nextVersionId();
+  const key = `${SET_ASIDE_PREFIX}${versionId}`;
+  try {
+    const kept = await site.store.copy(ctx, info.key, key, { sourceIfMatch: info.etag });
+    return {
+      path,
+      versionId,
+      site: site.name,
+      key,
+      etag: kept.etag,
+      sizeBytes: info.sizeBytes,
+      shownEtag: info.sha256 === undefined ? shownEtag(info) : etagOf(info.sha256),
+      modifiedMs: info.modifiedMs,
+      metadata: userMetadata(info.metadata),
+      reason,
+      atMs: parts.clock.nowMs(),
+      ...(info.contentType === undefined ? {} : { contentType: info.contentType }),
+      ...(info.sha256 === undefined ? {} : { sha256: info.sha256 }),
+    };
+  } catch (error) {
+    if (isGfsError(error, "Canceled")) throw error;
+    parts.log.error("object_not_set_aside", { path, site: site.name, reason, error: toGfsError(error).message });
+    return undefined;
+  }
+}
+
+/** In the transaction that decides. Of a path that loses again and again only the newest stay. */
+export function* recordSetAside(tx: Transaction, parts: Parts, kept: SetAside): Program<void> {
+  const older = yield* listSetAside(tx, kept.path);
+  for (const row of older.slice(0, Math.max(0, older.length + 1 - KEPT_OF_A_PATH))) yield* drop(tx, parts, row);
+  tx.put(rowKey(kept), Buffer.from(JSON.stringify(kept)));
+  tx.put(encodeKey(BY_KEY, tail(kept.key)), Buffer.alloc(0));
+}
+
+export function* isSetAside(tx: Reader, key: string): Program<boolean> {
+  return (yield* tx.get(encodeKey(BY_KEY, tail(key)))) !== undefined;
+}
+
+function rowKey({ path, versionId }: Pick<SetAside, "path" | "versionId">): Uint8Array {
+  return encodeKey(SPACE, path, tail(versionId));
+}
+
+function* drop(tx: Transaction, parts: Parts, row: SetAside): Program<void> {
+  const { path, versionId, site, key, etag } = row;
+  tx.delete(rowKey(row));
+  tx.delete(encodeKey(BY_KEY, tail(key)));
+  const copy = { site, key, state: "foreign" as const, etag, changedMs: row.atMs };
+  yield* enqueueRemoval(tx, parts, { path, inode: ROOT_INODE, versionId, copy, nowMs: parts.clock.nowMs() });
+}
+
+/** The oldest first. */
+export function* listSetAside(tx: Reader, path: FilePath): Program<SetAside[]> {
+  const rows = yield* tx.range({ ...prefixRange(encodeKey(SPACE, path)), limit: 2 * KEPT_OF_A_PATH });
+  return rows.map(({ value }) => decode(value));
+}
+
+function decode(value: Uint8Array): SetAside {
+  return JSON.parse(Buffer.from(value).toString()) as SetAside;
+}
+
+/** As a version of its path. */
+export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Program<FileRecord | undefined> {
+  const row = yield* tx.get(rowKey({ path, versionId: versionId as VersionId }));
+  if (row === undefined) return undefined;
+  const kept = decode(row);
+  const { site, key, etag, sizeBytes, modifiedMs, metadata, contentType, sha256 } = kept;
+  return {
+    inode: 0 as Inode,
+    kind: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    linkCount: 0,
+    createdMs: modifiedMs,
+    modifiedMs,
+    changedMs: kept.atMs,
+    version: {
+      id: kept.versionId,
+      sizeBytes,
+      etag: kept.shownEtag,
+      metadata,
+      createdMs: modifiedMs,
+      copies: [{ site, key, state: "foreign", etag, changedMs: kept.atMs }],
+      details: { versioned: true },
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    },
+  };
+}
+
+/** Those whose time is over go; the leader does it now and then. */
+export async function forgetSetAside(parts: Parts): Promise<void> {
+  const oldestKeptMs = parts.clock.nowMs() - RETENTION_MS;
+  const rows = await parts.kv.view((tx) => tx.range({ ...prefixRange(encodeKey(SPACE)), limit: ROWS_A_TURN }));
+  const over = rows.map(({ value }) => decode(value)).filter(({ atMs }) => atMs <= oldestKeptMs);
+  for (const row of over) await parts.kv.transact((tx) => drop(tx, parts, row));
+  if (over.length > 0) parts.mover.wake();
+}
