@@ -62,6 +62,8 @@ export interface Settings {
   /** An upload in parts that nobody completes is given up after this long. */
   readonly uploadRetentionMs: number;
   readonly housekeepingIntervalMs: number;
+  /** What lost against another object of its path is kept this long; absent: 30 days. */
+  readonly setAsideRetentionMs?: number;
   /** What the rules of a bucket's lifecycle call a day; absent: a day. */
   readonly lifecycleDayMs?: number;
 }

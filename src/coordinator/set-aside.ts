@@ -138,7 +138,7 @@ export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Pr
 
 /** Those whose time is over go; the leader does it now and then. */
 export async function forgetSetAside(parts: Parts): Promise<void> {
-  const oldestKeptMs = parts.clock.nowMs() - RETENTION_MS;
+  const oldestKeptMs = parts.clock.nowMs() - (parts.settings.setAsideRetentionMs ?? RETENTION_MS);
   const rows = await parts.kv.view((tx) => tx.range({ ...prefixRange(encodeKey(SPACE)), limit: ROWS_A_TURN }));
   const over = rows.map(({ value }) => decode(value)).filter(({ atMs }) => atMs <= oldestKeptMs);
   for (const row of over) await parts.kv.transact((tx) => drop(tx, parts, row));

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { createMemoryStore } from "../../src/stores/index.ts";
-import { codeOf, keysOf, NO_CACHE, start, startTimed } from "./setting.ts";
+import { codeOf, keysOf, NO_CACHE, SETTINGS, start, startTimed } from "./setting.ts";
 
 const THREE = { local: "primary", archive: "backup", cloud: "burst" } as const;
 
@@ -63,3 +63,64 @@ test("F3 A copy that another tool replaced at a site of lower rank is mended, an
   const { copies } = await coordinator.explain(rigCtx, "x");
   expect(copies.map(({ state }) => state)).toEqual(["present", "present", "present"]);
 });
+
+test("F5 What loses is kept for 30 days as a version of its path, and four of a path at most", async () => {
+  const { clock, coordinator, pass, put, read, sites } = await startTimed(THREE, {
+    overrides: {
+      ...NO_CACHE,
+      // Days are hours here.
+      settings: { ...SETTINGS, setAsideRetentionMs: 30 * HOUR_MS, stagingRetentionMs: 2 * HOUR_MS },
+    },
+  });
+  const keptOf = async (key: string): Promise<string[]> => {
+    const { notes } = await coordinator.explain(rigCtx, key);
+    return notes.flatMap((note) => /set aside as version ([0-9A-Z]{26})/.exec(note)?.[1] ?? []);
+  };
+  const bodyOf = async (versionId: string): Promise<string> => {
+    const version = await coordinator.readObject(rigCtx, "x", { versionId });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await version.open()).stream) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks).toString();
+  };
+  await put("x", "ours", { contentType: "text/plain", metadata: { color: "green" } });
+  await pass();
+  for (let round = 1; round <= 6; round++) {
+    await clock.advance(1_000);
+    await putForeign(sites.local, "x", `theirs ${round}`);
+    expect(await read("x")).toBe(`theirs ${round}`);
+    await pass();
+    if (round > 1) continue;
+    const [first] = await keptOf("x");
+    const { meta } = await coordinator.headObject(rigCtx, "x", { versionId: first as string });
+    expect([await bodyOf(first as string), meta]).toEqual([
+      "ours",
+      expect.objectContaining({
+        contentType: "text/plain",
+        metadata: { color: "green" },
+        sizeBytes: 4,
+        versionId: first,
+      }),
+    ]);
+  }
+  const kept = await keptOf("x");
+  expect(await Promise.all(kept.map(bodyOf))).toEqual(["theirs 2", "theirs 3", "theirs 4", "theirs 5"]);
+  const asideAt = async (): Promise<number> => {
+    const pages = await Promise.all(
+      Object.values(sites).map(async (site) => await site.list(rigCtx, { prefix: ".globalfs/set-aside/", limit: 100 })),
+    );
+    return pages.reduce((sum, { objects }) => sum + objects.length, 0);
+  };
+  expect(await asideAt()).toBe(4);
+  // What nobody remembers is swept, what is remembered stays until its time is over.
+  await putForeign(sites.local, ".globalfs/set-aside/stray", "of a process that died");
+  await clock.advance(3 * HOUR_MS);
+  await pass();
+  expect(await asideAt()).toBe(4);
+  await clock.advance(28 * HOUR_MS);
+  await pass();
+  expect([await keptOf("x"), await asideAt()]).toEqual([[], 0]);
+  expect(await codeOf(bodyOf(kept[0] as string))).toBe("NotFound");
+  expect(await read("x")).toBe("theirs 6");
+});
+
+const HOUR_MS = 3_600_000;
