@@ -47,9 +47,9 @@ test.each(CONFIGURATIONS)(
           typeof outcome === "string" ? "DataCorrupt" : true,
         );
       }
+      await expect.poll(() => readFileSync(pathAt("local", key)).equals(body), { timeout: 10_000 }).toBe(true);
       await expect.poll(async () => await healthy(setting, key), { timeout: 10_000 }).toBe(true);
       expect((await readAll(coordinator, key)).equals(body)).toBe(true);
-      expect(readFileSync(pathAt("local", key)).equals(body), key).toBe(true);
     }
   },
 );
