@@ -111,7 +111,6 @@ async function deleteTogether(
   return await lockAll(parts, chosen.map(({ path }) => path).sort(), async () => {
     let deleted: readonly Deleted[];
     try {
-      parts.assertCatalogSpace();
       deleted = await commitDeletes(parts, await askOfUnknown(parts, ctx, chosen));
     } catch (error) {
       parts.log.info("deletes_not_together", { keys: chosen.length, error: toGfsError(error).message });

@@ -46,7 +46,6 @@ export async function deleteObject(
   options: DeleteOptions = {},
 ): Promise<DeleteResult> {
   const where = locate(key);
-  parts.assertCatalogSpace();
   if (where.directory) {
     const deleted = await parts.kv.transact((tx) =>
       removeDirectory(tx, { path: where.path, semantics: "key", nowMs: parts.clock.nowMs() }),

@@ -67,7 +67,7 @@ export const ERROR_CODES = {
   Overloaded: meaning(503, "SlowDown", "RESOURCE_EXHAUSTED", "EAGAIN", EXIT.unavailable, "warn"),
   Unavailable: meaning(503, "ServiceUnavailable", "UNAVAILABLE", "EIO", EXIT.unavailable, "warn"),
   Timeout: meaning(504, "RequestTimeout", "DEADLINE_EXCEEDED", "ETIMEDOUT", EXIT.unavailable, "warn"),
-  NoSpace: meaning(507, "ServiceUnavailable", "RESOURCE_EXHAUSTED", "ENOSPC", EXIT.unavailable, "error"),
+  NoSpace: meaning(507, "InsufficientStorage", "RESOURCE_EXHAUSTED", "ENOSPC", EXIT.unavailable, "error"),
 } as const satisfies Record<string, ErrorMeaning>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

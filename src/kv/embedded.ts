@@ -28,8 +28,8 @@ export interface Table {
    * Works that arrive together may share one flush.
    */
   commit(work: (write: TableWriter) => void): Promise<void>;
-  /** Throws `NoSpace` when no more may be put; deletes go on. */
-  assertRoom(): void;
+  /** Throws `NoSpace` when no more may be put; what only deletes keys goes on. `kept`: some room is left for those who need it to free more. */
+  assertRoom(claim: { readonly kept: boolean }): void;
   counters(): Counters;
   stats(): KvStats;
   close(): Promise<void>;
@@ -87,7 +87,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
           const value = runSync(program(staged.transaction), staged);
           outcome = { value };
           if (staged.isEmpty) return;
-          if (staged.growsTable) table.assertRoom();
+          if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
           pending = { batch: apply(staged, writer, leases), done: false, failed: false };
           unpublished.push(pending);
         } catch (error) {

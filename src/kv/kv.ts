@@ -65,6 +65,11 @@ export interface Transaction extends Reader {
    * once the transaction committed, so a read in the same transaction does not see it.
    */
   append(prefix: Key, value: Value): void;
+  /**
+   * What is staged is more to keep: where only the room is left that is kept for deletes, and for finishing what was begun, the commit is
+   * refused with `NoSpace`.
+   */
+  claimRoom(): void;
 }
 
 export type LeaseId = string;

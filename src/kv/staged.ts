@@ -31,6 +31,7 @@ export class Staged implements Snapshot {
   #unordered: StagedPut[] = [];
   readonly appends: Append[] = [];
   #stagedBytes = 0;
+  #claimsRoom = false;
   readonly transaction: Transaction;
 
   constructor(base: Snapshot) {
@@ -46,6 +47,9 @@ export class Staged implements Snapshot {
         this.#charge(prefix.byteLength + 8 + value.byteLength);
         this.appends.push({ prefix, value });
       },
+      claimRoom: () => {
+        this.#claimsRoom = true;
+      },
     };
   }
 
@@ -55,6 +59,11 @@ export class Staged implements Snapshot {
 
   get isEmpty(): boolean {
     return this.#writes.size === 0 && this.appends.length === 0;
+  }
+
+  /** It may not use the room that is kept for deletes. */
+  get claimsRoom(): boolean {
+    return this.#claimsRoom;
   }
 
   get growsTable(): boolean {

@@ -36,6 +36,7 @@ export interface Adopted {
 
 /** Takes a page of a site's listing into the catalog. Sorted keys share their directories' lookups. */
 export function* adoptForeign(tx: Transaction, request: AdoptForeign): Program<Adopted> {
+  tx.claimRoom();
   const directories = new Map<string, Inode>();
   const refused: string[] = [];
   let adopted = 0;

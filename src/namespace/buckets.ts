@@ -70,6 +70,7 @@ export interface WriteBucket {
 /** Makes the directory when it is missing, and explicit when nobody had made it. */
 export function* writeBucket(tx: Transaction, { settings, documents, nowMs, nextInode }: WriteBucket): Program<void> {
   const { name, ...row } = settings;
+  tx.claimRoom();
   yield* makeDirectory(tx, {
     path: name as FilePath,
     mode: DIRECTORY_MODE,

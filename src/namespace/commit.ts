@@ -19,6 +19,7 @@ const FILE_MODE = 0o644;
  */
 export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<Committed> {
   const { path, nowMs } = commit;
+  tx.claimRoom();
   const { parent, name } = splitPath(path);
   const directory = yield* ensureDirectory(tx, parent, commit);
   const inode = yield* readEntry(tx, directory, name);

@@ -35,6 +35,7 @@ export interface MakeDirectory {
 
 export function* makeDirectory(tx: Transaction, request: MakeDirectory): Program<FileRecord> {
   const { path, mode, uid, gid, nowMs } = request;
+  tx.claimRoom();
   const { parent, name } = splitPath(path);
   const directory = request.parents
     ? yield* ensureDirectory(tx, parent, request)

@@ -24,6 +24,7 @@ export interface ChangeLabels {
 /** Undefined when there is no such version. */
 export function* changeLabels(tx: Transaction, change: ChangeLabels): Program<FileRecord | undefined> {
   const { path, nowMs } = change;
+  tx.claimRoom();
   const file = yield* findLabelled(tx, change);
   const version = file?.version;
   if (file === undefined || version === undefined) return undefined;

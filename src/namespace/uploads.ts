@@ -162,6 +162,7 @@ export function* forgetEndedUploads(
 }
 
 export function putPart(tx: Transaction, uploadId: VersionId, part: PartRecord): void {
+  tx.claimRoom();
   tx.put(encodeKey(PART, uploadId, part.partNumber), encodeRow(part));
 }
 

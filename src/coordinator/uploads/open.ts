@@ -89,6 +89,7 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
   };
   try {
     await parts.kv.transact(function* (tx): Program<void> {
+      tx.claimRoom();
       putUpload(tx, upload);
     });
   } catch (error) {

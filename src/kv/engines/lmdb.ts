@@ -157,13 +157,14 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
         throw await translate(error, options.path);
       }
     },
-    assertRoom() {
+    assertRoom({ kept }) {
       // The library enlarges the map by itself, whatever size was set.
       if (options.mapSizeBytes === undefined) return;
       const { lastPageNumber, pageSize, free } = root.getStats() as EnvironmentStats;
       // The list of free pages, eight bytes each, tells how many there are, roughly.
       const freeBytes = free.overflowPages * (pageSize / 8) * pageSize;
-      if (lastPageNumber * pageSize - freeBytes < options.mapSizeBytes) return;
+      const keptBytes = kept ? Math.min(MOST_KEPT_BYTES, options.mapSizeBytes / 16) : 0;
+      if (lastPageNumber * pageSize - freeBytes < options.mapSizeBytes + keptBytes) return;
       throw new GfsError(
         "NoSpace",
         "The catalog has reached the size that coordinator.kv.map_size allows; raise it and restart.",
@@ -235,6 +236,8 @@ function encodeCounters({ revision, appended }: Counters): Buffer {
   return bytes;
 }
 
+/** Beyond the size that was set: for deletes, and for finishing what was begun. */
+const MOST_KEPT_BYTES = 64 * 1024 ** 2;
 const MAP_FULL = -30_792;
 const NEARLY_FULL_BYTES = 1024 ** 2;
 

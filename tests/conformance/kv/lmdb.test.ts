@@ -83,6 +83,40 @@ it("grows to the size that was set and no further, says so, and takes writes aga
   await rm(directory, { recursive: true });
 });
 
+it("keeps room for those who do not claim any, so that what frees space is never refused for lack of it", async () => {
+  const directory = await temporary();
+  const kv = await openLmdbKv({ path: directory, mapSizeBytes: 16 * 1024 ** 2 });
+  const put = async (name: string, claims: boolean): Promise<void> => {
+    await kv.transact(function* (tx): Program<void> {
+      if (claims) tx.claimRoom();
+      tx.put(Buffer.from(name), Buffer.alloc(64 * 1024, 1));
+    });
+  };
+  const fill = async (claims: boolean): Promise<number> => {
+    for (let count = 0; ; count++) {
+      try {
+        await put(`${claims}${count}`, claims);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "NoSpace" });
+        return count;
+      }
+    }
+  };
+  expect(await fill(true)).toBeGreaterThan(100);
+  // Without a claim a sixteenth more may be put, and then no more.
+  const kept = await fill(false);
+  expect(kept).toBeGreaterThan(8);
+  expect(kept).toBeLessThan(24);
+  await expect(put("more", true)).rejects.toMatchObject({ code: "NoSpace" });
+  await kv.transact(function* (tx): Program<void> {
+    for (let count = 0; count < 2 * kept; count++) tx.delete(Buffer.from(`true${count}`));
+    for (let count = 0; count < kept; count++) tx.delete(Buffer.from(`false${count}`));
+  });
+  await put("again", true);
+  await kv.close();
+  await rm(directory, { recursive: true });
+});
+
 /** A disk of 6 MiB that is really full when it is full. Mounting needs privileges that a developer's machine may not give. */
 async function smallDisk(): Promise<{ directory: string; dispose(): Promise<void> } | undefined> {
   const directory = await temporary();

@@ -79,6 +79,8 @@ function isOurs({ code, meaning }: GfsError): boolean {
 function sentenceOf({ code }: GfsError, { requestId }: Ctx): string {
   if (code === "Internal" || code === "DataCorrupt")
     return `The request failed on the server's side; the coordinator's log tells more under request ${requestId}.`;
+  if (code === "NoSpace")
+    return `There is no room left, so that nothing was written; reads and deletes go on. The coordinator's log tells more under request ${requestId}.`;
   return `The service cannot do this now; try again in a moment. The coordinator's log tells more under request ${requestId}.`;
 }
 
@@ -91,7 +93,7 @@ function codeOf(failure: GfsError, target: Target | undefined, http: IncomingMes
   const onBucket = target === undefined || target.key === "";
   if (failure.code === "NotFound") return notFoundCode(target, http);
   if (failure.code === "NotEmpty" && onBucket) return "BucketNotEmpty";
-  return failure.code === "NoSpace" ? "ServiceUnavailable" : failure.meaning.s3;
+  return failure.meaning.s3;
 }
 
 /** What was looked for, where whoever looked did not say. A copy that knows its upload misses its source. */
