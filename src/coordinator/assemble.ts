@@ -22,7 +22,7 @@ import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
 import { describeWrite } from "./object-meta.ts";
-import type { Parts, Settings } from "./parts.ts";
+import type { OpenSiteOptions, Parts, Settings } from "./parts.ts";
 import type { AddSite } from "./service.ts";
 import { createSuspects } from "./suspects.ts";
 
@@ -44,7 +44,7 @@ export interface Assembly {
   readonly identity: string;
   readonly leaseMs: number;
   readonly latency?: LatencyTracker;
-  readonly openSite: (request: AddSite, signal: AbortSignal) => Promise<Site>;
+  readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
   readonly assertCatalogSpace: () => void;
   readonly passOnCheck?: Parts["passOnCheck"];
 }

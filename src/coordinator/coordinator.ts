@@ -25,7 +25,7 @@ import { headObject, readObject } from "./read.ts";
 import { settleOther } from "./reconcile.ts";
 import { renameObject } from "./rename.ts";
 import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service.ts";
-import { addSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
+import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
 import { health, info } from "./status.ts";
 import { createUploads } from "./uploads.ts";
 import { usage } from "./usage.ts";
@@ -155,6 +155,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await removeSite(parts, name, options);
       countSites();
     },
+    adoptSite: async (_ctx, name) => await adoptSite(parts, name),
     importSite: (ctx, request) => importPrefix(parts, ctx, request),
 
     replicate: async (ctx, request) => await replicate(parts, ctx, request),

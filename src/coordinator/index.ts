@@ -5,3 +5,5 @@ export { continuationAfter, placeOfContinuation } from "./list-continuation.ts";
 export type { Coordinator } from "./coordinator.ts";
 export type { Settings } from "./parts.ts";
 export type * from "./service.ts";
+export { isAdded } from "./site-admin.ts";
+export { createPlaceBook, type PlaceBookDeps } from "./site-places.ts";

@@ -16,6 +16,12 @@ import type { AddSite } from "./service.ts";
 import type { CopyCheck } from "./service-readers.ts";
 import type { Suspects } from "./suspects.ts";
 
+export interface OpenSiteOptions {
+  readonly signal: AbortSignal;
+  /** It was added before, so that it may be away now; else it is put where it is on purpose. */
+  readonly isRestored: boolean;
+}
+
 /** What every operation of the coordinator works with. Made once by the composition root. */
 export interface Parts {
   readonly kv: Kv;
@@ -42,7 +48,7 @@ export interface Parts {
   readonly nextVersionId: () => VersionId;
   readonly nextJobId: () => JobId;
   /** Builds the driver with its layers and probes it; throws a sentence when the site cannot be used. */
-  readonly openSite: (request: AddSite, signal: AbortSignal) => Promise<Site>;
+  readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
   /** Throws `NoSpace` while the disk under the catalog is nearly full, so that no write lands at a site without its record. */
   readonly assertCatalogSpace: () => void;
   readonly settings: Settings;

@@ -42,6 +42,8 @@ export interface AddSite {
   readonly role: SiteRole;
   /** `s3://bucket?region=&endpoint=`, `gs://bucket`, `azure://account/container`, `file:///directory`, `memory://`. */
   readonly uri: string;
+  /** Also when the place is a site of another catalog already. */
+  readonly adopt?: boolean;
 }
 
 export interface RemoveSite {
@@ -169,6 +171,8 @@ export interface CoordinatorService
   addSite(ctx: Ctx, request: AddSite): Promise<SiteStatus>;
   /** `Conflict` where no primary would be left, or objects have their only copy there, unless it is forced. */
   removeSite(ctx: Ctx, name: string, options?: RemoveSite): Promise<void>;
+  /** What answers at the site's address is the site from now on: another disk, a new bucket, or a place that another catalog uses, too. */
+  adoptSite(ctx: Ctx, name: string): Promise<SiteStatus>;
   /** Streams progress until done; stop iterating to stop. */
   importSite(ctx: Ctx, request: ImportRequest): AsyncIterable<ImportProgress>;
 

@@ -1,7 +1,7 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
 import type { SiteName } from "../core/ids.ts";
-import { encodeKey, prefixRange, type Program } from "../kv/index.ts";
+import { encodeKey, type Kv, prefixRange, type Program } from "../kv/index.ts";
 import { checkSiteName } from "../placement/index.ts";
 import type { Site } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
@@ -41,7 +41,7 @@ export async function addSite(parts: Parts, ctx: Ctx, request: AddSite): Promise
   if (parts.sites.find(name) !== undefined) {
     throw new GfsError("AlreadyExists", `There is a site ${name} already; remove it first or choose another name.`);
   }
-  const site = await parts.openSite(request, ctx.signal);
+  const site = await parts.openSite(request, { signal: ctx.signal, isRestored: false });
   try {
     parts.sites.add(site);
   } catch (error) {
@@ -69,14 +69,32 @@ export async function removeSite(parts: Parts, name: string, { force }: RemoveSi
   parts.log.info("site_removed", { site: name, ...loss });
 }
 
-/** Opens again what was added at run time. A site that cannot be opened now is named in the log and tried at the next start. */
+/** Whether a site was added at run time and not removed since. */
+export async function isAdded(kv: Kv, name: SiteName): Promise<boolean> {
+  return await kv.view(function* (tx) {
+    return (yield* tx.get(encodeKey(SPACE, name))) !== undefined;
+  });
+}
+
+/** The operator says that what answers there is the site. */
+export async function adoptSite(parts: Parts, name: string): Promise<SiteStatus> {
+  const site = parts.sites.find(name as SiteName);
+  if (site === undefined)
+    throw new GfsError("NotFound", `There is no site ${name}; \`globalfs site list\` names them.`);
+  await site.adopt?.();
+  parts.log.info("site_adopted", { site: name, label: site.label });
+  await parts.health.checkNow(site);
+  return await siteStatus(parts, site);
+}
+
+/** Opens again what was added at run time. One that is away comes back by itself; one that is not allowed any more is named in the log. */
 export async function restoreSites(parts: Parts, signal: AbortSignal): Promise<void> {
   const rows = await parts.kv.view((tx) => tx.range({ ...prefixRange(encodeKey(SPACE)), limit: MAX_ADDED_SITES }));
   for (const row of rows) {
     const request = JSON.parse(Buffer.from(row.value).toString()) as AddSite;
     if (parts.sites.find(request.name as SiteName) !== undefined) continue;
     try {
-      parts.sites.add(await parts.openSite(request, signal));
+      parts.sites.add(await parts.openSite(request, { signal, isRestored: true }));
     } catch (error) {
       parts.log.error("site_not_restored", { site: request.name, error: String(error) });
     }

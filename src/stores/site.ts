@@ -20,6 +20,8 @@ export interface Site {
   readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
   /** The state of the site's breaker; absent when none is configured. */
   readonly circuit?: () => BreakerState;
+  /** What answers at the site's address is the site from now on, also when it is another disk or bucket than before. */
+  readonly adopt?: () => Promise<void>;
   /** A label a person recognises, such as `s3://bucket` or `file:///data`; no secrets. */
   readonly label: string;
 }

@@ -168,6 +168,14 @@ export interface PresignQuery {
   readonly expiresSeconds: number;
 }
 
+/** What lies under a store and can be taken away and replaced by another one while the address stays: a disk. */
+export interface Medium {
+  /** Cheap; another answer than before: it may be another medium. Rejects when there is none. */
+  stamp(): Promise<string>;
+  /** Makes what a medium needs that has never held objects. */
+  prepare(): Promise<void>;
+}
+
 export interface Store {
   /** The driver's name: file, memory, s3, azure. */
   readonly driver: string;
@@ -208,6 +216,7 @@ export interface Store {
   /** Removes what staged writes and multipart uploads older than `olderThanMs` left behind, save uploads that are in use; resolves with how many. */
   sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number>;
   close(): Promise<void>;
+  readonly medium?: Medium;
 }
 
 /** A layer wraps a store and is a store. `stores/layers/stack.ts` holds their order. */

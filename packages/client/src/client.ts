@@ -76,7 +76,12 @@ export function createClient(options: ClientOptions = {}) {
         "uri" in site
           ? { uri: site.uri }
           : { s3_bucket: site.s3Bucket, s3_region: site.s3Region, s3_endpoint: site.s3Endpoint };
-      return siteOf(await send("POST", `${API}/sites`, { name, role, ...place }, call));
+      const adopt = site.adopt === true ? { adopt: true } : {};
+      return siteOf(await send("POST", `${API}/sites`, { name, role, ...place, ...adopt }, call));
+    },
+    /** What answers at the site's address is the site from now on: another disk, a new bucket, or one that another catalog uses, too. */
+    async adopt(name: string, call: CallOptions = {}): Promise<SiteStatus> {
+      return siteOf(await send("POST", `${keyPath(`${API}/sites`, name)}/adopt`, undefined, call));
     },
     /** Refused where no primary would be left or objects have their only copy there, unless it is forced. */
     async remove(name: string, { force, ...call }: CallOptions & { readonly force?: boolean } = {}): Promise<void> {

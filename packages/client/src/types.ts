@@ -100,10 +100,12 @@ export interface SiteStatus {
 }
 
 /** By `uri`, such as `s3://bucket?region=eu-west-1`, or by the fields of an S3 bucket. */
-export type AddSite = { readonly name: string; readonly role: SiteRole } & (
-  | { readonly uri: string }
-  | { readonly s3Bucket: string; readonly s3Region: string; readonly s3Endpoint?: string }
-);
+export type AddSite = {
+  readonly name: string;
+  readonly role: SiteRole;
+  /** Also when the place is a site of another catalog already. */
+  readonly adopt?: boolean;
+} & ({ readonly uri: string } | { readonly s3Bucket: string; readonly s3Region: string; readonly s3Endpoint?: string });
 
 /** reader: reads below the path. writer: also writes and deletes. admin: everything below it. user: what it owns, as an account of S3. */
 export type AccessRole = "reader" | "writer" | "admin" | "user";

@@ -1,6 +1,13 @@
 import os from "node:os";
 import { monotonicFactory } from "ulidx";
-import { type Assembled, assembleCoordinator, type CopyCheck } from "../../coordinator/index.ts";
+import {
+  type Assembled,
+  assembleCoordinator,
+  type CopyCheck,
+  createPlaceBook,
+  isAdded,
+} from "../../coordinator/index.ts";
+import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
@@ -8,6 +15,7 @@ import type { Random } from "../../core/ports/random.ts";
 import type { Kv } from "../../kv/index.ts";
 import { createLatencyTracker } from "../../placement/index.ts";
 import { createEndpointGuard, type SecretBox } from "../../security/index.ts";
+import type { PlaceBook } from "../../stores/index.ts";
 import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import type { SiteDeps } from "./open-site.ts";
@@ -36,7 +44,13 @@ export interface AssemblyDeps {
 export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Promise<Assembled> {
   const { clock, random, log, metrics, signal } = deps;
   const latency = createLatencyTracker();
-  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency };
+  const configured = new Set<string>(config.sites.map(({ name }) => name));
+  const bookOf = (site: SiteName): PlaceBook =>
+    createPlaceBook(
+      { kv: deps.kv, random, isCurrent: async (name) => configured.has(name) || (await isAdded(deps.kv, name)) },
+      site,
+    );
+  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency, bookOf };
   const guard = createEndpointGuard(config.security);
   const sites = await openSites(config, siteDeps, signal);
   const nextUlid = monotonicFactory(pooledChance(random));
@@ -74,7 +88,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       },
       identity: `${os.hostname()}:${process.pid}`,
       leaseMs: config.coordinator.leaseMs,
-      openSite: async (request, requestSignal) => await openAddedSite(request, siteDeps, guard, requestSignal),
+      openSite: async (request, options) => await openAddedSite(request, siteDeps, guard, options),
       assertCatalogSpace: deps.assertCatalogSpace,
       ...(deps.passOnCheck === undefined ? {} : { passOnCheck: deps.passOnCheck }),
     },

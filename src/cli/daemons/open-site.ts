@@ -1,11 +1,20 @@
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
+import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
 import type { LatencyTracker } from "../../placement/index.ts";
-import { probeStore, type Site, type Store, stackLayers } from "../../stores/index.ts";
+import {
+  createPlace,
+  type Place,
+  type PlaceBook,
+  probeStore,
+  type Site,
+  type Store,
+  stackLayers,
+} from "../../stores/index.ts";
 import type { Config, SiteConfig } from "../config/index.ts";
 import { openStore } from "./open-store.ts";
 
@@ -16,6 +25,17 @@ export interface SiteDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly latency: LatencyTracker;
+  /** What the catalog knows of where a site lies. */
+  readonly bookOf: (site: SiteName) => PlaceBook;
+}
+
+export interface OpenSite {
+  readonly mustAnswer: boolean;
+  readonly signal: AbortSignal;
+  /** It is put there on purpose, wherever a site of this name was before. */
+  readonly moves: boolean;
+  /** Also when another catalog uses the place. */
+  readonly adopts: boolean;
 }
 
 const PROBE_TIMEOUT_MS = 15_000;
@@ -23,16 +43,31 @@ const PROBE_TIMEOUT_MS = 15_000;
 const VERIFY_MAX_BYTES = 64 * 1024 ** 2;
 
 /** Opens the driver, has it prove what it can do, and puts the layers on. */
-export async function openSite(
-  site: SiteConfig,
-  deps: SiteDeps,
-  options: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
-): Promise<Site> {
-  const opened = await openStore(site.store, { ...deps, connectTimeoutMs: deps.config.resilience.timeout.connectMs });
+export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSite): Promise<Site> {
+  const book = deps.bookOf(site.name);
+  const existing = !options.moves && (await knowsPlace(book));
+  const opened = await openStore(site.store, {
+    ...deps,
+    connectTimeoutMs: deps.config.resilience.timeout.connectMs,
+    existing,
+  });
   for (const finding of opened.findings ?? []) deps.log.warn("site_probe_finding", { site: site.name, finding });
+  const { clock, log } = deps;
+  const place = createPlace({
+    site: site.name,
+    label: opened.label,
+    store: opened.store,
+    book,
+    // A catalog in memory is a new one at each start, and a store in memory a new place.
+    takesAnyPlace: options.adopts || deps.config.coordinator.kv.engine === "memory",
+    moves: options.moves || opened.isVolatile === true,
+    clock,
+    log,
+  });
   let driver: Store;
   try {
-    driver = opened.probe ? await probed(site, opened.store, deps, options) : opened.store;
+    const isThere = await isAtItsPlace(site, place, deps, options);
+    driver = opened.probe && isThere ? await probed(site, opened.store, deps, options) : opened.store;
   } catch (error) {
     await opened.store.close();
     throw error;
@@ -60,7 +95,8 @@ export async function openSite(
   return {
     name: site.name,
     role: site.role,
-    store,
+    store: place.guard(store),
+    adopt: place.adopt,
     foreign: site.foreign,
     label: opened.label,
     ...(circuit === undefined ? {} : { circuit }),
@@ -68,12 +104,38 @@ export async function openSite(
   };
 }
 
+async function knowsPlace(book: PlaceBook): Promise<boolean> {
+  try {
+    return (await book.read()).state === "held";
+  } catch {
+    // A process that only reads the catalog, before the coordinator has seen the site; nothing is made then.
+    return true;
+  }
+}
+
+/** Before anything is written to it. A configured site may come to its place later; one that is added must be there. */
+async function isAtItsPlace(
+  site: SiteConfig,
+  place: Place,
+  { log }: SiteDeps,
+  { mustAnswer }: OpenSite,
+): Promise<boolean> {
+  try {
+    await place.verify();
+    return true;
+  } catch (error) {
+    if (mustAnswer) throw error;
+    log.error("site_not_at_its_place", { site: site.name, error: toGfsError(error).message });
+    return false;
+  }
+}
+
 /** A configured site that does not answer at the start is taken as its driver describes it; one that is added must answer. */
 async function probed(
   site: SiteConfig,
   store: Store,
   { log }: SiteDeps,
-  { mustAnswer, signal }: { readonly mustAnswer: boolean; readonly signal: AbortSignal },
+  { mustAnswer, signal }: OpenSite,
 ): Promise<Store> {
   const ctx = backgroundCtx({
     signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),

@@ -10,7 +10,9 @@ import { storeOfUri } from "./site-uri.ts";
 /** All at once: the slowest site decides how long a start takes, not their sum. */
 export async function openSites(config: Config, deps: SiteDeps, signal: AbortSignal): Promise<Site[]> {
   const outcomes = await Promise.allSettled(
-    config.sites.map(async (site) => await openSite(site, deps, { mustAnswer: false, signal })),
+    config.sites.map(
+      async (site) => await openSite(site, deps, { mustAnswer: false, moves: false, adopts: false, signal }),
+    ),
   );
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
@@ -23,7 +25,7 @@ export async function openAddedSite(
   request: AddSite,
   deps: SiteDeps,
   guard: EndpointGuard,
-  signal: AbortSignal,
+  { signal, isRestored }: { readonly signal: AbortSignal; readonly isRestored: boolean },
 ): Promise<Site> {
   // The operator's own file names the place: taking a site out and back in needs no other leave.
   const configured = deps.config.sites.find(
@@ -33,7 +35,9 @@ export async function openAddedSite(
     return await openSite({ ...configured, role: request.role }, deps, { mustAnswer: true, signal });
   const store = await storeOfUri(request.uri, guard);
   return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
-    mustAnswer: true,
+    mustAnswer: !isRestored,
+    moves: !isRestored,
+    adopts: !isRestored && request.adopt === true,
     signal,
   });
 }

@@ -14,12 +14,16 @@ export interface OpenedStore {
   readonly probe: boolean;
   /** A sentence for each thing that the operator should know. */
   readonly findings?: readonly string[];
+  /** What it holds goes when the process ends, and nobody expects it back. */
+  readonly isVolatile?: true;
 }
 
 export interface StoreDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly connectTimeoutMs: number;
+  /** The site was used before: nothing is made at its place. */
+  readonly existing?: boolean;
 }
 
 export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<OpenedStore> {
@@ -27,7 +31,11 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
     case "file":
       return {
         store: await openFileStore(
-          { root: config.path, ...(config.followsLinks === false ? { followsLinks: false } : {}) },
+          {
+            root: config.path,
+            ...(config.followsLinks === false ? { followsLinks: false } : {}),
+            ...(deps.existing === true ? { existing: true } : {}),
+          },
           { clock: deps.clock },
         ),
         label: labelOf(config),
@@ -41,6 +49,7 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
         }),
         label: labelOf(config),
         probe: false,
+        isVolatile: true,
       };
     case "s3":
     case "gcs":

@@ -53,6 +53,8 @@ export interface DiskStat {
   readonly modifiedNs: string;
   /** Changes whenever the content may have changed: device, inode, size and modification time in nanoseconds. */
   readonly identity: string;
+  /** Device and inode: the same as long as it is the same file or directory of the same disk. */
+  readonly place: string;
 }
 
 /** The source has so many bytes from `start` on: fewer are an error. */

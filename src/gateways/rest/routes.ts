@@ -79,6 +79,14 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: "POST",
+    path: "/api/v1/sites/{name}/adopt",
+    summary:
+      "Says that what answers at the site's address is the site: another disk, a new bucket, or a place that another catalog uses, too.",
+    answers: { 200: schemas.siteSchema },
+    run: async (service, call) => ok(siteView(await service.adoptSite(call.ctx, param(call, "name")))),
+  },
+  {
+    method: "POST",
     path: "/api/v1/sites/{name}/import",
     summary: "Takes a site's objects into the catalog; answers lines of progress.",
     body: schemas.importBody,
@@ -243,12 +251,13 @@ export const ROUTES: readonly Route[] = [
 type AddSiteBody = z.infer<typeof schemas.addSiteBody>;
 
 function siteOf(body: AddSiteBody): AddSite {
-  if ("uri" in body) return body;
+  const adopt = body.adopt === true ? { adopt: true } : {};
+  if ("uri" in body) return { name: body.name, role: body.role, uri: body.uri, ...adopt };
   const query = new URLSearchParams();
   if (body.s3_region !== undefined && body.s3_region !== "") query.set("region", body.s3_region);
   if (body.s3_endpoint !== undefined && body.s3_endpoint !== "") query.set("endpoint", body.s3_endpoint);
   const suffix = query.size === 0 ? "" : `?${query.toString()}`;
-  return { name: body.name, role: body.role, uri: `s3://${body.s3_bucket}${suffix}` };
+  return { name: body.name, role: body.role, uri: `s3://${body.s3_bucket}${suffix}`, ...adopt };
 }
 
 type RenameBody = z.infer<typeof schemas.renameBody>;

@@ -52,13 +52,19 @@ export const siteSchema = z.object({
 });
 
 export const addSiteBody = z.union([
-  z.strictObject({ name: siteName, role: z.enum(["primary", "backup", "burst"]), uri: z.string().min(1).max(2_048) }),
+  z.strictObject({
+    name: siteName,
+    role: z.enum(["primary", "backup", "burst"]),
+    uri: z.string().min(1).max(2_048),
+    adopt: z.boolean().optional(),
+  }),
   z.strictObject({
     name: siteName,
     role: z.enum(["primary", "backup", "burst"]),
     s3_bucket: z.string().min(1).max(255),
     s3_region: z.string().max(64).optional(),
     s3_endpoint: z.string().max(2_048).optional(),
+    adopt: z.boolean().optional(),
   }),
 ]);
 

@@ -265,6 +265,7 @@ function describe(node: Node): DiskStat {
     sizeBytes,
     modifiedMs: Number(modifiedNs / 1_000_000n),
     modifiedNs: modifiedNs.toString(),
+    place: String(node.inode),
     identity: `${node.inode}-${sizeBytes}-${modifiedNs}`,
   };
 }

@@ -6,6 +6,7 @@ interface Options {
   readonly name: string;
   readonly uri: string;
   readonly role: "primary" | "burst" | "backup";
+  readonly adopt?: boolean;
 }
 
 export function defineSiteAdd(site: Command, action: Action): void {
@@ -17,6 +18,7 @@ export function defineSiteAdd(site: Command, action: Action): void {
     .addOption(
       new Option("--role <role>", "role of the site").choices(["primary", "burst", "backup"]).makeOptionMandatory(),
     )
+    .option("--adopt", "also when the place is a site of another catalog already")
     .addHelpText(
       "after",
       examples('globalfs site add --name cloud2 --uri "s3://my-bucket?region=eu-west-1" --role burst'),
@@ -25,9 +27,12 @@ export function defineSiteAdd(site: Command, action: Action): void {
 }
 
 async function siteAdd(context: CliContext, options: Options): Outcome {
-  const { name, uri, role } = options;
+  const { name, uri, role, adopt } = options;
   return withClient(context, async (client) => {
-    const site = await client.sites.add({ name, uri, role }, { signal: context.signal });
+    const site = await client.sites.add(
+      { name, uri, role, ...(adopt === true ? { adopt } : {}) },
+      { signal: context.signal },
+    );
     if (context.json) await printJson(context, site);
     else note(context, `Added site ${name} (${role}).`);
     return undefined;

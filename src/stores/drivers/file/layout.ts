@@ -31,6 +31,7 @@ export class Layout {
   readonly #durable = new Set<string>();
   readonly #locks = new KeyedLock();
   readonly #flushes: SharedFlush;
+  #stamp: string | undefined;
 
   constructor(root: string, disk: Disk) {
     this.root = root;
@@ -83,16 +84,31 @@ export class Layout {
     }
   }
 
+  /** Which disk and directory the root is by now. On another one nothing of what was known holds. */
+  async stamp(onChange: () => void): Promise<string> {
+    const { place } = await this.#disk.stat(this.root);
+    if (place !== this.#stamp) {
+      this.#durable.clear();
+      onChange();
+      this.#stamp = place;
+    }
+    return place;
+  }
+
   /** An unmounted disk looks like an empty directory: without our own directory in it nothing is believed. */
   async assertMounted(op: string): Promise<void> {
     try {
       await this.#disk.stat(this.staging);
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") throw fromErrno(error, op);
-      throw new GfsError("Unavailable", `${this.root} has lost its directory ${RESERVED}; is its disk mounted?`, {
-        op,
-        cause: error,
-      });
+      throw new GfsError(
+        "Unavailable",
+        `${this.root} has no directory ${RESERVED}; is its disk mounted? \`globalfs site adopt\` if this one replaces it for good.`,
+        {
+          op,
+          cause: error,
+        },
+      );
     }
   }
 

@@ -38,6 +38,11 @@ export class DirectoryReader {
     this.#remembered.delete(path);
   }
 
+  clear(): void {
+    this.#remembered.clear();
+    this.#rememberedEntries = 0;
+  }
+
   /** The one that is listed right now stays, however large it is: a page of it must not cost all of it. */
   #remember(path: string, identity: string, entries: readonly Entry[]): void {
     this.forget(path);

@@ -159,6 +159,7 @@ function describe(stat: BigIntStats): DiskStat {
     sizeBytes: Number(stat.size),
     modifiedMs: Number(stat.mtimeNs / NANOSECONDS_A_MS),
     modifiedNs: stat.mtimeNs.toString(),
+    place: `${stat.dev.toString(36)}-${stat.ino.toString(36)}`,
     identity: `${stat.dev.toString(36)}-${stat.ino.toString(36)}-${stat.size.toString(36)}-${stat.mtimeNs.toString(36)}`,
   };
 }

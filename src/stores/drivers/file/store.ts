@@ -1,7 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { throwIfAborted, type Ctx } from "../../../core/context.ts";
-import { fromErrno, GfsError, toGfsError } from "../../../core/errors.ts";
+import { fromErrno, GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
 import type { Disk } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
@@ -12,6 +12,7 @@ import type {
   GetOptions,
   ListPage,
   ListQuery,
+  Medium,
   MultipartOptions,
   MultipartUpload,
   ObjectBody,
@@ -26,6 +27,7 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
+import { reopeningStore } from "../../identity/reopening.ts";
 import { besideOf, type DiskPlace } from "./disk-names.ts";
 import { errnoOf, Layout, type ObjectPaths } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
@@ -40,6 +42,8 @@ export interface FileStoreConfig {
   readonly root: string;
   /** False: no component of `root` may be a symbolic link. Default: links on the way to it are followed, once. */
   readonly followsLinks?: boolean;
+  /** True: it was used before, so that nothing is made there. While it is not there the store is `Unavailable`, and looks again. */
+  readonly existing?: boolean;
 }
 
 export interface FileStoreDeps {
@@ -52,13 +56,30 @@ export interface FileStoreDeps {
  * directory is flushed, too. Several processes may share a directory: renames are atomic between them; conditions on writes hold within one.
  */
 export async function openFileStore(config: FileStoreConfig, deps: FileStoreDeps = {}): Promise<Store> {
+  if (config.existing !== true) return await open(config, deps);
+  try {
+    return await open(config, deps);
+  } catch {
+    // What is wrong is said to whoever asks for something.
+    return reopeningStore({
+      driver: "file",
+      capabilities: capabilitiesOf(true),
+      open: async () => await open(config, deps),
+      make: async () => await open({ ...config, existing: false }, deps),
+    });
+  }
+}
+
+async function open(config: FileStoreConfig, deps: FileStoreDeps): Promise<Store> {
   try {
     const disk = deps.disk ?? (await diskFor(dirname(config.root)));
     const layout = new Layout(config.followsLinks === false ? config.root : await realRoot(disk, config.root), disk);
-    await layout.prepare();
+    if (config.existing === true) await layout.assertMounted("store.open");
+    else await layout.prepare();
     const keepsAttributes = await probeAttributes(disk, layout);
     return new FileStore(disk, deps.clock ?? systemClock, layout, keepsAttributes);
   } catch (error) {
+    if (config.existing === true && isGfsError(error, "Unavailable")) throw error;
     const failure = fromErrno(error, "store.open", { root: config.root });
     throw new GfsError(failure.code, `The directory ${config.root} cannot hold a site: ${failure.message}`, {
       op: "store.open",
@@ -110,17 +131,7 @@ class FileStore implements Store {
     this.#clock = clock;
     this.#layout = layout;
     this.#reader = new DirectoryReader(disk);
-    this.capabilities = {
-      conditionalWrites: true,
-      conditionalReads: true,
-      ranges: true,
-      userMetadata: keepsAttributes,
-      multipart: { minPartBytes: 1, maxPartBytes: 5 * 1024 ** 3, maxParts: 10_000 },
-      serverSideCopy: true,
-      presign: false,
-      maxObjectBytes: 16 * 1024 ** 4,
-      listAfter: "seek",
-    };
+    this.capabilities = capabilitiesOf(keepsAttributes);
     this.#place = {
       disk,
       layout,
@@ -424,9 +435,28 @@ class FileStore implements Store {
     }
   }
 
+  readonly medium: Medium = {
+    stamp: async () => await this.#layout.stamp(() => this.#reader.clear()),
+    prepare: async () => await this.#layout.prepare(),
+  };
+
   async close(): Promise<void> {
     // Descriptors belong to their reads and writes; there is nothing else to give back.
   }
 }
 
 const MAX_ATTEMPTS = 8;
+
+function capabilitiesOf(keepsAttributes: boolean): StoreCapabilities {
+  return {
+    conditionalWrites: true,
+    conditionalReads: true,
+    ranges: true,
+    userMetadata: keepsAttributes,
+    multipart: { minPartBytes: 1, maxPartBytes: 5 * 1024 ** 3, maxParts: 10_000 },
+    serverSideCopy: true,
+    presign: false,
+    maxObjectBytes: 16 * 1024 ** 4,
+    listAfter: "seek",
+  };
+}
