@@ -139,9 +139,8 @@ describe("a place that is a site already", () => {
     expect(await put("lost", "x")).not.toBe(0);
     expect((await run(["site", "adopt", "--name", "onprem"])).exit).toBe(0);
     expect((await run(["cat", "kept"])).out).toBe("acknowledged");
-    const twice = await run([
-      ...["site", "add", "--name", "twin", "--uri", `file://${join(directory, "onprem")}`, "--role", "backup"],
-    ]);
+    const uri = `file://${join(directory, "onprem")}`;
+    const twice = await run(["site", "add", "--name", "twin", "--uri", uri, "--role", "backup"]);
     expect(twice.exit).toBe(6);
     expect(twice.err).toContain("site onprem lies at");
   });

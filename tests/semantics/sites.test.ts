@@ -1,8 +1,12 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rmdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { createPlaceBook } from "../../src/coordinator/index.ts";
 import { backgroundCtx } from "../../src/core/context.ts";
 import type { GfsError } from "../../src/core/errors.ts";
+import type { SiteName } from "../../src/core/ids.ts";
+import { systemClock } from "../../src/core/ports/clock.ts";
+import { silentLogger } from "../../src/core/ports/log.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { noMetrics } from "../../src/core/ports/metrics.ts";
 import type { ObjectRead } from "../../src/coordinator/index.ts";
@@ -10,7 +14,7 @@ import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { putForeign, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
 import { createFakeClock } from "../../src/core/testing/fake-clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
-import { createMemoryStore, openFileStore, stackLayers } from "../../src/stores/index.ts";
+import { createMemoryStore, createPlace, openFileStore, stackLayers } from "../../src/stores/index.ts";
 import { codeOf, keysOf, NO_CACHE, start, startTimed, tempDirectory } from "./setting.ts";
 
 async function drain(read: ObjectRead): Promise<void> {
@@ -81,6 +85,49 @@ test("P2 Not found, failed preconditions and canceled requests never count again
   for (let time = 0; time < 3; time++) await codeOf(read("x"));
   expect(circuit?.()).toBe("open");
   await stop();
+});
+
+test("P6 A place that does not show a site's marker is not the site", async () => {
+  const base = await tempDirectory();
+  const [root, away] = [join(base, "site"), join(base, "away")];
+  const kv = createMemoryKv();
+  const random = seededRandom(1);
+  const driver = await openFileStore({ root });
+  const place = createPlace({
+    site: "local",
+    label: `file://${root}`,
+    store: driver,
+    book: createPlaceBook({ kv, random, isCurrent: async () => true }, "local" as SiteName),
+    takesAnyPlace: false,
+    moves: false,
+    clock: systemClock,
+    log: silentLogger,
+  });
+  await place.verify();
+  const setting = await start(
+    { local: "primary" },
+    { kv, openStore: async () => place.guard(driver), overrides: NO_CACHE },
+  );
+  const { coordinator, put, read } = setting;
+  await put("kept", "kept");
+  expect(await keysOf(setting)).toEqual(["kept"]);
+  await rename(root, away);
+  await mkdir(root);
+  for (const work of [() => put("new", "x"), () => put("kept", "x"), () => read("kept"), () => read("unknown")])
+    expect(await codeOf(work())).toBe("Unavailable");
+  expect((await coordinator.listObjects(rigCtx, { limit: 10 })).failedSites.map(({ site }) => site)).toEqual(["local"]);
+  expect(await readdir(root)).toEqual([]);
+  // Another site's disk.
+  await rmdir(root);
+  const other = await openFileStore({ root });
+  for (const work of [() => put("new", "x"), () => read("kept"), () => read("stranger")])
+    expect(await codeOf(work())).toBe("Unavailable");
+  await other.close();
+  await rename(root, join(base, "other"));
+  await rename(away, root);
+  await setting.sites.local.check(rigCtx);
+  await put("new", "new");
+  expect([await read("kept"), await read("new")]).toEqual(["kept", "new"]);
 });
 
 test("P5 A symbolic link below a file site's directory is no object and leads nowhere", async () => {

@@ -193,9 +193,17 @@ export function createPlace(deps: PlaceDeps): Place {
           return await call(args);
         }),
         async get(ctx, key, options) {
-          // Content that is asked for by its name is not found anywhere else by mistake.
-          if (held === undefined || options?.ifMatch === undefined) await assure();
-          return await inner.get(ctx, key, options);
+          if (held === undefined || options?.ifMatch === undefined) {
+            await assure();
+            return await inner.get(ctx, key, options);
+          }
+          // Content that is asked for by its name is not found elsewhere by mistake; that it is missing may be one.
+          try {
+            return await inner.get(ctx, key, options);
+          } catch (error) {
+            if (isGfsError(error, "NotFound", "PreconditionFailed")) await assure();
+            throw error;
+          }
         },
         async stage(ctx, key, options) {
           await assure();
