@@ -31,13 +31,13 @@ export async function openAddedSite(
   const configured = deps.config.sites.find(
     ({ name, store }) => name === request.name && labelOf(store) === request.uri,
   );
-  if (configured !== undefined)
-    return await openSite({ ...configured, role: request.role }, deps, { mustAnswer: true, signal });
-  const store = await storeOfUri(request.uri, guard);
-  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, {
+  const options = {
     mustAnswer: !isRestored,
     moves: !isRestored,
     adopts: !isRestored && request.adopt === true,
     signal,
-  });
+  };
+  if (configured !== undefined) return await openSite({ ...configured, role: request.role }, deps, options);
+  const store = await storeOfUri(request.uri, guard);
+  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, options);
 }
