@@ -82,6 +82,7 @@ export const ROUTES: readonly Route[] = [
     path: "/api/v1/sites/{name}/adopt",
     summary:
       "Says that what answers at the site's address is the site: another disk, a new bucket, or a place that another catalog uses, too.",
+    needs: (access) => access.operation("globalfs:ChangeSites"),
     answers: { 200: schemas.siteSchema },
     run: async (service, call) => ok(siteView(await service.adoptSite(call.ctx, param(call, "name")))),
   },
