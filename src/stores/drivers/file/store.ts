@@ -3,7 +3,7 @@ import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { throwIfAborted, type Ctx } from "../../../core/context.ts";
 import { fromErrno, GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
-import type { Disk } from "../../../core/ports/disk.ts";
+import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
@@ -100,18 +100,29 @@ async function realRoot(disk: Disk, root: string): Promise<string> {
 
 async function probeAttributes(disk: Disk, layout: Layout): Promise<boolean> {
   const path = `${layout.staging}/probe-${process.pid}-${Math.random().toString(36).slice(2)}`;
-  const file = await disk.open(path, "create");
+  let file: DiskFile;
+  try {
+    file = await disk.open(path, "create");
+  } catch (error) {
+    // A full disk, or one to read from only, still gives what it holds, and deletes it.
+    if (TAKES_NOTHING.has(errnoOf(error) ?? "")) return true;
+    throw error;
+  }
   try {
     await file.setAttribute(ATTRIBUTE, Buffer.from("{}"));
     return true;
   } catch (error) {
-    if (errnoOf(error) === "ENOTSUP") return false;
+    const errno = errnoOf(error) ?? "";
+    if (errno === "ENOTSUP") return false;
+    if (TAKES_NOTHING.has(errno)) return true;
     throw error;
   } finally {
     await file.close();
     await disk.unlink(path);
   }
 }
+
+const TAKES_NOTHING = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 
 class FileStore implements Store {
   readonly driver = "file";
