@@ -7,3 +7,4 @@ export type { Settings } from "./parts.ts";
 export type * from "./service.ts";
 export { isAdded } from "./site-admin.ts";
 export { createPlaceBook, type PlaceBookDeps } from "./site-places.ts";
+export { createUploadBook } from "./site-uploads.ts";

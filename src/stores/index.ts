@@ -8,4 +8,5 @@ export { createMemoryStore, type MemoryStoreConfig } from "./drivers/memory/inde
 export { MARKER_KEY } from "./identity/marker.ts";
 export { createPlace, type Place, type PlaceBook, type PlaceRecord } from "./identity/place.ts";
 export * from "./layers/index.ts";
+export type { UploadBook } from "./upload-book.ts";
 export { type Probed, type ProbeReport, probeStore } from "./probe.ts";

@@ -5,6 +5,7 @@ import {
   assembleCoordinator,
   type CopyCheck,
   createPlaceBook,
+  createUploadBook,
   isAdded,
 } from "../../coordinator/index.ts";
 import type { SiteName } from "../../core/ids.ts";
@@ -15,7 +16,7 @@ import type { Random } from "../../core/ports/random.ts";
 import type { Kv } from "../../kv/index.ts";
 import { createLatencyTracker } from "../../placement/index.ts";
 import { createEndpointGuard, type SecretBox } from "../../security/index.ts";
-import type { PlaceBook } from "../../stores/index.ts";
+import type { PlaceBook, UploadBook } from "../../stores/index.ts";
 import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import type { SiteDeps } from "./open-site.ts";
@@ -50,7 +51,8 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       { kv: deps.kv, random, isCurrent: async (name) => configured.has(name) || (await isAdded(deps.kv, name)) },
       site,
     );
-  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency, bookOf };
+  const uploadsOf = (site: SiteName): UploadBook => createUploadBook(deps.kv, clock, site);
+  const siteDeps: SiteDeps = { config, clock, random, log, metrics, latency, bookOf, uploadsOf };
   const guard = createEndpointGuard(config.security);
   const sites = await openSites(config, siteDeps, signal);
   const nextUlid = monotonicFactory(pooledChance(random));

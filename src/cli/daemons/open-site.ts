@@ -14,6 +14,7 @@ import {
   type Site,
   type Store,
   stackLayers,
+  type UploadBook,
 } from "../../stores/index.ts";
 import type { Config, SiteConfig } from "../config/index.ts";
 import { openStore } from "./open-store.ts";
@@ -27,6 +28,8 @@ export interface SiteDeps {
   readonly latency: LatencyTracker;
   /** What the catalog knows of where a site lies. */
   readonly bookOf: (site: SiteName) => PlaceBook;
+  /** What it knows of uploads in parts that were begun there. */
+  readonly uploadsOf: (site: SiteName) => UploadBook;
 }
 
 export interface OpenSite {
@@ -50,6 +53,7 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSi
     ...deps,
     connectTimeoutMs: deps.config.resilience.timeout.connectMs,
     existing,
+    uploads: deps.uploadsOf(site.name),
   });
   for (const finding of opened.findings ?? []) deps.log.warn("site_probe_finding", { site: site.name, finding });
   const { clock, log } = deps;

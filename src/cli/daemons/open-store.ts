@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Random } from "../../core/ports/random.ts";
-import { createMemoryStore, linkSafety, openFileStore, type Store } from "../../stores/index.ts";
+import { createMemoryStore, linkSafety, openFileStore, type Store, type UploadBook } from "../../stores/index.ts";
 import { checkConfig, serviceUrl } from "../../stores/drivers/azure/config.ts";
 import { resolveEndpoint, type S3StoreConfig as BucketConfig } from "../../stores/drivers/s3/config.ts";
 import type { AzureStoreConfig, GcsStoreConfig, S3StoreConfig, StoreConfig } from "../config/index.ts";
@@ -24,6 +24,8 @@ export interface StoreDeps {
   readonly connectTimeoutMs: number;
   /** The site was used before: nothing is made at its place. */
   readonly existing?: boolean;
+  /** Which uploads in parts were begun there. */
+  readonly uploads?: UploadBook;
 }
 
 export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<OpenedStore> {

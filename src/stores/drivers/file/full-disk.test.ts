@@ -55,6 +55,10 @@ class FillingDisk {
         return wrap(await inner.open(at, flags));
       },
       async makeDirectory(at) {
+        // That a name is taken is said first, as by the systems.
+        const name = path.basename(at);
+        if ((await inner.readDirectory(path.dirname(at))).some((entry) => entry.name === name))
+          return await inner.makeDirectory(at);
         take();
         await inner.makeDirectory(at);
       },

@@ -7,7 +7,8 @@ import type { ETag, ObjectInfo, PartInfo, WriteAttributes, WriteConditions } fro
 import type { S3Client } from "./client.ts";
 import { MAX_PARTS, MIB } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
-import { abortUpload, attributeHeaders, completeUpload, createUpload, type FullUpload } from "./multipart.ts";
+import { abortUpload, attributeHeaders, beginUpload, completeUpload, type FullUpload, noteEnd } from "./multipart.ts";
+import type { UploadBook } from "../../upload-book.ts";
 import { bareEtag, headObject, quoteEtag } from "./objects.ts";
 import { putWhole } from "./putting.ts";
 import { childText, type XmlElement } from "../../../core/xml.ts";
@@ -20,6 +21,7 @@ export interface CopyPlan {
   readonly attributes: WriteAttributes;
   readonly conditions: WriteConditions;
   readonly sourceIfMatch?: ETag | undefined;
+  readonly uploads: UploadBook;
 }
 
 /** The most that one copy request may move. */
@@ -72,10 +74,12 @@ async function copyAtOnce(client: S3Client, ctx: Ctx, plan: CopyPlan, source: Ob
 }
 
 async function copyInParts(client: S3Client, ctx: Ctx, plan: CopyPlan, source: ObjectInfo): Promise<ObjectInfo> {
-  const upload = await createUpload(client, ctx, plan, {
+  const attributes = {
     ...attributesOf(plan, source),
     ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
-  });
+  };
+  const keys = { key: plan.key, fullKey: plan.fullKey };
+  const upload = await beginUpload(client, ctx, { keys, attributes }, plan.uploads);
   try {
     const partBytes = Math.max(COPY_PART_BYTES, Math.ceil(source.sizeBytes / MAX_PARTS / MIB) * MIB);
     const starts = Array.from({ length: Math.ceil(source.sizeBytes / partBytes) }, (_, index) => index * partBytes);
@@ -84,9 +88,11 @@ async function copyInParts(client: S3Client, ctx: Ctx, plan: CopyPlan, source: O
       const end = Math.min(start + partBytes, source.sizeBytes);
       parts[index] = await copyPart(client, ctx, { plan, source, upload, partNumber: index + 1, start, end });
     });
-    return await completeUpload(client, ctx, upload, { parts, conditions: plan.conditions });
+    const info = await completeUpload(client, ctx, upload, { parts, conditions: plan.conditions });
+    await noteEnd(plan.uploads, upload);
+    return info;
   } catch (error) {
-    await abandonUpload(client, ctx, upload);
+    await abandonUpload(client, ctx, upload, plan.uploads);
     throw error;
   }
 }
@@ -145,9 +151,10 @@ function copied(op: string, text: string): XmlElement {
 }
 
 /** What can not be removed now, the sweep removes later; the error that led here matters more. */
-async function abandonUpload(client: S3Client, ctx: Ctx, upload: FullUpload): Promise<void> {
+async function abandonUpload(client: S3Client, ctx: Ctx, upload: FullUpload, uploads: UploadBook): Promise<void> {
   try {
     await abortUpload(client, backgroundCtx({ requestId: ctx.requestId, log: ctx.log }), upload);
+    await noteEnd(uploads, upload);
   } catch (error) {
     ctx.log.warn("s3.abandoned-upload", { key: upload.key, error: String(error) });
   }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../core/context.ts";
+import { GfsError } from "../../../core/errors.ts";
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
 import type { Store } from "../../store.ts";
 import type { S3StoreConfig } from "./config.ts";
@@ -400,5 +401,56 @@ describe("addresses", () => {
     [{ bucket: "bkt", endpoint: "https://user:pw@x" }],
   ])("refuse %j", (config) => {
     expect(() => createS3Store(config)).toThrow(expect.objectContaining({ code: "ConfigInvalid" }));
+  });
+});
+
+describe("uploads in parts in a shared bucket", () => {
+  const LONG_AGO = "2013-05-24T00:00:00.000Z";
+
+  it("are swept when this store began them, and left alone when another tool did, however old they are", async () => {
+    const open = new Set(["theirs"]);
+    let begun = 0;
+    const { store } = await storeAt(({ method, url }, response) => {
+      const { pathname, searchParams } = new URL(url, "http://endpoint");
+      const uploadId = searchParams.get("uploadId");
+      const xml = (text: string): void => void response.writeHead(200, { "content-type": "application/xml" }).end(text);
+      if (method === "POST" && searchParams.has("uploads")) {
+        open.add(`ours-${++begun}`);
+        xml(`<InitiateMultipartUploadResult><UploadId>ours-${begun}</UploadId></InitiateMultipartUploadResult>`);
+      } else if (method === "DELETE" && uploadId !== null) {
+        open.delete(uploadId);
+        response.writeHead(204).end();
+      } else if (method === "GET" && searchParams.has("uploads")) {
+        const listed = [...open].map(
+          (id) => `<Upload><Key>k</Key><UploadId>${id}</UploadId><Initiated>${LONG_AGO}</Initiated></Upload>`,
+        );
+        xml(`<ListMultipartUploadsResult>${listed.join("")}</ListMultipartUploadsResult>`);
+      } else fail(response, 404, pathname === "/bucket/k" ? "NoSuchKey" : "NoSuchUpload");
+    });
+    const one = await store.createMultipart(ctx, "k", { partSizeBytes: 5 * 1024 ** 2 });
+    await store.createMultipart(ctx, "k", { partSizeBytes: 5 * 1024 ** 2 });
+    expect(open.size).toBe(3);
+    expect(await store.sweep(ctx, 0, async (uploadId) => uploadId === one.uploadId)).toBe(1);
+    expect([...open]).toEqual(["theirs", one.uploadId]);
+    expect(await store.sweep(ctx, 0)).toBe(1);
+    expect([...open]).toEqual(["theirs"]);
+  });
+
+  it("are not begun where nobody can write that down", async () => {
+    const seen: string[] = [];
+    const { url } = await endpoint(({ method, url: at }, response) => {
+      seen.push(`${method} ${at}`);
+      response
+        .writeHead(200, { "content-type": "application/xml" })
+        .end("<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>");
+    });
+    const full = async (): Promise<never> => await Promise.reject(new GfsError("NoSpace", "The catalog is full."));
+    const store = createS3Store(
+      { bucket: "bucket", region: "us-east-1", endpoint: url, credentials: { accessKeyId: "a", secretAccessKey: "b" } },
+      { uploads: { begun: full, ended: full, isOurs: async () => false, forgetBefore: async () => undefined } },
+    );
+    closing.unshift(() => store.close());
+    await expect(store.createMultipart(ctx, "k", {})).rejects.toMatchObject({ code: "NoSpace" });
+    expect(seen.map((line) => line.replace(/\?.*/, ""))).toEqual(["POST /bucket/k", "DELETE /bucket/k"]);
   });
 });

@@ -3,6 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { MultipartUpload, ObjectInfo, PartBody, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import type { UploadBook } from "../../upload-book.ts";
 import { discardBody, type S3Client } from "./client.ts";
 import { MAX_PARTS } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
@@ -21,7 +22,7 @@ export interface FullUpload extends MultipartUpload {
 const LISTED_PARTS = 1_000;
 const MD5 = /^[0-9a-f]{32}$/;
 
-export async function createUpload(
+async function createUpload(
   client: S3Client,
   ctx: Ctx,
   keys: { readonly key: string; readonly fullKey: string },
@@ -40,6 +41,35 @@ export async function createUpload(
     throw new GfsError("Unavailable", "The S3 endpoint named no upload.", { op: "s3.createMultipart" });
   }
   return { ...keys, uploadId };
+}
+
+/** As `createUpload`, and written down as one of ours. */
+export async function beginUpload(
+  client: S3Client,
+  ctx: Ctx,
+  {
+    keys,
+    attributes,
+  }: {
+    readonly keys: { readonly key: string; readonly fullKey: string };
+    readonly attributes: WriteAttributes & { readonly sha256?: string };
+  },
+  uploads: UploadBook,
+): Promise<FullUpload> {
+  const upload = await createUpload(client, ctx, keys, attributes);
+  try {
+    await uploads.begun(upload.uploadId);
+  } catch (error) {
+    // Nobody would ever take it away.
+    await abortUpload(client, ctx, upload).catch(() => undefined);
+    throw error;
+  }
+  return upload;
+}
+
+/** It is over, whether that can be written down or not: then a sweep finds nothing, and the row goes with time. */
+export async function noteEnd(uploads: UploadBook, { uploadId }: Pick<MultipartUpload, "uploadId">): Promise<void> {
+  await uploads.ended(uploadId).catch(() => undefined);
 }
 
 export function attributeHeaders(attributes: WriteAttributes, sha256: string | undefined): Record<string, string> {

@@ -5,16 +5,28 @@ import { isGfsError } from "../../../core/errors.ts";
 import type { ObjectInfo, PartInfo, WriteAttributes } from "../../store.ts";
 import type { PartedEnding, PartedTarget, WholeBody } from "../parted-write.ts";
 import type { S3Client } from "./client.ts";
-import { abortUpload, attributeHeaders, completeUpload, createUpload, type FullUpload, sendPart } from "./multipart.ts";
+import type { UploadBook } from "../../upload-book.ts";
+import {
+  abortUpload,
+  attributeHeaders,
+  beginUpload,
+  completeUpload,
+  type FullUpload,
+  noteEnd,
+  sendPart,
+} from "./multipart.ts";
 import { headOrUndefined, putWhole } from "./putting.ts";
 
 export class S3StageTarget implements PartedTarget<FullUpload> {
   readonly #client: S3Client;
   readonly #keys: { readonly key: string; readonly fullKey: string };
 
-  constructor(client: S3Client, keys: { readonly key: string; readonly fullKey: string }) {
+  readonly #uploads: UploadBook;
+
+  constructor(client: S3Client, keys: { readonly key: string; readonly fullKey: string }, uploads: UploadBook) {
     this.#client = client;
     this.#keys = keys;
+    this.#uploads = uploads;
   }
 
   checkAttributes(attributes: WriteAttributes): void {
@@ -34,7 +46,7 @@ export class S3StageTarget implements PartedTarget<FullUpload> {
   }
 
   begin(ctx: Ctx, attributes: WriteAttributes): Promise<FullUpload> {
-    return createUpload(this.#client, ctx, this.#keys, attributes);
+    return beginUpload(this.#client, ctx, { keys: this.#keys, attributes }, this.#uploads);
   }
 
   sendPart(
@@ -46,11 +58,14 @@ export class S3StageTarget implements PartedTarget<FullUpload> {
   }
 
   /** S3 took the attributes when the upload began; what came later is not kept. */
-  complete(ctx: Ctx, upload: FullUpload, { parts, conditions }: PartedEnding): Promise<ObjectInfo> {
-    return completeUpload(this.#client, ctx, upload, { parts, conditions });
+  async complete(ctx: Ctx, upload: FullUpload, { parts, conditions }: PartedEnding): Promise<ObjectInfo> {
+    const info = await completeUpload(this.#client, ctx, upload, { parts, conditions });
+    await noteEnd(this.#uploads, upload);
+    return info;
   }
 
-  discard(ctx: Ctx, upload: FullUpload): Promise<void> {
-    return abortUpload(this.#client, ctx, upload);
+  async discard(ctx: Ctx, upload: FullUpload): Promise<void> {
+    await abortUpload(this.#client, ctx, upload);
+    await noteEnd(this.#uploads, upload);
   }
 }

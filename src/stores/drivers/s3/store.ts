@@ -30,6 +30,7 @@ import type {
 import { sendPartBody } from "../part-body.ts";
 import { type PartLimits, PartedWrite } from "../parted-write.ts";
 import { repeatSafely } from "../repeat.ts";
+import type { UploadBook } from "../../upload-book.ts";
 import type { S3Client } from "./client.ts";
 import {
   MAX_OBJECT_BYTES,
@@ -47,8 +48,9 @@ import {
   abortUpload,
   checkPartNumber,
   completeUpload,
-  createUpload,
+  beginUpload,
   listParts,
+  noteEnd,
   sendPart,
   streamPart,
 } from "./multipart.ts";
@@ -67,6 +69,8 @@ const CAPABILITIES: StoreCapabilities = {
   listAfter: "seek",
 };
 
+/** Besides the time that leftovers are given: no sweep has found it, so it is gone. */
+const FORGOTTEN_AFTER_MS = 28 * 86_400_000;
 const DEFAULT_PART_BYTES = 8 * MIB;
 const DEFAULT_PARALLEL_PARTS = 8;
 const DEFAULT_UPLOAD_BUFFER_BYTES = 128 * MIB;
@@ -79,8 +83,14 @@ export class S3Store implements Store {
   readonly #prefix: string;
   readonly #limits: PartLimits;
   readonly #bulkDelete: BulkDelete;
+  readonly #uploads: UploadBook;
 
-  constructor(client: S3Client, config: S3StoreConfig, deps: { readonly clock: Clock; readonly random: Random }) {
+  constructor(
+    client: S3Client,
+    config: S3StoreConfig,
+    { uploads, ...deps }: { readonly clock: Clock; readonly random: Random; readonly uploads: UploadBook },
+  ) {
+    this.#uploads = uploads;
     this.#client = client;
     this.#clock = deps.clock;
     this.#prefix = normalisePrefix(config.prefix);
@@ -105,12 +115,14 @@ export class S3Store implements Store {
   }
 
   async stage(ctx: Ctx, key: string, options: StageOptions = {}): Promise<StagedWrite> {
-    return new PartedWrite(ctx, new S3StageTarget(this.#client, this.#keys(key)), this.#limits, options);
+    return new PartedWrite(ctx, new S3StageTarget(this.#client, this.#keys(key), this.#uploads), this.#limits, options);
   }
 
   async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
     const keys = this.#keys(key);
-    const { uploadId } = await this.#repeat(ctx, () => createUpload(this.#client, ctx, keys, options));
+    const { uploadId } = await this.#repeat(ctx, () =>
+      beginUpload(this.#client, ctx, { keys, attributes: options }, this.#uploads),
+    );
     return { key, uploadId };
   }
 
@@ -135,12 +147,15 @@ export class S3Store implements Store {
     conditions?: CompleteOptions,
   ): Promise<ObjectInfo> {
     const full = this.#upload(upload);
-    return this.#repeat(ctx, () => completeUpload(this.#client, ctx, full, { parts, conditions }));
+    const info = await this.#repeat(ctx, () => completeUpload(this.#client, ctx, full, { parts, conditions }));
+    await noteEnd(this.#uploads, upload);
+    return info;
   }
 
   async abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void> {
     const full = this.#upload(upload);
     await this.#repeat(ctx, () => abortUpload(this.#client, ctx, full));
+    await noteEnd(this.#uploads, upload);
   }
 
   async copy(
@@ -160,6 +175,7 @@ export class S3Store implements Store {
       attributes,
       conditions,
       sourceIfMatch,
+      uploads: this.#uploads,
     };
     // A copy made twice is the same copy; on conditions the second would meet the first.
     const conditional = ifMatch !== undefined || ifNoneMatch !== undefined;
@@ -196,15 +212,19 @@ export class S3Store implements Store {
     await listObjects(this.#client, ctx, this.#prefix, { limit: 1 });
   }
 
-  /** S3 does not tell whose an upload is: below the prefix, all that are old enough go. */
+  /** S3 does not tell whose an upload is, so that those of other tools in the bucket stay: only what is in the book goes. */
   async sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number> {
     const before = this.#clock.nowMs() - olderThanMs;
     let removed = 0;
     for await (const upload of openUploads(this.#client, ctx, this.#prefix)) {
-      if (!(upload.initiatedMs < before) || (await isInUse?.(upload.uploadId)) === true) continue;
+      const { uploadId, initiatedMs } = upload;
+      if (!(initiatedMs < before) || !(await this.#uploads.isOurs(uploadId))) continue;
+      if ((await isInUse?.(uploadId)) === true) continue;
       await abortUpload(this.#client, ctx, { key: upload.fullKey, ...upload });
+      await this.#uploads.ended(uploadId);
       removed += 1;
     }
+    await this.#uploads.forgetBefore(before - FORGOTTEN_AFTER_MS);
     return removed;
   }
 
