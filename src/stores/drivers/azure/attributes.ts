@@ -5,7 +5,7 @@
 import { emptyRecord } from "../../../core/record.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { ETag, ObjectInfo, WriteAttributes, WriteConditions } from "../../store.ts";
-import { decodeHeaderText, encodeHeaderText } from "../header-text.ts";
+import { decodeHeaderText, encodeHeaderText } from "../remote/header-text.ts";
 
 const SHA256_NAME = "globalfs-sha256";
 const TOKEN = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;

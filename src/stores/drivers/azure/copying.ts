@@ -4,7 +4,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { ETag, ObjectInfo, WriteAttributes, WriteConditions } from "../../store.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
 import { toAzureError } from "./failures.ts";
 import { blobExists } from "./reading.ts";

@@ -8,7 +8,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
 import { compareKeys } from "../../object-key.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "../../store.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { infoOf } from "./attributes.ts";
 import { toAzureError } from "./failures.ts";
 import { type Displacement, displacementsOf, isOpen, keyOf, namePrefixOf, UPLOADS_DIRECTORY } from "./names.ts";

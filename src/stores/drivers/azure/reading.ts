@@ -4,7 +4,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import { spanOf } from "../../byte-range.ts";
 import type { ByteRange, GetOptions, ObjectBody } from "../../store.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { azureConditions, bareEtag, infoOf } from "./attributes.ts";
 import { toAzureError } from "./failures.ts";
 

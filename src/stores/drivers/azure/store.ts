@@ -29,12 +29,12 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
-import { sendPartBody } from "../part-body.ts";
-import { type PartLimits, PartedWrite } from "../parted-write.ts";
-import { repeatSafely } from "../repeat.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import { sendPartBody } from "../remote/part-body.ts";
+import { type PartLimits, PartedWrite } from "../remote/parted-write.ts";
+import { repeatSafely } from "../remote/repeat.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
-import { Blocks, checkPartNumber } from "./blocks.ts";
+import { Blocks, checkPartNumber } from "./multipart.ts";
 import type { AzureContainer } from "./client.ts";
 import { type AzureStoreConfig, MAX_BLOCK_BYTES, MAX_OBJECT_BYTES, MAX_PART_BYTES, MAX_PARTS, MIB } from "./config.ts";
 import { copyBlob } from "./copying.ts";
@@ -42,7 +42,7 @@ import { toAzureError } from "./failures.ts";
 import { listBlobs } from "./listing.ts";
 import { nameOf } from "./names.ts";
 import { getBlob } from "./reading.ts";
-import { AzureStageTarget } from "./staged.ts";
+import { AzureStageTarget } from "./writing.ts";
 
 const PARALLEL_DELETES = 16;
 

@@ -6,7 +6,7 @@ import { backgroundCtx } from "../../../core/context.ts";
 import type { GfsError } from "../../../core/errors.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { MultipartUpload, PartBody, Store } from "../../store.ts";
-import { createNodeDisk } from "./node-disk.ts";
+import { createNodeDisk } from "./disk/node-disk.ts";
 import { openFileStore } from "./store.ts";
 import { collect, put } from "./testing/objects.ts";
 

@@ -1,2 +1,2 @@
-export { linkSafety } from "./open-without-links.ts";
+export { linkSafety } from "./disk/open-without-links.ts";
 export { type FileStoreConfig, type FileStoreDeps, openFileStore } from "./store.ts";

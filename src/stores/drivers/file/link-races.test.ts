@@ -6,8 +6,8 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../core/context.ts";
 import { isGfsError } from "../../../core/errors.ts";
-import { createNodeDisk } from "./node-disk.ts";
-import { linkSafety, reachByLooking, reachByWalking } from "./open-without-links.ts";
+import { createNodeDisk } from "./disk/node-disk.ts";
+import { linkSafety, reachByLooking, reachByWalking } from "./disk/open-without-links.ts";
 import { openFileStore } from "./store.ts";
 import { collect, put } from "./testing/objects.ts";
 

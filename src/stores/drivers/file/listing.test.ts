@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../core/context.ts";
 import type { Disk } from "../../../core/ports/disk.ts";
 import { openFileStore } from "./index.ts";
-import { nodeDisk } from "./node-disk.ts";
+import { nodeDisk } from "./disk/node-disk.ts";
 
 describe("a listing while the disk of the site is not mounted", () => {
   let directory: string;

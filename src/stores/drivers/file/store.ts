@@ -31,11 +31,11 @@ import { reopeningStore } from "../../identity/reopening.ts";
 import { besideOf, type DiskPlace } from "./disk-names.ts";
 import { errnoOf, Layout, type ObjectPaths } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
-import { MultipartFiles } from "./multipart-files.ts";
-import { diskFor } from "./node-disk.ts";
+import { MultipartFiles } from "./multipart.ts";
+import { diskFor } from "./disk/node-disk.ts";
 import { ATTRIBUTE } from "./object-record.ts";
 import { existsAt, findInfo, openBody, openObject } from "./reading.ts";
-import { type SealedFile, sealFile, StagedFile, type StagingPlace } from "./staged-file.ts";
+import { type SealedFile, sealFile, StagedFile, type StagingPlace } from "./writing.ts";
 
 export interface FileStoreConfig {
   /** An absolute path. Its last component is made when it is missing. */

@@ -1,1 +1,2 @@
-export { createMemoryStore, type MemoryStoreConfig } from "./store.ts";
+export type { MemoryStoreConfig } from "./config.ts";
+export { createMemoryStore } from "./store.ts";

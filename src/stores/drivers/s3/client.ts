@@ -6,7 +6,7 @@ import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import { canonicalQuery, EMPTY_SHA256, UNSIGNED_PAYLOAD, uriEncodePath } from "../../../core/sigv4.ts";
 import type { PartBody } from "../../store.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { firstRegion, isRegion, resolveEndpoint, type S3Endpoint, type S3StoreConfig } from "./config.ts";
 import { type CredentialSource, credentialSource } from "./credentials.ts";
 import { failureFrom, fromTransport, type S3Failure, toError } from "./failures.ts";

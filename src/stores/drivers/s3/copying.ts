@@ -9,8 +9,8 @@ import { MAX_PARTS, MIB } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
 import { abortUpload, attributeHeaders, beginUpload, completeUpload, type FullUpload, noteEnd } from "./multipart.ts";
 import type { UploadBook } from "../../upload-book.ts";
-import { bareEtag, headObject, quoteEtag } from "./objects.ts";
-import { putWhole } from "./putting.ts";
+import { bareEtag, headObject, quoteEtag } from "./reading.ts";
+import { putWhole } from "./writing.ts";
 import { childText, type XmlElement } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
 

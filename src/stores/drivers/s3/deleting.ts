@@ -6,7 +6,7 @@ import { GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
 import type { DeleteOutcome, ETag } from "../../store.ts";
 import type { S3Client } from "./client.ts";
 import { failureInside, toError } from "./failures.ts";
-import { headObject, quoteEtag } from "./objects.ts";
+import { headObject, quoteEtag } from "./reading.ts";
 import { childrenNamed, childText, escapeXml, fitsXml } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
 

@@ -3,7 +3,7 @@ import type { Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "../../store.ts";
 import type { S3Client } from "./client.ts";
-import { bareEtag } from "./objects.ts";
+import { bareEtag } from "./reading.ts";
 import { childrenNamed, childText, type XmlElement } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
 

@@ -1,7 +1,7 @@
 /** User metadata as `x-amz-meta-` headers, and the checksum of the whole content among them. */
 import { emptyRecord } from "../../../core/record.ts";
 import { GfsError } from "../../../core/errors.ts";
-import { decodeHeaderText, encodeHeaderText } from "../header-text.ts";
+import { decodeHeaderText, encodeHeaderText } from "../remote/header-text.ts";
 
 const PREFIX = "x-amz-meta-";
 /** Where the SHA-256 of the whole content is kept. */

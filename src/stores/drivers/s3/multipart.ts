@@ -8,9 +8,9 @@ import { discardBody, type S3Client } from "./client.ts";
 import { MAX_PARTS } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
 import { metadataHeaders } from "./metadata.ts";
-import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./objects.ts";
-import { exactly } from "../part-body.ts";
-import { sha256Hex } from "../payload-hash.ts";
+import { bareEtag, conditionHeaders, header, headObject, quoteEtag } from "./reading.ts";
+import { exactly } from "../remote/part-body.ts";
+import { sha256Hex } from "../remote/payload-hash.ts";
 import { childrenNamed, childText, escapeXml } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
 

@@ -27,9 +27,9 @@ import type {
   WriteAttributes,
   WriteConditions,
 } from "../../store.ts";
-import { sendPartBody } from "../part-body.ts";
-import { type PartLimits, PartedWrite } from "../parted-write.ts";
-import { repeatSafely } from "../repeat.ts";
+import { sendPartBody } from "../remote/part-body.ts";
+import { type PartLimits, PartedWrite } from "../remote/parted-write.ts";
+import { repeatSafely } from "../remote/repeat.ts";
 import type { UploadBook } from "../../upload-book.ts";
 import type { S3Client } from "./client.ts";
 import {
@@ -54,8 +54,8 @@ import {
   sendPart,
   streamPart,
 } from "./multipart.ts";
-import { getObject, headObject } from "./objects.ts";
-import { S3StageTarget } from "./staged.ts";
+import { getObject, headObject } from "./reading.ts";
+import { S3StageTarget } from "./writing.ts";
 
 const CAPABILITIES: StoreCapabilities = {
   conditionalWrites: true,

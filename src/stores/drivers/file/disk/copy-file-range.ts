@@ -1,4 +1,4 @@
-import type { CopyRange } from "../../../core/ports/disk.ts";
+import type { CopyRange } from "../../../../core/ports/disk.ts";
 
 /** copy_file_range(2), which Node has no call for: file systems share the blocks, or move the bytes without showing them to this process. */
 type Call = (

@@ -16,7 +16,7 @@ import type {
 import { errnoOf } from "./layout.ts";
 import { PartPlaces } from "./part-places.ts";
 import { SequentialWriter } from "./sequential-writer.ts";
-import { sealFile, type StagingPlace } from "./staged-file.ts";
+import { sealFile, type StagingPlace } from "./writing.ts";
 import { isInData, type PartMark, UploadDirectory } from "./upload-directory.ts";
 
 /**

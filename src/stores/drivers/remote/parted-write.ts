@@ -7,10 +7,10 @@
  * Memory: one part for each write, always, so that writes never wait for one another; further parts, those under way,
  * only as far as the budget that all writes share reaches.
  */
-import type { Semaphore } from "../../core/async/semaphore.ts";
-import { backgroundCtx, type Ctx } from "../../core/context.ts";
-import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
-import type { ObjectInfo, PartInfo, StagedWrite, StageOptions, WriteAttributes, WriteConditions } from "../store.ts";
+import type { Semaphore } from "../../../core/async/semaphore.ts";
+import { backgroundCtx, type Ctx } from "../../../core/context.ts";
+import { GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
+import type { ObjectInfo, PartInfo, StagedWrite, StageOptions, WriteAttributes, WriteConditions } from "../../store.ts";
 import { sha256Hex } from "./payload-hash.ts";
 import { type RepeatDeps, repeatSafely } from "./repeat.ts";
 import { allowManyListeners } from "./shared-signal.ts";

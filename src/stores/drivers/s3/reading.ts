@@ -1,6 +1,6 @@
 /** Reading objects: head, and get as a stream whose end is checked. */
 import type { Ctx } from "../../../core/context.ts";
-import { GfsError } from "../../../core/errors.ts";
+import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { ByteRange, ETag, GetOptions, ObjectBody, ObjectInfo, WriteConditions } from "../../store.ts";
 import { discardBody, type ResponseHeaders, type S3Client, type S3Response } from "./client.ts";
 import { fromTransport } from "./failures.ts";
@@ -148,4 +148,17 @@ function ignoreUntilRead(): void {
 
 function unsatisfiable(): GfsError {
   return new GfsError("RangeNotSatisfiable", "The range lies outside the object.", { op: "s3.get" });
+}
+
+export async function headOrUndefined(
+  client: S3Client,
+  ctx: Ctx,
+  keys: { readonly key: string; readonly fullKey: string },
+): Promise<ObjectInfo | undefined> {
+  try {
+    return await headObject(client, ctx, keys.key, keys.fullKey);
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return undefined;
+    throw error;
+  }
 }

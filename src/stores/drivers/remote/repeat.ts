@@ -1,7 +1,7 @@
-import type { Ctx } from "../../core/context.ts";
-import { type GfsError, isGfsError } from "../../core/errors.ts";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { Random } from "../../core/ports/random.ts";
+import type { Ctx } from "../../../core/context.ts";
+import { type GfsError, isGfsError } from "../../../core/errors.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import type { Random } from "../../../core/ports/random.ts";
 
 export interface RepeatDeps {
   readonly clock: Clock;

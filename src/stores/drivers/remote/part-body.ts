@@ -1,7 +1,7 @@
-import type { Semaphore } from "../../core/async/semaphore.ts";
-import type { Ctx } from "../../core/context.ts";
-import { GfsError, isGfsError } from "../../core/errors.ts";
-import type { PartBody, PartInfo } from "../store.ts";
+import type { Semaphore } from "../../../core/async/semaphore.ts";
+import type { Ctx } from "../../../core/context.ts";
+import { GfsError, isGfsError } from "../../../core/errors.ts";
+import type { PartBody, PartInfo } from "../../store.ts";
 import { type RepeatDeps, repeatSafely } from "./repeat.ts";
 
 /** The body of a part on its way to a site: in memory where there is room for it, else as a stream. */

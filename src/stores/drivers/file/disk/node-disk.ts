@@ -1,6 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, fsync, ftruncate, read, type Stats, write } from "node:fs";
 import fs from "node:fs/promises";
-import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../core/ports/disk.ts";
+import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../../core/ports/disk.ts";
 import { copyFileRange } from "./copy-file-range.ts";
 import { descriptor } from "./descriptor.ts";
 import { openCached, type Opened, reach, type Reach } from "./open-without-links.ts";

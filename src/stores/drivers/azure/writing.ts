@@ -4,10 +4,10 @@ import type { BlockBlobClient } from "@azure/storage-blob";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { ObjectInfo, PartInfo, WriteAttributes } from "../../store.ts";
-import type { PartedEnding, PartedTarget, WholeBody } from "../parted-write.ts";
-import { allowManyListeners } from "../shared-signal.ts";
+import type { PartedEnding, PartedTarget, WholeBody } from "../remote/parted-write.ts";
+import { allowManyListeners } from "../remote/shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
-import type { Blocks } from "./blocks.ts";
+import type { Blocks } from "./multipart.ts";
 import { toAzureError } from "./failures.ts";
 
 export class AzureStageTarget implements PartedTarget<string> {
