@@ -7,7 +7,7 @@ import type { GfsError } from "../../../core/errors.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { MultipartUpload, PartBody, Store } from "../../store.ts";
 import { createNodeDisk } from "./disk/node-disk.ts";
-import { openFileStore } from "./store.ts";
+import { openFileStore } from "./opening.ts";
 import { collect, put } from "./testing/objects.ts";
 
 const ctx = backgroundCtx({ requestId: "test" });

@@ -1,2 +1,3 @@
+export type { FileStoreConfig, FileStoreDeps } from "./config.ts";
 export { linkSafety } from "./disk/open-without-links.ts";
-export { type FileStoreConfig, type FileStoreDeps, openFileStore } from "./store.ts";
+export { openFileStore } from "./opening.ts";

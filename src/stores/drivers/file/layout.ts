@@ -1,8 +1,10 @@
 import path from "node:path";
+import { LRUCache } from "lru-cache";
 import type { Disk } from "../../../core/ports/disk.ts";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { GfsError, fromErrno } from "../../../core/errors.ts";
 import { type DiskPlace, placeOf, RESERVED } from "./disk-names.ts";
+import { errnoOf, NO_SUCH_DIRECTORY } from "./failures.ts";
 import { SharedFlush } from "./shared-flush.ts";
 
 /** Paths below one root, and the directories on the way: made when an object needs them, removed with their last object. */
@@ -15,11 +17,6 @@ export interface ObjectPaths {
   readonly place: DiskPlace;
 }
 
-export function errnoOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : undefined;
-}
-
 export class Layout {
   readonly root: string;
   readonly staging: string;
@@ -28,7 +25,7 @@ export class Layout {
    * Directories whose own name is known to be durable. One that is merely there may have been made by somebody who has not flushed it yet,
    * or who was killed before. Making, flushing and removing one happens under its lock, so that what stands here is true.
    */
-  readonly #durable = new Set<string>();
+  readonly #durable = new LRUCache<string, true>({ max: MAX_REMEMBERED });
   readonly #locks = new KeyedLock();
   readonly #flushes: SharedFlush;
   #stamp: string | undefined;
@@ -149,8 +146,7 @@ export class Layout {
   }
 
   #remember(directory: string): void {
-    if (this.#durable.size >= MAX_REMEMBERED) this.#durable.clear();
-    this.#durable.add(directory);
+    this.#durable.set(directory, true);
   }
 
   /** Makes sure that the directories of a place, which holds an object by now, outlive a power loss. */
@@ -209,5 +205,4 @@ export class Layout {
 }
 
 const MAX_ATTEMPTS = 5;
-const NO_SUCH_DIRECTORY = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"]);
 const MAX_REMEMBERED = 10_000;

@@ -8,7 +8,7 @@ import { backgroundCtx } from "../../../core/context.ts";
 import { isGfsError } from "../../../core/errors.ts";
 import { createNodeDisk } from "./disk/node-disk.ts";
 import { linkSafety, reachByLooking, reachByWalking } from "./disk/open-without-links.ts";
-import { openFileStore } from "./store.ts";
+import { openFileStore } from "./opening.ts";
 import { collect, put } from "./testing/objects.ts";
 
 const ctx = backgroundCtx({ requestId: "test" });

@@ -7,7 +7,7 @@ import { backgroundCtx } from "../../../core/context.ts";
 import type { GfsError } from "../../../core/errors.ts";
 import { collect, put } from "./testing/objects.ts";
 import type { Store } from "../../store.ts";
-import { openFileStore } from "./store.ts";
+import { openFileStore } from "./opening.ts";
 
 const ctx = backgroundCtx({ requestId: "test" });
 const SECRET = "the key of the house";

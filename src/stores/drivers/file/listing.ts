@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { forEachBounded } from "../../../core/async/for-each.ts";
 import { throwIfAborted, type Ctx } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
@@ -5,7 +6,8 @@ import type { Disk } from "../../../core/ports/disk.ts";
 import { compareKeys } from "../../object-key.ts";
 import type { ListPage, ListQuery, ObjectInfo } from "../../store.ts";
 import { decodeName, placeOf, RESERVED } from "./disk-names.ts";
-import { errnoOf, type Layout } from "./layout.ts";
+import { errnoOf } from "./failures.ts";
+import type { Layout } from "./layout.ts";
 import { ATTRIBUTE, describeObject } from "./object-record.ts";
 
 /** Walks the tree in key order, opening only directories that can hold a key of the page. */
@@ -25,8 +27,12 @@ const PARALLEL_STATS = 16;
 
 export class DirectoryReader {
   readonly #disk: Disk;
-  readonly #remembered = new Map<string, { readonly identity: string; readonly entries: readonly Entry[] }>();
-  #rememberedEntries = 0;
+  /** The one that is listed right now stays, however large it is: a page of it must not cost all of it. */
+  readonly #remembered = new LRUCache<string, { readonly identity: string; readonly entries: readonly Entry[] }>({
+    max: MAX_REMEMBERED,
+    maxSize: MAX_REMEMBERED_ENTRIES,
+    sizeCalculation: ({ entries }) => Math.min(entries.length, MAX_REMEMBERED_ENTRIES),
+  });
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -34,24 +40,11 @@ export class DirectoryReader {
 
   /** After a change of our own: the time of a directory may be too coarse to tell. */
   forget(path: string): void {
-    this.#rememberedEntries -= this.#remembered.get(path)?.entries.length ?? 0;
     this.#remembered.delete(path);
   }
 
   clear(): void {
     this.#remembered.clear();
-    this.#rememberedEntries = 0;
-  }
-
-  /** The one that is listed right now stays, however large it is: a page of it must not cost all of it. */
-  #remember(path: string, identity: string, entries: readonly Entry[]): void {
-    this.forget(path);
-    this.#remembered.set(path, { identity, entries });
-    this.#rememberedEntries += entries.length;
-    for (const other of this.#remembered.keys()) {
-      if (this.#remembered.size <= MAX_REMEMBERED && this.#rememberedEntries <= MAX_REMEMBERED_ENTRIES) return;
-      if (other !== path) this.forget(other);
-    }
   }
 
   async read(path: string, isRoot: boolean): Promise<readonly Entry[]> {
@@ -61,7 +54,7 @@ export class DirectoryReader {
     const entries = await this.#load(path, isRoot, undefined);
     entries.sort((one, other) => compareKeys(one.name, other.name));
     const unique = withoutShadowed(entries);
-    if (unique.length >= WORTH_REMEMBERING) this.#remember(path, identity, unique);
+    if (unique.length >= WORTH_REMEMBERING) this.#remembered.set(path, { identity, entries: unique });
     else this.forget(path);
     return unique;
   }

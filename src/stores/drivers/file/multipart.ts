@@ -13,7 +13,7 @@ import type {
   PartBody,
   PartInfo,
 } from "../../store.ts";
-import { errnoOf } from "./layout.ts";
+import { errnoOf } from "./failures.ts";
 import { PartPlaces } from "./part-places.ts";
 import { SequentialWriter } from "./sequential-writer.ts";
 import { sealFile, type StagingPlace } from "./writing.ts";

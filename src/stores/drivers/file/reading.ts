@@ -6,7 +6,8 @@ import { throwIfAborted } from "../../../core/context.ts";
 import { spanOf } from "../../byte-range.ts";
 import { checkReadCondition } from "../../conditions.ts";
 import type { GetOptions, ObjectBody, ObjectInfo } from "../../store.ts";
-import { errnoOf, type Layout } from "./layout.ts";
+import { ABSENT, errnoOf } from "./failures.ts";
+import type { Layout } from "./layout.ts";
 import { ATTRIBUTE, describeObject } from "./object-record.ts";
 
 /** Small reads are taken at once, so that nobody has to remember to close anything; large ones come in pieces of this size. */
@@ -17,8 +18,6 @@ export interface OpenObject {
   readonly file: DiskFile;
   readonly info: ObjectInfo;
 }
-
-const ABSENT = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "ENXIO"]);
 
 /** What is read of a file, its attributes included, comes from one descriptor: a replacement in between is never mixed in. */
 export async function openObject(disk: Disk, layout: Layout, key: string): Promise<OpenObject> {

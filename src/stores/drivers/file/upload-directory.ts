@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { PartInfo } from "../../store.ts";
-import { errnoOf } from "./layout.ts";
+import { errnoOf } from "./failures.ts";
 import { existsAt } from "./reading.ts";
 
 /** What lies in an upload's directory, and how it is written so that a crash leaves the one state or the other. */

@@ -5,7 +5,8 @@ import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
-import { errnoOf, type Layout } from "./layout.ts";
+import { errnoOf } from "./failures.ts";
+import type { Layout } from "./layout.ts";
 import { ATTRIBUTE, type Attributes, describeObject, encodeRecord, makeRecord } from "./object-record.ts";
 
 /** Chunks are gathered into pieces of this size; one is on its way to the disk while the other fills. */

@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, fsync, ftruncate, read, type Stats, write } from "node:fs";
 import fs from "node:fs/promises";
+import { dirname } from "node:path";
 import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../../core/ports/disk.ts";
 import { copyFileRange } from "./copy-file-range.ts";
 import { descriptor } from "./descriptor.ts";
@@ -29,12 +30,10 @@ export interface NodeDiskOptions {
 /** File systems of this machine, by the number that statfs(2) shows. */
 const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0x2fc12fc1]);
 
+/** For a directory that is there, or is to be made in the one above. */
 export async function diskFor(directory: string): Promise<Disk> {
-  const opensAtOnce = await fs.statfs(directory).then(
-    ({ type }) => LOCAL.has(type),
-    () => false,
-  );
-  return createNodeDisk({ opensAtOnce });
+  const found = await fs.statfs(directory).catch(() => fs.statfs(dirname(directory)).catch(() => undefined));
+  return createNodeDisk({ opensAtOnce: found !== undefined && LOCAL.has(found.type) });
 }
 
 export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDiskOptions): Disk {
