@@ -24,13 +24,9 @@ export interface EndpointGuardConfig {
 }
 
 /** The object stores of the large clouds, over TLS. */
-const ALWAYS = [
-  "*.amazonaws.com",
-  "*.amazonaws.com.cn",
-  "storage.googleapis.com",
-  "*.storage.googleapis.com",
-  "*.blob.core.windows.net",
-];
+const ALWAYS = ["storage.googleapis.com", "*.storage.googleapis.com", "*.blob.core.windows.net"];
+/** S3's own names among those below amazonaws.com, where anybody may rent a machine or a balancer that has one, too. */
+const S3_HOST = /^(?:[a-z0-9-]+\.)*s3(?:-[a-z0-9-]+)?(?:\.[a-z0-9-]+){0,2}\.amazonaws\.com(?:\.cn)?$/;
 
 interface HostPattern {
   readonly host: string;
@@ -75,7 +71,7 @@ export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard 
         throw new GfsError("InvalidArgument", "An endpoint carries no user name and no password.");
       const allowed =
         configured.some((pattern) => fits(pattern, url)) ||
-        (url.protocol === "https:" && clouds.some((pattern) => fits(pattern, url)));
+        (url.protocol === "https:" && (isS3(url) || clouds.some((pattern) => fits(pattern, url))));
       if (allowed) return;
       throw new GfsError(
         "PermissionDenied",
@@ -96,6 +92,10 @@ export function createEndpointGuard(config: EndpointGuardConfig): EndpointGuard 
       );
     },
   };
+}
+
+function isS3(url: URL): boolean {
+  return url.port === "" && S3_HOST.test(url.hostname.toLowerCase().replace(/\.$/, ""));
 }
 
 async function realDirectory(directory: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { closeSync, constants } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
-import { Semaphore } from "../../../core/async/semaphore.ts";
+import { Semaphore } from "../../../../core/async/semaphore.ts";
 import { descriptor } from "./descriptor.ts";
 
 /**
