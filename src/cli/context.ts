@@ -46,7 +46,11 @@ function endpointOf(address: string | undefined): string | undefined {
 /** Talks to the coordinator. The client is loaded only now, so that help and completion stay quick. */
 export async function withClient<T>(context: CliContext, work: (client: Client) => Promise<T>): Promise<T> {
   const { createClient, findConnection } = await import("@globalfs/client");
-  const given = { GLOBALFS_COORDINATOR: context.endpoint, GLOBALFS_API_KEY: context.apiKey };
+  const given = {
+    GLOBALFS_COORDINATOR: context.endpoint,
+    GLOBALFS_API_KEY: context.apiKey,
+    GLOBALFS_CLEAR_TEXT: context.terminal.env["GLOBALFS_CLEAR_TEXT"],
+  };
   const client = createClient({ ...(await findConnection({ env: given })), userAgent: "globalfs-cli" });
   try {
     return await work(client);

@@ -3,7 +3,13 @@ export { generateAccessKeyPair, generateSessionToken } from "./access-key-pair.t
 export * from "./access/index.ts";
 export * from "./audit/index.ts";
 export { createEndpointGuard, type EndpointGuard, type EndpointGuardConfig } from "./endpoint-guard.ts";
-export { assertAccessChosen, isLoopbackHost, type ListenAddress, parseListenAddress } from "./listen.ts";
+export {
+  assertAccessChosen,
+  assertNotInClear,
+  isLoopbackHost,
+  type ListenAddress,
+  parseListenAddress,
+} from "./listen.ts";
 export { readOwnFile, writeOwnFile } from "./own-file.ts";
 export { createSecretBox, SECRET_KEY_BYTES, type SecretBox } from "./secret-box.ts";
 export { openSecretBox } from "./secret-key-file.ts";

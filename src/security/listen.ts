@@ -9,7 +9,7 @@ export interface ListenAddress {
 /**
  * `:8090`, `127.0.0.1:8090`, `[::1]:8090`, `0.0.0.0:8090`. Without a host: this machine only, unless there are keys; then every interface.
  */
-export function parseListenAddress(text: string, hasKeys: boolean): ListenAddress {
+export function parseListenAddress(text: string, forOthers: boolean): ListenAddress {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text.trim());
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
@@ -19,7 +19,7 @@ export function parseListenAddress(text: string, hasKeys: boolean): ListenAddres
     );
   }
   const written = match[1] ?? match[2] ?? "";
-  return { host: written === "" ? (hasKeys ? "::" : "127.0.0.1") : written, port };
+  return { host: written === "" ? (forOthers ? "::" : "127.0.0.1") : written, port };
 }
 
 /** Who may ask is a choice: keys, or everybody on this machine. What nobody can have meant is refused. */
@@ -41,6 +41,18 @@ export function assertAccessChosen(
     refuse(
       "There is no API key, so that every user of this machine could read and delete everything. Set GLOBALFS_API_KEY or security.api_keys; if that is what you want, on loopback, say --open or security.open: true.",
     );
+}
+
+/** Beyond this machine, keys and objects go by TLS, or it was said that something in front does it. */
+export function assertNotInClear(
+  { host, port }: ListenAddress,
+  { tls, behindProxy, section }: { readonly tls: boolean; readonly behindProxy: boolean; readonly section: string },
+): void {
+  if (tls || behindProxy || isLoopbackHost(host)) return;
+  throw new GfsError(
+    "ConfigInvalid",
+    `Listening on ${host}:${port} without TLS would show keys and objects to everybody on the way. Give ${section}.tls a certificate, listen on 127.0.0.1, or, where a proxy in front does TLS, say security.behind_proxy: true.`,
+  );
 }
 
 export function isLoopbackHost(host: string): boolean {

@@ -6,6 +6,7 @@ import { GlobalFsError } from "./errors.ts";
 export interface Connection {
   readonly endpoint?: string;
   readonly apiKey?: string;
+  readonly clearText?: boolean;
   /** The file that told, if one did. */
   readonly file?: string;
 }
@@ -21,7 +22,7 @@ const LONGEST_BYTES = 64 * 1024;
 const OTHERS_MAY = 0o077;
 
 /**
- * `GLOBALFS_COORDINATOR` and `GLOBALFS_API_KEY` of the environment, then those of the nearest `.globalfs/rest.env` in the directory or above it,
+ * `GLOBALFS_COORDINATOR`, `GLOBALFS_API_KEY` and `GLOBALFS_CLEAR_TEXT` of the environment, then those of the nearest `.globalfs/rest.env` in the directory or above it,
  * which `globalfs up` writes. The file's key goes to the file's coordinator and to no other. A file that somebody else could have written or read is
  * refused.
  */
@@ -31,7 +32,11 @@ export async function findConnection({
 }: FindConnection = {}): Promise<Connection> {
   const endpoint = nonEmpty(env["GLOBALFS_COORDINATOR"]);
   const apiKey = nonEmpty(env["GLOBALFS_API_KEY"]);
-  const given = { ...(endpoint === undefined ? {} : { endpoint }), ...(apiKey === undefined ? {} : { apiKey }) };
+  const given = {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(env["GLOBALFS_CLEAR_TEXT"] === "allow" ? { clearText: true } : {}),
+  };
   if (endpoint !== undefined && apiKey !== undefined) return given;
   let found: Connection | undefined;
   try {

@@ -8,6 +8,8 @@ export interface ClientOptions {
   /** Such as `http://localhost:8090`. */
   readonly endpoint?: string;
   readonly apiKey?: string;
+  /** The key may go to another machine in clear text, such as to a tunnel's end; otherwise that is refused. */
+  readonly clearText?: boolean;
   /** Parallel connections; further requests wait. */
   readonly connections?: number;
   /** Default of every call's `timeoutMs`. */
@@ -48,6 +50,7 @@ const LONGEST_RETRY_MS = 10_000;
 export function createTransport(options: ClientOptions): Transport {
   const endpoint = options.endpoint ?? "http://localhost:8090";
   const url = parseEndpoint(endpoint);
+  refuseClearText(url, options);
   const base = url.pathname.replace(/\/+$/, "");
   const timeoutMs = options.timeoutMs ?? 60_000;
   const retries = options.retries ?? 2;
@@ -129,6 +132,20 @@ function parseEndpoint(endpoint: string): URL {
     );
   }
   return url;
+}
+
+/** Whoever sees a key once may use it for ever. */
+function refuseClearText(url: URL, { apiKey, clearText }: ClientOptions): void {
+  if (apiKey === undefined || apiKey === "" || clearText === true || url.protocol === "https:") return;
+  if (isThisMachine(url.hostname)) return;
+  throw new GlobalFsError(
+    "InvalidArgument",
+    `The key would go to ${url.host} in clear text, for everybody on the way to see; use https://${url.hostname}. Where something else protects the way, say GLOBALFS_CLEAR_TEXT=allow, or clearText: true to the client.`,
+  );
+}
+
+function isThisMachine(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(?:\.\d+){3}$/.test(host);
 }
 
 function headersOf(call: Call, options: ClientOptions): Record<string, string> {

@@ -4,7 +4,7 @@ import { defined } from "../../core/config/defined.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Operation } from "../../placement/types.ts";
 import type { SiteRole } from "../../stores/site.ts";
-import type { Config, S3Config, SiteConfig, StoreConfig } from "./config.ts";
+import type { Config, S3Config, TlsConfig, SiteConfig, StoreConfig } from "./config.ts";
 import type { configSchema } from "./schema.ts";
 
 export type Written = z.output<typeof configSchema>;
@@ -26,6 +26,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     },
     coordinator: {
       listenAddress: coordinator.listen_addr,
+      ...(coordinator.tls === undefined ? {} : { tls: assembleTls(coordinator.tls, place) }),
       hostNames: coordinator.host_names,
       maxConnections: coordinator.max_connections,
       dataDirectory: place(coordinator.data_dir),
@@ -70,9 +71,11 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     },
     security: {
       open: security.open,
-      apiKeys: security.api_keys.map(({ name, hash, grants, expires }) => ({
+      behindProxy: security.behind_proxy,
+      apiKeys: security.api_keys.map(({ name, hash, certificate, grants, expires }) => ({
         name,
-        hash,
+        ...(hash === undefined ? {} : { hash }),
+        ...(certificate === undefined ? {} : { certificate }),
         ...(grants.length === 0
           ? {}
           : { grants: grants.map(({ path: at, role }) => ({ path: at.replace(/^\/|\/$/g, ""), role })) }),
@@ -100,13 +103,24 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
   };
 }
 
+function assembleTls(
+  tls: { readonly cert_file: string; readonly key_file: string; readonly client_ca_file?: string | undefined },
+  place: (path: string) => string,
+): TlsConfig {
+  return defined({
+    certFile: place(tls.cert_file),
+    keyFile: place(tls.key_file),
+    clientCaFile: tls.client_ca_file === undefined ? undefined : place(tls.client_ca_file),
+  });
+}
+
 function assembleS3(s3: NonNullable<Written["s3"]>, place: (path: string) => string): S3Config {
   return defined({
     listenAddress: s3.listen_addr,
     domains: s3.domains,
     region: s3.region,
     rootBucket: s3.root_bucket,
-    tls: s3.tls === undefined ? undefined : { certFile: place(s3.tls.cert_file), keyFile: place(s3.tls.key_file) },
+    tls: s3.tls === undefined ? undefined : assembleTls(s3.tls, place),
     allowAnonymous: s3.allow_anonymous,
     signatureV2: s3.signature_v2,
     maxConnections: s3.max_connections,

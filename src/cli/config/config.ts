@@ -18,6 +18,8 @@ export interface Config {
   readonly coordinator: {
     /** For `parseListenAddress` of the security room, which knows what an absent host means. */
     readonly listenAddress: string;
+    /** Absent: clear text. */
+    readonly tls?: TlsConfig;
     readonly hostNames: readonly string[];
     readonly maxConnections: number;
     readonly dataDirectory: string;
@@ -53,6 +55,8 @@ export interface Config {
     readonly environmentApiKey?: string;
     /** Nobody needs a key, on loopback. */
     readonly open: boolean;
+    /** Clear text beyond this machine is meant. */
+    readonly behindProxy: boolean;
     readonly audit: {
       readonly enabled: boolean;
       readonly maxBytes: number;
@@ -74,13 +78,21 @@ export interface Config {
   };
 }
 
+export interface TlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Who may issue certificates of clients. */
+  readonly clientCaFile?: string;
+}
+
 export interface S3Config {
   /** As `coordinator.listenAddress`. */
   readonly listenAddress: string;
   readonly domains: readonly string[];
   readonly region: string;
   readonly rootBucket?: string;
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Absent: clear text. */
+  readonly tls?: TlsConfig;
   readonly allowAnonymous: boolean;
   readonly signatureV2: boolean;
   readonly maxConnections: number;

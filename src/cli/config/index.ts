@@ -9,6 +9,7 @@ export type {
   S3StoreConfig,
   SiteConfig,
   StoreConfig,
+  TlsConfig,
 } from "./config.ts";
 export { type LoadedConfig, loadConfig, type LoadOptions, redactConfig } from "./load.ts";
 export { configReference } from "./reference.ts";

@@ -19,6 +19,7 @@ export function problemsAcross(root: unknown, origin: ConfigOrigin): ConfigProbl
   sites.forEach((site, index) => checkSite(site, ["sites", index], add));
   checkListen(root, add);
   checkS3(root, add);
+  checkKeys(root, add);
   checkBandwidth(root, sites, add);
   return problems;
 }
@@ -105,6 +106,20 @@ function listenAt(
     add(path, `\`${pathText(path)}\`: ${(error as Error).message}`);
     return undefined;
   }
+}
+
+/** A key is proved by what it is or by a certificate, and certificates need somebody who issues them. */
+function checkKeys(root: unknown, add: Add): void {
+  const trusted = valueAt(root, ["coordinator", "tls", "client_ca_file"]) !== undefined;
+  listAt(root, ["security", "api_keys"]).forEach((key, index) => {
+    if (!isRecord(key)) return;
+    const path: Path = ["security", "api_keys", index];
+    const { hash, certificate } = key;
+    if ((hash === undefined) === (certificate === undefined))
+      add(path, `\`${pathText(path)}\` needs either \`hash\`, which \`globalfs key hash\` makes, or \`certificate\``);
+    if (certificate !== undefined && !trusted)
+      add([...path, "certificate"], `\`${pathText(path)}.certificate\` needs \`coordinator.tls.client_ca_file\``);
+  });
 }
 
 function checkS3(root: unknown, add: Add): void {

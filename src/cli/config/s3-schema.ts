@@ -9,7 +9,9 @@ export const s3 = optional(
     "The S3 endpoint. It is on when this section is written, be it empty (`s3: {}`). Clients sign with keys of `globalfs key create`.",
     {
       listen_addr: withDefault(
-        text("Bind address. Without a host it is loopback, or every interface once API keys are configured"),
+        text(
+          "Bind address. Without a host it is loopback, or every interface once there is TLS, or a proxy that does it",
+        ),
         ":8091",
       ),
       domains: withDefault(

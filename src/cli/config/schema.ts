@@ -39,8 +39,21 @@ export const configSchema = section("The configuration file", {
   }),
   coordinator: presentSection("", {
     listen_addr: withDefault(
-      text("HTTP server bind address. Without a host it is loopback, or every interface once API keys are configured"),
+      text(
+        "HTTP server bind address. Without a host it is loopback, or every interface once there are API keys, and TLS or a proxy that does it",
+      ),
       ":8090",
+    ),
+    tls: optional(
+      section("HTTPS instead of HTTP, also for the listener of the metrics. The files are read anew on SIGHUP.", {
+        cert_file: text("The certificate and those that lead to its issuer, in PEM"),
+        key_file: text("Its private key, in PEM"),
+        client_ca_file: optional(
+          text(
+            "Who may issue certificates of clients, in PEM. A client that shows one needs no key where `security.api_keys` has its common name",
+          ),
+        ),
+      }),
     ),
     max_connections: withDefault(
       count(
@@ -137,11 +150,18 @@ export const configSchema = section("The configuration file", {
       "Who may use the API. `GLOBALFS_API_KEY` in the daemon's environment adds one more key.",
       section("A key", {
         name: text("Who holds the key; shown in the log"),
-        hash: text("`sha256:` and the hex SHA-256 of the key", {
-          secret: true,
-          pattern: /^sha256:[0-9a-f]{64}$/,
-          expected: "`sha256:` and 64 lower-case hex digits; `globalfs key hash` makes it",
-        }),
+        hash: optional(
+          text("`sha256:` and the hex SHA-256 of the key", {
+            secret: true,
+            pattern: /^sha256:[0-9a-f]{64}$/,
+            expected: "`sha256:` and 64 lower-case hex digits; `globalfs key hash` makes it",
+          }),
+        ),
+        certificate: optional(
+          text(
+            "Instead of a key: the common name (CN) of a client's certificate that `coordinator.tls.client_ca_file` has issued",
+          ),
+        ),
         grants: items(
           "What the key may do, as keys of `globalfs key create` have it. Without any it is admin of everything.",
           section("A grant", {
@@ -156,6 +176,12 @@ export const configSchema = section("The configuration file", {
           }),
         ),
       }),
+    ),
+    behind_proxy: withDefault(
+      flag(
+        "A proxy in front does TLS: the API, the S3 endpoint and the metrics may listen beyond this machine in clear text",
+      ),
+      false,
     ),
     open: withDefault(
       flag(

@@ -11,7 +11,7 @@ global:
   metrics_enabled: true
 
 coordinator:
-  # Without a host it listens on loopback only, or on every interface once API keys are configured.
+  # Without a host it listens on loopback only, or on every interface once there are API keys and TLS.
   listen_addr: ":8090"
   # The catalog: which files there are and where their bytes lie. Relative paths start from this file's directory.
   data_dir: ./globalfs-data/catalog

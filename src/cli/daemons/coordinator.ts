@@ -3,11 +3,13 @@ import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
+import type { TlsFiles } from "../../gateways/http/index.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import {
   AUDIT_DIRECTORY,
   assertAccessChosen,
+  assertNotInClear,
   createKeyring,
   createTokenGate,
   type FileTrail,
@@ -26,6 +28,7 @@ import { watchCatalogSpace } from "./catalog-space.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
 import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
 import { openSecrets } from "./open-secrets.ts";
+import { readTls, renewTls } from "./tls-files.ts";
 import { openS3Endpoint, type S3Endpoint } from "./s3-endpoint.ts";
 
 export interface RunCoordinator {
@@ -48,8 +51,15 @@ const DRAIN_MS = 30_000;
 /** The coordinator daemon: everything is made here, in order, and unmade in the opposite one. */
 export async function runCoordinator({ config, signal, onReady }: RunCoordinator): Promise<void> {
   const keyring = keyringOf(config);
-  const listen = parseListenAddress(config.coordinator.listenAddress, !keyring.isEmpty);
-  assertAccessChosen(listen, { hasKeys: !keyring.isEmpty, open: config.security.open });
+  const { coordinator, security } = config;
+  const safe = coordinator.tls !== undefined || security.behindProxy;
+  const listen = parseListenAddress(coordinator.listenAddress, !keyring.isEmpty && safe);
+  assertAccessChosen(listen, { hasKeys: !keyring.isEmpty, open: security.open });
+  assertNotInClear(listen, {
+    tls: coordinator.tls !== undefined,
+    behindProxy: security.behindProxy,
+    section: "coordinator",
+  });
   const log = createLogger({
     level: config.global.logLevel,
     format: config.global.logFormat,
@@ -116,6 +126,8 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   await coordinator.start(signal);
   undo.push(() => coordinator.stop());
 
+  const { tls: tlsFiles } = config.coordinator;
+  const tls = tlsFiles === undefined ? undefined : await readTls(tlsFiles, "coordinator.tls");
   let s3: S3Endpoint | undefined;
   const renderMetrics = config.global.metricsEnabled
     ? async () => await metrics.render(await s3?.collectMetrics())
@@ -132,6 +144,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     },
     {
       version: VERSION,
+      ...(tls === undefined ? {} : { tls }),
       maxConcurrentRequests: config.limits.maxConcurrentRequests,
       bodyIdleMs: config.limits.bodyIdleTimeoutMs,
       minBytesPerSecond: config.limits.minBytesPerSecond,
@@ -142,9 +155,11 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   );
   const { port } = await gateway.listen(listen);
   undo.push(() => gateway.close({ drainMs: DRAIN_MS }));
+  let listener: MetricsListener | undefined;
   if (renderMetrics !== undefined && config.global.metricsPort > 0) {
-    const listener = await openMetricsPort(config.global.metricsPort, {
+    listener = await openMetricsPort(config.global.metricsPort, {
       host: listen.host,
+      tls,
       hostNames: config.coordinator.hostNames,
       tokens: createTokenGate({ keyring, findAccessKey: (id) => coordinator.findAccessKey(id), clock }),
       asksForKeys: !keyring.isEmpty,
@@ -155,16 +170,25 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   }
 
   const s3Deps = { service: coordinator, clock, log, metrics, random, ...(audit === undefined ? {} : { audit }) };
-  s3 = await openS3(config, s3Deps, keyring);
+  if (config.s3 !== undefined) s3 = await openS3Endpoint(config, config.s3, s3Deps);
   undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
 
   const onHangUp = (): void => {
     log.reopen();
+    if (tlsFiles !== undefined)
+      void renewTls(tlsFiles, {
+        section: "coordinator.tls",
+        log,
+        use(files) {
+          gateway.renewTls(files);
+          listener?.renewTls(files);
+        },
+      });
     void s3?.renew();
   };
   process.on("SIGHUP", onHangUp);
   undo.push(() => void process.off("SIGHUP", onHangUp));
-  const url = `http://${urlHost(listen.host)}:${port}`;
+  const url = `http${tls === undefined ? "" : "s"}://${urlHost(listen.host)}:${port}`;
   const s3Url = s3 === undefined ? undefined : `http${s3.secure ? "s" : ""}://${urlHost(s3.host)}:${s3.port}`;
   // What is made at a first start is there once the log says that the coordinator is ready.
   await onReady({ url, service: coordinator, ...(s3Url === undefined ? {} : { s3Url }) });
@@ -201,15 +225,6 @@ function keyringOf({ security }: Config): Keyring {
   ]);
 }
 
-async function openS3(
-  config: Config,
-  deps: Parameters<typeof openS3Endpoint>[2]["deps"],
-  keyring: Keyring,
-): Promise<S3Endpoint | undefined> {
-  if (config.s3 === undefined) return undefined;
-  return await openS3Endpoint(config, config.s3, { deps, hasKeys: !keyring.isEmpty });
-}
-
 function urlHost(host: string): string {
   if (host === "::" || host === "0.0.0.0" || isLoopbackHost(host)) return "localhost";
   return host.includes(":") ? `[${host}]` : host;
@@ -222,6 +237,7 @@ async function openCatalog({ coordinator }: Config): Promise<Kv> {
 
 interface MetricsPort {
   readonly host: string;
+  readonly tls: TlsFiles | undefined;
   readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
   readonly asksForKeys: boolean;

@@ -13,6 +13,7 @@ async function ask(host: string, more = "", { key, hostNames = [] }: { key?: str
   listener = await listenForMetrics({
     host: "127.0.0.1",
     port: 0,
+    tls: undefined,
     hostNames,
     tokens: createTokenGate({
       keyring: createKeyring(key === undefined ? [] : [{ name: "test", hash: hashApiKey(key) }]),

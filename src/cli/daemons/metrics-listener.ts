@@ -1,17 +1,26 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
-import { createHttpServer, createPageGuard, presentedToken } from "../../gateways/http/index.ts";
+import {
+  certifiedName,
+  createHttpServer,
+  createPageGuard,
+  presentedToken,
+  type TlsFiles,
+} from "../../gateways/http/index.ts";
 import { grantAllowing, type TokenGate } from "../../security/index.ts";
 
 export interface MetricsListener {
   readonly port: number;
+  renewTls(files: TlsFiles): void;
   close(): Promise<void>;
 }
 
 export interface MetricsListenerOptions {
   readonly host: string;
   readonly port: number;
+  /** Absent: clear text. */
+  readonly tls: TlsFiles | undefined;
   /** Further names by which scrapers reach it. */
   readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
@@ -26,7 +35,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 
 /** A port for scrapers alone, so that the API's need not be open to them. */
 export async function listenForMetrics(options: MetricsListenerOptions): Promise<MetricsListener> {
-  const { host, port, hostNames, tokens, asksForKeys, log, render } = options;
+  const { host, port, tls, hostNames, tokens, asksForKeys, log, render } = options;
   const pages = createPageGuard({ listensOn: host, names: hostNames });
   const refusal = async (request: IncomingMessage): Promise<number | undefined> => {
     try {
@@ -34,10 +43,12 @@ export async function listenForMetrics(options: MetricsListenerOptions): Promise
     } catch {
       return 403;
     }
-    const token = presentedToken(request);
-    if (token === undefined) return asksForKeys ? 401 : undefined;
     try {
-      const { grants } = await tokens.identify(token);
+      const token = presentedToken(request);
+      const name = certifiedName(request);
+      const identity = token === undefined ? tokens.identifyCertificate(name ?? "") : await tokens.identify(token);
+      if (identity === undefined) return asksForKeys ? 401 : undefined;
+      const { grants } = identity;
       return grantAllowing(grants, "globalfs:GetMetrics", "") === undefined ? 403 : undefined;
     } catch {
       return 401;
@@ -60,6 +71,7 @@ export async function listenForMetrics(options: MetricsListenerOptions): Promise
   const http = createHttpServer({
     malformed: { contentType: "text/plain", body: "The request is not HTTP as this server reads it.\n" },
     maxConnections: MAX_CONNECTIONS,
+    ...(tls === undefined ? {} : { tls }),
     headersTimeoutMs: HEAD_TIMEOUT_MS,
     pace: { idleMs: HEAD_TIMEOUT_MS },
     onRequest: (request, response) => void answer(request, response).catch(() => response.destroy()),
@@ -67,6 +79,7 @@ export async function listenForMetrics(options: MetricsListenerOptions): Promise
   const { port: taken } = await http.listen({ host, port, setting: "global.metrics_port" });
   return {
     port: taken,
+    renewTls: (files) => http.renewTls(files),
     close: async () => await http.close({ drainMs: 0, running: () => 0, clock: systemClock, log }),
   };
 }

@@ -26,7 +26,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function open(s3: object, hasKeys = false): Promise<S3Endpoint> {
+async function open(s3: object): Promise<S3Endpoint> {
   const content = JSON.stringify({
     sites: [{ name: "onprem", role: "primary", store: { driver: "memory" } }],
     s3: { listen_addr: "127.0.0.1:0", ...s3 },
@@ -39,7 +39,7 @@ async function open(s3: object, hasKeys = false): Promise<S3Endpoint> {
     metrics: noMetrics,
     random: seededRandom(1),
   };
-  return await openS3Endpoint(config, config.s3 as NonNullable<typeof config.s3>, { deps, hasKeys });
+  return await openS3Endpoint(config, config.s3 as NonNullable<typeof config.s3>, deps);
 }
 
 async function certify(name: string): Promise<{ readonly cert_file: string; readonly key_file: string }> {

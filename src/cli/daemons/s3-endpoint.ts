@@ -1,15 +1,15 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CoordinatorService } from "../../coordinator/index.ts";
-import { fromErrno, GfsError, toGfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
 import { createEventDelivery, createS3Gateway, type S3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
-import { type FileTrail, parseListenAddress } from "../../security/index.ts";
+import { assertNotInClear, type FileTrail, parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
+import { readTls, renewTls } from "./tls-files.ts";
 import { type S3Workers, startS3Workers } from "./s3-workers.ts";
 
 export interface S3EndpointDeps {
@@ -32,17 +32,12 @@ export interface S3Endpoint {
   close(options: { readonly drainMs: number }): Promise<void>;
 }
 
-/**
- * Listens for S3 clients. `hasKeys`: the operator has set the REST API up for others than this machine, so that the same holds here where the address
- * names no host. Any host that is named is taken: no request passes without a signature, unless the operator opened buckets to strangers.
- */
-export async function openS3Endpoint(
-  config: Config,
-  s3: S3Config,
-  { deps, hasKeys }: { readonly deps: S3EndpointDeps; readonly hasKeys: boolean },
-): Promise<S3Endpoint> {
-  const address = parseListenAddress(s3.listenAddress, hasKeys);
-  const tls = s3.tls === undefined ? undefined : await readTls(s3.tls);
+/** Listens for S3 clients. No request passes without a signature, unless the operator opened buckets to strangers. */
+export async function openS3Endpoint(config: Config, s3: S3Config, deps: S3EndpointDeps): Promise<S3Endpoint> {
+  const { behindProxy } = config.security;
+  const address = parseListenAddress(s3.listenAddress, s3.tls !== undefined || behindProxy);
+  assertNotInClear(address, { tls: s3.tls !== undefined, behindProxy, section: "s3" });
+  const tls = s3.tls === undefined ? undefined : await readTls(s3.tls, "s3.tls");
   const gateway = createS3Gateway(deps, {
     settings: s3Settings(config, s3),
     domains: s3.domains,
@@ -68,12 +63,7 @@ export async function openS3Endpoint(
     async renew() {
       workers?.renew();
       if (s3.tls === undefined) return;
-      try {
-        gateway.renewTls(await readTls(s3.tls));
-        deps.log.info("s3_certificate_renewed");
-      } catch (error) {
-        deps.log.error("s3_certificate_not_renewed", { error: toGfsError(error).message });
-      }
+      await renewTls(s3.tls, { section: "s3.tls", log: deps.log, use: (files) => gateway.renewTls(files) });
     },
     async close(options) {
       // What workers pass on is still answered while they end.
@@ -125,18 +115,4 @@ export function s3Settings(config: Config, s3: S3Config): S3Settings {
     signatureV2: s3.signatureV2,
     ...(s3.rootBucket === undefined ? {} : { rootBucket: s3.rootBucket }),
   };
-}
-
-export async function readTls(
-  files: NonNullable<S3Config["tls"]>,
-): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
-  const read = async (path: string, field: string): Promise<Buffer> => {
-    try {
-      return await readFile(path);
-    } catch (error) {
-      const reason = fromErrno(error, "s3.tls").message;
-      throw new GfsError("ConfigInvalid", `${field} names ${path}, which cannot be read: ${reason}`, { cause: error });
-    }
-  };
-  return { cert: await read(files.certFile, "s3.tls.cert_file"), key: await read(files.keyFile, "s3.tls.key_file") };
 }

@@ -10,7 +10,8 @@ import { createLogger, createMetrics, type MetricsRegistry, type RootLogger } fr
 import type { S3Config } from "../config/index.ts";
 import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
 import { openSecrets } from "./open-secrets.ts";
-import { readTls, s3Settings } from "./s3-endpoint.ts";
+import { s3Settings } from "./s3-endpoint.ts";
+import { readTls, renewTls } from "./tls-files.ts";
 import type { FromWorker, ToWorker, WorkerStart } from "./s3-workers.ts";
 
 /**
@@ -80,11 +81,7 @@ async function obey(
     case "renew":
       log.reopen();
       if (s3.tls === undefined) return;
-      try {
-        gateway.renewTls(await readTls(s3.tls));
-      } catch (error) {
-        log.error("s3_certificate_not_renewed", { error: toGfsError(error).message });
-      }
+      await renewTls(s3.tls, { section: "s3.tls", log, use: (files) => gateway.renewTls(files) });
       return;
     case "stop":
       return;
@@ -125,7 +122,7 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
       maxStrangers: config.limits.maxUnauthenticatedRequests,
       headersTimeoutMs: config.limits.headTimeoutMs,
       passOnTo: socketPath,
-      ...(s3.tls === undefined ? {} : { tls: await readTls(s3.tls) }),
+      ...(s3.tls === undefined ? {} : { tls: await readTls(s3.tls, "s3.tls") }),
     },
   );
   log.debug("s3_worker_ready", { pid: process.pid });

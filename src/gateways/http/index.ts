@@ -11,6 +11,7 @@ export {
   rangesAsked,
   TOKEN,
 } from "./header-values.ts";
+export { certifiedName } from "./client-certificate.ts";
 export { originOf, takeOrigin } from "./client-origin.ts";
 export { type Admitted, Admission } from "./admission.ts";
 export { type Deadline, drainRest, type IncomingBody, incomingBody, type Pace, readWhole } from "./incoming-body.ts";

@@ -31,6 +31,8 @@ export interface HttpServerOptions {
 export interface TlsFiles {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
+  /** Who may issue certificates of clients; whoever shows none is let in as before. */
+  readonly ca?: string | Buffer;
 }
 
 export interface HttpServer {
@@ -84,7 +86,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server: http.Server =
     options.tls === undefined
       ? http.createServer(settings)
-      : https.createServer({ ...settings, ...options.tls, handshakeTimeout: HEADERS_TIMEOUT_MS });
+      : https.createServer({
+          ...settings,
+          ...options.tls,
+          handshakeTimeout: HEADERS_TIMEOUT_MS,
+          requestCert: options.tls.ca !== undefined,
+          // Who shows a certificate of somebody else's is a client like one without.
+          rejectUnauthorized: false,
+        });
   const handle = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     if (closing) response.setHeader("Connection", "close");
     answers.set(request.socket, response);

@@ -15,6 +15,7 @@ import {
   type Pace,
   type PageGuard,
   readWhole,
+  type TlsFiles,
 } from "../http/index.ts";
 import { addJsonRoutes } from "./json-routes.ts";
 import { OBJECTS_PREFIX } from "./object-key.ts";
@@ -36,6 +37,8 @@ export interface RestGatewayDeps {
 export interface RestGatewayConfig {
   readonly version: string;
   readonly maxConcurrentRequests: number;
+  /** Absent: clear text. */
+  readonly tls?: TlsFiles;
   /** A body that brings no byte for so long is given up. */
   readonly bodyIdleMs: number;
   /** Bodies, and what clients read, come and go at this rate at least, on average. Absent: at any. */
@@ -50,6 +53,8 @@ export interface RestGatewayConfig {
 
 export interface RestGateway {
   listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo>;
+  /** New certificates, for connections from now on. */
+  renewTls(files: TlsFiles): void;
   /** Takes no more connections, lets running requests finish for so long, then cuts them off. */
   close(options: { readonly drainMs: number }): Promise<void>;
 }
@@ -82,6 +87,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
   const makeServer = (json: RequestListener): Server => {
     http = createHttpServer({
       pace,
+      ...(config.tls === undefined ? {} : { tls: config.tls }),
       headersTimeoutMs: headTimeoutMs,
       ...(maxConnections === undefined ? {} : { maxConnections }),
       malformed: {
@@ -148,6 +154,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
       }
       return app.server.address() as AddressInfo;
     },
+    renewTls: (files) => http?.renewTls(files),
     async close({ drainMs }) {
       const closed = app.close();
       await (http as HttpServer).close({ drainMs, running: () => door.running, clock, log });

@@ -10,6 +10,7 @@ import {
   Admission,
   type Admitted,
   type Audited,
+  certifiedName,
   createAuditor,
   createTraffic,
   DURATION_BUCKETS_SECONDS,
@@ -87,6 +88,9 @@ export function createDoor(deps: DoorDeps): Door {
     pages.check(request);
     const presented = presentedToken(request);
     if (presented !== undefined) return tokens.identify(presented);
+    const name = certifiedName(request);
+    const certified = name === undefined ? undefined : tokens.identifyCertificate(name);
+    if (certified !== undefined) return certified;
     if (asksForKeys) throw noToken();
     return OPERATOR;
   };

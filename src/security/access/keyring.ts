@@ -7,7 +7,9 @@ import type { AccessGrant, Identity } from "./types.ts";
 export interface StoredKey {
   readonly name: string;
   /** `sha256:` and 64 hex digits. */
-  readonly hash: string;
+  readonly hash?: string;
+  /** Instead of a key: the common name of a client's certificate. */
+  readonly certificate?: string;
   /** Absent: admin of everything. */
   readonly grants?: readonly AccessGrant[];
   readonly expiresMs?: number;
@@ -17,6 +19,8 @@ export interface Keyring {
   readonly isEmpty: boolean;
   /** By the SHA-256 of what was presented. Takes as long for any. */
   find(digest: Buffer): Identity | undefined;
+  /** By the common name of a certificate that has been verified. */
+  findCertificate(name: string): Identity | undefined;
 }
 
 const HASH = /^sha256:([0-9a-f]{64})$/i;
@@ -42,9 +46,10 @@ export function generateApiKey(): string {
 }
 
 export function createKeyring(stored: readonly StoredKey[]): Keyring {
-  const keys = stored.map(({ name, hash: hashed, grants = EVERYTHING, expiresMs }) => {
-    const match = HASH.exec(hashed);
-    if (match === null) {
+  const certificates = new Map<string, Identity>();
+  const keys = stored.flatMap(({ name, hash: hashed, certificate, grants = EVERYTHING, expiresMs }) => {
+    const match = HASH.exec(hashed ?? "");
+    if (match === null && hashed !== undefined) {
       throw new GfsError(
         "ConfigInvalid",
         `The hash of API key ${name} must be sha256: and 64 hex digits; \`globalfs key hash\` makes one.`,
@@ -58,10 +63,12 @@ export function createKeyring(stored: readonly StoredKey[]): Keyring {
       grants,
       ...(expiresMs === undefined ? {} : { expiresMs }),
     };
-    return { digest: Buffer.from(match[1] as string, "hex"), identity };
+    if (certificate !== undefined) certificates.set(certificate, identity);
+    return match === null ? [] : [{ digest: Buffer.from(match[1] as string, "hex"), identity }];
   });
   return {
-    isEmpty: keys.length === 0,
+    isEmpty: keys.length === 0 && certificates.size === 0,
+    findCertificate: (name) => certificates.get(name),
     find(digest) {
       let found: Identity | undefined;
       // Every key is compared, so that time tells neither which one it was nor how many there are before it.

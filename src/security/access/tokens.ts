@@ -24,6 +24,8 @@ export function isAccessToken(text: string): boolean {
 export interface TokenGate {
   /** Whose token it is. Throws `Unauthenticated`, which tells an expired key from an unknown one only to who has its secret. */
   identify(token: string): Identity | Promise<Identity>;
+  /** Whose certificate it is, which has been verified. Undefined when nobody's here; throws `Unauthenticated` when it opens nothing any more. */
+  identifyCertificate(name: string): Identity | undefined;
 }
 
 export interface TokenGateDeps {
@@ -58,6 +60,10 @@ export function createTokenGate({ keyring, findAccessKey, clock }: TokenGateDeps
   };
 
   return {
+    identifyCertificate(name) {
+      const identity = keyring.findCertificate(name);
+      return identity === undefined ? undefined : accept(identity);
+    },
     identify(token) {
       const presented = digestOf(token);
       const id = ID.exec(token)?.[1];

@@ -80,8 +80,8 @@ export function spawnDaemon({ binary, words, directory, env }: DaemonOptions): D
   });
   const ready = new Promise<string>((resolve, reject) => {
     heard = () => {
-      const url = /"url":"http:\/\/[^"]*:(\d+)"[^\n]*"event":"coordinator_ready"/.exec(log)?.[1];
-      if (url !== undefined) resolve(`http://127.0.0.1:${url}`);
+      const [, scheme, port] = /"url":"(https?):\/\/[^"]*:(\d+)"[^\n]*"event":"coordinator_ready"/.exec(log) ?? [];
+      if (port !== undefined) resolve(`${scheme}://127.0.0.1:${port}`);
     };
     systemClock.timer(READY_TIMEOUT_MS, () => reject(new Error(`The daemon was not ready in time:\n${log}`)));
     void ended.then(({ code, signal }) =>
