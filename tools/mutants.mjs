@@ -23,6 +23,7 @@ Rooms: ${ROOMS.join(", ")}, or a directory in one, as stores/layers.
   --file PATH[:L]  Only mutants of this file, or of this line of it
   --again PATH     Only those that survived in this report
   --minutes N      Ends so long after the first run, with what is known by then
+  --own            Only the tests of the room, which is quick; what survives is held against all with --again
   --slow           Also the tests that take a minute each
   --json PATH      Writes a report
 `;
@@ -56,7 +57,9 @@ async function run() {
   const chosenFiles = new Set(chosen.map(({ file }) => file));
   const tests = rooms.map((room) => testsOf(copy.root, room, { slow: values.slow }));
   const own = [...new Set(tests.flatMap((test) => test.own))];
-  const others = [...new Set(tests.flatMap((test) => test.others))].filter((file) => !own.includes(file));
+  const others = values.own
+    ? []
+    : [...new Set(tests.flatMap((test) => test.others))].filter((file) => !own.includes(file));
   const programs = [...own, ...others].filter((file) => startsPrograms(copy.root, file));
   process.stdout.write(
     `${all.length} mutants of ${sources.length} files; ${chosen.length} are tried (seed ${seed}). First all tests run once, to see what they reach.\n`,
@@ -125,6 +128,7 @@ function readWords() {
     file: { type: "string" },
     again: { type: "string" },
     minutes: { type: "string" },
+    own: { type: "boolean" },
     slow: { type: "boolean" },
     json: { type: "string" },
   };
