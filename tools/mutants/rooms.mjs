@@ -26,16 +26,18 @@ export function sourcesOf(root, room) {
   );
 }
 
-/** The room's own tests and the others, each as paths from the root. */
+/** The room's own tests, or those of a directory in it, and the others, each as paths from the root. */
 export function testsOf(root, room, { slow = false } = {}) {
   const top = room.split("/")[0];
   const tests = below(root, "tests", "tests/").filter((file) => slow || !SLOW.includes(file));
   const suites = tests.filter((file) => (SUITES[top] ?? []).some((start) => file.startsWith(start)));
-  const own = [...below(root, "src", `src/${top}/`), ...suites].filter((file) => file.endsWith(".test.ts"));
+  const inRoom = below(root, "src", `src/${room}/`).filter((file) => file.endsWith(".test.ts"));
+  const beside = below(root, "src", `src/${top}/`).filter((file) => file.endsWith(".test.ts"));
+  const own = room === top ? [...inRoom, ...suites] : inRoom;
   const promises = tests.filter(
     (file) => file.endsWith(".test.ts") && PROMISES.some((start) => file.startsWith(start)),
   );
-  return { own, others: promises.filter((file) => !own.includes(file)) };
+  return { own, others: [...new Set([...beside, ...suites, ...promises])].filter((file) => !own.includes(file)) };
 }
 
 /** Tests that start programs of their own, whose statements no probe sees; they run whenever the others have noticed nothing. */
