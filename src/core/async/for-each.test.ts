@@ -49,4 +49,31 @@ describe("bounded work over a list", () => {
     expect(await settled).toMatchObject({ message: "no more" });
     expect(ended).toBe(1);
   });
+
+  it("counts the items, and ends well when there are none", async () => {
+    const seen: [string, number][] = [];
+    await forEachBounded(["a", "b"], 1, async (item, index) => void seen.push([item, index]));
+    expect(seen).toEqual([
+      ["a", 0],
+      ["b", 1],
+    ]);
+    await forEachBounded([], 1, async () => expect.unreachable());
+  });
+
+  it("throws the first failure, whatever the later ones are", async () => {
+    const work = forEachBounded([0, 1], 2, async (item) => {
+      await (item === 1 ? Promise.resolve() : new Promise((resolve) => setImmediate(resolve)));
+      throw new Error(`failure of ${item}`);
+    });
+    await expect(work).rejects.toThrow("failure of 1");
+  });
+
+  it("runs one after the other when it may run one", async () => {
+    let running = 0;
+    await forEachBounded([1, 2, 3], 1, async () => {
+      expect((running += 1)).toBe(1);
+      await Promise.resolve();
+      running -= 1;
+    });
+  });
 });

@@ -35,4 +35,29 @@ describe("a keyed lock", () => {
     await expect(lock.run("key", async () => 1)).resolves.toBe(1);
     expect(lock.heldKeys).toBe(0);
   });
+
+  it("stays held for who waited, so that whoever comes when the first leaves waits, too", async () => {
+    const lock = new KeyedLock();
+    const gates = Array.from({ length: 2 }, () => {
+      let resolve!: () => void;
+      return { promise: new Promise<void>((done) => (resolve = done)), resolve: () => resolve() };
+    });
+    const seen: string[] = [];
+    const first = lock.run("key", async () => await gates[0]?.promise);
+    const second = lock.run("key", async () => {
+      seen.push("second");
+      await gates[1]?.promise;
+      seen.push("second ends");
+    });
+    expect([lock.isHeld("key"), lock.isHeld("other"), lock.heldKeys]).toEqual([true, false, 1]);
+    gates[0]?.resolve();
+    await first;
+    const third = lock.run("key", async () => void seen.push("third"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([seen, lock.isHeld("key")]).toEqual([["second"], true]);
+    gates[1]?.resolve();
+    await Promise.all([second, third]);
+    expect(seen).toEqual(["second", "second ends", "third"]);
+    expect([lock.isHeld("key"), lock.heldKeys]).toEqual([false, 0]);
+  });
 });

@@ -38,3 +38,48 @@ it("No more is kept spare than the budget, and the oldest goes first", () => {
   giveBack(small);
   expect(share.lend(32)).not.toBe(small);
 });
+
+it("Pieces are as large as the budget allows to the byte", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  const leave = [share.enter(), share.enter()];
+  expect(share.pieceBytes).toBe(512);
+  leave.push(share.enter(), share.enter());
+  expect(share.pieceBytes).toBe(256);
+  leave.push(share.enter());
+  expect(share.pieceBytes).toBe(128);
+});
+
+it("Only whole fractions of the largest size, down to the least, are lent and taken back", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  for (const [sizeBytes, again] of [
+    [512, true],
+    [64, true],
+    [128, true],
+    [32, false],
+    [96, false],
+    [1_024, false],
+  ] as const) {
+    const piece = share.lend(sizeBytes);
+    expect(piece.length).toBe(sizeBytes);
+    giveBack(piece);
+    expect(share.lend(sizeBytes) === piece, `${sizeBytes}`).toBe(again);
+  }
+});
+
+it("What is lent again is no longer counted as spare", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  const [one, other] = [share.lend(512), share.lend(512)];
+  giveBack(one);
+  giveBack(other);
+  for (let round = 0; round < 3; round++) {
+    const pieces = [share.lend(512), share.lend(512)];
+    expect(new Set(pieces)).toEqual(new Set([one, other]));
+    for (const piece of pieces) giveBack(piece);
+  }
+  const small = share.lend(64);
+  giveBack(small);
+  // Nothing but the oldest had to go for it.
+  expect(share.lend(64)).toBe(small);
+  expect([one, other]).toContain(share.lend(512));
+  expect([one, other]).not.toContain(share.lend(512));
+});
