@@ -63,6 +63,16 @@ function chunkedHead(key: string, decodedBytes: number, extra: Readonly<Record<s
   return `PUT ${path} HTTP/1.1\r\n${lines.join("")}`;
 }
 
+/** Whoever is still sending may see the reset before the answer, but not time and again. */
+async function answerTo(bytes: string): Promise<string> {
+  const mayBeReset = bytes.length > 16_384;
+  for (let left = mayBeReset ? 20 : 1; left > 0; left--) {
+    const said = await talk(bytes).ended;
+    if (said !== "") return said;
+  }
+  return "";
+}
+
 async function isServed(): Promise<void> {
   const sdk = s3.sdk();
   try {
@@ -126,10 +136,7 @@ describe("heads", () => {
       "PUT /hostile/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
   ])("with %s are answered with 4xx and the connection ends", async (_what, bytes) => {
-    const { ended } = talk(bytes);
-    const said = await ended;
-    // Whoever is still sending may see the reset before the answer.
-    if (said !== "") expect(said).toMatch(/^HTTP\/1\.1 4\d\d /);
+    expect(await answerTo(bytes)).toMatch(/^HTTP\/1\.1 4\d\d /);
     await isServed();
   });
 });
@@ -140,7 +147,7 @@ describe("clients that are slow on purpose", () => {
     const drip = setInterval(() => socket.write("X-Slow: 1\r\n"), 5_000);
     const said = await ended;
     clearInterval(drip);
-    if (said !== "") expect(said).toMatch(/^HTTP\/1\.1 408 /);
+    expect(said).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   test("lose their connection once no bytes of the body have come for the idle time, and nothing is stored", async () => {

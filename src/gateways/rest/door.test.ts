@@ -79,10 +79,11 @@ describe("closing", () => {
       answer += chunk.toString();
     });
     socket.write("PUT /api/v1/objects/drained HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nha");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => metrics.render()).toMatch(RUNNING);
     const closed = closing.close({ drainMs: 5_000 });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await expect(send(`http://127.0.0.1:${closingPort}/readyz`)).rejects.toThrow("ECONNREFUSED");
+    await expect
+      .poll(async () => await send(`http://127.0.0.1:${closingPort}/readyz`).catch((error: Error) => error.message))
+      .toContain("ECONNREFUSED");
     socket.write("lf");
     await closed;
     await expect.poll(() => answer).toMatch(/^HTTP\/1\.1 201 /);
