@@ -79,7 +79,7 @@ describe("closing", () => {
       answer += chunk.toString();
     });
     socket.write("PUT /api/v1/objects/drained HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nha");
-    await expect.poll(() => metrics.render()).toMatch(RUNNING);
+    await expect.poll(async () => (await metrics.render()).body).toMatch(/globalfs_http_requests_in_flight 1/);
     const closed = closing.close({ drainMs: 5_000 });
     await expect
       .poll(async () => await send(`http://127.0.0.1:${closingPort}/readyz`).catch((error: Error) => error.message))
