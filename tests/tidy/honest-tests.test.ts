@@ -35,6 +35,7 @@ const MAY_DEPEND: Readonly<Record<string, string>> = {
   "tests/conformance/store/cases/objects.ts": "a read that broke off has no bytes to compare",
   "tests/conformance/store/cases/parts.ts": "capabilities choose what a driver has to keep",
   "tests/conformance/store/cases/writes.ts": "capabilities choose what a driver has to keep",
+  "tests/e2e/missing-disk.test.ts": "each of its cases says what it expects of the start",
   "tests/semantics/reads.test.ts": "an object that is not there has no last byte",
   "tests/semantics/uploads.test.ts": "chance chooses which of two ends comes first, and both are looked at",
   "tests/sim/crash-steps.test.ts": "the assertion is that nothing was found",
