@@ -220,4 +220,45 @@ describe("the breaker", () => {
     await made.store.check(ctx);
     expect(made.inner.count("check")).toBe(1);
   });
+
+  it("begins to count anew after an answer about one object, and not after what says nothing of the site", async () => {
+    for (const [code, state] of [
+      ["NotFound", "closed"],
+      ["PreconditionFailed", "closed"],
+      ["RangeNotSatisfiable", "closed"],
+      ["Canceled", "open"],
+      ["NoSpace", "open"],
+    ] as const) {
+      const made = await rig();
+      made.fault = "Unavailable";
+      await fail(made, CONFIG.threshold - 1);
+      made.fault = code;
+      await fail(made, 1);
+      made.fault = "Unavailable";
+      await fail(made, 1);
+      expect(made.breaker.state(), code).toBe(state);
+    }
+  });
+
+  it("hears of the first way in which a pass ends, and of no other", async () => {
+    const { breaker, clock, states } = await halfOpen();
+    const pass = breaker.enter();
+    pass.released();
+    pass.succeeded();
+    expect(breaker.state()).toBe("half-open");
+    breaker.enter().succeeded();
+    pass.failed(new GfsError("Unavailable", "Late."));
+    expect([breaker.state(), states]).toEqual(["closed", ["open", "half-open", "half-open", "closed"]]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("says how long it leaves the site alone", async () => {
+    const made = await rig();
+    made.fault = "Unavailable";
+    await fail(made, CONFIG.threshold);
+    await made.clock.advance(CONFIG.cooldownMs - 1);
+    await expect(made.store.head(ctx, "key")).rejects.toMatchObject({ retryAfterMs: 1, op: "store.breaker" });
+    await made.clock.advance(1);
+    expect(made.breaker.state()).toBe("half-open");
+  });
 });

@@ -61,6 +61,36 @@ describe("the chaos layer", () => {
     expect(await pattern(5)).toBe(await pattern(5));
     expect(await pattern(5)).not.toBe(await pattern(6));
   });
+
+  it("breaks a stream off before its end, brings other bytes, and does neither unasked", async () => {
+    const bodyOf = async (config: Partial<ChaosConfig>): Promise<string> => {
+      const { store } = await rig(config);
+      let seen = "";
+      try {
+        for await (const chunk of (await store.get(ctx, "key")).stream) {
+          expect(chunk.byteLength).toBeGreaterThan(0);
+          seen += Buffer.from(chunk).toString("latin1");
+        }
+        return seen;
+      } catch (error) {
+        return `${seen} ${(error as { code: string }).code}`;
+      }
+    };
+    expect(await bodyOf({})).toBe("bytes");
+    const broken = new Set<string>();
+    for (let seed = 0; seed < 40; seed++) {
+      broken.add(await bodyOf({ truncatedRead: 1, random: seededRandom(seed) }));
+    }
+    expect([...broken].sort()).toEqual([
+      " Unavailable",
+      "b Unavailable",
+      "by Unavailable",
+      "byt Unavailable",
+      "byte Unavailable",
+    ]);
+    const corrupted = await bodyOf({ corruptRead: 1 });
+    expect([corrupted.length, corrupted.slice(1), corrupted === "bytes"]).toEqual([5, "ytes", false]);
+  });
 });
 
 describe("the whole stack over a site that lies", () => {

@@ -199,4 +199,51 @@ describe("the timeout layer", () => {
     expect(await failure).toMatchObject({ code: "Timeout" });
     expect(clock.waiting).toBe(0);
   });
+
+  it("tells a driver that looks at the signal when the time is over, the caller has gone, or had gone before", async () => {
+    const { clock, inner, store } = await rig();
+    const heard: unknown[] = [];
+    inner.script.before = async ({ ctx: bounded }) =>
+      await new Promise<void>((_resolve, reject) => {
+        const { signal } = bounded as { signal: AbortSignal };
+        // It is the same one, however often it is looked at.
+        expect((bounded as { signal: AbortSignal }).signal).toBe(signal);
+        const end = (): void => {
+          heard.push((signal.reason as { code?: string }).code ?? (signal.reason as Error).message);
+          reject(signal.reason as Error);
+        };
+        if (signal.aborted) end();
+        else signal.addEventListener("abort", end, { once: true });
+      });
+    const late = failureOf(store.head(ctx, "key"));
+    await clock.advance(POLICY.requestMs);
+    expect(await late).toMatchObject({ code: "Timeout" });
+    const leaving = new AbortController();
+    const left = failureOf(store.head({ ...ctx, signal: leaving.signal }, "key"));
+    leaving.abort(new Error("gone"));
+    expect(await left).toMatchObject({ message: "gone" });
+    const before = await failureOf(store.head({ ...ctx, signal: AbortSignal.abort(new Error("long gone")) }, "key"));
+    expect(before).toMatchObject({ message: "long gone" });
+    expect(heard).toEqual(["Timeout", "gone", "long gone"]);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("lets a call that has ended hear nothing of its caller any more", async () => {
+    const { inner, store } = await rig();
+    let signal: AbortSignal | undefined;
+    inner.script.before = ({ ctx: bounded }) => void (signal = bounded?.signal);
+    const caller = new AbortController();
+    await store.head({ ...ctx, signal: caller.signal }, "key");
+    caller.abort();
+    expect(signal?.aborted).toBe(false);
+  });
+
+  it("knows whether its caller has gone without a signal of its own", async () => {
+    const { inner, store } = await rig();
+    const seen: (boolean | undefined)[] = [];
+    inner.script.before = ({ ctx: bounded }) => void seen.push(bounded?.aborted);
+    await store.head(ctx, "key");
+    await store.head({ ...ctx, signal: AbortSignal.abort() }, "key").catch(() => undefined);
+    expect(seen).toEqual([false, true]);
+  });
 });
