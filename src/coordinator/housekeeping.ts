@@ -10,7 +10,7 @@ import {
   trimChanges,
 } from "../namespace/index.ts";
 import type { Program, Reader } from "../kv/index.ts";
-import type { Site } from "../stores/index.ts";
+import { isShared, type Site } from "../stores/index.ts";
 import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "./set-aside.ts";
@@ -142,6 +142,8 @@ async function trim(parts: Parts): Promise<void> {
 }
 
 async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
+  // What this catalog does not know may be another's.
+  if (await isShared(site.store, ctx)) return;
   const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs, uploadCheck(parts, site.name));
   if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
   let lost = 0;

@@ -5,7 +5,7 @@ export { type Span, spanOf } from "./byte-range.ts";
 export { compareKeys } from "./object-key.ts";
 export { type FileStoreConfig, linkSafety, openFileStore } from "./drivers/file/index.ts";
 export { createMemoryStore, type MemoryStoreConfig } from "./drivers/memory/index.ts";
-export { MARKER_KEY } from "./identity/marker.ts";
+export { isShared } from "./identity/marker.ts";
 export { createPlace, type Place, type PlaceBook, type PlaceRecord } from "./identity/place.ts";
 export * from "./layers/index.ts";
 export type { UploadBook } from "./upload-book.ts";

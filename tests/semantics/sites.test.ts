@@ -98,7 +98,7 @@ test("P6 A place that does not show a site's marker is not the site", async () =
     label: `file://${root}`,
     store: driver,
     book: createPlaceBook({ kv, random, isCurrent: async () => true }, "local" as SiteName),
-    takesAnyPlace: false,
+    unknownMarkers: "ask",
     moves: false,
     clock: systemClock,
     log: silentLogger,

@@ -62,8 +62,8 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSi
     label: opened.label,
     store: opened.store,
     book,
-    // A catalog in memory is a new one at each start, and a store in memory a new place.
-    takesAnyPlace: options.adopts || deps.config.coordinator.kv.engine === "memory",
+    // A catalog in memory is a new one at each start, and the one before is gone.
+    unknownMarkers: options.adopts ? "share" : deps.config.coordinator.kv.engine === "memory" ? "take" : "ask",
     moves: options.moves || opened.isVolatile === true,
     clock,
     log,

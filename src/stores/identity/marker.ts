@@ -4,6 +4,8 @@ import type { Store, WriteConditions } from "../store.ts";
 
 /** What says which place this is. It lies where no path of the namespace leads, behind the site's prefix. `docs/formats.md` shows it. */
 export const MARKER_KEY = ".globalfs/site";
+/** Lies beside the marker where more than one catalog uses the place: what has no owner in one of them may be another's. */
+const SHARED_KEY = ".globalfs/shared";
 const MAX_MARKER_BYTES = 4_096;
 const ID = /^[0-9a-f]{32}$/;
 
@@ -57,6 +59,30 @@ export async function writeMarker(store: Store, ctx: Ctx, id: string): Promise<s
     });
   }
   return there;
+}
+
+/** From here on no catalog takes away what it does not know there. */
+export async function markShared(store: Store, ctx: Ctx): Promise<void> {
+  const body = Buffer.from("More than one catalog of GlobalFS uses this place.\n");
+  const staged = await store.stage(ctx, SHARED_KEY, { sizeBytes: body.length, contentType: "text/plain" });
+  try {
+    await staged.write(body);
+    await staged.seal();
+    await staged.commit(ctx);
+  } catch (error) {
+    await staged.abort();
+    throw error;
+  }
+}
+
+export async function isShared(store: Store, ctx: Ctx): Promise<boolean> {
+  try {
+    await store.head(ctx, SHARED_KEY);
+    return true;
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return false;
+    throw error;
+  }
 }
 
 function unreadable(): GfsError {

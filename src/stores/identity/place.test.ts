@@ -5,13 +5,13 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import { silentLogger } from "../../core/ports/log.ts";
-import { createFakeClock } from "../../core/testing/fake-clock.ts";
+import { createFakeClock, type FakeClock } from "../../core/testing/fake-clock.ts";
 import { openFileStore } from "../drivers/file/index.ts";
 import { createMemoryStore } from "../drivers/memory/index.ts";
 import { delegateStaged, delegateStore } from "../layers/delegate.ts";
 import { put } from "../drivers/file/testing/objects.ts";
 import type { Store } from "../store.ts";
-import { MARKER_KEY, readMarker, writeMarker } from "./marker.ts";
+import { isShared, MARKER_KEY, readMarker, writeMarker } from "./marker.ts";
 import { createPlace, type Place, type PlaceBook, type PlaceRecord } from "./place.ts";
 
 const ctx = backgroundCtx({ requestId: "test" });
@@ -46,7 +46,11 @@ interface Setting {
 function at(
   driver: Store,
   record: PlaceRecord,
-  { takesAnyPlace = false, moves = false, clock = createFakeClock() } = {},
+  {
+    unknownMarkers = "ask",
+    moves = false,
+    clock = createFakeClock(),
+  }: { unknownMarkers?: "ask" | "take" | "share"; moves?: boolean; clock?: FakeClock } = {},
 ): Setting {
   const book = bookWith(record);
   const place = createPlace({
@@ -54,7 +58,7 @@ function at(
     label: "file:///mnt/disk",
     store: driver,
     book,
-    takesAnyPlace,
+    unknownMarkers,
     moves,
     clock,
     log: silentLogger,
@@ -88,21 +92,26 @@ describe("a site that is used for the first time", () => {
     expect((await driver.list(ctx, { limit: 10 })).objects.map(({ key }) => key)).toEqual([MARKER_KEY]);
     await place.adopt();
     expect(book.record).toEqual({ state: "held", id: id("b") });
+    expect(await isShared(driver, ctx)).toBe(true);
     await put(store, "x", "x");
   });
 
   it("lies where another catalog's does when that was said before", async () => {
     const driver = createMemoryStore();
     await writeMarker(driver, ctx, id("b"));
-    const { book, place } = at(driver, { state: "fresh", id: id("a") }, { takesAnyPlace: true });
+    const { book, place } = at(driver, { state: "fresh", id: id("a") }, { unknownMarkers: "take" });
     await place.verify();
     expect(book.record).toEqual({ state: "held", id: id("b") });
+    expect(await isShared(driver, ctx)).toBe(false);
+    const sharing = at(driver, { state: "fresh", id: id("c") }, { unknownMarkers: "share" });
+    await sharing.place.verify();
+    expect(await isShared(driver, ctx)).toBe(true);
   });
 
   it("is refused where another site of the same catalog lies, also when somebody insists", async () => {
     const driver = createMemoryStore();
     await writeMarker(driver, ctx, id("b"));
-    const { book, place } = at(driver, { state: "fresh", id: id("a") }, { takesAnyPlace: true });
+    const { book, place } = at(driver, { state: "fresh", id: id("a") }, { unknownMarkers: "take" });
     book.known.set(id("b"), { takenBy: "cloud" });
     await expect(place.verify()).rejects.toThrow(/site cloud lies at .* already/);
     await expect(place.adopt()).rejects.toMatchObject({ code: "Conflict" });

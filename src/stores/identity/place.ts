@@ -4,7 +4,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { aroundCalls, CALLS, delegateStore, TRANSFERS } from "../layers/delegate.ts";
 import type { Store } from "../store.ts";
-import { readMarker, writeMarker } from "./marker.ts";
+import { markShared, readMarker, writeMarker } from "./marker.ts";
 
 /**
  * Whether what answers under a site's address is the site: an empty mount point, another disk or a bucket that was made anew is not. The marker
@@ -32,8 +32,8 @@ export interface PlaceDeps {
   /** The driver, without layers: whether it is the right place is asked also while a breaker keeps everybody away. */
   readonly store: Store;
   readonly book: PlaceBook;
-  /** A marker that another catalog has written is no reason to ask. */
-  readonly takesAnyPlace: boolean;
+  /** A marker of a catalog that is unknown: a reason to ask, fine as that catalog is gone for sure, or fine as somebody said that both use the place. */
+  readonly unknownMarkers: "ask" | "take" | "share";
   /** It is put somewhere on purpose, wherever it was before. */
   readonly moves: boolean;
   readonly clock: Clock;
@@ -70,11 +70,11 @@ export function createPlace(deps: PlaceDeps): Place {
     if (record.state === "unmarked") {
       if (found !== undefined) await book.write({ state: "held", id: found });
       // By now it may take writes.
-      else if (isFirst) await settle(ctx, { id: book.newId(), found, takesAny: false });
+      else if (isFirst) await settle(ctx, { id: book.newId(), found, unknown: "ask" });
     } else if (found === record.id) {
       if (record.state === "fresh") await book.write({ state: "held", id: found });
-    } else if (record.state === "fresh") await settle(ctx, { id: record.id, found, takesAny: deps.takesAnyPlace });
-    else if (isMoving) await settle(ctx, { id: book.newId(), found, takesAny: deps.takesAnyPlace });
+    } else if (record.state === "fresh") await settle(ctx, { id: record.id, found, unknown: deps.unknownMarkers });
+    else if (isMoving) await settle(ctx, { id: book.newId(), found, unknown: deps.unknownMarkers });
     else
       throw wrongPlace(found === undefined ? "its marker is not there" : "the marker there is that of another place");
     isMoving = false;
@@ -84,7 +84,11 @@ export function createPlace(deps: PlaceDeps): Place {
   /** The site lies where it answers now, under the marker that is there, or under this one. */
   const settle = async (
     ctx: Ctx,
-    { id, found, takesAny }: { readonly id: string; readonly found: string | undefined; readonly takesAny: boolean },
+    {
+      id,
+      found,
+      unknown,
+    }: { readonly id: string; readonly found: string | undefined; readonly unknown: PlaceDeps["unknownMarkers"] },
   ): Promise<void> => {
     let there = found;
     try {
@@ -96,13 +100,14 @@ export function createPlace(deps: PlaceDeps): Place {
       await book.write({ state: "unmarked" });
       return;
     }
-    if (there !== id) await assertFree(there, takesAny);
+    if (there !== id && (await assertFree(there, unknown)) === "unknown" && unknown === "share")
+      await markShared(store, ctx);
     await book.write({ state: "held", id: there });
   };
 
-  const assertFree = async (id: string, takesAny: boolean): Promise<void> => {
+  const assertFree = async (id: string, unknown: PlaceDeps["unknownMarkers"]): Promise<"free" | "unknown"> => {
     const known = await book.recognise(id);
-    if (known === "free" || (known === "unknown" && takesAny)) return;
+    if (known === "free" || (known === "unknown" && unknown !== "ask")) return known;
     throw new GfsError(
       known === "unknown" ? "Unavailable" : "Conflict",
       known === "unknown"
@@ -180,7 +185,8 @@ export function createPlace(deps: PlaceDeps): Place {
         const found = await readMarker(store, ctx);
         const record = await book.read();
         // Another id than before: what the site lay at until now is not this place, should it come back.
-        if (found === undefined || found !== record.id) await settle(ctx, { id: book.newId(), found, takesAny: true });
+        if (found === undefined || found !== record.id)
+          await settle(ctx, { id: book.newId(), found, unknown: "share" });
       });
       problem = undefined;
       held = undefined;
