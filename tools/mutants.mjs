@@ -99,11 +99,11 @@ async function run() {
     const result = { ...described, ...verdict, ms: Date.now() - beganMs };
     results.push(result);
     printMutant(result, results.length, chosen.length);
+    if (values.json !== undefined) {
+      writeFileSync(values.json, JSON.stringify({ rooms, seed, mutants: all.length, results }, undefined, 2));
+    }
   }
   printSummary({ results, chosen, same, known, seed, ms: Date.now() - startedMs });
-  if (values.json !== undefined) {
-    writeFileSync(values.json, JSON.stringify({ rooms, seed, mutants: all.length, results }, undefined, 2));
-  }
   return 0;
 }
 

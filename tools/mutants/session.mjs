@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 const RUNNER = fileURLToPath(new URL("warm-runner.mjs", import.meta.url));
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 600_000;
 
 export class Session {
   #settings;
