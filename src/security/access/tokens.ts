@@ -45,7 +45,7 @@ export function createTokenGate({ keyring, findAccessKey, clock }: TokenGateDeps
     return digest;
   };
   // Compared with where there is no such key, so that an unknown id takes as long as a known one.
-  const nobody = Buffer.alloc(32);
+  const nobody = Buffer.alloc(64);
 
   const proven = (presented: Buffer, key: KnownAccessKey | undefined): Identity | undefined => {
     const matches = timingSafeEqual(presented, key === undefined ? nobody : digestOfKey(key));
