@@ -92,6 +92,12 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   const clock = systemClock;
   const random = systemRandom;
   const metrics = createMetrics({ processMetrics: true });
+  if (config.security.environmentApiKey !== undefined && isAccessToken(config.security.environmentApiKey)) {
+    log.warn("environment_key_opens_nothing_more", {
+      advice:
+        "GLOBALFS_API_KEY is the token of a key in the catalog, and stays what that key is; the coordinator's own first key is one of `globalfs key generate`.",
+    });
+  }
   if (config.security.environmentApiKey !== undefined && config.security.environmentApiKey.length < 16) {
     log.warn("short_api_key", { advice: "GLOBALFS_API_KEY has fewer than 16 characters and could be guessed." });
   }

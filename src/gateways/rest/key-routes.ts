@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { explainPermission } from "./access/explain-permission.ts";
-import { checkNewKey, findVisibleKey, visibleKeys } from "./access/visible-keys.ts";
+import { checkGiven } from "../../security/index.ts";
+import { findVisibleKey, visibleKeys } from "./access/visible-keys.ts";
 import { ok, param, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
 import { accessKeyView, newAccessKeyView } from "./views.ts";
@@ -22,7 +23,7 @@ export const KEY_ROUTES: readonly Route[] = [
     summary:
       "Makes an access key, no mightier than who makes it. Its secret and its token are told only in this answer.",
     body: schemas.createAccessKeyBody,
-    needs: (access, { body }) => checkNewKey(access, body as z.infer<typeof schemas.createAccessKeyBody>),
+    needs: ({ identity }, { body }) => checkGiven(identity, body as z.infer<typeof schemas.createAccessKeyBody>),
     answers: { 201: schemas.newAccessKeySchema },
     run: async (service, { ctx, access, body }) => {
       const {

@@ -128,6 +128,8 @@ export function createHandler(deps: HandlerDeps): Handler {
           operation,
           method: methodLabel(http.method),
           path: pathOf(http.url ?? ""),
+          key: scope.identity?.accessKeyId,
+          user: scope.identity?.user,
           status,
           durationMs: Math.round(elapsedMs * 10) / 10,
         });

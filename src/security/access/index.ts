@@ -24,6 +24,7 @@ export {
 } from "./bucket-access.ts";
 export type { Asker } from "./condition-keys.ts";
 export { type StoredKey, type Keyring, createKeyring, digestOf, generateApiKey, hashApiKey } from "./keyring.ts";
+export { administers, checkGiven } from "./giving.ts";
 export { covers, grantAllowing, hasRole, reachesInto } from "./grants.ts";
 export { ANONYMOUS, canonicalUserId, identityOf, identityOfKey, OPERATOR } from "./identity.ts";
 export { ownerOfNew } from "./ownership.ts";
