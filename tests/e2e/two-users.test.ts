@@ -19,6 +19,8 @@ interface Key {
 }
 
 const OPERATOR = "the key of the operator";
+/** As it may be left in the environment of whoever starts the coordinator. */
+const REVOKED = "gfs_GFSKAAAAAAAAAAAAAAAA.the-secret-of-a-key-that-was-revoked";
 const hashOf = (key: string): string => `sha256:${createHash("sha256").update(key).digest("hex")}`;
 let directory: string;
 let daemon: ReadyDaemon;
@@ -42,7 +44,11 @@ beforeAll(async () => {
       ],
     },
   });
-  daemon = await startDaemon({ directory, words: ["coordinator", "start", "--config", config] });
+  daemon = await startDaemon({
+    directory,
+    words: ["coordinator", "start", "--config", config],
+    env: { GLOBALFS_API_KEY: REVOKED },
+  });
   for (const path of ["reports/may", "reports/june", "secret/plan"])
     await rest(OPERATOR, "PUT", `objects/data/${path}`, "x");
   alice = await key("alice", "data", "admin");
@@ -188,6 +194,11 @@ describe("keys of the configuration", () => {
 });
 
 describe("a key that is revoked", () => {
+  test("does not come back as the coordinator's own, for standing in its environment", async () => {
+    expect((await rest(REVOKED, "GET", "objects")).status).toBe(401);
+    await expect.poll(() => daemon.events("environment_key_opens_nothing_more")).toHaveLength(1);
+  });
+
   test("opens nothing any more from the next request on: not REST, not S3 in any process, not an address it has signed", async () => {
     const carol = await key("carol", "data", "reader");
     const signed = presigned(carol, "/data/secret/plan");
