@@ -12,11 +12,11 @@ export async function visibleKeys({ service, ctx, access }: Lister): Promise<rea
 }
 
 /** To who administers only a part, a key that there is not looks like one of others. */
-export async function findVisibleKey(lister: Lister, id: string): Promise<AccessKey> {
-  const { identity } = lister.access;
+export async function findVisibleKey({ service, access }: Lister, id: string): Promise<AccessKey> {
+  const { identity } = access;
   const wanted = id === "self" ? identity.accessKeyId : id;
-  const found = (await visibleKeys(lister)).find((key) => key.id === wanted);
-  if (found !== undefined) return found;
+  const found = await service.findAccessKey(wanted);
+  if (found !== undefined && (found.id === identity.accessKeyId || administers(identity, found))) return found;
   if (!hasRole(identity, "admin", "")) throw refused();
   throw new GfsError(
     "NotFound",
