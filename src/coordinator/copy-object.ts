@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type Checksum, createChecksum } from "../core/checksums.ts";
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath } from "../core/ids.ts";
+import type { FilePath, VersionId } from "../core/ids.ts";
 import {
   type Copy,
   type FileRecord,
@@ -11,15 +11,17 @@ import {
   type VersionDetails,
   type VersionLabels,
 } from "../namespace/index.ts";
-import type { StagedWrite } from "../stores/index.ts";
+import { createQuickProof } from "../mover/index.ts";
+import type { ObjectInfo, StagedWrite } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
+import { suspectCopy } from "./copy-check.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { getVersion, type Located, locate } from "./lookup.ts";
 import { chooseKeys, type Target } from "./object-keys.ts";
 import { checkUserMetadata, describeWrite, lateMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
-import type { CopyObject, ObjectMeta, ObjectRead, PutResult } from "./service.ts";
+import type { CopyCheck, CopyObject, ObjectMeta, ObjectRead, PutResult } from "./service.ts";
 import { abortAll, atSite, type SiteWrite } from "./site-commit.ts";
 import { readSource } from "./uploads/copy-part.ts";
 import { assertLockable } from "./uploads/open.ts";
@@ -118,7 +120,13 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
     chooseKeys(tx, { path, sites: plan.required, owner: known, versionId: draft.id }),
   );
   const held = copy.streamed || summed !== undefined ? [] : await copiesOf(parts, ctx, copy);
-  const { writes, streams } = await openWrites(ctx, { targets, held, draft, path });
+  const { writes, streams } = await openWrites(parts, ctx, {
+    targets,
+    held,
+    draft,
+    path,
+    source: { path: from.path, versionId: source.meta.versionId as VersionId, sizeBytes },
+  });
   try {
     const sums = streams.length === 0 ? {} : await stream(source, streams, draft, summed);
     const version = { ...draft, ...sums };
@@ -205,11 +213,16 @@ interface Opening {
   readonly held: readonly Copy[];
   readonly draft: Draft;
   readonly path: FilePath;
+  readonly source: CopySource;
 }
 
+/** Which version is copied. */
+type CopySource = Pick<CopyCheck, "path" | "versionId" | "sizeBytes">;
+
 async function openWrites(
+  parts: Parts,
   ctx: Ctx,
-  { targets, held, draft, path }: Opening,
+  { targets, held, draft, path, source }: Opening,
 ): Promise<{ readonly writes: SiteWrite[]; readonly streams: SiteWrite[] }> {
   const attributes = describeWrite(path, { ...draft, copies: [] });
   const writes: SiteWrite[] = [];
@@ -228,7 +241,7 @@ async function openWrites(
                 .catch((error: unknown) => {
                   throw atSite(site, error);
                 })
-            : copyAtSite({ site, objectKey }, copy, attributes),
+            : copyAtSite(parts, { site, objectKey }, { copy, attributes, draft, source }),
       };
       writes.push(write);
       if (copy === undefined) streams.push(write);
@@ -240,24 +253,32 @@ async function openWrites(
   }
 }
 
+interface CopyWithin {
+  readonly copy: Copy;
+  readonly attributes: ReturnType<typeof describeWrite>;
+  readonly draft: Draft;
+  readonly source: CopySource;
+}
+
 /** Shows at once when it is committed, as a staged write does; there is nothing to prepare and nothing to abort. */
-function copyAtSite(
-  { site, objectKey }: Target,
-  copy: Copy,
-  attributes: ReturnType<typeof describeWrite>,
-): StagedWrite {
+function copyAtSite(parts: Parts, target: Target, { copy, attributes, draft, source }: CopyWithin): StagedWrite {
+  const { site, objectKey } = target;
   return {
     write: () => Promise.reject(new GfsError("Internal", "A site copies by itself what it holds.")),
     seal: () => Promise.resolve(),
     abort: () => Promise.resolve(),
     async commit(ctx) {
       try {
-        return await site.store.copy(ctx, copy.key, objectKey, {
+        const info = await site.store.copy(ctx, copy.key, objectKey, {
           ...attributes,
           ...(copy.etag === undefined ? {} : { sourceIfMatch: copy.etag }),
         });
+        if (site.store.capabilities.copiesUnchecked === true) await assertRight(ctx, target, { info, draft });
+        return info;
       } catch (error) {
-        if (!isGfsError(error, "NotFound", "PreconditionFailed", "Conflict", "Unsupported", "TooLarge")) throw error;
+        if (isGfsError(error, "DataCorrupt")) await suspectCopy(parts, { ...source, site: site.name, key: copy.key });
+        if (!isGfsError(error, "NotFound", "PreconditionFailed", "Conflict", "Unsupported", "TooLarge", "DataCorrupt"))
+          throw error;
         throw new GfsError("Conflict", `It could not copy the source by itself: ${error.message}`, {
           op: "coordinator.copy",
           context: { ...error.context, sourceLost: true },
@@ -266,6 +287,22 @@ function copyAtSite(
       }
     },
   };
+}
+
+/** The site took the bytes as they lay there: a rotten source must not become a rotten copy that nothing can mend. */
+async function assertRight(
+  ctx: Ctx,
+  { site, objectKey }: Target,
+  { info, draft }: { readonly info: ObjectInfo; readonly draft: Draft },
+): Promise<void> {
+  const proof = createQuickProof({ ...draft, copies: [] });
+  if (proof === undefined) return;
+  const body = await site.store.get(ctx, objectKey, { ifMatch: info.etag, checkedByCaller: true });
+  for await (const chunk of body.stream) proof.update(chunk);
+  if (proof.holds()) return;
+  throw new GfsError("DataCorrupt", `Site ${site.name} copied other bytes than the source's checksum says.`, {
+    op: "coordinator.copy",
+  });
 }
 
 function lostSource(error: unknown): SourceLost | undefined {

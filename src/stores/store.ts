@@ -156,6 +156,8 @@ export interface StoreCapabilities {
   /** Absent where uploads in parts are not possible. */
   readonly multipart?: { readonly minPartBytes: number; readonly maxPartBytes: number; readonly maxParts: number };
   readonly serverSideCopy: boolean;
+  /** A copy within the site takes the bytes as they lie there, so that rot comes along: whoever asks for one looks at it. */
+  readonly copiesUnchecked?: boolean;
   readonly presign: boolean;
   readonly maxObjectBytes: number;
   /** Whether `after` costs a seek or a scan of what comes before it. */

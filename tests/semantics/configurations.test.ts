@@ -8,6 +8,10 @@ import { CONFIGURATIONS, type Configured, rot, startConfigured } from "./matrix.
 
 /** Guarantees that what operators choose must not touch. */
 
+/** Disks and processors are shared with other tests; what takes longer hangs. */
+const PATIENCE_MS = 60_000;
+const TEST_MS = 180_000;
+
 /** Around what a cache fetches at once and what comes in one piece; with an MD5 beside it a large object has no SHA-256. */
 const OBJECTS = [
   ["small", 500, {}],
@@ -47,11 +51,12 @@ test.each(CONFIGURATIONS)(
           typeof outcome === "string" ? "DataCorrupt" : true,
         );
       }
-      await expect.poll(() => readFileSync(pathAt("local", key)).equals(body), { timeout: 10_000 }).toBe(true);
-      await expect.poll(async () => await healthy(setting, key), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => readFileSync(pathAt("local", key)).equals(body), { timeout: PATIENCE_MS }).toBe(true);
+      await expect.poll(async () => await healthy(setting, key), { timeout: PATIENCE_MS }).toBe(true);
       expect((await readAll(coordinator, key)).equals(body)).toBe(true);
     }
   },
+  TEST_MS,
 );
 
 async function versionOf({ coordinator }: Configured, key: string): Promise<string> {
@@ -100,12 +105,13 @@ test.each(CONFIGURATIONS)(
       spoil(pathAt("local", key));
       for (let time = 0; time < 3; time++) expect(await read(key), key).toBe(WRITTEN);
       expect(await versionOf(setting, key), key).toBe(before);
-      await expect.poll(async () => await healthy(setting, key), { timeout: 10_000 }).toBe(true);
+      await expect.poll(async () => await healthy(setting, key), { timeout: PATIENCE_MS }).toBe(true);
       for (const site of Object.keys(setting.sites))
         expect(readFileSync(pathAt(site, key)).toString(), `${key} at ${site}`).toBe(WRITTEN);
       expect(await keptOf(setting, key), key).toBe(kept);
     }
   },
+  TEST_MS,
 );
 
 test.each(CONFIGURATIONS)(
@@ -126,7 +132,7 @@ test.each(CONFIGURATIONS)(
       expect(await read(key), key).toBe(body);
       expect(await versionOf(setting, key), key).not.toBe(before);
       await settled();
-      await expect.poll(async () => await healthyOrForeign(setting, key), { timeout: 10_000 }).toBe(true);
+      await expect.poll(async () => await healthyOrForeign(setting, key), { timeout: PATIENCE_MS }).toBe(true);
       for (const site of Object.keys(setting.sites))
         expect(readFileSync(pathAt(site, key)).toString(), `${key} at ${site}`).toBe(body);
       // What it replaced is there for a while.
@@ -135,6 +141,7 @@ test.each(CONFIGURATIONS)(
     await coordinator.deleteObject(rigCtx, "rewritten");
     await expect(read("rewritten")).rejects.toMatchObject({ code: "NotFound" });
   },
+  TEST_MS,
 );
 
 test.each(CONFIGURATIONS)(
@@ -147,7 +154,7 @@ test.each(CONFIGURATIONS)(
     // The primaries lose it: the backup has it.
     for (const site of primaries) rmSync(pathAt(site, "x"));
     expect(await read("x")).toBe(WRITTEN);
-    await expect.poll(async () => await healthy(setting, "x"), { timeout: 10_000 }).toBe(true);
+    await expect.poll(async () => await healthy(setting, "x"), { timeout: PATIENCE_MS }).toBe(true);
     for (const site of primaries) expect(readFileSync(pathAt(site, "x")).toString()).toBe(WRITTEN);
     // All lose another, before anybody has read it, and one is given it back.
     await put("y", WRITTEN);
@@ -165,4 +172,31 @@ test.each(CONFIGURATIONS)(
     expect(await read("y")).toBe(WRITTEN);
     expect(await codeOf(coordinator.headObject(rigCtx, "y"))).toBe("done");
   },
+  TEST_MS,
+);
+
+test.each(CONFIGURATIONS)(
+  "C1 A copy of a source that has rotted has the right bytes everywhere: %s",
+  async (_name, configuration) => {
+    const setting = await startConfigured(configuration);
+    const { coordinator, pathAt, put, read, settled, sites } = setting;
+    for (const [key, options] of [
+      ["large", { md5Etag: true }],
+      ["small", {}],
+    ] as const) {
+      const body = key === "large" ? WRITTEN.repeat(1_000) : WRITTEN;
+      await put(key, body, options);
+      await settled();
+      rot(pathAt("local", key), 700);
+      await coordinator.copyObject(rigCtx, { from: { key }, key: `copy of ${key}` });
+      await settled();
+      expect(await read(`copy of ${key}`)).toBe(body);
+      for (const site of Object.keys(sites))
+        for (const each of [key, `copy of ${key}`])
+          await expect
+            .poll(() => readFileSync(pathAt(site, each)).equals(Buffer.from(body)), { timeout: PATIENCE_MS })
+            .toBe(true);
+    }
+  },
+  TEST_MS,
 );

@@ -186,3 +186,37 @@ test("C1 an older version is copied, and the copy is a version of its own", asyn
   const { entries } = await rig.coordinator.listVersions(rigCtx, { prefix: "kept/x", limit: 10 });
   expect(entries).toHaveLength(3);
 });
+
+/** These five bytes, turned over anywhere in a body, leave its CRC32C as it was: they are the polynomial itself. */
+const UNSEEN_BY_CRC32C = [0xf1, 0x76, 0xec, 0x05, 0x01];
+
+test("C2 a copy whose SHA-256 differs is refused, also where a shorter sum says nothing", async () => {
+  const rig = await start({ one: "primary" });
+  const body = Buffer.from("0123456789".repeat(100));
+  await rig.put("b/from", body);
+  const rotten = Buffer.from(body);
+  UNSEEN_BY_CRC32C.forEach((byte, index) => (rotten[500 + index] = (rotten[500 + index] as number) ^ byte));
+  const crc32c = (bytes: Uint8Array): string => {
+    const sum = createChecksum("CRC32C");
+    sum.update(bytes);
+    return sum.digest();
+  };
+  expect(crc32c(rotten)).toBe(crc32c(body));
+  const get = rig.sites.one.get.bind(rig.sites.one);
+  rig.sites.one.get = async (ctx, key, options) => {
+    const opened = await get(ctx, key, options);
+    return key === "b/from" ? { ...opened, stream: piecesOf(rotten) } : opened;
+  };
+  const copying = rig.coordinator.copyObject(rigCtx, {
+    from: { key: "b/from" },
+    key: "b/to",
+    checksumAlgorithm: "SHA1",
+  });
+  await expect(copying).rejects.toMatchObject({ code: "DataCorrupt" });
+  expect(await codeOf(rig.coordinator.headObject(rigCtx, "b/to"))).toBe("NotFound");
+  expect(await bodyAt(rig.sites.one, "b/to")).toBeUndefined();
+});
+
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

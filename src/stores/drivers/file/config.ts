@@ -24,6 +24,7 @@ export function capabilitiesOf(keepsAttributes: boolean): StoreCapabilities {
     userMetadata: keepsAttributes,
     multipart: { minPartBytes: 1, maxPartBytes: 5 * 1024 ** 3, maxParts: 10_000 },
     serverSideCopy: true,
+    copiesUnchecked: true,
     presign: false,
     maxObjectBytes: 16 * 1024 ** 4,
     listAfter: "seek",
