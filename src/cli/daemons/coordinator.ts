@@ -169,6 +169,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       hostNames: config.coordinator.hostNames,
       tokens: createTokenGate({ keyring, findAccessKey: (id) => coordinator.findAccessKey(id), clock }),
       asksForKeys: !keyring.isEmpty,
+      ...(audit === undefined ? {} : { audit }),
       log,
       render: renderMetrics,
     });
@@ -247,6 +248,7 @@ interface MetricsPort {
   readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
   readonly asksForKeys: boolean;
+  readonly audit?: FileTrail;
   readonly log: RootLogger;
   readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }

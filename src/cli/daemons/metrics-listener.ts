@@ -5,10 +5,11 @@ import {
   certifiedName,
   createHttpServer,
   createPageGuard,
+  pathOf,
   presentedToken,
   type TlsFiles,
 } from "../../gateways/http/index.ts";
-import { grantAllowing, type TokenGate } from "../../security/index.ts";
+import { type AuditTrail, grantAllowing, noAudit, type TokenGate } from "../../security/index.ts";
 
 export interface MetricsListener {
   readonly port: number;
@@ -25,6 +26,7 @@ export interface MetricsListenerOptions {
   readonly hostNames: readonly string[];
   readonly tokens: TokenGate;
   readonly asksForKeys: boolean;
+  readonly audit?: AuditTrail;
   readonly log: Logger;
   readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -35,7 +37,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 
 /** A port for scrapers alone, so that the API's need not be open to them. */
 export async function listenForMetrics(options: MetricsListenerOptions): Promise<MetricsListener> {
-  const { host, port, tls, hostNames, tokens, asksForKeys, log, render } = options;
+  const { host, port, tls, hostNames, tokens, asksForKeys, audit = noAudit, log, render } = options;
   const pages = createPageGuard({ listensOn: host, names: hostNames });
   const refusal = async (request: IncomingMessage): Promise<number | undefined> => {
     try {
@@ -57,6 +59,11 @@ export async function listenForMetrics(options: MetricsListenerOptions): Promise
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const refused = await refusal(request);
     if (refused !== undefined) {
+      const asked = { door: "metrics", user: "", key: "", from: request.socket.remoteAddress ?? "" };
+      audit.refused(
+        { ...asked, op: "GET /metrics", path: pathOf(request.url ?? ""), requestId: "" },
+        { status: refused },
+      );
       response.writeHead(refused).end();
       return;
     }

@@ -2,7 +2,7 @@ import { request as send } from "undici";
 import { type Rig, startRig, type RigOptions } from "../../../coordinator/testing/rig.ts";
 import { systemClock } from "../../../core/ports/clock.ts";
 import { type Logger, silentLogger } from "../../../core/ports/log.ts";
-import { createKeyring, hashApiKey } from "../../../security/index.ts";
+import { type AuditTrail, createKeyring, hashApiKey } from "../../../security/index.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
 import { type Conversation, talkTo } from "../../http/testing/conversation.ts";
 import { createRestGateway, type RestGatewayConfig } from "../index.ts";
@@ -33,11 +33,18 @@ export interface ServeOptions {
   readonly rig?: RigOptions;
   readonly apiKey?: string;
   readonly log?: Logger;
+  readonly audit?: AuditTrail;
   readonly config?: Partial<RestGatewayConfig>;
 }
 
 /** The gateway over a coordinator in memory, on a port of its own. */
-export async function serveRest({ rig: rigOptions, apiKey, log, config }: ServeOptions = {}): Promise<ServedRest> {
+export async function serveRest({
+  rig: rigOptions,
+  apiKey,
+  log,
+  audit,
+  config,
+}: ServeOptions = {}): Promise<ServedRest> {
   const rig = await startRig(rigOptions);
   const metrics = createMetrics({ processMetrics: false });
   const gateway = await createRestGateway(
@@ -47,6 +54,7 @@ export async function serveRest({ rig: rigOptions, apiKey, log, config }: ServeO
       clock: systemClock,
       log: log ?? silentLogger,
       metrics,
+      ...(audit === undefined ? {} : { audit }),
       renderMetrics: () => metrics.render(),
     },
     { version: "1.2.3", maxConcurrentRequests: 100, bodyIdleMs: 500, ...config },
