@@ -28,7 +28,9 @@ export async function absenceOf(client: Client, key: string, { signal, forDirect
     const written = plain.slice(parent.length, parent.length + LONGEST_NAME);
     const near = nearestName(
       written,
-      names.map((name) => name.slice(parent.length)).filter((name) => name !== "" && name.length <= LONGEST_NAME),
+      names
+        .map((name) => name.slice(parent.length).replace(/\/$/, ""))
+        .filter((name) => name !== "" && name.length <= LONGEST_NAME),
     );
     if (near !== undefined)
       return new GfsError("NotFound", `There is no object ${key}; did you mean ${parent}${near}?`);

@@ -18,12 +18,9 @@ export function createQuestions({ terminal, signal }: CliContext): Questions {
     async ask(question) {
       terminal.stderr.write(`${printable(question)} [y/N] `);
       const line = await lines.next();
+      if (line.done === true) terminal.stderr.write("\n");
       signal.throwIfAborted();
-      if (line.done === true) {
-        terminal.stderr.write("\n");
-        return false;
-      }
-      return /^\s*y(es)?\s*$/i.test(line.value);
+      return line.done !== true && /^\s*y(es)?\s*$/i.test(line.value);
     },
     close() {
       signal.removeEventListener("abort", stop);

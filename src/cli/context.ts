@@ -1,6 +1,6 @@
 import type { Client } from "@globalfs/client";
 import type { Terminal } from "./terminal.ts";
-import { printableLines, writeTo } from "./terminal.ts";
+import { jsonText, printableLines, writeTo } from "./terminal.ts";
 
 export interface GlobalOptions {
   readonly coordinatorAddr?: string;
@@ -70,11 +70,11 @@ export function note({ terminal, json }: CliContext, text: string): void {
 
 /** What somebody should know although nothing failed. */
 export function warn({ terminal, json }: CliContext, text: string): void {
-  terminal.stderr.write(json ? `${JSON.stringify({ warning: text })}\n` : `globalfs: ${printableLines(text)}\n`);
+  terminal.stderr.write(json ? `${jsonText({ warning: text })}\n` : `globalfs: ${printableLines(text)}\n`);
 }
 
 export async function printJson(context: CliContext, value: unknown): Promise<void> {
-  await print(context, `${JSON.stringify(jsonForm(value), undefined, 2)}\n`);
+  await print(context, `${jsonText(jsonForm(value), 2)}\n`);
 }
 
 /** The names of the REST API: snake_case, times as ISO text. */
@@ -94,8 +94,12 @@ export function jsonForm(value: unknown): unknown {
 export async function printJsonItems(context: CliContext, items: AsyncIterable<unknown>): Promise<void> {
   let first = true;
   for await (const item of items) {
-    await print(context, `${first ? "[\n  " : ",\n  "}${JSON.stringify(jsonForm(item))}`);
+    await print(context, `${first ? "[\n  " : ",\n  "}${jsonText(jsonForm(item))}`);
     first = false;
   }
   await print(context, first ? "[]\n" : "\n]\n");
+}
+
+export async function* itemsOf<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
+  for await (const page of pages) yield* page;
 }

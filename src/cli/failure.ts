@@ -27,13 +27,24 @@ export class PartialError extends Error {
   }
 }
 
-/** As shells report a process that SIGPIPE ended. */
-const EXIT_BROKEN_PIPE = 141;
+/** What no coordinator answers, with its exit code. */
+export const OWN_CODES = {
+  Usage: EXIT.usage,
+  Partial: EXIT.partial,
+  Unreachable: EXIT.unavailable,
+  BrokenStream: EXIT.unavailable,
+  /** As shells report a process that SIGPIPE ended. */
+  BrokenPipe: 141,
+} as const;
+
+function ownFailure(code: keyof typeof OWN_CODES, message: string): Failure {
+  return { code, message, exit: OWN_CODES[code] };
+}
 
 export function failureOf(error: unknown): Failure {
-  if (error instanceof BrokenPipe) return { code: "BrokenPipe", message: "", exit: EXIT_BROKEN_PIPE };
-  if (error instanceof UsageError) return { code: "Usage", message: error.message, exit: EXIT.usage };
-  if (error instanceof PartialError) return { code: "Partial", message: error.message, exit: EXIT.partial };
+  if (error instanceof BrokenPipe) return ownFailure("BrokenPipe", "");
+  if (error instanceof UsageError) return ownFailure("Usage", error.message);
+  if (error instanceof PartialError) return ownFailure("Partial", error.message);
   if (isGfsError(error)) return { code: error.code, message: error.message, exit: error.meaning.exit };
   if (isClientError(error)) return failureOfClient(error);
   if (isAbort(error)) return { code: "Canceled", message: "Stopped.", exit: EXIT.interrupted };
@@ -54,16 +65,19 @@ function isClientError(error: unknown): error is ClientError {
 }
 
 function failureOfClient({ code, message, requestId }: ClientError): Failure {
-  const known = Object.hasOwn(ERROR_CODES, code) ? ERROR_CODES[code as keyof typeof ERROR_CODES].exit : undefined;
-  const other = code === "Unreachable" || code === "BrokenStream" ? EXIT.unavailable : EXIT.failure;
   const hint = hintOf(code);
   return {
     code,
     message,
-    exit: known ?? (code === "Partial" ? EXIT.partial : other),
+    exit: exitOfCode(code),
     ...(hint === undefined ? {} : { hint }),
     ...(requestId === undefined ? {} : { requestId }),
   };
+}
+
+function exitOfCode(code: string): number {
+  if (Object.hasOwn(ERROR_CODES, code)) return ERROR_CODES[code as keyof typeof ERROR_CODES].exit;
+  return Object.hasOwn(OWN_CODES, code) ? OWN_CODES[code as keyof typeof OWN_CODES] : EXIT.failure;
 }
 
 function hintOf(code: string): string | undefined {
@@ -75,14 +89,18 @@ function hintOf(code: string): string | undefined {
   return undefined;
 }
 
-const FILE_SENTENCES: Readonly<Record<string, readonly [string, number]>> = {
+/** What is said of a local file, and the exit code, by the code of the system call. */
+export const FILE_SENTENCES: Readonly<Record<string, readonly [string, number]>> = {
   ENOENT: ["there is no such file or directory", EXIT.notFound],
   EACCES: ["you may not touch it", EXIT.denied],
   EPERM: ["you may not touch it", EXIT.denied],
   EEXIST: ["it exists already", EXIT.conflict],
   EISDIR: ["it is a directory", EXIT.usage],
   ENOTDIR: ["a part of the path is no directory", EXIT.usage],
+  ENAMETOOLONG: ["its name is too long for this disk", EXIT.usage],
+  EROFS: ["the disk can only be read", EXIT.denied],
   ENOSPC: ["the disk is full", EXIT.failure],
+  EDQUOT: ["your quota of the disk is used up", EXIT.failure],
 };
 
 function failureOfFile(code: string, path: string): Failure {

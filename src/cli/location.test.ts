@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { keyOf, localPathOf, locationsOf } from "./location.ts";
+import { keyOf, locationsOf } from "./location.ts";
 
 describe("what cp is told", () => {
   test.each([
@@ -24,15 +24,4 @@ describe("what cp is told", () => {
 
 test("a key may be written plain or with its mark", () => {
   expect(["a/b", "gfs:a/b", "gfs:/a/b", "gfs://a/b"].map(keyOf)).toEqual(["a/b", "a/b", "a/b", "a/b"]);
-});
-
-test.each(["../x", "a/../../x", "a//b", "/a", "a/", ".", "", "a\\b", "a\0b"])(
-  "%j is never written to the local disk",
-  (key) => {
-    expect(localPathOf(key)).toBeUndefined();
-  },
-);
-
-test("ordinary keys are local paths as they are", () => {
-  expect(localPathOf("a/b c/..d")).toBe("a/b c/..d");
 });

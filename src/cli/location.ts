@@ -36,13 +36,6 @@ function unmarkedLocation(text: string, other: Location): Location {
   return other.at === "gfs" ? { at: "local", path: text } : { at: "gfs", key: text };
 }
 
-/** The local path for `key` under `directory`, or undefined where the key would lead out of it or cannot be a path. */
-export function localPathOf(relativeKey: string): string | undefined {
-  const parts = relativeKey.split("/");
-  const bad = parts.some((part) => part === "" || part === "." || part === ".." || /[\0\\]/.test(part));
-  return bad ? undefined : parts.join("/");
-}
-
 /** Nothing but slashes and dots, as an unset variable leaves it: everything there is. */
 export function isRoot(key: string): boolean {
   return /^(\.?\/)*\.?$/.test(key);

@@ -1,14 +1,17 @@
+import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
 import { EXIT } from "../core/errors.ts";
 import type { Run } from "./action.ts";
 import { createContext, type GlobalOptions } from "./context.ts";
 import { type Failure, failureOf, UsageError } from "./failure.ts";
 import { buildProgram } from "./program.ts";
-import { printableLines, type Terminal } from "./terminal.ts";
+import { jsonText, printableLines, type Terminal } from "./terminal.ts";
 
 /** Runs one command line and resolves with the exit code. `bin/globalfs.js` calls it. */
 export async function main(words: readonly string[], terminal: Terminal = process): Promise<number> {
   const controller = new AbortController();
+  // Each of the files that are copied at a time listens, and ends listening with its own end.
+  setMaxListeners(0, controller.signal);
   const stop = (signal: NodeJS.Signals): void => {
     // The first asks the command to end tidily; whoever asks twice does not want to wait.
     if (controller.signal.aborted) process.exit(EXIT.interrupted);
@@ -87,7 +90,7 @@ function report(terminal: Terminal, failure: Failure, json: boolean): void {
   const { message, code, hint, requestId } = failure;
   if (message === "") return;
   if (json) {
-    terminal.stderr.write(`${JSON.stringify({ error: message, code, hint, request_id: requestId })}\n`);
+    terminal.stderr.write(`${jsonText({ error: message, code, hint, request_id: requestId })}\n`);
     return;
   }
   terminal.stderr.write(`globalfs: ${printableLines(message)}\n`);

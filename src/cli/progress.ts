@@ -1,5 +1,7 @@
 import { formatSize } from "../core/units.ts";
 import type { CliContext } from "./context.ts";
+import { printable } from "./terminal.ts";
+import { truncateTo } from "./width.ts";
 
 export interface Progress {
   advance(amount: number): void;
@@ -38,7 +40,7 @@ export function createProgress({ terminal, json }: CliContext, options: Progress
     drawnMs = timeMs;
     drawn = true;
     const line = progressLine({ label, done, total: options.total, unit: options.unit, elapsedMs: timeMs - startedMs });
-    stderr.write(`\r\u001b[2K${line.slice(0, Math.max(20, (stderr.columns ?? 80) - 1))}`);
+    stderr.write(`\r\u001b[2K${truncateTo(line, Math.max(20, (stderr.columns ?? 80) - 1))}`);
   };
 
   return {
@@ -65,10 +67,11 @@ interface ProgressState {
 }
 
 export function progressLine({ label, done, total, unit, elapsedMs }: ProgressState): string {
+  const name = printable(label);
   const shown = (amount: number): string => (unit === "bytes" ? formatSize(amount) : Math.round(amount).toString());
   const perSecond = elapsedMs > 0 ? (done / elapsedMs) * 1_000 : 0;
   const rate = `${shown(perSecond)}/s`;
-  if (total === undefined || total === 0) return `${label}  ${shown(done)}  ${rate}`;
+  if (total === undefined || total === 0) return `${name}  ${shown(done)}  ${rate}`;
   const fraction = Math.min(1, done / total);
   const filled = Math.round(fraction * BAR_WIDTH);
   const bar = `${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}`;
@@ -77,7 +80,7 @@ export function progressLine({ label, done, total, unit, elapsedMs }: ProgressSt
   const percent = Math.floor(fraction * 100)
     .toString()
     .padStart(3);
-  return `${label}  [${bar}] ${percent}%  ${shown(done)} of ${shown(total)}  ${rate}${eta}`;
+  return `${name}  [${bar}] ${percent}%  ${shown(done)} of ${shown(total)}  ${rate}${eta}`;
 }
 
 function clockText(seconds: number): string {

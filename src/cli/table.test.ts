@@ -22,6 +22,12 @@ describe("a table", () => {
     );
   });
 
+  test("aligns names in every script", () => {
+    expect(renderTable(terminal(false), columns, [{ name: "日本語" }, { name: "👩‍💻" }, { name: "ab" }])).toBe(
+      "NAME     N  LAST\n日本語  10  日本語\n👩‍💻      10  👩‍💻\nab      10  ab\n",
+    );
+  });
+
   test("has colors on a terminal only, and not against the person's wish", () => {
     const rows = [{ name: "a" }];
     expect(renderTable(terminal(true), columns, rows)).toContain("\u001b[32ma");
@@ -66,6 +72,21 @@ describe("a progress bar", () => {
   test("stays away from files, pipes and JSON", () => {
     expect(drawn(false)).toBe("");
     expect(drawn(true, true)).toBe("");
+  });
+
+  test("fits into the terminal, whatever the name is, and passes nothing on to it", () => {
+    const world = Object.assign(terminal(true), {});
+    Object.assign(world.stderr, { columns: 30 });
+    let timeMs = 0;
+    const context = createContext(world, {}, new AbortController().signal);
+    const label = "日本語".repeat(5);
+    const progress = createProgress(context, { label, unit: "items", now: () => timeMs });
+    timeMs = 1_500;
+    progress.advance(1);
+    expect(String(world.stderr.read())).toBe(`\r\u001b[2K${label.slice(0, 14)}…`);
+    expect(progressLine({ label: "\u001b[31m", done: 1, total: undefined, unit: "items", elapsedMs: 1_000 })).toBe(
+      "\\u{1b}[31m  1  1/s",
+    );
   });
 
   test("without a known end says what was done", () => {

@@ -1,4 +1,5 @@
 import { type Color, paint, printable, type Terminal } from "./terminal.ts";
+import { widthOf } from "./width.ts";
 
 export interface Column<T> {
   readonly title: string;
@@ -9,6 +10,24 @@ export interface Column<T> {
 
 /** Columns as wide as they must be, two spaces apart; the last one is not padded, so that lines end where text ends. */
 export function renderTable<T>(terminal: Terminal, columns: readonly Column<T>[], rows: readonly T[]): string {
+  return `${linesOf(terminal, columns, rows).join("\n")}\n`;
+}
+
+/** A table that comes in pieces has one head. */
+export async function* renderPages<T>(
+  terminal: Terminal,
+  columns: readonly Column<T>[],
+  pages: AsyncIterable<readonly T[]>,
+): AsyncGenerator<string> {
+  let first = true;
+  for await (const rows of pages) {
+    const lines = linesOf(terminal, columns, rows).slice(first ? 0 : 1);
+    if (lines.length > 0) yield `${lines.join("\n")}\n`;
+    first = false;
+  }
+}
+
+function linesOf<T>(terminal: Terminal, columns: readonly Column<T>[], rows: readonly T[]): string[] {
   const cells = rows.map((row) => columns.map((column) => printable(column.value(row))));
   const widths = columns.map((column, index) =>
     cells.reduce((widest, row) => Math.max(widest, widthOf(row[index] as string)), column.title.length),
@@ -25,16 +44,17 @@ export function renderTable<T>(terminal: Terminal, columns: readonly Column<T>[]
       })
       .join("  ");
   const head = line(columns.map(({ title }) => title));
-  return `${[head, ...rows.map((row, index) => line(cells[index] as string[], row))].join("\n")}\n`;
-}
-
-function widthOf(text: string): number {
-  return Array.from(text).length;
+  return [head, ...rows.map((row, index) => line(cells[index] as string[], row))];
 }
 
 /** `Name:  value` lines, aligned. Undefined values are left out. */
 export function renderFacts(facts: readonly (readonly [string, string | undefined])[]): string {
   const present = facts.filter(([, value]) => value !== undefined) as (readonly [string, string])[];
-  const width = present.reduce((widest, [name]) => Math.max(widest, name.length), 0);
-  return present.map(([name, value]) => `${`${name}:`.padEnd(width + 1)}  ${printable(value)}\n`).join("");
+  const width = present.reduce((widest, [name]) => Math.max(widest, widthOf(printable(name))), 0);
+  return present
+    .map(([name, value]) => {
+      const shown = printable(name);
+      return `${shown}:${" ".repeat(width - widthOf(shown))}  ${printable(value)}\n`;
+    })
+    .join("");
 }

@@ -2,6 +2,7 @@ import { EXIT } from "../core/errors.ts";
 import { type CliContext, note, type Outcome, printJson } from "./context.ts";
 import { failureOf } from "./failure.ts";
 import { type UnseenSites, unseenText } from "./partial.ts";
+import { printable } from "./terminal.ts";
 
 /** One of many things with which a command could not do what it does. */
 export interface Left {
@@ -24,6 +25,21 @@ export interface Tally {
   readonly unseenSites: UnseenSites;
 }
 
+export function createTally(): Tally {
+  return {
+    done: 0,
+    bytes: 0,
+    failed: 0,
+    leftOut: 0,
+    failures: [],
+    omissions: [],
+    exits: new Set(),
+    lastFailure: undefined,
+    pendingSites: new Set(),
+    unseenSites: new Map(),
+  };
+}
+
 const MOST_NAMED = 20;
 
 /** After these nothing else can succeed either. */
@@ -39,10 +55,20 @@ export function countFailure(tally: Tally, name: string, error: unknown): void {
   if (tally.failures.length < MOST_NAMED) tally.failures.push({ name, code, reason: message });
 }
 
+/** Nothing went wrong, but this one cannot be done. */
+export function leaveOut(tally: Tally, left: Left): void {
+  tally.leftOut += 1;
+  if (tally.omissions.length < MOST_NAMED) tally.omissions.push(left);
+}
+
 export interface TallyWords {
   /** Such as "Copied 3 files (2 KiB)". */
   readonly done: (tally: Tally) => string;
   readonly json: (tally: Tally) => Readonly<Record<string, unknown>>;
+  /** What is still to happen at these sites. */
+  readonly pending: (sites: string) => string;
+  /** That something is pending is no success. */
+  readonly pendingIsPartial?: true;
 }
 
 /** Says what was done also when it ends early, and gives the exit code: success only when nothing was left. */
@@ -51,18 +77,7 @@ export async function withTally(
   words: TallyWords,
   work: (tally: Tally) => Promise<void>,
 ): Outcome {
-  const tally: Tally = {
-    done: 0,
-    bytes: 0,
-    failed: 0,
-    leftOut: 0,
-    failures: [],
-    omissions: [],
-    exits: new Set(),
-    lastFailure: undefined,
-    pendingSites: new Set(),
-    unseenSites: new Map(),
-  };
+  const tally = createTally();
   try {
     await work(tally);
   } catch (error) {
@@ -73,7 +88,7 @@ export async function withTally(
   // One thing that failed is a failure like that of any command.
   if (failed === 1 && done + leftOut + unseenSites.size === 0) throw tally.lastFailure;
   await report(context, words, tally);
-  return exitOf(tally);
+  return exitOf(tally) ?? (words.pendingIsPartial === true && tally.pendingSites.size > 0 ? EXIT.partial : undefined);
 }
 
 async function report(context: CliContext, words: TallyWords, tally: Tally): Promise<void> {
@@ -91,7 +106,7 @@ async function report(context: CliContext, words: TallyWords, tally: Tally): Pro
     return;
   }
   for (const { name, reason } of [...omissions, ...failures]) {
-    note(context, reason.includes(name) ? reason : `${name}: ${reason}`);
+    note(context, printable(reason.includes(name) ? reason : `${name}: ${reason}`));
   }
   for (const [site, error] of unseenSites) note(context, unseenText(site, error));
   const more = failed + leftOut - failures.length - omissions.length;
@@ -102,6 +117,7 @@ async function report(context: CliContext, words: TallyWords, tally: Tally): Pro
     ...(failed === 0 ? [] : [`${failed} failed`]),
   ];
   note(context, `${parts.join(", ")}.`);
+  if (pendingSites.size > 0) note(context, words.pending([...pendingSites].join(", ")));
 }
 
 function exitOf({ done, failed, leftOut, exits, unseenSites }: Tally): number | undefined {

@@ -39,17 +39,34 @@ export function paint(terminal: Terminal, color: Color, text: string): string {
   return plain ? text : `\u001b[${COLOR_CODES[color]}m${text}\u001b[0m`;
 }
 
+const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
 /**
  * Keys may hold anything; a terminal must not take them for commands, and what is not seen must not turn one name into another.
  * Joiners stay: emoji and many scripts need them.
  */
 export function printable(text: string): string {
-  return text.replaceAll(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
+  return text.replaceAll(UNSEEN, escaped);
 }
 
 /** The same for sentences of several lines. */
 export function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
+}
+
+/** JSON that shows the same to a person and to a program: `JSON.stringify` leaves half of the control characters as they are. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent)
+    .split("\n")
+    .map((line) => line.replaceAll(UNSEEN, unicodeEscape))
+    .join("\n");
+}
+
+function unicodeEscape(character: string): string {
+  return character
+    .split("")
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+    .join("");
 }
 
 function escaped(character: string): string {

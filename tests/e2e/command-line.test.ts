@@ -117,7 +117,7 @@ describe("cp", () => {
     await symlink("a.txt", join(source, "link"));
     const up = await served.run(["cp", "-r", source, "gfs:tree"]);
     expect(up.exit).toBe(7);
-    expect(up.err).toContain(`${join(source, "link")} was left out: it is no regular file.`);
+    expect(up.err).toContain(`${join(source, "link")} was left out: it is a symbolic link.`);
     const target = join(directory, "copy");
     expect((await served.run(["cp", "-r", "gfs:tree", target])).exit).toBe(0);
     for (const name of ["a.txt", "deep/er/b.bin", "empty"]) {

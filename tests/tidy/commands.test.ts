@@ -46,7 +46,7 @@ describe("the commands", () => {
     };
     load("src/cli/main.ts");
     expect(seen.size).toBeGreaterThan(40);
-    expect([...packages].sort()).toEqual(["commander"]);
+    expect([...packages].sort()).toEqual(["commander", "get-east-asian-width"]);
     const heavy = [...rooms].filter((room) => !/^src\/core\/|^src\/cli\/(?!daemons$|config$)/.test(room));
     expect(heavy).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { PassThrough } from "node:stream";
 import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { configReference } from "../../src/cli/config/index.ts";
+import { FILE_SENTENCES, OWN_CODES } from "../../src/cli/failure.ts";
 import { buildProgram } from "../../src/cli/program.ts";
 import { ERROR_CODES, EXIT } from "../../src/core/errors.ts";
 import { ROOT } from "./tree.ts";
@@ -53,8 +54,14 @@ const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
 
 test("the exit code reference is what the error table says", async () => {
   const codes = Object.entries(EXIT).map(([name, exit]) => {
-    const errors = Object.entries(ERROR_CODES).filter(([, meaning]) => meaning.exit === exit);
-    const names = errors.map(([code]) => `\`${code}\``).join(", ");
+    const names = [
+      ...Object.entries(ERROR_CODES).map(([code, meaning]) => [code, meaning.exit] as const),
+      ...Object.entries(OWN_CODES),
+      ...Object.entries(FILE_SENTENCES).map(([code, [, own]]) => [code, own] as const),
+    ]
+      .filter(([, own]) => own === exit)
+      .map(([code]) => `\`${code}\``)
+      .join(", ");
     return `| ${exit} | ${MEANINGS[name as keyof typeof EXIT]} | ${names} |`;
   });
   const text = `# Exit codes
@@ -65,7 +72,7 @@ and \`request_id\`. Commands that go over many things (\`rm\`, \`cp -r\`) go on 
 | Code | Meaning | Error codes |
 |---|---|---|
 ${codes.join("\n")}
-| 141 | The reader of the output went away, as \`head\` does. | |
+| ${OWN_CODES.BrokenPipe} | The reader of the output went away, as \`head\` does. | \`BrokenPipe\` |
 `;
   await expect(text).toMatchFileSnapshot(page("exit-codes.md"));
 });

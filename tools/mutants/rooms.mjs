@@ -12,12 +12,25 @@ const SUITES = {
     "tests/sim/disk/",
   ],
 };
+/** Rooms above the promises: these are of what lies below them. */
+const ABOVE = ["cli"];
 /** What holds the promises to users. */
 const PROMISES = ["tests/semantics/", "tests/sim/"];
 /** A minute and more, for what the others beside it notice as well. */
 const SLOW = ["tests/sim/crash-steps.test.ts"];
 
-export const ROOMS = ["kv", "namespace", "stores", "cache", "placement", "mover", "coordinator", "core", "security"];
+export const ROOMS = [
+  "kv",
+  "namespace",
+  "stores",
+  "cache",
+  "placement",
+  "mover",
+  "coordinator",
+  "core",
+  "security",
+  "cli",
+];
 
 /** `room` is one of `ROOMS` or a directory in one, as `stores/layers`. */
 export function sourcesOf(root, room) {
@@ -34,9 +47,9 @@ export function testsOf(root, room, { slow = false } = {}) {
   const inRoom = below(root, "src", `src/${room}/`).filter((file) => file.endsWith(".test.ts"));
   const beside = below(root, "src", `src/${top}/`).filter((file) => file.endsWith(".test.ts"));
   const own = room === top ? [...inRoom, ...suites] : inRoom;
-  const promises = tests.filter(
-    (file) => file.endsWith(".test.ts") && PROMISES.some((start) => file.startsWith(start)),
-  );
+  const promises = ABOVE.includes(top)
+    ? []
+    : tests.filter((file) => file.endsWith(".test.ts") && PROMISES.some((start) => file.startsWith(start)));
   return { own, others: [...new Set([...beside, ...suites, ...promises])].filter((file) => !own.includes(file)) };
 }
 

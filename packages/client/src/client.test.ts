@@ -163,15 +163,15 @@ describe("an upload", () => {
     expect((await failure(client.put("k", endless()))).code).toBe("Timeout");
   });
 
-  test("is never sent twice", async () => {
+  test("that may have begun is never sent twice", async () => {
     let asked = 0;
     const client = await serve((_request, response) => {
       asked += 1;
-      json(response, 503, { error: "Busy.", code: "Overloaded", request_id: "r1" }, { "retry-after": "3" });
+      json(response, 503, { error: "Busy.", code: "Unavailable", request_id: "r1" }, { "retry-after": "3" });
     });
     const error = await failure(client.put("k", "x"));
     expect(error).toMatchObject({
-      code: "Overloaded",
+      code: "Unavailable",
       status: 503,
       requestId: "r1",
       retryAfterMs: 3_000,
@@ -282,5 +282,84 @@ describe("a request", () => {
       { scanned: 1, position: "a" },
       { scanned: 2, refusedExample: "x" },
     ]);
+  });
+});
+
+describe("an upload", () => {
+  /** Answers with 503 as often as it is told, and keeps what came. */
+  async function busy(times: number): Promise<{ readonly client: Client; readonly bodies: string[] }> {
+    const bodies: string[] = [];
+    const client = await serve(async (request, response) => {
+      let body = "";
+      for await (const piece of request) body += String(piece);
+      bodies.push(body);
+      if (bodies.length <= times) json(response, 503, { error: "Later.", code: "Overloaded" }, { "retry-after": "0" });
+      else json(response, 201, {}, { etag: '"e"' });
+    });
+    return { client, bodies };
+  }
+
+  test("that can be read again is sent again, whole, when the coordinator could not take it", async () => {
+    const file = join(await mkdtemp(join(tmpdir(), "globalfs-client-")), "f");
+    await writeFile(file, "file");
+    async function* made(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("ma");
+      yield Buffer.from("de");
+    }
+    for (const [body, sent] of [
+      ["text", "text"],
+      [Buffer.from("bytes"), "bytes"],
+      [{ file }, "file"],
+      [made, "made"],
+    ] as const) {
+      const { client, bodies } = await busy(2);
+      expect(await client.put("k", body)).toMatchObject({ etag: "e" });
+      expect(bodies).toEqual([sent, sent, sent]);
+    }
+    await rm(join(file, ".."), { recursive: true });
+    const { client, bodies } = await busy(3);
+    expect(await failure(client.put("k", "text"))).toMatchObject({ code: "Overloaded", status: 503 });
+    expect(bodies).toHaveLength(3);
+  });
+
+  test("of a stream is sent once, and any other once where nobody knows whether it was stored", async () => {
+    const { client, bodies } = await busy(1);
+    async function* stream(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("once");
+    }
+    expect(await failure(client.put("k", stream()))).toMatchObject({ code: "Overloaded" });
+    expect(bodies).toEqual(["once"]);
+    let asked = 0;
+    const broken = await serve((request) => {
+      asked += 1;
+      request.socket.destroy();
+    });
+    expect(await failure(broken.put("k", "text"))).toMatchObject({ code: "BrokenStream" });
+    expect(asked).toBe(1);
+    for (const status of [500, 504]) {
+      let calls = 0;
+      const failing = await serve((_request, response) => {
+        calls += 1;
+        json(response, status, { error: "x", code: "Internal" });
+      });
+      expect(await failure(failing.put("k", "text"))).toMatchObject({ status });
+      expect(calls).toBe(1);
+    }
+  });
+
+  test("a delete says whether there was something, and is sent once", async () => {
+    let asked = 0;
+    const client = await serve((_request, response) => {
+      asked += 1;
+      if (asked === 3) response.writeHead(503).end();
+      else
+        response
+          .writeHead(204, { "x-globalfs-deleted": asked === 1 ? "1" : "0", "x-globalfs-pending-sites": "a, b" })
+          .end();
+    });
+    expect(await client.delete("k")).toEqual({ deleted: true, pendingSites: ["a", "b"] });
+    expect(await client.delete("k")).toMatchObject({ deleted: false });
+    expect(await failure(client.delete("k"))).toMatchObject({ status: 503 });
+    expect(asked).toBe(3);
   });
 });

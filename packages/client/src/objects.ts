@@ -18,8 +18,16 @@ import type {
   PutResult,
 } from "./types.ts";
 
-/** What can be stored: bytes, text, a stream of bytes, or a local file. */
-export type PutBody = Uint8Array | string | AsyncIterable<Uint8Array> | { readonly file: string };
+/**
+ * What can be stored: bytes, text, a stream of bytes, a local file, or what makes a stream. All but a stream can be read from the
+ * beginning again, and are sent again when the coordinator answers that it cannot take them now.
+ */
+export type PutBody =
+  | Uint8Array
+  | string
+  | AsyncIterable<Uint8Array>
+  | { readonly file: string }
+  | (() => AsyncIterable<Uint8Array>);
 
 export interface ListAllOptions extends ListOptions {
   /** Called once for every site that could not be listed. Without it, the iteration ends with a `Partial` error then. */
@@ -188,10 +196,10 @@ function rangeText(range: GetOptions["range"]): string | undefined {
 async function contentOf(body: PutBody, size: number | undefined) {
   if (typeof body === "string") return { content: body, size: Buffer.byteLength(body) };
   if (body instanceof Uint8Array) return { content: body, size: body.length };
-  if (!("file" in body)) return { content: body, size };
+  if (typeof body === "function" || !("file" in body)) return { content: body, size };
   const { size: fileSize } = await stat(body.file);
   // The file may grow while it is read; what was announced is what is sent.
-  const content: AsyncIterable<Uint8Array> =
+  const content = (): AsyncIterable<Uint8Array> =>
     fileSize === 0 ? emptyBody() : createReadStream(body.file, { end: fileSize - 1, highWaterMark: 256 * 1024 });
   return { content, size: fileSize };
 }

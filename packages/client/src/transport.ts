@@ -14,7 +14,10 @@ export interface ClientOptions {
   readonly connections?: number;
   /** Default of every call's `timeoutMs`. */
   readonly timeoutMs?: number;
-  /** How often a read is sent again after an answer that says so, or a broken connection. Writes are sent once. */
+  /**
+   * How often a read is sent again after an answer that says so, or a broken connection. A PUT whose body can be read again is sent
+   * again only after an answer that says that it was not begun (Overloaded): after any other, somebody else may have stored since.
+   */
   readonly retries?: number;
   readonly userAgent?: string;
 }
@@ -25,7 +28,8 @@ export interface Call extends CallOptions {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** A function gives the body from its beginning, as often as it is called. */
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | (() => AsyncIterable<Uint8Array>);
   /** These statuses are answers and no errors. */
   readonly expect: readonly number[];
 }
@@ -62,7 +66,8 @@ export function createTransport(options: ClientOptions): Transport {
 
   async function send(call: Call): Promise<OpenAnswer> {
     const limitMs = call.timeoutMs ?? timeoutMs;
-    const upload = isStream(call.body) ? watchUpload(call.body, limitMs, call.signal) : undefined;
+    const given = typeof call.body === "function" ? call.body() : call.body;
+    const upload = isStream(given) ? watchUpload(given, limitMs, call.signal) : undefined;
     const signal = upload?.signal ?? call.signal;
     try {
       const answer = await agent.request({
@@ -71,7 +76,7 @@ export function createTransport(options: ClientOptions): Transport {
         path: base + call.path + queryText(call.query),
         method: call.method,
         headers: headersOf(call, options),
-        body: (upload?.body ?? call.body ?? null) as Dispatcher.DispatchOptions["body"] & null,
+        body: (upload?.body ?? given ?? null) as Dispatcher.DispatchOptions["body"] & null,
         headersTimeout: upload === undefined ? limitMs : 0,
         bodyTimeout: limitMs,
         ...(signal === undefined ? {} : { signal }),
@@ -91,8 +96,7 @@ export function createTransport(options: ClientOptions): Transport {
       try {
         return await send(call);
       } catch (error) {
-        const repeatable = call.method === "GET" || call.method === "HEAD";
-        if (!repeatable || attempt >= retries || !(error instanceof GlobalFsError) || !mayRepeat(error)) throw error;
+        if (attempt >= retries || !(error instanceof GlobalFsError) || !mayRepeat(call, error)) throw error;
         const pauseMs = Math.min(error.retryAfterMs ?? 100 * 2 ** attempt, LONGEST_RETRY_MS);
         await sleep(pauseMs, undefined, call.signal === undefined ? {} : { signal: call.signal }).catch(
           (reason: unknown) => {
@@ -165,12 +169,14 @@ function queryText(query: Call["query"]): string {
   return `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join("&")}`;
 }
 
-function mayRepeat(error: GlobalFsError): boolean {
+function mayRepeat({ method, body }: Call, error: GlobalFsError): boolean {
+  if (method === "PUT") return error.code === "Overloaded" && !isStream(body);
+  if (method !== "GET" && method !== "HEAD") return false;
   return error.status === 503 || error.status === 504 || error.code === "BrokenStream";
 }
 
 function isStream(body: Call["body"]): body is AsyncIterable<Uint8Array> {
-  return body !== undefined && typeof body !== "string" && !(body instanceof Uint8Array);
+  return typeof body === "object" && !(body instanceof Uint8Array);
 }
 
 /** A long upload is fine, a stalled one is not: the limit starts again with every piece that the server takes. */

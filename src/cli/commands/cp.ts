@@ -1,15 +1,17 @@
 import type { Client } from "@globalfs/client";
 import type { Command } from "commander";
-import { EXIT } from "../../core/errors.ts";
+import { formatSize } from "../../core/units.ts";
 import { type Action, examples } from "../action.ts";
 import { copyOne } from "../copy/copy-one.ts";
 import { copyTree } from "../copy/copy-tree.ts";
 import { localSize } from "../copy/local-source.ts";
-import type { CopyTally } from "../copy/work.ts";
-import { type CliContext, note, type Outcome, printJson, withClient } from "../context.ts";
+import { copyCounted } from "../copy/work.ts";
+import { type CliContext, type Outcome, withClient } from "../context.ts";
 import { UsageError } from "../failure.ts";
+import { findObject } from "../find-object.ts";
 import { isRoot, type Location, locationsOf } from "../location.ts";
 import { createProgress, type Progress } from "../progress.ts";
+import { countText, createTally, type Tally, type TallyWords, withTally } from "../tally.ts";
 
 interface Options {
   readonly recursive?: boolean;
@@ -47,42 +49,42 @@ async function cp(context: CliContext, source: string, target: string, options: 
     throw new UsageError(`"${source}" is the root. To copy everything there is, say so with --all.`);
   }
   if (from.at !== "gfs" && to.at !== "gfs") throw new UsageError("One side must be in GlobalFS; mark it with gfs:.");
-  const tally: CopyTally = { files: 0, bytes: 0, pendingSites: new Set(), refused: [] };
+  const { signal } = context;
   return withClient(context, async (client) => {
-    const progress = createProgress(context, {
-      label: source,
-      total: options.recursive === true ? undefined : await sizeOf(client, from),
-      unit: "bytes",
-    });
-    const counting: Progress = {
-      ...progress,
-      advance(amount) {
-        tally.bytes += amount;
-        progress.advance(amount);
-      },
+    const total = options.recursive === true ? undefined : await sizeOf(client, from, signal);
+    const bar = createProgress(context, { label: source, total, unit: "bytes" });
+    const copy = async (tally: Tally): Promise<void> => {
+      const progress: Progress = {
+        ...bar,
+        advance(amount) {
+          if (options.recursive === true) bar.label(`${source}: ${countText(tally.done, "file")}`);
+          bar.advance(amount);
+        },
+      };
+      const work = { context, client, tally, progress };
+      try {
+        await (options.recursive === true
+          ? copyTree(work, from, to)
+          : copyCounted(work, (own) => copyOne(own, from, to)));
+      } finally {
+        bar.end();
+      }
     };
-    try {
-      if (options.recursive === true) await copyTree(context, client, { from, to, tally, progress: counting });
-      else await copyOne(context, client, { from, to, tally, progress: counting });
-    } finally {
-      progress.end();
-    }
-    return report(context, tally, to);
+    if (to.at !== "stdio") return await withTally(context, WORDS, copy);
+    // The object is the output.
+    await copy(createTally());
+    return undefined;
   });
 }
 
-async function sizeOf(client: Client, from: Location): Promise<number | undefined> {
-  if (from.at === "local") return localSize(from.path);
-  if (from.at === "gfs") return (await client.head(from.key))?.size;
-  return undefined;
+async function sizeOf(client: Client, from: Location, signal: AbortSignal): Promise<number | undefined> {
+  if (from.at === "local") return await localSize(from.path);
+  return from.at === "gfs" ? (await findObject(client, from.key, signal))?.size : undefined;
 }
 
-async function report(context: CliContext, tally: CopyTally, to: Location): Outcome {
-  const { files, bytes, pendingSites, refused } = tally;
-  if (context.json && to.at !== "stdio") {
-    await printJson(context, { files, bytes, pendingSites: [...pendingSites], refused });
-  }
-  for (const sentence of refused) note(context, sentence);
-  if (pendingSites.size > 0) note(context, `Replication still has to be queued for: ${[...pendingSites].join(", ")}.`);
-  return refused.length > 0 || pendingSites.size > 0 ? EXIT.partial : undefined;
-}
+const WORDS: TallyWords = {
+  done: ({ done, bytes }) => `Copied ${countText(done, "file")} (${formatSize(bytes)})`,
+  json: ({ done, bytes }) => ({ files: done, bytes }),
+  pending: (sites) => `Replication still has to be queued for: ${sites}.`,
+  pendingIsPartial: true,
+};

@@ -1,8 +1,11 @@
+import type { Client, Usage } from "@globalfs/client";
 import type { Command } from "commander";
 import { formatSize } from "../../core/units.ts";
+import { absenceOf } from "../absent.ts";
 import { type Action, examples } from "../action.ts";
-import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
-import { keyOf } from "../location.ts";
+import { type CliContext, note, type Outcome, print, printJson, withClient } from "../context.ts";
+import { findObject } from "../find-object.ts";
+import { keyOf, prefixOf } from "../location.ts";
 import { renderTable } from "../table.ts";
 
 interface Options {
@@ -16,12 +19,12 @@ export function defineDu(program: Command, action: Action): void {
     .argument("[path]", "directory, plain or as gfs:path")
     .option("--bytes", "exact numbers of bytes")
     .addHelpText("after", examples("globalfs du", "globalfs du datasets/ --bytes"))
-    .action(action((context, options: Options, [path = ""]) => du(context, path, options)));
+    .action(action((context, options: Options, [path = ""]) => du(context, keyOf(path), options)));
 }
 
-async function du(context: CliContext, path: string, options: Options): Outcome {
+async function du(context: CliContext, key: string, options: Options): Outcome {
   return withClient(context, async (client) => {
-    const usage = await client.usage(keyOf(path), { signal: context.signal });
+    const usage = await usageAt(context, client, key);
     if (context.json) {
       await printJson(context, usage);
       return undefined;
@@ -45,4 +48,23 @@ async function du(context: CliContext, path: string, options: Options): Outcome 
     );
     return undefined;
   });
+}
+
+/** Of a directory what is below it, and not what only begins with the same letters; of an object itself. */
+async function usageAt(context: CliContext, client: Client, key: string): Promise<Usage> {
+  const { signal } = context;
+  const prefix = prefixOf(key);
+  const usage = await client.usage(prefix, { signal });
+  if (usage.objects > 0 || prefix === "") return usage;
+  const object = key.endsWith("/") ? undefined : await findObject(client, key, signal);
+  if (object !== undefined) {
+    const { copies } = await client.explain(key, { signal });
+    const used = { objects: 1, bytes: object.size };
+    const holding = copies.filter(({ state }) => state === "present" || state === "foreign");
+    return { prefix: key, ...used, bySite: Object.fromEntries(holding.map(({ site }) => [site, used])) };
+  }
+  const absence = await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
+  if (absence.code !== "IsADirectory") throw absence;
+  note(context, `What is below ${key} is not in the catalog yet; globalfs import SITE ${prefix} takes it in.`);
+  return usage;
 }

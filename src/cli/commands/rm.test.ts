@@ -64,7 +64,10 @@ describe("deleting what an unset variable leaves", () => {
   });
 
   test("happens when all of it is meant", async () => {
-    expect(await served.run(["rm", "-r", "--all"])).toMatchObject({ exit: 0, err: "Deleted 5 objects.\n" });
+    expect(await served.run(["rm", "-r", "--all"])).toMatchObject({
+      exit: 0,
+      err: "Deleted 5 objects.\nJobs are queued to delete the copies at: cloud.\n",
+    });
     expect(await keys()).toEqual([]);
   });
 });

@@ -96,9 +96,11 @@ async function show(context: CliContext, key: string): Promise<void> {
 const DELETED: TallyWords = {
   done: ({ done }) => `Deleted ${countText(done, "object")}`,
   json: ({ done }) => ({ deleted: done }),
+  pending: (sites) => `Jobs are queued to delete the copies at: ${sites}.`,
 };
 
 const WOULD: TallyWords = {
   done: ({ done, bytes }) => `Would delete ${countText(done, "object")} (${formatSize(bytes)})`,
   json: ({ done, bytes }) => ({ wouldDelete: done, bytes }),
+  pending: () => "",
 };

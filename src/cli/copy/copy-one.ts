@@ -1,27 +1,24 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { Client } from "@globalfs/client";
-import type { CliContext } from "../context.ts";
 import { UsageError } from "../failure.ts";
 import type { Location } from "../location.ts";
 import { copyToFile, copyToStdout, getObject } from "./download.ts";
-import { copyWithin, upload, uploadFile } from "./upload.ts";
+import { copyWithin, uploadFile, uploadStream } from "./upload.ts";
 import type { CopyWork } from "./work.ts";
 
-export async function copyOne(context: CliContext, client: Client, work: CopyWork): Promise<void> {
-  const { from, progress } = work;
-  const to = await intoDirectory(work.to, from);
+export async function copyOne(work: CopyWork, from: Location, target: Location): Promise<void> {
+  const { client, context, progress } = work;
+  const to = await intoDirectory(target, from);
   if (from.at === "gfs" && to.at === "gfs") {
-    await copyWithin(context, client, from.key, to.key, work);
+    await copyWithin(work, from.key, to.key);
   } else if (from.at === "gfs") {
     const download = await getObject(client, from.key, context.signal);
     if (to.at === "local") await copyToFile(download, to.path, progress, context.signal);
     else await copyToStdout(context, download, progress);
   } else if (to.at === "gfs") {
-    if (from.at === "local") await uploadFile(context, client, from.path, to.key, work);
-    else await upload(context, client, context.terminal.stdin, to.key, work);
+    if (from.at === "local") await uploadFile(work, from.path, to.key);
+    else await uploadStream(work, context.terminal.stdin, to.key);
   }
-  work.tally.files += 1;
 }
 
 /** A target that is a directory takes the source under its own name. */

@@ -1,69 +1,93 @@
-import { opendir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import type { Client } from "@globalfs/client";
+import { basename, dirname, join } from "node:path";
+import type { ObjectInfo } from "@globalfs/client";
 import { forEachBounded } from "../../core/async/for-each.ts";
 import { GfsError } from "../../core/errors.ts";
-import type { CliContext } from "../context.ts";
+import { absenceOf } from "../absent.ts";
 import { UsageError } from "../failure.ts";
-import { localPathOf } from "../location.ts";
-import { downloadFile } from "./download.ts";
+import { findObject } from "../find-object.ts";
+import { type Location, prefixOf } from "../location.ts";
+import { countFailure, leaveOut } from "../tally.ts";
+import { copyToFile, getObject } from "./download.ts";
+import { localPathOf, shownPath } from "./local-names.ts";
+import { filesBelow, makeBelow, openTarget } from "./local-tree.ts";
 import { copyWithin, uploadFile } from "./upload.ts";
-import type { CopyWork } from "./work.ts";
+import { copyCounted, type CopyWork } from "./work.ts";
 
 const CONCURRENCY = 8;
-const LONGEST_REFUSALS = 20;
 
-/** What lies below the source goes below the target. */
-export async function copyTree(context: CliContext, client: Client, work: CopyWork): Promise<void> {
-  const { from, to, tally } = work;
-  if (from.at === "stdio" || to.at === "stdio")
-    throw new UsageError("A whole tree cannot be read from or written to a pipe.");
-  if (from.at === "local" && to.at === "gfs") {
-    if (!(await stat(from.path)).isDirectory())
-      throw new GfsError("NotADirectory", `${from.path} is no directory; leave -r away.`);
-    const prefix = withSlash(to.key);
-    await forEachBounded(filesBelow(from.path, "", work), CONCURRENCY, async (relative) => {
-      await uploadFile(context, client, join(from.path, relative), prefix + relative, work);
-      tally.files += 1;
-    });
-    return;
-  }
-  if (from.at !== "gfs") return;
-  const prefix = withSlash(from.key);
-  const objects = client.list({ prefix, signal: context.signal });
-  await forEachBounded(objects, CONCURRENCY, async ({ key }) => {
+/** What lies below the source goes below the target. What cannot be copied is in the tally, and the others go on. */
+export async function copyTree(work: CopyWork, from: Location, to: Location): Promise<void> {
+  if (from.at === "local" && to.at === "gfs") await uploadTree(work, from.path, prefixOf(to.key));
+  else if (from.at === "gfs" && to.at === "local") await downloadTree(work, from.key, to.path);
+  else if (from.at === "gfs" && to.at === "gfs") await copyTreeWithin(work, from.key, prefixOf(to.key));
+  else throw new UsageError("A whole tree cannot be read from or written to a pipe.");
+}
+
+async function uploadTree(work: CopyWork, directory: string, prefix: string): Promise<void> {
+  await forEachBounded(filesBelow(work, directory), CONCURRENCY, ({ path, relative }) =>
+    attempt(work, shownPath(path), () => copyCounted(work, (own) => uploadFile(own, path, prefix + relative))),
+  );
+}
+
+async function downloadTree(work: CopyWork, key: string, directory: string): Promise<void> {
+  const prefix = prefixOf(key);
+  let root: string | undefined;
+  await forEachObject(work, key, async ({ key }) => {
     const relative = key.slice(prefix.length);
-    if (to.at === "gfs") await copyWithin(context, client, key, withSlash(to.key) + relative, work);
-    else {
-      const path = localPathOf(relative);
-      if (path === undefined) {
-        refuse(work, `${key} was left out: it cannot be the name of a local file.`);
-        return;
-      }
-      await downloadFile(context, client, key, join(to.path, path), work);
+    const path = localPathOf(relative.replace(/\/$/, ""));
+    if (path === undefined && relative !== "") {
+      const reason = `${key} was left out: it cannot be the name of a local file.`;
+      leaveOut(work.tally, { name: key, code: "InvalidName", reason });
+      return;
     }
-    tally.files += 1;
+    await attempt(work, key, async () => {
+      root ??= await openTarget(directory);
+      // A directory that was made as such is listed as an object with a slash at its end.
+      if (path === undefined || relative.endsWith("/")) await makeBelow(root, path ?? "");
+      else await downloadFile(work, key, join(await makeBelow(root, dirname(path)), basename(path)));
+    });
   });
-  if (tally.files === 0 && tally.refused.length === 0) {
-    throw new GfsError("NotFound", `There is nothing below ${prefix === "" ? "the root" : prefix}.`);
+}
+
+async function downloadFile(work: CopyWork, key: string, path: string): Promise<void> {
+  const { signal } = work.context;
+  await copyCounted(work, async ({ client, progress }) =>
+    copyToFile(await getObject(client, key, signal), path, progress, signal),
+  );
+}
+
+async function copyTreeWithin(work: CopyWork, key: string, target: string): Promise<void> {
+  const source = prefixOf(key);
+  if (target.startsWith(source)) {
+    throw new UsageError("The target lies in the source; copying would never end.");
   }
+  await forEachObject(work, key, async ({ key }) => {
+    // Directories are there because something is in them.
+    if (key.endsWith("/")) return;
+    await attempt(work, key, () => copyCounted(work, (own) => copyWithin(own, key, target + key.slice(source.length))));
+  });
 }
 
-function withSlash(key: string): string {
-  return key === "" || key.endsWith("/") ? key : `${key}/`;
+async function forEachObject(work: CopyWork, key: string, copy: (object: ObjectInfo) => Promise<void>): Promise<void> {
+  const { client, context, tally } = work;
+  const { signal } = context;
+  const onPartial = ({ site, error }: { site: string; error: string }): unknown => tally.unseenSites.set(site, error);
+  let seen = 0;
+  await forEachBounded(client.list({ prefix: prefixOf(key), signal, onPartial }), CONCURRENCY, async (object) => {
+    seen += 1;
+    await copy(object);
+  });
+  if (seen > 0) return;
+  if (!key.endsWith("/") && (await findObject(client, key, signal)) !== undefined) {
+    throw new GfsError("NotADirectory", `${key} is an object and no directory; leave -r away.`);
+  }
+  throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
 }
 
-function refuse({ tally }: CopyWork, sentence: string): void {
-  if (tally.refused.length < LONGEST_REFUSALS) tally.refused.push(sentence);
-  else tally.refused[LONGEST_REFUSALS] = "More were left out.";
-}
-
-/** Regular files only; links and devices are named in the report. */
-async function* filesBelow(root: string, relative: string, work: CopyWork): AsyncGenerator<string> {
-  for await (const entry of await opendir(join(root, relative))) {
-    const path = relative === "" ? entry.name : `${relative}/${entry.name}`;
-    if (entry.isDirectory()) yield* filesBelow(root, path, work);
-    else if (entry.isFile()) yield path;
-    else refuse(work, `${join(root, path)} was left out: it is no regular file.`);
+async function attempt({ tally }: CopyWork, name: string, copy: () => Promise<void>): Promise<void> {
+  try {
+    await copy();
+  } catch (error) {
+    countFailure(tally, name, error);
   }
 }

@@ -1,18 +1,24 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { createWriteStream, type WriteStream } from "node:fs";
+import { rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Client, Download } from "@globalfs/client";
+import { absenceOf } from "../absent.ts";
 import type { CliContext } from "../context.ts";
 import type { Progress } from "../progress.ts";
 import { BrokenPipe, writeTo } from "../terminal.ts";
-import { type CopyWork, counted } from "./work.ts";
+import { counted } from "./work.ts";
 
 export async function getObject(client: Client, key: string, signal: AbortSignal): Promise<Download> {
-  const download = await client.get(key, { signal });
-  if (download === undefined) throw new Error("A download without a condition came back as not modified.");
-  return download;
+  try {
+    const download = await client.get(key, { signal });
+    if (download === undefined) throw new Error("A download without a condition came back as not modified.");
+    return download;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "NotFound") throw error;
+    throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
+  }
 }
 
 /** Lets the reader of stdout set the pace, and stops quietly when it goes away. */
@@ -34,10 +40,15 @@ export async function copyToStdout(context: CliContext, download: Download, prog
 
 /** The file appears under its name only once all of it is there; what was there before stays until then. */
 export async function copyToFile(download: Download, path: string, progress: Progress, signal: AbortSignal) {
-  const partial = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}.part`);
+  const write = (file: WriteStream): Promise<void> =>
+    pipeline(download.body, (source: Readable) => counted(source, progress), file, { signal });
+  const partial = join(dirname(path), `.globalfs-${crypto.randomUUID()}.part`);
   try {
-    const file = createWriteStream(partial, { flags: "wx", flush: true });
-    await pipeline(download.body, (source: Readable) => counted(source, progress), file, { signal });
+    if (await isDevice(path)) {
+      await write(createWriteStream(path));
+      return;
+    }
+    await write(createWriteStream(partial, { flags: "wx", flush: true }));
     await rename(partial, path);
   } catch (error) {
     download.body.destroy();
@@ -47,13 +58,8 @@ export async function copyToFile(download: Download, path: string, progress: Pro
   }
 }
 
-export async function downloadFile(context: CliContext, client: Client, key: string, path: string, work: CopyWork) {
-  const download = await getObject(client, key, context.signal);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-  } catch (error) {
-    download.body.destroy();
-    throw error;
-  }
-  await copyToFile(download, path, work.progress, context.signal);
+/** A pipe or a device takes bytes; putting a file in its place would be a surprise, above all in /dev. */
+async function isDevice(path: string): Promise<boolean> {
+  const info = await stat(path).catch(() => undefined);
+  return info !== undefined && !info.isFile() && !info.isDirectory();
 }

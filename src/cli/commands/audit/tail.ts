@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, jsonForm, type Outcome, print, printJson, withClient } from "../../context.ts";
 import { positive } from "../../options.ts";
+import { jsonText, printable } from "../../terminal.ts";
 
 interface Options {
   readonly follow?: boolean;
@@ -82,7 +83,7 @@ async function newest(
 }
 
 async function show(context: CliContext, line: AuditLine): Promise<void> {
-  await print(context, `${context.json ? JSON.stringify(jsonForm(line)) : textOf(line)}\n`);
+  await print(context, `${context.json ? jsonText(jsonForm(line)) : printable(textOf(line))}\n`);
 }
 
 const SHOWN = new Set([

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { EXIT, GfsError } from "../../../core/errors.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson } from "../../context.ts";
+import { printable } from "../../terminal.ts";
 
 interface Options {
   readonly config?: string;
@@ -43,7 +44,8 @@ async function auditVerify(context: CliContext, options: Options): Outcome {
     const span =
       first === undefined || last === undefined ? "" : `, ${first.seq} (${first.at}) to ${last.seq} (${last.at})`;
     const cut = torn === 0 ? "" : `, ${torn} cut off by the end of a process`;
-    const found = faults.length === 0 ? "no faults" : `${faults.length} faults:\n  ${faults.join("\n  ")}`;
+    const found =
+      faults.length === 0 ? "no faults" : `${faults.length} faults:\n  ${faults.map(printable).join("\n  ")}`;
     const head = last === undefined ? "" : `Hash of the last line: ${last.hash}\n`;
     await print(context, `${lines} lines in ${files} files${span}${cut}: ${found}\n${head}`);
   }

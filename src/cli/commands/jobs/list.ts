@@ -1,11 +1,20 @@
-import type { Job, JobPage, JobState } from "@globalfs/client";
+import type { Client, Job, JobPage, JobState } from "@globalfs/client";
 import { type Command, Option } from "commander";
 import { formatSize } from "../../../core/units.ts";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, note, type Outcome, print, printJson, withClient } from "../../context.ts";
+import {
+  type CliContext,
+  itemsOf,
+  note,
+  type Outcome,
+  print,
+  printJsonItems,
+  warn,
+  withClient,
+} from "../../context.ts";
 import { positive } from "../../options.ts";
 import { pauseText } from "../../pause-text.ts";
-import { renderTable } from "../../table.ts";
+import { type Column, renderPages } from "../../table.ts";
 
 const JOB_STATES = [
   "waiting",
@@ -19,6 +28,8 @@ const JOB_STATES = [
 interface Options {
   readonly state?: JobState;
   readonly limit: number;
+  readonly after?: string;
+  readonly all?: boolean;
 }
 
 export function defineJobsList(jobs: Command, action: Action): void {
@@ -27,53 +38,39 @@ export function defineJobsList(jobs: Command, action: Action): void {
     .description("list jobs, the newest first")
     .addOption(new Option("--state <state>", "only jobs in this state").choices(JOB_STATES))
     .option("--limit <n>", "at most so many", positive, 100)
-    .addHelpText("after", examples("globalfs jobs list", "globalfs jobs list --state failed"))
+    .option("--after <id>", "only those that come after this one in the list")
+    .option("--all", "all of them, however many there are")
+    .addHelpText(
+      "after",
+      examples("globalfs jobs list", "globalfs jobs list --state failed", "globalfs jobs list --all --json"),
+    )
     .action(action(jobsList));
 }
 
 const PAGE = 1_000;
 
+const COLUMNS: readonly Column<Job>[] = [
+  { title: "ID", value: ({ id }) => id },
+  { title: "KIND", value: ({ kind }) => kind },
+  { title: "STATE", value: ({ state }) => state, color: ({ state }) => (state === "failed" ? "red" : undefined) },
+  { title: "DONE", value: progressOf, align: "right" },
+  { title: "SITE", value: ({ from, site }) => (from === undefined ? site : `${from} > ${site}`) },
+  { title: "KEY", value: ({ key }) => key },
+  { title: "WHY", value: ({ waitsFor, reason }) => [waitsFor, reason].filter(Boolean).join(" ") },
+];
+
 async function jobsList(context: CliContext, options: Options): Outcome {
-  const { state, limit } = options;
   return withClient(context, async (client) => {
-    const jobs: Job[] = [];
-    let first: JobPage | undefined;
-    let continuation: string | undefined;
-    do {
-      const page = await client.jobs.list({
-        order: "newest",
-        counts: first === undefined && !context.json,
-        limit: Math.min(limit - jobs.length, PAGE),
-        ...(state === undefined ? {} : { state }),
-        ...(continuation === undefined ? {} : { continuation }),
-        signal: context.signal,
-      });
-      first ??= page;
-      jobs.push(...page.jobs);
-      ({ continuation } = page);
-    } while (continuation !== undefined && jobs.length < limit);
-    if (context.json) {
-      await printJson(context, jobs);
-      return undefined;
-    }
-    await print(
-      context,
-      renderTable<Job>(
-        context.terminal,
-        [
-          { title: "ID", value: ({ id }) => id },
-          { title: "KIND", value: ({ kind }) => kind },
-          { title: "STATE", value: ({ state }) => state, color: (job) => (job.state === "failed" ? "red" : undefined) },
-          { title: "DONE", value: progressOf, align: "right" },
-          { title: "SITE", value: ({ from, site }) => (from === undefined ? site : `${from} > ${site}`) },
-          { title: "KEY", value: ({ key }) => key },
-          { title: "WHY", value: ({ waitsFor, reason }) => [waitsFor, reason].filter(Boolean).join(" ") },
-        ],
-        jobs,
-      ),
-    );
+    const seen: Seen = { shown: 0 };
+    const pages = jobPages(context, client, options, seen);
+    if (context.json) await printJsonItems(context, itemsOf(pages));
+    else for await (const text of renderPages(context.terminal, COLUMNS, pages)) await print(context, text);
+    const { first, shown, after } = seen;
     if (first?.paused !== undefined) note(context, `All jobs are paused ${pauseText(first.paused)}.`);
-    note(context, countText(first?.counts ?? {}, jobs.length));
+    note(context, countText(first?.counts ?? {}, shown));
+    if (after !== undefined) {
+      warn(context, `There are more jobs: --after ${after} goes on, --limit N or --all shows more at once.`);
+    }
     return undefined;
   });
 }
@@ -85,7 +82,45 @@ function countText(counts: Readonly<Record<string, number>>, shown: number): str
   return `${shown} of ${total} jobs shown${inStates === "" ? "" : `; in all ${inStates}`}.`;
 }
 
-function progressOf({ bytesDone, size, state }: Job): string {
+/** What was shown of a list, and where it goes on when it was cut off. */
+interface Seen {
+  first?: JobPage;
+  shown: number;
+  after?: string;
+}
+
+async function* jobPages(
+  { signal, json }: CliContext,
+  client: Client,
+  { state, limit, after, all }: Options,
+  seen: Seen,
+): AsyncGenerator<readonly Job[]> {
+  const ask = (most: number, from: string | undefined): Promise<JobPage> =>
+    client.jobs.list({
+      order: "newest",
+      counts: seen.first === undefined && !json,
+      limit: most,
+      ...(state === undefined ? {} : { state }),
+      ...(from === undefined ? {} : { continuation: from }),
+      signal,
+    });
+  const most = all === true ? Number.POSITIVE_INFINITY : limit;
+  let continuation = after;
+  do {
+    const page = await ask(Math.min(most - seen.shown, PAGE), continuation);
+    seen.first ??= page;
+    seen.shown += page.jobs.length;
+    yield page.jobs;
+    ({ continuation } = page);
+  } while (continuation !== undefined && seen.shown < most);
+  // A page that ended just there names where it would go on, too.
+  if (continuation !== undefined && (await ask(1, continuation)).jobs.length > 0) seen.after = continuation;
+}
+
+/** What is left to do is never shown as done: the bytes of a try that failed say nothing of the next, and all bytes are not yet a copy. */
+export function progressOf({ bytesDone, size, state }: Job): string {
   if (state === "done") return formatSize(size);
-  return size > 0 ? `${Math.floor((bytesDone / size) * 100)}% of ${formatSize(size)}` : "-";
+  if (size === 0) return "-";
+  if (state !== "running" && state !== "paused") return `- of ${formatSize(size)}`;
+  return `${Math.min(99, Math.floor((bytesDone / size) * 100))}% of ${formatSize(size)}`;
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { EXIT, GfsError } from "../../../core/errors.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+import { printable } from "../../terminal.ts";
 
 interface Options {
   readonly config?: string;
@@ -35,7 +36,8 @@ async function metaCheck(context: CliContext, options: Options): Outcome {
     const { files, directories, entries, owners, faults } = report;
     if (context.json) await printJson(context, { files, directories, entries, owners, faults });
     else {
-      const found = faults.length === 0 ? "no faults" : `${faults.length} faults:\n  ${faults.join("\n  ")}`;
+      const found =
+        faults.length === 0 ? "no faults" : `${faults.length} faults:\n  ${faults.map(printable).join("\n  ")}`;
       await print(
         context,
         `${files} files, ${directories} directories, ${entries} entries, ${owners} objects: ${found}\n`,

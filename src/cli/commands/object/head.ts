@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { GfsError } from "../../../core/errors.ts";
 import { formatSize } from "../../../core/units.ts";
+import { absenceOf } from "../../absent.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../../context.ts";
+import { findObject } from "../../find-object.ts";
 import { keyOf } from "../../location.ts";
 import { KEY_HELP } from "../../options.ts";
 import { renderFacts } from "../../table.ts";
@@ -13,13 +14,14 @@ export function defineObjectHead(object: Command, action: Action): void {
     .description("show object metadata: size, ETag, last modified")
     .argument("<key>", KEY_HELP)
     .addHelpText("after", examples("globalfs object head my-key --json"))
-    .action(action((context, _options, [key]) => objectHead(context, key as string)));
+    .action(action((context, _options, [key]) => objectHead(context, keyOf(key as string))));
 }
 
 async function objectHead(context: CliContext, key: string): Outcome {
   return withClient(context, async (client) => {
-    const info = await client.head(keyOf(key), { signal: context.signal });
-    if (info === undefined) throw new GfsError("NotFound", `There is no object ${keyOf(key)}.`);
+    const { signal } = context;
+    const info = await findObject(client, key, signal);
+    if (info === undefined) throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
     if (context.json) {
       await printJson(context, info);
       return undefined;

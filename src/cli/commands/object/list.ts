@@ -1,10 +1,10 @@
 import type { Client, ObjectInfo } from "@globalfs/client";
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
-import { type CliContext, type Outcome, print, printJsonItems, withClient } from "../../context.ts";
+import { type CliContext, type Outcome, itemsOf, print, printJsonItems, withClient } from "../../context.ts";
 import { positive } from "../../options.ts";
 import { refusePartial, type UnseenSites } from "../../partial.ts";
-import { renderTable } from "../../table.ts";
+import { type Column, renderPages } from "../../table.ts";
 
 interface Options {
   readonly prefix?: string;
@@ -23,28 +23,19 @@ export function defineObjectList(object: Command, action: Action): void {
 
 const PAGE = 1_000;
 
+const COLUMNS: readonly Column<ObjectInfo>[] = [
+  { title: "KEY", value: ({ key }) => key },
+  { title: "SIZE", value: ({ size }) => String(size), align: "right" },
+  { title: "ETAG", value: ({ etag }) => etag },
+  { title: "LAST MODIFIED", value: ({ lastModified }) => lastModified.toISOString() },
+];
+
 async function objectList(context: CliContext, options: Options): Outcome {
   return withClient(context, async (client) => {
     const unseen: UnseenSites = new Map();
     const pages = objectPages(client, context, options, unseen);
-    if (context.json) await printJsonItems(context, flat(pages));
-    else {
-      for await (const objects of pages) {
-        await print(
-          context,
-          renderTable<ObjectInfo>(
-            context.terminal,
-            [
-              { title: "KEY", value: ({ key }) => key },
-              { title: "SIZE", value: ({ size }) => String(size), align: "right" },
-              { title: "ETAG", value: ({ etag }) => etag },
-              { title: "LAST MODIFIED", value: ({ lastModified }) => lastModified.toISOString() },
-            ],
-            objects,
-          ),
-        );
-      }
-    }
+    if (context.json) await printJsonItems(context, itemsOf(pages));
+    else for await (const text of renderPages(context.terminal, COLUMNS, pages)) await print(context, text);
     refusePartial(unseen);
     return undefined;
   });
@@ -68,8 +59,4 @@ async function* objectPages(
     left -= objects.length;
     if (left <= 0) return;
   }
-}
-
-async function* flat<T>(pages: AsyncIterable<readonly T[]>): AsyncGenerator<T> {
-  for await (const page of pages) yield* page;
 }

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { EXIT } from "../../../core/errors.ts";
 import { formatSize } from "../../../core/units.ts";
 import { type Action, examples } from "../../action.ts";
-import { openLocalSource } from "../../copy/local-source.ts";
+import { localBody, openLocalSource } from "../../copy/local-source.ts";
 import { counted } from "../../copy/work.ts";
 import { type CliContext, note, type Outcome, printJson, withClient } from "../../context.ts";
 import { keyOf } from "../../location.ts";
@@ -45,40 +45,39 @@ function collectPairs(text: string, before: Record<string, string> = {}): Record
 async function objectPut(context: CliContext, key: string, options: Options): Outcome {
   const { input, contentType, meta, clobber } = options;
   return withClient(context, async (client) => {
-    const source = await openSource(context, input);
-    const progress = createProgress(context, { label: key, total: source.size, unit: "bytes" });
+    const source = input === undefined || input === "-" ? undefined : await openLocalSource(input);
+    const bar = createProgress(context, { label: key, total: source?.size, unit: "bytes" });
     let sizeBytes = 0;
+    const progress = {
+      advance(amount: number) {
+        sizeBytes += amount;
+        bar.advance(amount);
+      },
+    };
+    const { body, size } =
+      source === undefined
+        ? { body: counted(standardInput(context), progress), size: undefined }
+        : localBody(source, progress);
     try {
-      const body = counted(source.stream, {
-        ...progress,
-        advance(amount) {
-          sizeBytes += amount;
-          progress.advance(amount);
-        },
-      });
       const result = await client.put(keyOf(key), body, {
         signal: context.signal,
-        ...(source.size === undefined ? {} : { size: source.size }),
+        ...(size === undefined ? {} : { size }),
         ...(contentType === undefined ? {} : { contentType }),
         ...(meta === undefined ? {} : { metadata: meta }),
         ...(clobber ? {} : { ifNoneMatch: "*" }),
       });
-      progress.end();
+      bar.end();
       return await reportPut(context, keyOf(key), sizeBytes, result);
     } finally {
-      progress.end();
-      source.stream.destroy();
+      bar.end();
     }
   });
 }
 
-async function openSource(context: CliContext, input: string | undefined) {
-  if (input === undefined || input === "-") {
-    const { stdin } = context.terminal;
-    if (stdin.isTTY === true) note(context, "Reading from the terminal; end with Ctrl-D.");
-    return { stream: stdin, size: undefined };
-  }
-  return openLocalSource(input);
+function standardInput(context: CliContext): AsyncIterable<Uint8Array> {
+  const { stdin } = context.terminal;
+  if (stdin.isTTY === true) note(context, "Reading from the terminal; end with Ctrl-D.");
+  return stdin;
 }
 
 async function reportPut(context: CliContext, key: string, sizeBytes: number, result: PutResult): Outcome {
