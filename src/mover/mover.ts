@@ -297,9 +297,12 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   };
 
   const refreshGauges = async (): Promise<void> => {
-    depthGauge.set(await depth());
-    pausedGauge.set((await kv.view(findPause)) === undefined ? 0 : 1);
-    const [oldest] = (await kv.view((tx) => pageJobs(tx, { states: ["waiting", "paused"], limit: 1 }))).jobs;
+    const { count, pause, oldest } = await kv.view(function* (tx) {
+      const [found] = (yield* pageJobs(tx, { states: ["waiting", "paused"], limit: 1 })).jobs;
+      return { count: decodeCount(yield* tx.get(countKey)), pause: yield* findPause(tx), oldest: found };
+    });
+    depthGauge.set(count);
+    pausedGauge.set(pause === undefined ? 0 : 1);
     ageGauge.set(oldest === undefined ? 0 : Math.max(0, (clock.nowMs() - oldest.createdMs) / 1_000));
   };
 

@@ -285,21 +285,25 @@ test("U5 of an abort and a completion that race exactly one wins", async () => {
   }
 });
 
-test("U6 an old upload is given up, while one that is still wanted stays however old its site finds it", async () => {
-  const rig = await startTimed({ one: "primary" });
-  const old = await rig.coordinator.createUpload(rigCtx, { key: "b/old" });
-  await sendPart(rig, old, 1, bytesOf(10));
-  await rig.clock.advance(5 * 86_400_000);
-  await rig.settled();
-  const young = await rig.coordinator.createUpload(rigCtx, { key: "b/young" });
-  const part = await sendPart(rig, young, 1, bytesOf(10));
-  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "b/", limit: 10 })).uploads).toHaveLength(2);
-  await rig.clock.advance(2 * 86_400_000 + 3_600_001);
-  await rig.settled();
-  expect((await rig.coordinator.listUploads(rigCtx, { prefix: "b/", limit: 10 })).uploads).toEqual([young]);
-  await complete(rig, young, [part]);
-  expect(await rig.sites.one.sweep(rigCtx, -1)).toBe(0);
-});
+test(
+  "U6 an old upload is given up, while one that is still wanted stays however old its site finds it",
+  { timeout: 120_000 },
+  async () => {
+    const rig = await startTimed({ one: "primary" });
+    const old = await rig.coordinator.createUpload(rigCtx, { key: "b/old" });
+    await sendPart(rig, old, 1, bytesOf(10));
+    await rig.clock.advance(5 * 86_400_000);
+    await rig.settled();
+    const young = await rig.coordinator.createUpload(rigCtx, { key: "b/young" });
+    const part = await sendPart(rig, young, 1, bytesOf(10));
+    expect((await rig.coordinator.listUploads(rigCtx, { prefix: "b/", limit: 10 })).uploads).toHaveLength(2);
+    await rig.clock.advance(2 * 86_400_000 + 3_600_001);
+    await rig.settled();
+    expect((await rig.coordinator.listUploads(rigCtx, { prefix: "b/", limit: 10 })).uploads).toEqual([young]);
+    await complete(rig, young, [part]);
+    expect(await rig.sites.one.sweep(rigCtx, -1)).toBe(0);
+  },
+);
 
 test("U6 an upload goes with its bucket, and stays where the directory was only there for its files", async () => {
   const rig = await startTimed({ one: "primary" });
