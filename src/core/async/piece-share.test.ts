@@ -83,3 +83,12 @@ it("What is lent again is no longer counted as spare", () => {
   expect([one, other]).toContain(share.lend(512));
   expect([one, other]).not.toContain(share.lend(512));
 });
+
+it("A stream that leaves twice is taken off once", () => {
+  const share = new PieceShare({ totalBytes: 1_024, leastBytes: 64, mostBytes: 512 });
+  const leave = Array.from({ length: 4 }, () => share.enter());
+  for (let time = 0; time < 3; time++) leave[0]?.();
+  expect(share.pieceBytes).toBe(256);
+  leave[1]?.();
+  expect(share.pieceBytes).toBe(512);
+});

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { noMetrics } from "../../core/ports/metrics.ts";
@@ -88,6 +89,20 @@ describe("the chaos layer", () => {
       "byt Unavailable",
       "byte Unavailable",
     ]);
+    const { inner, store } = await rig({ truncatedRead: 1, random: seededRandom(3) });
+    const pieces: number[] = [];
+    const body = Buffer.alloc(100, 1);
+    await putBytes(inner, "pieces", body);
+    inner.script.body = (given) => ({
+      ...given,
+      stream: Readable.from(Array.from({ length: 50 }, () => body.subarray(0, 2))),
+    });
+    const read = async (): Promise<void> => {
+      for await (const chunk of (await store.get(ctx, "pieces")).stream) pieces.push(chunk.byteLength);
+    };
+    await expect(read()).rejects.toMatchObject({ code: "Unavailable" });
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.slice(0, -1).every((sizeBytes) => sizeBytes === 2)).toBe(true);
     const corrupted = await bodyOf({ corruptRead: 1 });
     expect([corrupted.length, corrupted.slice(1), corrupted === "bytes"]).toEqual([5, "ytes", false]);
   });

@@ -112,4 +112,12 @@ describe("the checksum layer", () => {
     for await (const chunk of (await store.get(ctx, "key")).stream) if (chunk[0] === 98) break;
     expect(ended).toBe(true);
   });
+
+  it("says of more bytes that they are too many, also where nobody knows the sum, and of an object at its limit that they are wrong", async () => {
+    const more = await giving([Buffer.from("abc"), Buffer.from("d")], Buffer.from("abcdef"));
+    const range = { start: 0, end: 3 };
+    await expect(bytesOf((await more.get(ctx, "key", { range })).stream)).rejects.toThrow("more bytes than it should");
+    const atLimit = await giving([Buffer.from("abcdeX")], Buffer.from("abcdef"), 6);
+    await expect(bytesOf((await atLimit.get(ctx, "key")).stream)).rejects.toThrow("other bytes than its checksum says");
+  });
 });

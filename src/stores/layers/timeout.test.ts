@@ -246,4 +246,50 @@ describe("the timeout layer", () => {
     await store.head({ ...ctx, signal: AbortSignal.abort() }, "key").catch(() => undefined);
     expect(seen).toEqual([false, true]);
   });
+
+  it("tells the stream of a reader who stops half-way that it has ended", async () => {
+    const { inner, store } = await rig();
+    let ended = 0;
+    async function* letters(): AsyncGenerator<Uint8Array> {
+      try {
+        for (const letter of "abc") yield Buffer.from(letter);
+      } finally {
+        ended += 1;
+      }
+    }
+    inner.script.body = (body): ObjectBody => ({ ...body, stream: letters() });
+    for await (const chunk of (await store.get(ctx, "key")).stream) if (chunk[0] === 98) break;
+    expect(ended).toBe(1);
+  });
+
+  it("blames a site that has a whole part and does not answer", async () => {
+    const { clock, inner, store } = await rig();
+    const upload = await store.createMultipart(ctx, "large", { partSizeBytes: 10 });
+    inner.script.after = ({ operation, ctx: bounded }) =>
+      operation === "uploadPart"
+        ? new Promise((_resolve, reject) =>
+            bounded?.signal.addEventListener("abort", () => reject(bounded.signal.reason as Error)),
+          )
+        : undefined;
+    const body: PartBody = {
+      sizeBytes: 1,
+      async *open() {
+        yield Buffer.from("a");
+      },
+    };
+    const failure = failureOf(store.uploadPart(ctx, upload, 1, body));
+    await clock.advance(POLICY.idleMs - 1);
+    expect(clock.waiting).toBe(1);
+    await clock.advance(1);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+  });
+
+  it("hands its caller's request id, log and deadline on", async () => {
+    const { clock, inner, store } = await rig();
+    let seen: unknown;
+    inner.script.before = ({ ctx: bounded }) => void (seen = [bounded?.requestId, bounded?.log, bounded?.deadlineMs]);
+    const deadlineMs = clock.monotonicMs() + 10;
+    await store.head({ ...ctx, requestId: "one", deadlineMs }, "key");
+    expect(seen).toEqual(["one", ctx.log, deadlineMs]);
+  });
 });
