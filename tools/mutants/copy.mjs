@@ -1,6 +1,6 @@
 // Mutants live in a copy of the tree: the tree somebody works in is never touched.
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ROOT } from "../lib/run.mjs";
@@ -24,7 +24,10 @@ export function copyTree() {
   return {
     root,
     temporary: join(root, "tmp"),
-    remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 3 }),
+    remove() {
+      unmountBelow(root);
+      rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+    },
   };
 }
 
@@ -38,5 +41,14 @@ function linkPackages(root) {
   }
   for (const name of readdirSync(join(root, "packages"))) {
     symlinkSync(join(root, "packages", name), join(to, "@globalfs", name));
+  }
+}
+
+/** Tests that were ended could not take away the small disks that they had mounted. */
+function unmountBelow(root) {
+  if (!existsSync("/proc/self/mounts")) return;
+  for (const line of readFileSync("/proc/self/mounts", "utf8").split("\n")) {
+    const [, place = ""] = line.split(" ");
+    if (place.startsWith(`${root}/`)) spawnSync("umount", ["-l", place], { stdio: "ignore" });
   }
 }
