@@ -174,8 +174,18 @@ describe("operators", () => {
     expect((await run(["site", "add", "--name", "third", "--uri", uri, "--role", "backup"])).exit).toBe(6);
     expect((await run(["site", "add", "--name", "x", "--uri", "file:///etc", "--role", "backup"])).exit).toBe(5);
     expect(
-      (await run(["site", "add", "--name", "x", "--uri", "s3://b?endpoint=http://169.254.169.254", "--role", "burst"]))
-        .exit,
+      (
+        await run([
+          "site",
+          "add",
+          "--name",
+          "x",
+          "--uri",
+          "s3://bucket?endpoint=http://169.254.169.254",
+          "--role",
+          "burst",
+        ])
+      ).exit,
     ).toBe(5);
     expect((await run(["site", "remove", "--name", "third"])).exit).toBe(0);
     expect((await run(["site", "remove", "--name", "third"])).exit).toBe(4);
