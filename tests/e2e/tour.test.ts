@@ -30,7 +30,7 @@ const SHOWN: readonly (readonly [command: string, shown: RegExp])[] = [
   ["npx globalfs ls -R photos", /^2026\/sample\.bin$/m],
   ["cmp sample.bin", /^same$/m],
   ["npx globalfs mv notes/ archive/\nnpx globalfs ls -R", /^archive\/hello\.txt$/m],
-  ["grep -i -e HTTP -e Source", /^HTTP\/1\.1 200 OK\r?\nX-GlobalFS-Source: cloud\r?$/im],
+  ["grep -i -e HTTP -e X-GlobalFS-Source", /^HTTP\/1\.1 200 OK\r?\nX-GlobalFS-Source: cloud\r?$/im],
   ["objects/data/refused.bin", /"error":"[^"]*onprem/],
   ["sleep 6\nnpx globalfs status", /^DEGRADED\n {2}onprem: /m],
   ["sleep 40\nnpx globalfs status", /^HEALTHY\n/m],
