@@ -136,7 +136,7 @@ test("a configuration that is wrong keeps the daemon from starting", async () =>
 });
 
 test("globalfs-coordinator is a second name of the daemon, and /metrics has what is documented", async () => {
-  const config = await writeConfiguration(directory, [fileSite("onprem", "primary"), fileSite("cloud", "burst")], {
+  const config = await writeConfiguration(directory, [fileSite("measured", "primary"), fileSite("behind", "burst")], {
     cache: { enabled: true },
   });
   const daemon = await startDaemon({ directory, binary: "globalfs-coordinator", words: ["--config", config] });
