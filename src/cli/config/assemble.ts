@@ -95,6 +95,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       maxConcurrentRequests: limits.max_concurrent_requests,
       maxQueuedJobs: limits.max_queued_jobs,
       maxUnauthenticatedRequests: limits.max_unauthenticated_requests,
+      maxBodyBytesInFlight: limits.max_body_bytes_in_flight,
       headTimeoutMs: limits.head_timeout,
       bodyIdleTimeoutMs: limits.body_idle_timeout,
       unauthenticatedBodyTimeoutMs: limits.unauthenticated_body_timeout,

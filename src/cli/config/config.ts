@@ -70,6 +70,7 @@ export interface Config {
     readonly maxConcurrentRequests: number;
     readonly maxQueuedJobs: number;
     readonly maxUnauthenticatedRequests: number;
+    readonly maxBodyBytesInFlight: number;
     readonly headTimeoutMs: number;
     readonly bodyIdleTimeoutMs: number;
     readonly unauthenticatedBodyTimeoutMs: number;

@@ -237,6 +237,14 @@ export const configSchema = section("The configuration file", {
       ),
       128,
     ),
+    max_body_bytes_in_flight: withDefault(
+      size(
+        "How much of request bodies is read at once, over all of them; each counts with its size, and with 1 MiB at most. Further ones wait for their turn, first come, first served",
+        { minBytes: MIB },
+      ),
+      64 * MIB,
+      "64MiB",
+    ),
     head_timeout: withDefault(
       duration(
         "Within which a request's head has to come, the fields of a form up to its file, and a body of JSON as a whole",

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { GfsError } from "../../core/errors.ts";
+import type { BodyTurn, BodyTurns } from "./body-turns.ts";
 
 /** How much time a client may take with what it sends. */
 export interface Pace {
@@ -7,6 +8,8 @@ export interface Pace {
   readonly idleMs: number;
   /** On average over the time that we waited for it. Absent: any. */
   readonly minBytesPerSecond?: number;
+  /** Absent: all bodies are read at once. */
+  readonly turns?: BodyTurns;
 }
 
 /** Until when a body has to have come as a whole; lifted once it is known who sends it. */
@@ -27,8 +30,10 @@ export interface IncomingBody extends Pace {
  */
 export async function* incomingBody(
   request: IncomingMessage,
-  { idleMs, minBytesPerSecond = 0, onFirstRead, deadline }: IncomingBody,
+  { idleMs, minBytesPerSecond = 0, turns, onFirstRead, deadline }: IncomingBody,
 ): AsyncGenerator<Buffer> {
+  const turn = turns?.turnOf(sizeOf(request));
+  if (turn !== undefined) await myTurn(turn, request);
   onFirstRead();
   let isIdle = false;
   let sizeBytes = 0;
@@ -45,6 +50,8 @@ export async function* incomingBody(
     for (;;) {
       const chunk = request.destroyed ? null : (request.read() as Buffer | null);
       if (chunk !== null) {
+        const waited = turn?.take();
+        if (waited !== undefined) await waited;
         sizeBytes += chunk.byteLength;
         timer.refresh();
         yield chunk;
@@ -63,12 +70,14 @@ export async function* incomingBody(
         }
         if (waitedMs > idleMs && sizeBytes * 1_000 < waitedMs * minBytesPerSecond)
           throw tooSlow(`The body came with fewer than ${minBytesPerSecond} bytes a second.`);
+        turn?.pause();
         await new Promise<void>((resolve) => (wake = resolve));
         // What we do with the bytes is no time that the client takes.
         waitedMs += performance.now() - sinceMs;
       }
     }
   } finally {
+    turn?.end();
     clearTimeout(timer);
     clearTimeout(lastCall);
     for (const event of NEWS) request.off(event, onNews);
@@ -76,6 +85,25 @@ export async function* incomingBody(
     if (!request.readableEnded) request.on("error", ignore);
   }
   if (!request.complete) throw new GfsError("IncompleteBody", "The connection ended before the body did.");
+}
+
+function sizeOf({ headers }: IncomingMessage): number | undefined {
+  const length = headers["content-length"];
+  return length === undefined ? undefined : Number(length);
+}
+
+/** A client that leaves while it waits keeps nobody behind it waiting. */
+async function myTurn(turn: BodyTurn, request: IncomingMessage): Promise<void> {
+  const gone = new AbortController();
+  const waited = turn.take(gone.signal);
+  if (waited === undefined) return;
+  const leave = (): void => gone.abort(new GfsError("IncompleteBody", "The connection ended before the body did."));
+  request.once("close", leave);
+  try {
+    await waited;
+  } finally {
+    request.off("close", leave);
+  }
 }
 
 /** The whole of a small body. More than the limit ends with `TooLarge`, at once where the client says how much will come. */

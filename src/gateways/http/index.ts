@@ -14,6 +14,7 @@ export {
 export { certifiedName } from "./client-certificate.ts";
 export { originOf, takeOrigin } from "./client-origin.ts";
 export { type Admitted, Admission } from "./admission.ts";
+export { BodyTurns } from "./body-turns.ts";
 export { type Deadline, drainRest, type IncomingBody, incomingBody, type Pace, readWhole } from "./incoming-body.ts";
 export { type Audited, type Auditor, createAuditor, type Told } from "./audited.ts";
 export { createPageGuard, type PageGuard } from "./foreign-pages.ts";

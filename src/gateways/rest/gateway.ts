@@ -8,6 +8,7 @@ import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import { type AuditTrail, createTokenGate, type Keyring, noAudit } from "../../security/index.ts";
 import {
+  type BodyTurns,
   createHttpServer,
   createPageGuard,
   type HttpServer,
@@ -30,6 +31,8 @@ export interface RestGatewayDeps {
   readonly metrics: Metrics;
   /** Absent: nothing is kept of who did what. */
   readonly audit?: AuditTrail;
+  /** Whose body is read now; shared with other gateways. */
+  readonly turns?: BodyTurns;
   /** Absent: there is no `/metrics`. */
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -63,7 +66,7 @@ const MAX_JSON_BYTES = 256 * 1024;
 const HEAD_TIMEOUT_MS = 30_000;
 
 export async function createRestGateway(deps: RestGatewayDeps, config: RestGatewayConfig): Promise<RestGateway> {
-  const { service, keyring, clock, log, metrics, audit = noAudit, renderMetrics } = deps;
+  const { service, keyring, clock, log, metrics, audit = noAudit, turns, renderMetrics } = deps;
   const { headTimeoutMs = HEAD_TIMEOUT_MS, minBytesPerSecond, maxConnections } = config;
   const pace: Pace = {
     idleMs: config.bodyIdleMs,
@@ -83,7 +86,8 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     pages: { check: (request) => pages?.check(request) },
     vouchFor: (socket) => http?.vouchFor(socket),
   });
-  const objects = createObjectHandler({ service, door, clock, pace });
+  const bodies = turns === undefined ? pace : { ...pace, turns };
+  const objects = createObjectHandler({ service, door, clock, pace: bodies });
   const makeServer = (json: RequestListener): Server => {
     http = createHttpServer({
       pace,

@@ -5,6 +5,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import {
+  type BodyTurns,
   createHttpServer,
   createPassOn,
   nextRequestId,
@@ -28,6 +29,8 @@ export interface S3GatewayDeps {
   readonly metrics: Metrics;
   /** Absent: nothing is kept of who did what. */
   readonly audit?: AuditTrail;
+  /** Whose body is read now; shared with other gateways. */
+  readonly turns?: BodyTurns;
 }
 
 export interface S3GatewayConfig {
@@ -70,7 +73,12 @@ export function createS3Gateway(deps: S3GatewayDeps, config: S3GatewayConfig): S
     ...deps,
     audit: deps.audit ?? noAudit,
     settings,
-    gate: createGate({ findAccessKey: (id) => service.findAccessKey(id), clock, settings }),
+    gate: createGate({
+      findAccessKey: (id) => service.findAccessKey(id),
+      clock,
+      settings,
+      ...(deps.turns === undefined ? {} : { turns: deps.turns }),
+    }),
     router: createRouter(ROUTES),
     domains: config.domains,
     maxConcurrentRequests: config.maxConcurrentRequests,

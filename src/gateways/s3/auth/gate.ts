@@ -21,7 +21,7 @@ const MAX_SIGNING_KEYS = 2_048;
 export function createGate(deps: GateDeps): Gate {
   const { findAccessKey, clock, settings } = deps;
   const keys = new SigningKeys(MAX_SIGNING_KEYS);
-  const pace = paceOf(settings);
+  const pace = { ...paceOf(settings), ...(deps.turns === undefined ? {} : { turns: deps.turns }) };
 
   const accept = (request: Arrived, claim: Claim, key: KnownAccessKey | undefined): Authenticated => {
     const { http, headers, payload } = request;

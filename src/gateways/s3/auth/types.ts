@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../coordinator/index.ts";
+import type { BodyTurns } from "../../http/index.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Identity } from "../../../security/index.ts";
 import type { RequestBody, Target } from "../wire/request.ts";
@@ -22,6 +23,8 @@ export interface GateDeps {
   /** As `AccessKeyService` has it: also keys that have expired, with their `expiresMs`. */
   readonly findAccessKey: (id: string) => KnownAccessKey | undefined | Promise<KnownAccessKey | undefined>;
   readonly clock: Clock;
+  /** Whose body is read now. */
+  readonly turns?: BodyTurns;
   readonly settings: GateSettings;
 }
 
