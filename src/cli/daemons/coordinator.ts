@@ -3,7 +3,7 @@ import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
-import type { TlsFiles } from "../../gateways/http/index.ts";
+import { BodyTurns, type TlsFiles } from "../../gateways/http/index.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
 import { createMemoryKv, type Kv, openLmdbKv } from "../../kv/index.ts";
 import {
@@ -25,6 +25,7 @@ import { createLogger, createMetrics, type RootLogger } from "../../telemetry/in
 import type { Config } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import { watchCatalogSpace } from "./catalog-space.ts";
+import { memoryOfThisProcess, watchIdleMemory } from "./idle-memory.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
 import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
 import { openSecrets } from "./open-secrets.ts";
@@ -138,6 +139,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   const renderMetrics = config.global.metricsEnabled
     ? async () => await metrics.render(await s3?.collectMetrics())
     : undefined;
+  const turns = new BodyTurns({ maxBytes: config.limits.maxBodyBytesInFlight, clock });
   const gateway = await createRestGateway(
     {
       service: coordinator,
@@ -146,6 +148,7 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
       log,
       metrics,
       ...(audit === undefined ? {} : { audit }),
+      turns,
       ...(renderMetrics === undefined ? {} : { renderMetrics }),
     },
     {
@@ -176,10 +179,20 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
     undo.push(() => listener?.close());
   }
 
-  const s3Deps = { service: coordinator, clock, log, metrics, random, ...(audit === undefined ? {} : { audit }) };
+  const s3Deps = {
+    service: coordinator,
+    clock,
+    log,
+    metrics,
+    random,
+    turns,
+    ...(audit === undefined ? {} : { audit }),
+  };
   if (config.s3 !== undefined) s3 = await openS3Endpoint(config, config.s3, s3Deps);
   undo.push(() => s3?.close({ drainMs: DRAIN_MS }));
 
+  const memory = watchIdleMemory({ ...(await memoryOfThisProcess(clock)), clock, log });
+  undo.push(() => memory.stop());
   const onHangUp = (): void => {
     log.reopen();
     if (tlsFiles !== undefined)

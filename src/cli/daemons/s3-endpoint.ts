@@ -6,6 +6,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
+import type { BodyTurns } from "../../gateways/http/index.ts";
 import { createEventDelivery, createS3Gateway, type S3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
 import { assertNotInClear, type FileTrail, parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
@@ -19,6 +20,8 @@ export interface S3EndpointDeps {
   readonly metrics: Metrics;
   readonly random: Random;
   readonly audit?: FileTrail;
+  /** Whose body is read now. */
+  readonly turns?: BodyTurns;
 }
 
 export interface S3Endpoint {

@@ -7,7 +7,7 @@ import { GfsError } from "../../core/errors.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
-import { listenFailure } from "../../gateways/http/index.ts";
+import { LISTEN_BACKLOG, listenFailure } from "../../gateways/http/index.ts";
 import type { SiteHealth } from "../../placement/index.ts";
 import type { AuditFields } from "../../security/index.ts";
 import type { Config } from "../config/index.ts";
@@ -152,7 +152,7 @@ export async function startS3Workers(
         const fail = (error: Error): void =>
           reject(listenFailure(error, { where: `${host}:${port}`, setting: "s3.listen_addr" }));
         server.once("error", fail);
-        server.listen({ host, port }, () => {
+        server.listen({ host, port, backlog: LISTEN_BACKLOG }, () => {
           server.off("error", fail);
           resolve();
         });

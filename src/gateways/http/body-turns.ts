@@ -10,7 +10,7 @@ export class BodyTurns {
   readonly #bytes: Semaphore;
   readonly #clock: Clock;
   readonly #having = new Set<BodyTurn>();
-  #cancel: (() => void) | undefined;
+  #isWatching = false;
 
   constructor({ maxBytes, clock }: { readonly maxBytes: number; readonly clock: Clock }) {
     this.#bytes = new Semaphore(maxBytes);
@@ -48,8 +48,10 @@ export class BodyTurns {
 
   /** As long as somebody waits. */
   #watch(): void {
-    this.#cancel ??= this.#clock.timer(LOOK_MS, () => {
-      this.#cancel = undefined;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#clock.timer(LOOK_MS, () => {
+      this.#isWatching = false;
       for (const turn of this.#having) turn.look();
       if (this.#bytes.waiting > 0) this.#watch();
     });

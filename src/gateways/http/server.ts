@@ -13,6 +13,8 @@ import { drainRest, type Pace } from "./incoming-body.ts";
 const MAX_HEADER_BYTES = 32 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000;
+/** Connections that the system holds until they are taken. Of more at once than fit, some would come seconds late; the system has a bound of its own. */
+export const LISTEN_BACKLOG = 4_096;
 
 export interface HttpServerOptions {
   /** `expectsContinue`: the client waits for a word before it sends the body. */
@@ -158,7 +160,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await new Promise<void>((resolve, reject) => {
         const fail = (error: Error): void => reject(listenFailure(error, { where: `${host}:${port}`, setting }));
         server.once("error", fail);
-        server.listen({ host, port }, () => {
+        server.listen({ host, port, backlog: LISTEN_BACKLOG }, () => {
           server.off("error", fail);
           resolve();
         });

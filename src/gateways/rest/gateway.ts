@@ -12,6 +12,7 @@ import {
   createHttpServer,
   createPageGuard,
   type HttpServer,
+  LISTEN_BACKLOG,
   listenFailure,
   type Pace,
   type PageGuard,
@@ -152,7 +153,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     async listen({ host, port }) {
       pages = createPageGuard({ listensOn: host, names: config.hostNames ?? [] });
       try {
-        await app.listen({ host, port });
+        await app.listen({ host, port, backlog: LISTEN_BACKLOG });
       } catch (error) {
         throw listenFailure(error, { where: `${host}:${port}`, setting: "coordinator.listen_addr" });
       }

@@ -4,6 +4,7 @@ import { systemClock } from "../../../core/ports/clock.ts";
 import { type Logger, silentLogger } from "../../../core/ports/log.ts";
 import { type AuditTrail, createKeyring, hashApiKey } from "../../../security/index.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
+import type { BodyTurns } from "../../http/index.ts";
 import { type Conversation, talkTo } from "../../http/testing/conversation.ts";
 import { createRestGateway, type RestGatewayConfig } from "../index.ts";
 
@@ -34,6 +35,7 @@ export interface ServeOptions {
   readonly apiKey?: string;
   readonly log?: Logger;
   readonly audit?: AuditTrail;
+  readonly turns?: BodyTurns;
   readonly config?: Partial<RestGatewayConfig>;
 }
 
@@ -43,6 +45,7 @@ export async function serveRest({
   apiKey,
   log,
   audit,
+  turns,
   config,
 }: ServeOptions = {}): Promise<ServedRest> {
   const rig = await startRig(rigOptions);
@@ -55,6 +58,7 @@ export async function serveRest({
       log: log ?? silentLogger,
       metrics,
       ...(audit === undefined ? {} : { audit }),
+      ...(turns === undefined ? {} : { turns }),
       renderMetrics: () => metrics.render(),
     },
     { version: "1.2.3", maxConcurrentRequests: 100, bodyIdleMs: 500, ...config },
