@@ -65,7 +65,7 @@ describe("bodies of JSON", () => {
 
 describe("bodies of objects", () => {
   it("that come too slowly to end are given up, and nothing is stored", async () => {
-    const served = await serve({ config: { bodyIdleMs: 200, minBytesPerSecond: 1_000 } });
+    const served = await serve({ config: { bodyIdleMs: 1_500, minBytesPerSecond: 1_000 } });
     const slow = served.talk(PUT_HEAD);
     const timer = setInterval(() => slow.socket.write("x"), 20);
     expect(await slow.heard(/request_id/)).toMatch(/^HTTP\/1\.1 400 .*fewer than 1000 bytes a second/s);
@@ -75,7 +75,7 @@ describe("bodies of objects", () => {
   });
 
   it("that keep to the rate may take as long as they do", async () => {
-    const served = await serve({ config: { bodyIdleMs: 200, minBytesPerSecond: 1_000 } });
+    const served = await serve({ config: { bodyIdleMs: 500, minBytesPerSecond: 100 } });
     const steady = served.talk(PUT_HEAD.replace("100000", "3000"));
     let sent = 0;
     const timer = setInterval(() => {
@@ -89,7 +89,7 @@ describe("bodies of objects", () => {
 });
 
 describe("answers", () => {
-  const body = Buffer.alloc(64 * 1024 ** 2, "x");
+  const body = Buffer.alloc(16 * 1024 ** 2, "x");
 
   it("that nobody takes are given up, and their places with them", async () => {
     const served = await serve({
