@@ -75,7 +75,7 @@ describe("bodies of objects", () => {
   });
 
   it("that keep to the rate may take as long as they do", async () => {
-    const served = await serve({ config: { bodyIdleMs: 500, minBytesPerSecond: 100 } });
+    const served = await serve({ config: { bodyIdleMs: 400, minBytesPerSecond: 50 } });
     const steady = served.talk(PUT_HEAD.replace("100000", "3000"));
     let sent = 0;
     const timer = setInterval(() => {
@@ -89,7 +89,7 @@ describe("bodies of objects", () => {
 });
 
 describe("answers", () => {
-  const body = Buffer.alloc(16 * 1024 ** 2, "x");
+  const body = Buffer.alloc(64 * 1024 ** 2, "x");
 
   it("that nobody takes are given up, and their places with them", async () => {
     const served = await serve({

@@ -11,7 +11,8 @@ export interface Conversation {
 
 export function talkTo(port: number, text: string | Buffer): Conversation {
   let said = "";
-  const socket = net.connect(port, "127.0.0.1", () => socket.write(text, "latin1"));
+  const socket = net.connect(port, "127.0.0.1");
+  socket.write(text, "latin1");
   socket.on("error", () => undefined);
   socket.on("data", (piece: Buffer) => {
     said += piece.toString("latin1");
