@@ -102,6 +102,8 @@ export class World {
         maxQueuedJobs: 1_000,
         tombstoneRetentionMs: 60_000,
         stagingRetentionMs: 20_000,
+        // What lost against another is of no use here, and is gone before the end.
+        setAsideRetentionMs: 1_000,
         uploadRetentionMs: 7 * 86_400_000,
         housekeepingIntervalMs: HOUSEKEEPING_MS,
       },
