@@ -60,7 +60,7 @@ performance: { max_concurrent_transfers: ${parallel} }
 limits: { max_queued_jobs: ${objects * 2} }
 `,
   );
-  return await startServer(["bin/globalfs-coordinator.js", "--config", file], port);
+  return await startServer(["bin/globalfs-coordinator.js", "--open", "--config", file], port);
 }
 
 async function call(port: number, method: "GET" | "POST" | "PUT", target: string, body?: Buffer): Promise<string> {

@@ -51,7 +51,7 @@ sites:
 cache: { enabled: true }
 `,
   );
-  const server = await startServer(["bin/globalfs-coordinator.js", "--config", file], port);
+  const server = await startServer(["bin/globalfs-coordinator.js", "--open", "--config", file], port);
   servers.push(server);
   return server;
 }

@@ -31,7 +31,7 @@ export async function startOurs(
     s3: { listen_addr: `127.0.0.1:${port}`, workers },
   };
   await writeFile(file, JSON.stringify(configuration));
-  const server = await startServer([join(ROOT, "bin/globalfs-coordinator.js"), "--config", file], port);
+  const server = await startServer([join(ROOT, "bin/globalfs-coordinator.js"), "--open", "--config", file], port);
   const words = ["key", "create", "--name", "bench", "--path", "/", "--role", "user", "--json"];
   const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, "bin/globalfs.js"), ...words], {
     env: { ...process.env, GLOBALFS_COORDINATOR: `http://127.0.0.1:${restPort}` },
