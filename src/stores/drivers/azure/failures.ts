@@ -1,42 +1,45 @@
 /** What an error of the Azure SDK means here. */
 import { type ErrorCode, GfsError, isAbort } from "../../../core/errors.ts";
 
-const BY_CODE: Readonly<Record<string, ErrorCode>> = {
-  BlobNotFound: "NotFound",
-  ResourceNotFound: "NotFound",
-  ContainerNotFound: "ConfigInvalid",
-  ContainerBeingDeleted: "ConfigInvalid",
-  AccountIsDisabled: "PermissionDenied",
-  BlobAlreadyExists: "PreconditionFailed",
-  ConditionNotMet: "PreconditionFailed",
-  SourceConditionNotMet: "PreconditionFailed",
-  TargetConditionNotMet: "PreconditionFailed",
-  CannotVerifyCopySource: "NotFound",
-  AuthenticationFailed: "Unauthenticated",
-  InvalidAuthenticationInfo: "Unauthenticated",
-  NoAuthenticationInformation: "Unauthenticated",
-  AuthorizationFailure: "PermissionDenied",
-  AuthorizationPermissionMismatch: "PermissionDenied",
-  AuthorizationSourceIPMismatch: "PermissionDenied",
-  InsufficientAccountPermissions: "PermissionDenied",
-  Md5Mismatch: "ChecksumMismatch",
-  Crc64Mismatch: "ChecksumMismatch",
-  InvalidMd5: "ChecksumMismatch",
-  InvalidRange: "RangeNotSatisfiable",
-  InvalidBlobOrBlock: "Conflict",
-  InvalidBlockList: "Conflict",
-  MetadataTooLarge: "InvalidArgument",
-  RequestBodyTooLarge: "TooLarge",
-  InvalidUri: "InvalidKey",
-  InvalidResourceName: "InvalidKey",
-  LeaseIdMissing: "Conflict",
-  ServerBusy: "Overloaded",
-  InternalError: "Unavailable",
-  OperationTimedOut: "Timeout",
-  AccountBeingCreated: "Unavailable",
-  BlobArchived: "Unavailable",
-  BlobBeingRehydrated: "Unavailable",
-};
+/** A map: a code is whatever the other side sends, and every plain object answers to `constructor`. */
+const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map(
+  Object.entries<ErrorCode>({
+    BlobNotFound: "NotFound",
+    ResourceNotFound: "NotFound",
+    ContainerNotFound: "ConfigInvalid",
+    ContainerBeingDeleted: "ConfigInvalid",
+    AccountIsDisabled: "PermissionDenied",
+    BlobAlreadyExists: "PreconditionFailed",
+    ConditionNotMet: "PreconditionFailed",
+    SourceConditionNotMet: "PreconditionFailed",
+    TargetConditionNotMet: "PreconditionFailed",
+    CannotVerifyCopySource: "NotFound",
+    AuthenticationFailed: "Unauthenticated",
+    InvalidAuthenticationInfo: "Unauthenticated",
+    NoAuthenticationInformation: "Unauthenticated",
+    AuthorizationFailure: "PermissionDenied",
+    AuthorizationPermissionMismatch: "PermissionDenied",
+    AuthorizationSourceIPMismatch: "PermissionDenied",
+    InsufficientAccountPermissions: "PermissionDenied",
+    Md5Mismatch: "ChecksumMismatch",
+    Crc64Mismatch: "ChecksumMismatch",
+    InvalidMd5: "ChecksumMismatch",
+    InvalidRange: "RangeNotSatisfiable",
+    InvalidBlobOrBlock: "Conflict",
+    InvalidBlockList: "Conflict",
+    MetadataTooLarge: "InvalidArgument",
+    RequestBodyTooLarge: "TooLarge",
+    InvalidUri: "InvalidKey",
+    InvalidResourceName: "InvalidKey",
+    LeaseIdMissing: "Conflict",
+    ServerBusy: "Overloaded",
+    InternalError: "Unavailable",
+    OperationTimedOut: "Timeout",
+    AccountBeingCreated: "Unavailable",
+    BlobArchived: "Unavailable",
+    BlobBeingRehydrated: "Unavailable",
+  }),
+);
 
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: "InvalidArgument",
@@ -98,7 +101,7 @@ export function toAzureError(error: unknown, op: string, signal: AbortSignal): G
       detail,
     );
   }
-  const meant = BY_CODE[code ?? ""] ?? BY_STATUS[status] ?? (status >= 500 ? "Unavailable" : "InvalidArgument");
+  const meant = BY_CODE.get(code ?? "") ?? BY_STATUS[status] ?? (status >= 500 ? "Unavailable" : "InvalidArgument");
   const sentence = SENTENCE[meant] ?? `Azure answered ${code ?? "an error"} with status ${status}.`;
   return new GfsError(meant, sentence, meant === "Conflict" ? { ...detail, retry: "never" } : detail);
 }
