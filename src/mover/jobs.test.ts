@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { createMemoryKv, type Kv, type Program } from "../kv/index.ts";
 import { createFakeClock } from "../core/testing/fake-clock.ts";
-import { countKey, decodeCount } from "./job-rows.ts";
+import { countKey, decodeCount, delayedKey, jobKey } from "./job-rows.ts";
 import {
+  dropJobs,
   enqueueJob,
   findJob,
   findNextDue,
@@ -176,5 +177,78 @@ describe("the queue of jobs", () => {
     expect(await trim(100, 10_004)).toBe(2);
     expect(await left()).toEqual([4, 5]);
     expect(await find(waiting)).toBeDefined();
+  });
+
+  it("drops jobs whose work is done already, and none that a person or another job of the lane still needs", async () => {
+    const { add, find, settle, count, first, kv } = queue();
+    const drop = (...ids: readonly JobId[]): Promise<void> => kv.transact((tx) => dropJobs(tx, ids));
+    const [one, behind, other, another] = [
+      (await add({ kind: "remove" })) as JobId,
+      (await add({ kind: "remove" })) as JobId,
+      (await add({ path: "other" as FilePath })) as JobId,
+      (await add({ path: "another" as FilePath })) as JobId,
+    ];
+    await settle(other, "done");
+    await drop(behind, other, "none" as JobId);
+    for (const id of [one, behind, other, another]) expect(await find(id), id).toBeDefined();
+    expect(await count()).toBe(3);
+    await drop(one, another);
+    expect([await find(one), await find(another), await count()]).toEqual([undefined, undefined, 1]);
+    expect(await first((await find(behind)) as Job)).toBe(true);
+    expect(await kv.view((tx) => jobsOfPath(tx, "another", 10))).toEqual([]);
+  });
+
+  it("says which command tells more when a job's row cannot be read", async () => {
+    const { add, find, kv } = queue();
+    const id = (await add()) as JobId;
+    await kv.transact(function* (tx): Program<void> {
+      tx.put(jobKey(id), Buffer.from("{"));
+    });
+    await expect(find(id)).rejects.toMatchObject({
+      code: "DataCorrupt",
+      message: expect.stringContaining("globalfs meta check") as string,
+    });
+  });
+
+  it("is done with a time that a job no longer waits for", async () => {
+    const { kv } = queue();
+    const gone = { id: "none" as JobId, notBeforeMs: 1_000 };
+    await kv.transact(function* (tx): Program<void> {
+      tx.put(delayedKey(gone), Buffer.alloc(0));
+    });
+    expect(await kv.transact((tx) => promoteDue(tx, 1_000))).toEqual({ promoted: 1, nextDueMs: undefined });
+    expect(await kv.view(findNextDue)).toBeUndefined();
+  });
+
+  it("lets many jobs whose time has come go in turns, and says that there are more", async () => {
+    const { add, settle, kv } = queue();
+    for (let index = 0; index < 501; index++) {
+      const id = (await add({ path: `f${index}` as FilePath }, 1_000)) as JobId;
+      await settle(id, "waiting", 2_000, { notBeforeMs: 3_000 });
+    }
+    expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 500, nextDueMs: 4_000 });
+    expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 1, nextDueMs: undefined });
+  });
+
+  it("pages from the newest when that is asked for", async () => {
+    const { add, kv } = queue();
+    const ids: JobId[] = [];
+    for (let index = 0; index < 5; index++) ids.push((await add({ path: `f${index}` as FilePath })) as JobId);
+    const page = (after?: JobId) =>
+      kv.view((tx) => pageJobs(tx, { limit: 3, newestFirst: true, ...(after === undefined ? {} : { after }) }));
+    const { jobs, next } = await page();
+    expect([jobs.map(({ id }) => id), next]).toEqual([[ids[4], ids[3], ids[2]], ids[2]]);
+    const rest = await page(next);
+    expect([rest.jobs.map(({ id }) => id), rest.next]).toEqual([[ids[1], ids[0]], undefined]);
+  });
+
+  it("keeps what a person said when it paused a job, and forgets it when the job goes on", async () => {
+    const { add, find, kv } = queue();
+    const id = (await add()) as JobId;
+    const order = { by: "alice", reason: "the link is being mended" };
+    await kv.transact((tx) => setJobState(tx, id, { state: "paused", nowMs: 3_000, order }));
+    expect(await find(id)).toMatchObject({ paused: { ...order, sinceMs: 3_000 }, changedMs: 3_000 });
+    await kv.transact((tx) => setJobState(tx, id, { state: "waiting", nowMs: 4_000 }));
+    expect((await find(id))?.paused).toBeUndefined();
   });
 });

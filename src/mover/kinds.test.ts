@@ -2,11 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../core/context.ts";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, SiteName } from "../core/ids.ts";
-import type { Program } from "../kv/index.ts";
-import { setCopy } from "../namespace/index.ts";
 import { putBytes } from "../stores/testing/scripted-store.ts";
-import { MoverRig, type Written } from "./testing/rig.ts";
-import type { JobKind, JobProgress } from "./types.ts";
+import { MoverRig } from "./testing/rig.ts";
 
 const ctx = backgroundCtx();
 let rig: MoverRig;
@@ -14,26 +11,6 @@ beforeEach(async () => {
   rig = await new MoverRig(["local", "cloud"]).start();
 });
 afterEach(async () => await rig.mover.stop());
-
-async function order(
-  kind: JobKind,
-  written: Written,
-  site = "cloud",
-  more: { readonly etag?: string } = {},
-): Promise<JobProgress> {
-  const { path, inode, version } = written;
-  return await rig.mover.enqueue({
-    kind,
-    path,
-    inode,
-    versionId: version.id,
-    site: site as SiteName,
-    key: path,
-    sizeBytes: version.sizeBytes,
-    priority: 0,
-    ...more,
-  });
-}
 
 /** Other bytes under the key, while the site goes on to call them what they were: as a disk does that rots. */
 async function rot(site: string, key: string, body: string): Promise<void> {
@@ -231,7 +208,7 @@ describe("relocating an object", () => {
 
   it("has nothing to do, and waits for nobody, when the object is where it belongs", async () => {
     const written = await rig.put("file", "bytes", { to: [] });
-    await order("relocate", written, "local");
+    await rig.order("relocate", written, "local");
     await rig.idle();
     expect(await rig.job({ kind: "relocate" })).toMatchObject({ state: "done" });
   });
@@ -241,7 +218,7 @@ describe("verifying a copy", () => {
   it("leaves a good one alone", async () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     await rig.idle();
     expect(await rig.job({ kind: "verify" })).toMatchObject({ state: "done", bytesDone: 5 });
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
@@ -253,7 +230,7 @@ describe("verifying a copy", () => {
     await rig.idle();
     await rot("cloud", "file", "byteX");
     await rig.mover.pauseAll(true);
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     await rig.mover.pauseAll(false);
     await rig.until(async () => (await rig.job({ kind: "repair" })) !== undefined);
     await rig.idle();
@@ -270,7 +247,7 @@ describe("verifying a copy", () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
     await rig.store("cloud").delete(ctx, "file");
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     await rig.idle();
     expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
@@ -284,7 +261,7 @@ describe("verifying a copy", () => {
       rig.store("cloud").script = {};
       throw new GfsError("DataCorrupt", "The site gave other bytes than its checksum says.");
     };
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     await rig.idle();
     expect(await rig.job({ kind: "repair" })).toMatchObject({ state: "done" });
   });
@@ -293,7 +270,7 @@ describe("verifying a copy", () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
     await putBytes(rig.store("cloud"), "file", "other");
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     await rig.idle();
     expect([rig.settled, await rig.bodyAt("cloud", "file")]).toEqual([["file cloud"], "other"]);
     expect(await rig.job({ kind: "repair" })).toBeUndefined();
@@ -302,11 +279,8 @@ describe("verifying a copy", () => {
   it("takes a copy into use again that is right by now", async () => {
     const written = await rig.put("file", "bytes", { to: [] });
     const before = await rig.copy("file", "local");
-    const failed = { ...(before as NonNullable<typeof before>), state: "failed" as const, reason: "It was rotten." };
-    await rig.kv.transact(function* (tx): Program<void> {
-      yield* setCopy(tx, { inode: written.inode, versionId: written.version.id, copy: failed, nowMs: 1 });
-    });
-    await order("verify", written, "local");
+    await rig.setCopy(written, "local", { state: "failed", reason: "It was rotten." });
+    await rig.order("verify", written, "local");
     await rig.idle();
     const after = await rig.copy("file", "local");
     expect([after?.state, after?.etag, after?.reason]).toEqual(["present", before?.etag, undefined]);
@@ -318,7 +292,7 @@ describe("verifying a copy", () => {
     };
     const written = await rig.put("file", "bytes");
     await rig.idle();
-    await order("verify", written);
+    await rig.order("verify", written, "cloud");
     rig.store("cloud").script = {};
     await rig.clock.advance(60_000);
     await rig.idle();
@@ -329,7 +303,7 @@ describe("verifying a copy", () => {
   it("says when no good copy is left to repair from", async () => {
     const written = await rig.put("file", "bytes", { to: [] });
     await rig.store("local").delete(ctx, "file");
-    await order("verify", written, "local");
+    await rig.order("verify", written, "local");
     await rig.idle();
     expect(await rig.job({ kind: "repair" })).toMatchObject({
       state: "failed",
@@ -346,11 +320,11 @@ describe("repairing a copy", () => {
   it("finds it intact and does no work, or puts the committed version over what lies there", async () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
-    await order("repair", written);
+    await rig.order("repair", written, "cloud");
     await rig.idle();
     expect(rig.store("cloud").count("commit")).toBe(1);
     await putBytes(rig.store("cloud"), "file", "of a write that failed half-way");
-    await order("repair", written);
+    await rig.order("repair", written, "cloud");
     await rig.idle();
     expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
     expect(await rig.copy("file", "cloud")).toMatchObject({
@@ -363,25 +337,17 @@ describe("repairing a copy", () => {
     const old = await rig.put("file", "old");
     await rig.put("file", "new");
     await rig.idle();
-    await order("repair", old);
+    await rig.order("repair", old, "cloud");
     await rig.idle();
     expect(await rig.bodyAt("cloud", "file")).toBe("new");
   });
-
-  const makeStale = async ({ inode, version }: Written): Promise<void> => {
-    const copy = await rig.copy("file", "cloud");
-    const stale = { ...(copy as NonNullable<typeof copy>), state: "stale" as const };
-    await rig.kv.transact(function* (tx): Program<void> {
-      yield* setCopy(tx, { inode, versionId: version.id, copy: stale, nowMs: 1 });
-    });
-  };
 
   it("brings a stale copy back even where its etag looks right", async () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
     await rot("cloud", "file", "byteX");
-    await makeStale(written);
-    await order("repair", written);
+    await rig.setCopy(written, "cloud", { state: "stale" });
+    await rig.order("repair", written, "cloud");
     await rig.idle();
     expect([await rig.bodyAt("cloud", "file"), rig.store("cloud").count("commit")]).toEqual(["bytes", 3]);
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
@@ -392,9 +358,9 @@ describe("repairing a copy", () => {
     await rig.idle();
     await putBytes(rig.store("cloud"), "file", "bytes");
     const { etag } = await rig.store("cloud").head(ctx, "file");
-    await makeStale(written);
+    await rig.setCopy(written, "cloud", { state: "stale" });
     const commits = rig.store("cloud").count("commit");
-    await order("repair", written);
+    await rig.order("repair", written, "cloud");
     await rig.idle();
     expect(rig.store("cloud").count("commit")).toBe(commits);
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present", etag });
@@ -405,13 +371,13 @@ describe("repairing a copy", () => {
     await rig.idle();
     await putBytes(rig.store("cloud"), "file", "damaged");
     const { etag } = await rig.store("cloud").head(ctx, "file");
-    await makeStale(written);
+    await rig.setCopy(written, "cloud", { state: "stale" });
     await putBytes(rig.store("cloud"), "file", "news of another tool");
-    await order("repair", written, "cloud", { etag });
+    await rig.order("repair", written, "cloud", { etag });
     await rig.idle();
     expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["news of another tool", ["file cloud"]]);
     const now = await rig.store("cloud").head(ctx, "file");
-    await order("repair", written, "cloud", { etag: now.etag });
+    await rig.order("repair", written, "cloud", { etag: now.etag });
     await rig.idle();
     expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["bytes", ["file cloud"]]);
   });

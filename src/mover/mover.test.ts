@@ -322,12 +322,15 @@ describe("stopping and starting", () => {
     };
     Object.assign(rig.deps, { kv: { ...kv, transact, view } });
     await rig.start();
+    // Another mover, which has this catalog.
+    await rig.restart();
     rig.store("cloud").script.after = ({ operation }) => {
       if (operation === "seal") broken = true;
     };
     await rig.put("file", "bytes");
     await rig.until(() => broken);
     await rig.clock.advance(5_000);
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "pending" });
     rig.store("cloud").script = {};
     broken = false;
     await rig.clock.advance(10_000);

@@ -130,7 +130,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
         for (const { key } of rows) {
           start = keyAfter(key);
           const job = yield* findJob(tx, idOfReadyKey(key));
-          if (job === undefined || running.has(job.id) || busyLanes.has(laneOf(job))) continue;
+          if (job === undefined || busyLanes.has(laneOf(job))) continue;
           if (yield* isFirstOfLane(tx, job)) found.push(job);
         }
         if (rows.length < WINDOW) break;
@@ -147,9 +147,9 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
       return now?.state === "waiting" && now.notBeforeMs === 0 && (yield* isFirstOfLane(tx, now)) ? now : undefined;
     });
 
+  /** The window has one job of a lane, and none of a lane that is busy: only what was launched makes one so. */
   const launch = async (candidate: Job): Promise<void> => {
     const lane = laneOf(candidate);
-    if (running.has(candidate.id) || busyLanes.has(lane)) return;
     busyLanes.add(lane);
     let job: Job | undefined;
     try {
@@ -238,7 +238,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
       const version = (await kv.view((tx) => findJobFile(tx, job)))?.version;
       return giveUp(job, version, failure.message, deps);
     }
-    const grown = Math.min(LONGEST_DELAY_MS, INITIAL_DELAY_MS * 2 ** Math.min(job.attempts, 10));
+    const grown = Math.min(LONGEST_DELAY_MS, INITIAL_DELAY_MS * 2 ** job.attempts);
     return {
       kind: "later",
       reason: failure.message,
@@ -406,9 +406,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   function* recordCanceled(tx: Transaction, job: Job): Program<void> {
     if (job.kind !== "replicate" && job.kind !== "repair") return;
     const version = (yield* findJobFile(tx, job))?.version;
-    if (version === undefined) return;
-    const outcome = giveUp(job, version, "Its job was canceled.", deps);
-    if (outcome.kind === "failed" && outcome.record !== undefined) yield* outcome.record(tx);
+    const { record } = giveUp(job, version, "Its job was canceled.", deps);
+    if (record !== undefined) yield* record(tx);
   }
 
   const forgetUpload = async (job: Job): Promise<void> => {

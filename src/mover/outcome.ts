@@ -5,7 +5,13 @@ export type Outcome =
   | { readonly kind: "done"; readonly record?: (tx: Transaction) => Program<void>; readonly note?: string }
   /** Not now. Without `failures` it was nobody's fault. */
   | { readonly kind: "later"; readonly reason: string; readonly delayMs: number; readonly failures?: number }
-  | { readonly kind: "failed"; readonly reason: string; readonly record?: (tx: Transaction) => Program<void> };
+  | Failed;
+
+export interface Failed {
+  readonly kind: "failed";
+  readonly reason: string;
+  readonly record?: (tx: Transaction) => Program<void>;
+}
 
 export function done(record?: (tx: Transaction) => Program<void>, note?: string): Outcome {
   return { kind: "done", ...(record === undefined ? {} : { record }), ...(note === undefined ? {} : { note }) };

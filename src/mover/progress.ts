@@ -7,7 +7,7 @@ export class ProgressBoard {
   readonly #clock: Clock;
   readonly #running = new Map<
     JobId,
-    { startedMs: number; bytesDone: number; markMs: number; markBytes: number; bytesPerSecond: number }
+    { bytesDone: number; markMs: number; markBytes: number; bytesPerSecond: number }
   >();
 
   constructor(clock: Clock) {
@@ -16,7 +16,7 @@ export class ProgressBoard {
 
   begin(id: JobId): void {
     const nowMs = this.#clock.monotonicMs();
-    this.#running.set(id, { startedMs: nowMs, bytesDone: 0, markMs: nowMs, markBytes: 0, bytesPerSecond: 0 });
+    this.#running.set(id, { bytesDone: 0, markMs: nowMs, markBytes: 0, bytesPerSecond: 0 });
   }
 
   add(id: JobId, sizeBytes: number): void {

@@ -55,7 +55,7 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
     const file = yield* findFile(tx, job.path);
     const copy = file?.version?.copies.find((each) => each.site === site.name);
     if (file?.inode !== job.inode || file.version === undefined || copy?.key !== job.key) return undefined;
-    if (copy.key === job.path || copy.state === "stale" || copy.state === "failed") return undefined;
+    if (copy.state === "stale" || copy.state === "failed") return undefined;
     const owner = yield* findOwner(tx, site.name, job.path);
     const taken = owner !== undefined && owner.inode !== job.inode;
     const kept = taken && (yield* findByInode(tx, owner.inode))?.linkCount === 0;
@@ -69,7 +69,7 @@ async function move(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Ou
     );
   }
   if (found.kept) return done(undefined, `An older version lies under ${job.path}; the object keeps its key.`);
-  const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(job.attempts, 10));
+  const delayMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** job.attempts);
   if (found.copy.state === "pending") return { kind: "later", reason: "The bytes are still on their way.", delayMs };
   if (found.taken && (job.attempts < PATIENCE || job.key === asideKey(job))) {
     return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs };

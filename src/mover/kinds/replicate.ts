@@ -8,7 +8,7 @@ import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
 import { findJobFile, setJobCopy } from "../job-file.ts";
 import { enqueueJob } from "../jobs.ts";
-import { done, type Outcome } from "../outcome.ts";
+import { done, type Failed, type Outcome } from "../outcome.ts";
 import { createProof } from "../proof.ts";
 import { type Ready, type Source, transfer } from "../transfer.ts";
 import type { Job } from "../types.ts";
@@ -285,7 +285,7 @@ async function verify(ctx: Ctx, version: FileVersion, { target, key, info, mode 
 }
 
 /** The copy stays in the catalog, with the reason, so that `explain` can tell. */
-export function giveUp(job: Job, version: FileVersion | undefined, reason: string, deps: MoverDeps): Outcome {
+export function giveUp(job: Job, version: FileVersion | undefined, reason: string, deps: MoverDeps): Failed {
   const copy = version?.copies.find((each) => each.site === job.site);
   if (copy === undefined || isReadable(copy)) return { kind: "failed", reason };
   const failed: Copy = { ...copy, state: "failed", reason, changedMs: deps.clock.nowMs() };

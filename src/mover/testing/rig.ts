@@ -17,6 +17,7 @@ import {
   initialize,
   removeFile,
   rename,
+  setCopy,
 } from "../../namespace/index.ts";
 import { nextTestId } from "../../namespace/testing/model.ts";
 import { createMemoryStore, type Site, type SiteDirectory, type Store } from "../../stores/index.ts";
@@ -25,7 +26,7 @@ import type { MoverConfig, MoverDeps } from "../context.ts";
 import { enqueueJob, markUnqueued } from "../jobs.ts";
 import { createMover } from "../mover.ts";
 import type { Mover } from "../service.ts";
-import type { Job, JobProgress, JobSpec } from "../types.ts";
+import type { Job, JobKind, JobProgress, JobSpec } from "../types.ts";
 
 /** A mover over memory, sites whose calls a test can script, and the few steps of a coordinator that make work for it. */
 
@@ -48,7 +49,12 @@ export interface PutOptions {
   readonly at?: readonly string[];
   /** Where they are to go; absent: all other sites. */
   readonly to?: readonly string[];
+  /** As an adopted object whose site kept no checksum. */
+  readonly withoutChecksum?: boolean;
 }
+
+/** What is undefined goes. */
+type Change<T> = { readonly [Name in keyof T]?: T[Name] | undefined };
 
 let jobs = 0;
 
@@ -155,7 +161,7 @@ export class MoverRig {
         id,
         sizeBytes: bytes.length,
         etag: `e-${id}`,
-        sha256: sha256Of(bytes),
+        ...(options.withoutChecksum === true ? {} : { sha256: sha256Of(bytes) }),
         metadata: {},
         createdMs: nowMs,
         copies,
@@ -273,6 +279,24 @@ export class MoverRig {
       }),
     );
     this.mover.wake();
+  }
+
+  /** A person's order of a job for a file's copy. */
+  async order(
+    kind: JobKind,
+    { path, inode, version }: Written,
+    site: string,
+    more: Partial<JobSpec> = {},
+  ): Promise<JobProgress> {
+    const base = { kind, path, inode, versionId: version.id, site: site as SiteName, key: path };
+    return await this.mover.enqueue({ ...base, sizeBytes: version.sizeBytes, priority: 0, ...more });
+  }
+
+  /** The catalog's word for a copy becomes another, as when something was found out about it. */
+  async setCopy({ path, inode, version }: Written, site: string, change: Change<Copy>): Promise<void> {
+    const changed = { ...(await this.copy(path, site)), ...change };
+    const copy = Object.fromEntries(Object.entries(changed).filter(([, value]) => value !== undefined)) as never;
+    await this.kv.transact((tx) => setCopy(tx, { inode, versionId: version.id, copy, nowMs: 1 }));
   }
 
   async jobs(): Promise<readonly JobProgress[]> {

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
+import type { Program } from "../kv/index.ts";
+import type { Site } from "../stores/index.ts";
+import { enqueueJob, setJobState, settleJob } from "./jobs.ts";
+import { gate, MoverRig } from "./testing/rig.ts";
+import type { JobSpec, JobState } from "./types.ts";
+
+let rig: MoverRig;
+beforeEach(async () => {
+  rig = await new MoverRig(["local", "cloud"]).start();
+});
+afterEach(async () => await rig.mover.stop());
+
+const spec = (path: string): JobSpec => ({
+  kind: "verify",
+  path: path as FilePath,
+  inode: 99 as Inode,
+  versionId: "v" as VersionId,
+  site: "cloud" as SiteName,
+  key: path,
+  sizeBytes: 5,
+  priority: 10,
+});
+
+/** While no mover runs: so many jobs in each of these states. */
+async function fill(states: Readonly<Partial<Record<JobState, number>>>): Promise<JobId[]> {
+  const ids: JobId[] = [];
+  await rig.kv.transact(function* (tx): Program<void> {
+    for (const [state, count] of Object.entries(states) as [JobState, number][]) {
+      for (let index = 0; index < count; index++) {
+        const id = rig.nextJobId();
+        ids.push(id);
+        yield* enqueueJob(tx, spec(`${state}${index}`), { id, nowMs: 1, limit: 10_000 });
+        if (state === "done" || state === "failed") yield* settleJob(tx, id, { state, nowMs: 1 });
+        else if (state === "paused" || state === "canceled") yield* setJobState(tx, id, { state, nowMs: 1 });
+      }
+    }
+  });
+  return ids;
+}
+
+describe("how many jobs there are", () => {
+  it("is told for each state, however many they are", async () => {
+    await rig.mover.stop();
+    const counts = { waiting: 1_002, running: 0, paused: 4, done: 1_003, failed: 2, canceled: 3 };
+    await fill(counts);
+    expect(await rig.mover.count()).toEqual(counts);
+  });
+
+  it("has those that run apart from those that wait", async () => {
+    const { passed, open } = gate();
+    rig.store("cloud").script.before = () => passed;
+    for (let file = 0; file < 10; file++) await rig.put(`file${file}`, "bytes");
+    await rig.until(async () => (await rig.mover.list({ state: "running", limit: 100 })).jobs.length === 8);
+    expect(await rig.mover.count()).toEqual({ waiting: 2, running: 8, paused: 0, done: 0, failed: 0, canceled: 0 });
+    open();
+    await rig.idle();
+    expect(await rig.mover.count()).toEqual({ waiting: 0, running: 0, paused: 0, done: 10, failed: 0, canceled: 0 });
+  });
+});
+
+describe("a list of jobs", () => {
+  it("comes in pages, from the oldest or from the newest, and in one state when asked", async () => {
+    await rig.mover.stop();
+    const ids = await fill({ waiting: 3, done: 2 });
+    const first = await rig.mover.list({ limit: 3 });
+    expect([first.jobs.map(({ id }) => id), first.continuation]).toEqual([ids.slice(0, 3), ids[2]]);
+    const rest = await rig.mover.list({ limit: 3, after: first.continuation as string });
+    expect([rest.jobs.map(({ id }) => id), rest.continuation]).toEqual([ids.slice(3), undefined]);
+    const newest = await rig.mover.list({ limit: 2, newestFirst: true });
+    expect([newest.jobs.map(({ id }) => id), newest.continuation]).toEqual([[ids[4], ids[3]], ids[3]]);
+    expect((await rig.mover.list({ state: "done", limit: 10 })).jobs.map(({ id }) => id)).toEqual(ids.slice(3));
+  });
+});
+
+describe("what a job waits for", () => {
+  const why = async (id: JobId): Promise<string | undefined> => (await rig.mover.get(id)).waitsFor;
+
+  it("is nothing when it is about to run, or has ended", async () => {
+    await rig.mover.stop();
+    const [waiting, done] = (await fill({ waiting: 1, done: 1 })) as [JobId, JobId];
+    expect([await why(waiting), await why(done)]).toEqual([undefined, undefined]);
+  });
+
+  it("is a site that does not answer", async () => {
+    await rig.mover.stop();
+    const [id] = (await fill({ waiting: 1 })) as [JobId];
+    let state: "open" | "closed" = "open";
+    rig.sites.set("cloud", { ...(rig.sites.get("cloud") as Site), circuit: () => state });
+    expect(await why(id)).toBe("Site cloud does not answer, and is left alone for a while.");
+    state = "closed";
+    expect(await why(id)).toBeUndefined();
+  });
+
+  it("is the moment of the next attempt, until that has come", async () => {
+    await rig.mover.stop();
+    const [id] = (await fill({ waiting: 1 })) as [JobId];
+    const dueMs = rig.clock.nowMs() + 1_000;
+    await rig.kv.transact((tx) => settleJob(tx, id, { state: "waiting", nowMs: 1, notBeforeMs: dueMs }));
+    expect(await why(id)).toBe(`It failed, and is tried again at ${new Date(dueMs).toISOString()}.`);
+    await rig.clock.advance(1_000);
+    expect(await why(id)).toBeUndefined();
+  });
+
+  it("is the older job of the same key and site", async () => {
+    await rig.mover.stop();
+    const [first] = (await fill({ waiting: 1 })) as [JobId];
+    const second = rig.nextJobId();
+    await rig.kv.transact((tx) => enqueueJob(tx, spec("waiting0"), { id: second, nowMs: 1, limit: 10 }));
+    expect([await why(first), await why(second)]).toEqual([
+      undefined,
+      `Job ${first} of the same key and site comes first.`,
+    ]);
+    expect((await rig.mover.jobsOf("waiting0")).map(({ waitsFor }) => waitsFor)).toEqual([
+      undefined,
+      `Job ${first} of the same key and site comes first.`,
+    ]);
+  });
+
+  it("is a person, who may have said who that is and why", async () => {
+    await rig.mover.stop();
+    const [one, two] = (await fill({ waiting: 2 })) as [JobId, JobId];
+    const since = new Date(rig.clock.nowMs()).toISOString();
+    await rig.mover.pause(one);
+    await rig.mover.pause(two, { by: "alice", reason: "the link is being mended" });
+    expect([await why(one), await why(two)]).toEqual([
+      `It is paused since ${since}.`,
+      `It is paused since ${since} by alice: the link is being mended.`,
+    ]);
+  });
+});
