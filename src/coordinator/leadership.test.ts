@@ -90,14 +90,6 @@ describe("the seat of the leader", () => {
     expect([leader.isLeader, await holderOf(kv), events.at(-1)]).toEqual([true, "first", "first gained"]);
   });
 
-  it("is taken again by its own holder when a lease that ended has left the row behind", async () => {
-    const { kv, candidate } = rig();
-    await put(kv, "first");
-    const leader = candidate("first");
-    await leader.start();
-    expect(leader.isLeader).toBe(true);
-  });
-
   it("is nobody's while the work of a leader cannot be begun", async () => {
     const { clock, kv, events, candidate, failWith } = rig();
     failWith(new GfsError("NoSpace", "The disk is full."));

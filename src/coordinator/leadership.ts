@@ -33,9 +33,7 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
   const tryToLead = async (): Promise<void> => {
     const candidate = await kv.lease(leaseMs);
     const won = await kv.transact(function* (tx) {
-      const holder = yield* tx.get(SEAT);
-      // What lies there in our own name is left of a lease that ended without being able to take it away.
-      if (holder !== undefined && !isOurs(holder)) return false;
+      if ((yield* tx.get(SEAT)) !== undefined) return false;
       tx.put(SEAT, Buffer.from(identity), { lease: candidate.id });
       return true;
     });

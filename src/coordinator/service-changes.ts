@@ -4,14 +4,14 @@ import type { Change } from "../namespace/types.ts";
 /** The change feed: what happened to names, in the order of the commits. The catalog keeps seven days of it. */
 
 export interface ChangeLine extends Change {
-  /** Later changes have higher ones. */
+  /** Later changes have higher ones, with gaps between them. */
   readonly position: number;
 }
 
 export interface ChangeFeedPage {
   readonly changes: readonly ChangeLine[];
-  /** Changes behind `after` that were forgotten before anybody asked: at most so many. */
-  readonly missed: number;
+  /** Where the page begins: where it was asked to, or later, when what lies between was forgotten before anybody asked. */
+  readonly after: number;
 }
 
 export interface ChangeService {

@@ -1,30 +1,40 @@
 import { expect, test } from "vitest";
+import { GfsError } from "../core/errors.ts";
 import { createFakeClock } from "../core/testing/fake-clock.ts";
-import { type Counters, createEmbeddedKv, type Table, type TableWriter } from "./embedded.ts";
+import { createEmbeddedKv, type Table, type TableWriter } from "./embedded.ts";
 import { SortedTable } from "./engines/sorted-table.ts";
-import type { Kv, Program, Transaction } from "./kv.ts";
+import { BUDGET, type Kv, type Program, type Transaction } from "./kv.ts";
+import { positionOf } from "./position.ts";
 import { encodeKey, prefixRange } from "./tuple.ts";
 
 /** Rows in memory that say they have been in use for long. */
-function tableSince(counters: Counters): Table {
+function tableSince(revision: number): Table & { failing: boolean } {
   const rows = new SortedTable();
   const writer: TableWriter = {
     get: (key) => rows.get(key),
     range: (query) => rows.range(query),
     put: (key, value) => rows.set(key, value),
     delete: (key) => rows.delete(key),
-    counters: () => counters,
-    setCounters: (next) => {
-      counters = next;
+    revision: () => revision,
+    setRevision: (next) => {
+      revision = next;
     },
     setEphemeral: () => undefined,
   };
   return {
     engine: "aged",
     committed: rows,
-    commit: async (work) => work(writer),
+    /** Nothing is written while it does; a batch that fails has been worked out before. */
+    failing: false,
+    async commit(work) {
+      if (!this.failing) return work(writer);
+      const before = revision;
+      work({ ...writer, put: () => undefined, delete: () => undefined });
+      revision = before;
+      throw new GfsError("Unavailable", "The disk does not answer.");
+    },
     assertRoom: () => undefined,
-    counters: () => counters,
+    revision: () => revision,
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,
   };
@@ -35,22 +45,23 @@ const append = async (kv: Kv, ...values: readonly string[]): Promise<void> =>
     for (const value of values) tx.append(encodeKey("log"), Buffer.from(value));
   });
 
-test("appends sort in the order of commits, also when there have been more than 2^32 and more than 2^33", async () => {
-  for (const appended of [2 ** 32 - 2, 2 ** 33 - 2]) {
-    const kv = createEmbeddedKv(tableSince({ revision: 7, appended }), { clock: createFakeClock() });
+test("appends have positions in the order of commits, also after 2^32 and more than 2^33 of these", async () => {
+  for (const revision of [7, 2 ** 32 - 2, 2 ** 33 - 2]) {
+    const kv = createEmbeddedKv(tableSince(revision), { clock: createFakeClock() });
     await append(kv, "a", "b");
     await append(kv, "c");
     const found = await kv.view((tx) => tx.range({ ...prefixRange(encodeKey("log")), limit: 9 }));
     expect(found.map(({ value }) => Buffer.from(value).toString())).toEqual(["a", "b", "c"]);
-    const sequences = found.map(({ key }) => Number(Buffer.from(key).readBigUInt64BE(key.byteLength - 8)));
-    expect(sequences).toEqual([appended + 1, appended + 2, appended + 3]);
-    expect(await kv.revision()).toBe(9);
+    const [first, second, third] = found.map(({ key }) => positionOf(key)) as [number, number, number];
+    expect([second - first, third - first]).toEqual([1, BUDGET.appends]);
+    expect(first).toBe((revision + 1) * BUDGET.appends);
+    expect(await kv.revision()).toBe(revision + 2);
     await kv.close();
   }
 });
 
 test("nothing is answered once it is closed, and closing twice is fine", async () => {
-  const kv = createEmbeddedKv(tableSince({ revision: 0, appended: 0 }), { clock: createFakeClock() });
+  const kv = createEmbeddedKv(tableSince(0), { clock: createFakeClock() });
   await kv.close();
   await kv.close();
   const closed = { code: "Unavailable" };
@@ -64,7 +75,7 @@ test("nothing is answered once it is closed, and closing twice is fine", async (
 });
 
 test("a transaction that changes nothing makes no revision, and none that fails is told to anybody", async () => {
-  const table = tableSince({ revision: 3, appended: 0 });
+  const table = tableSince(3);
   const kv = createEmbeddedKv(table, { clock: createFakeClock() });
   const controller = new AbortController();
   const heard: number[] = [];
@@ -84,4 +95,119 @@ test("a transaction that changes nothing makes no revision, and none that fails 
   await kv.close();
   await watching;
   expect(heard).toEqual([4]);
+});
+
+test("a watch has begun when it returns, and one that was stopped keeps nothing", async () => {
+  const kv = createEmbeddedKv(tableSince(0), { clock: createFakeClock() });
+  const controller = new AbortController();
+  const batches = kv.watch(prefixRange(encodeKey("log")), { signal: controller.signal });
+  await append(kv, "a");
+  await append(kv, "b");
+  const revisions: number[] = [];
+  for await (const { revision } of batches) {
+    revisions.push(revision);
+    if (revisions.length === 2) controller.abort();
+  }
+  expect(revisions).toEqual([1, 2]);
+  const stopped = kv.watch(prefixRange(encodeKey("log")), { signal: controller.signal });
+  await append(kv, "c");
+  expect(await stopped[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
+  await kv.close();
+});
+
+const seat = encodeKey("seat");
+const sit = async (kv: Kv, name: string, ttlMs: number) => {
+  const lease = await kv.lease(ttlMs);
+  await kv.transact(function* (tx): Program<void> {
+    tx.put(seat, Buffer.from(name), { lease: lease.id });
+  });
+  return lease;
+};
+const sitting = async (kv: Kv): Promise<string | undefined> => {
+  const [row] = await kv.view((tx) => tx.range({ ...prefixRange(encodeKey("seat")), limit: 2 }));
+  const value = await kv.view((tx) => tx.get(seat));
+  expect(row?.value).toEqual(value);
+  return value === undefined ? undefined : Buffer.from(value).toString();
+};
+
+test("leases have epochs that only grow, also over restarts", async () => {
+  const table = tableSince(0);
+  const epochs: number[] = [];
+  for (let start = 0; start < 2; start++) {
+    const kv = createEmbeddedKv(table, { clock: createFakeClock() });
+    for (let count = 0; count < 2; count++) epochs.push((await kv.lease(100)).epoch);
+    await kv.close();
+  }
+  expect(epochs).toEqual(epochs.toSorted((one, other) => one - other));
+  expect(new Set(epochs).size).toBe(4);
+});
+
+test("nobody sees the key of a lease that ended, also while it cannot be removed; whoever takes it next keeps it", async () => {
+  const clock = createFakeClock();
+  const table = tableSince(0);
+  const kv = createEmbeddedKv(table, { clock });
+  const lease = await sit(kv, "first", 100);
+  expect(await sitting(kv)).toBe("first");
+  table.failing = true;
+  await clock.advance(100);
+  expect([lease.lost.aborted, await sitting(kv), table.committed.get(seat)]).toEqual([
+    true,
+    undefined,
+    Buffer.from("first"),
+  ]);
+  // It is tried again until the disk takes it.
+  await clock.advance(1_000);
+  table.failing = false;
+  expect(table.committed.get(seat)).toEqual(Buffer.from("first"));
+  await clock.advance(1_000);
+  expect(table.committed.get(seat)).toBeUndefined();
+  expect(clock.waiting).toBe(0);
+
+  await sit(kv, "second", 100);
+  table.failing = true;
+  await clock.advance(100);
+  table.failing = false;
+  const third = await sit(kv, "third", 60_000);
+  await clock.advance(5_000);
+  expect([await sitting(kv), third.lost.aborted]).toEqual(["third", false]);
+  await kv.close();
+});
+
+test("a transaction that reads sees no key of a lease that ended, and takes it away with what it writes", async () => {
+  const clock = createFakeClock();
+  const table = tableSince(0);
+  const kv = createEmbeddedKv(table, { clock });
+  const lease = await sit(kv, "first", 100);
+  table.failing = true;
+  await expect(lease.release()).rejects.toMatchObject({ code: "Unavailable" });
+  table.failing = false;
+  const found = await kv.transact(function* (tx): Program<unknown> {
+    const before = yield* tx.get(seat);
+    tx.put(encodeKey("other"), Buffer.from("x"));
+    return before;
+  });
+  expect([found, table.committed.get(seat)]).toEqual([undefined, undefined]);
+  await kv.close();
+});
+
+test("a key that was to live by another lease, or by none, still goes with its own when that commit failed", async () => {
+  for (const hasLease of [true, false]) {
+    const clock = createFakeClock();
+    const table = tableSince(0);
+    const kv = createEmbeddedKv(table, { clock });
+    const first = await sit(kv, "first", 60_000);
+    const second = await kv.lease(60_000);
+    table.failing = true;
+    await expect(
+      kv.transact(function* (tx): Program<void> {
+        tx.put(seat, Buffer.from("second"), hasLease ? { lease: second.id } : {});
+      }),
+    ).rejects.toMatchObject({ code: "Unavailable" });
+    table.failing = false;
+    await second.release();
+    expect(await sitting(kv)).toBe("first");
+    await first.release();
+    expect(table.committed.get(seat)).toBeUndefined();
+    await kv.close();
+  }
 });

@@ -1,19 +1,8 @@
 import { GfsError, toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type {
-  Key,
-  Kv,
-  KvLease,
-  KvStats,
-  LeaseId,
-  Program,
-  Reader,
-  Transaction,
-  Value,
-  WatchBatch,
-  WatchEvent,
-} from "./kv.ts";
+import type { Key, Kv, KvLease, KvStats, Program, Reader, Transaction, Value, WatchBatch, WatchEvent } from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { appendKey, positionAt } from "./position.ts";
 import { reader, runSync, type Snapshot } from "./program.ts";
 import { Staged } from "./staged.ts";
 import { WatchHub } from "./watch-hub.ts";
@@ -30,7 +19,7 @@ export interface Table {
   commit(work: (write: TableWriter) => void): Promise<void>;
   /** Throws `NoSpace` when no more may be put; what only deletes keys goes on. `kept`: some room is left for those who need it to free more. */
   assertRoom(claim: { readonly kept: boolean }): void;
-  counters(): Counters;
+  revision(): number;
   stats(): KvStats;
   close(): Promise<void>;
 }
@@ -38,16 +27,10 @@ export interface Table {
 export interface TableWriter extends Snapshot {
   put(key: Key, value: Value): void;
   delete(key: Key): void;
-  counters(): Counters;
-  setCounters(counters: Counters): void;
+  revision(): number;
+  setRevision(revision: number): void;
   /** Ephemeral keys are remembered, so that those of a dead process go when the data is opened again. */
   setEphemeral(key: Key, ephemeral: boolean): void;
-}
-
-export interface Counters {
-  readonly revision: number;
-  /** The number of appends so far. */
-  readonly appended: number;
 }
 
 export interface EmbeddedDeps {
@@ -55,8 +38,8 @@ export interface EmbeddedDeps {
 }
 
 export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
-  const hub = new WatchHub(table.counters().revision);
-  const unpublished: { readonly batch: WatchBatch; done: boolean; failed: boolean }[] = [];
+  const hub = new WatchHub(table.revision());
+  const unpublished: { readonly batch: WatchBatch; readonly undo: () => void; done: boolean; failed: boolean }[] = [];
   const running = new Set<Promise<unknown>>();
   let closed = false;
 
@@ -74,7 +57,13 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
 
   const viewSync = <T>(program: (tx: Reader) => Program<T>): T => {
     assertOpen();
-    return runSync(program(reader), table.committed);
+    return runSync(program(reader), leases.hasLeftBehind ? withoutLeftBehind(table.committed) : table.committed);
+  };
+
+  const withoutLeftBehind = (snapshot: Snapshot): Staged => {
+    const staged = new Staged(snapshot);
+    for (const key of leases.leftBehind) staged.discard(key);
+    return staged;
   };
 
   const commit = async <T>(program: (tx: Transaction) => Program<T>): Promise<T> => {
@@ -83,19 +72,22 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     try {
       await table.commit((writer) => {
         try {
-          const staged = new Staged(writer);
+          const staged = withoutLeftBehind(writer);
           const value = runSync(program(staged.transaction), staged);
           outcome = { value };
           if (staged.isEmpty) return;
           if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
-          pending = { batch: apply(staged, writer, leases), done: false, failed: false };
+          pending = { ...apply(staged, writer, leases), done: false, failed: false };
           unpublished.push(pending);
         } catch (error) {
           outcome = { error };
         }
       });
     } catch (error) {
-      if (pending !== undefined) pending.failed = true;
+      if (pending !== undefined) {
+        pending.failed = true;
+        pending.undo();
+      }
       publishInOrder();
       throw toGfsError(error, "kv.transact");
     }
@@ -119,12 +111,18 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
 
   const leases = new LeaseKeeper({
     clock,
-    removeKeys: async (lease, keys) => {
-      await transact(function* (tx): Program<void> {
-        for (const key of keys) if (leases.isBound(nameOf(key), lease)) tx.delete(key);
-      });
-    },
+    sweep: async () => await transact(noProgram),
   });
+
+  /** The revision of a commit of its own: no lease has the same, whichever process granted it. */
+  const nextEpoch = async (): Promise<number> => {
+    let epoch = 0;
+    await table.commit((writer) => {
+      epoch = writer.revision() + 1;
+      writer.setRevision(epoch);
+    });
+    return epoch;
+  };
 
   return {
     engine: table.engine,
@@ -133,7 +131,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     transact,
     async revision() {
       assertOpen();
-      return table.counters().revision;
+      return table.revision();
     },
     watch: (range, options) => {
       assertOpen();
@@ -141,11 +139,13 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     },
     revisionSync() {
       assertOpen();
-      return table.counters().revision;
+      return table.revision();
     },
     async lease(ttlMs): Promise<KvLease> {
       assertOpen();
-      return leases.grant(ttlMs);
+      if (!(ttlMs > 0))
+        throw new GfsError("InvalidArgument", `A lease lives longer than zero milliseconds, not ${ttlMs}.`);
+      return leases.grant(ttlMs, await nextEpoch());
     },
     async stats() {
       assertOpen();
@@ -166,38 +166,40 @@ function nameOf(key: Key): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
 }
 
-function apply(staged: Staged, writer: TableWriter, leases: LeaseKeeper): WatchBatch {
+// oxlint-disable-next-line eslint/require-yield -- It reads nothing.
+function* noProgram(): Program<void> {}
+
+interface Applied {
+  readonly batch: WatchBatch;
+  /** What this process remembers of the commit, taken back when it fails. */
+  readonly undo: () => void;
+}
+
+function apply(staged: Staged, writer: TableWriter, leases: LeaseKeeper): Applied {
   const events: WatchEvent[] = [];
+  const undone: (() => void)[] = [];
   for (const { lease } of staged.writes) if (lease !== undefined) leases.assertAlive(lease);
+  const revision = writer.revision() + 1;
   for (const { key, value, lease } of staged.writes) {
     if (value === undefined) writer.delete(key);
     else writer.put(key, value);
     events.push({ key, value });
-    track(key, lease, writer, leases);
+    if (lease === undefined && !leases.hasBindings) continue;
+    const undo = leases.bind(nameOf(key), key, lease);
+    if (undo === undefined) continue;
+    undone.push(undo);
+    writer.setEphemeral(key, lease !== undefined);
   }
-  const before = writer.counters();
-  let { appended } = before;
-  for (const { prefix, value } of staged.appends) {
-    appended += 1;
-    const key = appendKey(prefix, appended);
+  for (const [index, { prefix, value }] of staged.appends.entries()) {
+    const key = appendKey(prefix, positionAt(revision, index));
     writer.put(key, value);
     events.push({ key, value });
   }
-  const revision = before.revision + 1;
-  writer.setCounters({ revision, appended });
-  return { revision, events };
-}
-
-function track(key: Key, lease: LeaseId | undefined, writer: TableWriter, leases: LeaseKeeper): void {
-  if (lease === undefined && !leases.hasBindings) return;
-  leases.bind(nameOf(key), key, lease);
-  writer.setEphemeral(key, lease !== undefined);
-}
-
-function appendKey(prefix: Key, sequence: number): Key {
-  const key = Buffer.allocUnsafe(prefix.byteLength + 8);
-  key.set(prefix);
-  key.writeUInt32BE(Math.floor(sequence / 2 ** 32), prefix.byteLength);
-  key.writeUInt32BE(sequence % 2 ** 32, prefix.byteLength + 4);
-  return key;
+  writer.setRevision(revision);
+  return {
+    batch: { revision, events },
+    undo: () => {
+      for (const undo of undone.toReversed()) undo();
+    },
+  };
 }

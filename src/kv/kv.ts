@@ -2,8 +2,8 @@
  * The Kv port: an ordered, transactional map of bytes to bytes. All durable state of GlobalFS lives behind it.
  *
  * Keys sort as unsigned bytes. Transactions are serializable, and a transaction that was acknowledged survives kill -9 and power loss.
- * Keys are 1 to 1,900 bytes; a value is at most 1 MiB; one transaction stages at most 16 MiB and 100,000 writes: an engine
- * refuses more with `TooLarge` and changes nothing.
+ * What one transaction may hold is `BUDGET`, on every engine: more is refused with `TooLarge` and changes nothing. Larger work is a walk in
+ * many transactions, with its position in a row.
  *
  * Work on it is written as *programs*: generator functions that yield their reads and stage their writes.
  *
@@ -18,6 +18,16 @@
  * A program touches no clock, no chance and no I/O, and may run more than once: an engine that works optimistically runs it
  * again when another commit came between. A program that throws commits nothing, and the error reaches the caller as it was thrown.
  */
+export const BUDGET = {
+  /** Puts and deletes of different keys, and appends, of one transaction. */
+  writes: 100_000,
+  appends: 1_024,
+  /** Of keys and values that one transaction writes. */
+  sizeBytes: 16 * 1024 ** 2,
+  keyBytes: 1_900,
+  valueBytes: 1024 ** 2,
+} as const;
+
 export type Key = Uint8Array;
 export type Value = Uint8Array;
 
@@ -61,8 +71,9 @@ export interface Transaction extends Reader {
   put(key: Key, value: Value, options?: { readonly lease?: LeaseId }): void;
   delete(key: Key): void;
   /**
-   * Puts `value` under `prefix` followed by eight bytes that sort in commit order across all appends; the key exists only
-   * once the transaction committed, so a read in the same transaction does not see it.
+   * Puts `value` under `prefix` followed by its position: eight bytes made of the commit's revision and the append's place in the transaction, so that
+   * positions sort in the order of the commits, whoever made them. `positionOf` reads it. The key exists only once the transaction committed, so a
+   * read in the same transaction does not see it.
    */
   append(prefix: Key, value: Value): void;
   /**
@@ -74,14 +85,19 @@ export interface Transaction extends Reader {
 
 export type LeaseId = string;
 
-/** Ephemeral keys: they live as long as their holder keeps the lease alive. */
+/**
+ * Ephemeral keys: they live as long as their holder keeps the lease alive. From the moment that a lease ends nothing that goes through the engine
+ * sees its keys, also while they cannot be removed yet; and they do not outlive the process that held them.
+ */
 export interface KvLease {
   readonly id: LeaseId;
+  /** Fencing: higher than that of every lease that was granted before, by whichever process. */
+  readonly epoch: number;
   /** Aborts when the lease ended, whoever ended it: its keys are gone or will be. */
   readonly lost: AbortSignal;
   /** Extends by the lease's time to live; rejects with `StaleEpoch` once the lease ended. */
   keepAlive(): Promise<void>;
-  /** Removes its keys now. */
+  /** Ends it, and removes its keys; rejects when they could not be removed at once. */
   release(): Promise<void>;
 }
 
@@ -118,7 +134,7 @@ export interface Kv {
   revision(): Promise<number>;
   /** The same without a promise, where `viewSync` is: while it stays, so does everything that was read. */
   readonly revisionSync?: () => number;
-  /** Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound. */
+  /** Has begun when it returns: no later commit is missed. Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound. */
   watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchBatch>;
   lease(ttlMs: number): Promise<KvLease>;
   /** Sizes for `info` and metrics. */

@@ -119,13 +119,16 @@ describe("writes that wait for their commit", () => {
     expect(codeOf(() => other.delete(Buffer.alloc(1)))).toBe("TooLarge");
   });
 
-  test("are at most 100,000, appends among them", () => {
+  test("are at most 100,000, and 1,024 appends among them", () => {
     const { tx } = staging();
     const nothing = Buffer.alloc(0);
-    for (let index = 0; index < 99_999; index++) tx.append(Buffer.from("a"), nothing);
-    tx.put(Buffer.from("k"), nothing);
-    expect(codeOf(() => tx.put(Buffer.from("l"), nothing))).toBe("TooLarge");
-    expect(codeOf(() => tx.append(Buffer.from("a"), nothing))).toBe("TooLarge");
+    for (let index = 0; index < 1_024; index++) tx.append(Buffer.from("a"), nothing);
+    for (let index = 0; index < 98_976; index++) tx.put(keyOf(index), nothing);
+    tx.put(keyOf(0), nothing);
+    expect(codeOf(() => tx.put(keyOf(100_000), nothing))).toBe("TooLarge");
+    const appends = staging().tx;
+    for (let index = 0; index < 1_024; index++) appends.append(Buffer.from("a"), nothing);
+    expect(codeOf(() => appends.append(Buffer.from("a"), nothing))).toBe("TooLarge");
   });
 
   test("grow the table unless all of them are deletes", () => {

@@ -1,13 +1,9 @@
 import { GfsError } from "../core/errors.ts";
-import type { Key, KvEntry, LeaseId, RangeQuery, Transaction, Value } from "./kv.ts";
+import { BUDGET, type Key, type KvEntry, type LeaseId, type RangeQuery, type Transaction, type Value } from "./kv.ts";
 import { reader, type Snapshot } from "./program.ts";
 
 /** The writes of one transaction, held back until it commits, and laid over what it reads. */
 
-const MAX_KEY_BYTES = 1_900;
-const MAX_VALUE_BYTES = 1024 ** 2;
-const MAX_STAGED_BYTES = 16 * 1024 ** 2;
-const MAX_STAGED_WRITES = 100_000;
 const FEW = 100;
 
 export interface StagedPut {
@@ -31,6 +27,7 @@ export class Staged implements Snapshot {
   #unordered: StagedPut[] = [];
   readonly appends: Append[] = [];
   #stagedBytes = 0;
+  #discarded = 0;
   #claimsRoom = false;
   readonly transaction: Transaction;
 
@@ -44,8 +41,8 @@ export class Staged implements Snapshot {
       delete: (key) => this.#stage({ key, value: undefined, lease: undefined }),
       append: (prefix, value) => {
         checkSizes(prefix, value);
-        this.#charge(prefix.byteLength + 8 + value.byteLength);
         this.appends.push({ prefix, value });
+        this.#charge(prefix.byteLength + 8 + value.byteLength);
       },
       claimRoom: () => {
         this.#claimsRoom = true;
@@ -72,22 +69,32 @@ export class Staged implements Snapshot {
     return false;
   }
 
+  /** Deletes what an ended lease left behind; no business of the program's, nor of its budget. */
+  discard(key: Key): void {
+    this.#write({ key, value: undefined, lease: undefined });
+    this.#discarded += 1;
+  }
+
   #stage(write: StagedPut): void {
     checkSizes(write.key, write.value);
+    this.#write(write);
     this.#charge(write.key.byteLength + (write.value?.byteLength ?? 0));
-    const name = nameOf(write.key);
-    this.#writes.set(name, write);
+  }
+
+  #write(write: StagedPut): void {
+    this.#writes.set(nameOf(write.key), write);
     if (this.#ordered !== undefined) this.#unordered.push(write);
   }
 
   #charge(sizeBytes: number): void {
     this.#stagedBytes += sizeBytes;
-    if (this.#stagedBytes > MAX_STAGED_BYTES || this.#writes.size + this.appends.length >= MAX_STAGED_WRITES) {
-      throw new GfsError(
-        "TooLarge",
-        `One transaction stages at most ${MAX_STAGED_BYTES} bytes and ${MAX_STAGED_WRITES} writes; split it.`,
-      );
-    }
+    const writes = this.#writes.size - this.#discarded + this.appends.length;
+    if (this.#stagedBytes <= BUDGET.sizeBytes && writes <= BUDGET.writes && this.appends.length <= BUDGET.appends)
+      return;
+    throw new GfsError(
+      "TooLarge",
+      `One transaction stages at most ${BUDGET.sizeBytes} bytes, ${BUDGET.writes} writes and ${BUDGET.appends} appends; split it.`,
+    );
   }
 
   get(key: Key): Value | undefined {
@@ -209,10 +216,10 @@ function nameOf(key: Key): string {
 }
 
 function checkSizes(key: Key, value: Value | undefined): void {
-  if (key.byteLength === 0 || key.byteLength > MAX_KEY_BYTES) {
-    throw new GfsError("TooLarge", `A key has 1 to ${MAX_KEY_BYTES} bytes, not ${key.byteLength}.`);
+  if (key.byteLength === 0 || key.byteLength > BUDGET.keyBytes) {
+    throw new GfsError("TooLarge", `A key has 1 to ${BUDGET.keyBytes} bytes, not ${key.byteLength}.`);
   }
-  if (value !== undefined && value.byteLength > MAX_VALUE_BYTES) {
-    throw new GfsError("TooLarge", `A value has at most ${MAX_VALUE_BYTES} bytes, not ${value.byteLength}.`);
+  if (value !== undefined && value.byteLength > BUDGET.valueBytes) {
+    throw new GfsError("TooLarge", `A value has at most ${BUDGET.valueBytes} bytes, not ${value.byteLength}.`);
   }
 }

@@ -13,6 +13,8 @@ interface Watcher {
   waitingEvents: number;
   failure: GfsError | undefined;
   wake: (() => void) | undefined;
+  /** Nothing is kept for it any more. */
+  end: () => void;
 }
 
 export class WatchHub {
@@ -48,21 +50,42 @@ export class WatchHub {
     }
   }
 
-  async *watch(range: KeyRange, options: WatchOptions): AsyncGenerator<WatchBatch> {
-    const { signal, afterRevision } = options;
-    const watcher: Watcher = { range, waiting: [], waitingEvents: 0, failure: undefined, wake: undefined };
-    if (afterRevision !== undefined) {
-      if (afterRevision < this.#forgottenRevision) {
-        throw new GfsError(
-          "StaleEpoch",
-          `Changes after revision ${afterRevision} are forgotten; read again, then watch from now.`,
-        );
-      }
-      for (const { batch } of this.#recent) if (batch.revision > afterRevision) offer(watcher, batch);
+  /** Begins at once: what is committed from now on is kept for the watcher, also before it asks for the first batch. */
+  watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchBatch> {
+    const watcher = this.#begin(range, options);
+    const batches = this.#batchesOf(watcher, options.signal);
+    return { [Symbol.asyncIterator]: () => batches };
+  }
+
+  #begin(range: KeyRange, { signal, afterRevision }: WatchOptions): Watcher {
+    const watcher: Watcher = {
+      range,
+      waiting: [],
+      waitingEvents: 0,
+      failure: undefined,
+      wake: undefined,
+      end: () => {
+        this.#watchers.delete(watcher);
+        signal.removeEventListener("abort", watcher.end);
+        watcher.wake?.();
+      },
+    };
+    if (signal.aborted) return watcher;
+    if (afterRevision !== undefined && afterRevision < this.#forgottenRevision) {
+      watcher.failure = new GfsError(
+        "StaleEpoch",
+        `Changes after revision ${afterRevision} are forgotten; read again, then watch from now.`,
+      );
+      return watcher;
     }
+    if (afterRevision !== undefined)
+      for (const { batch } of this.#recent) if (batch.revision > afterRevision) offer(watcher, batch);
     this.#watchers.add(watcher);
-    const onAbort = (): void => watcher.wake?.();
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", watcher.end, { once: true });
+    return watcher;
+  }
+
+  async *#batchesOf(watcher: Watcher, signal: AbortSignal): AsyncGenerator<WatchBatch> {
     try {
       while (!signal.aborted) {
         if (watcher.failure !== undefined) throw watcher.failure;
@@ -77,8 +100,7 @@ export class WatchHub {
           });
       }
     } finally {
-      signal.removeEventListener("abort", onAbort);
-      this.#watchers.delete(watcher);
+      watcher.end();
     }
   }
 

@@ -4,9 +4,9 @@ import {
   bucketDocumentKey,
   bucketGenerationKey,
   bucketKey,
-  decodeGeneration,
+  decodeNumber,
   documentOfKey,
-  encodeGeneration,
+  encodeNumber,
 } from "./rows.ts";
 
 /**
@@ -38,11 +38,11 @@ export function keepsVersions(rules: VersionRules): boolean {
 /** Changes whenever a bucket's row or documents do. */
 export function* bucketGeneration(tx: Reader): Program<number> {
   const row = yield* tx.get(bucketGenerationKey);
-  return row === undefined ? 0 : decodeGeneration(row);
+  return row === undefined ? 0 : decodeNumber(row);
 }
 
 export function* advanceGeneration(tx: Transaction): Program<void> {
-  tx.put(bucketGenerationKey, encodeGeneration((yield* bucketGeneration(tx)) + 1));
+  tx.put(bucketGenerationKey, encodeNumber((yield* bucketGeneration(tx)) + 1));
 }
 
 export function* readDocuments(tx: Reader, name: string): Program<Readonly<Record<string, string>>> {

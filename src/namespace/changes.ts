@@ -1,10 +1,18 @@
-import { afterPrefix, type Program, type Reader, type Transaction } from "../kv/index.ts";
-import { changeKey, changeSpace, decodeChange, encodeChange, sequenceOfChangeKey } from "./rows.ts";
+import { afterPrefix, type KvEntry, positionOf, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import {
+  changeKey,
+  changesForgottenKey,
+  changeSpace,
+  decodeChange,
+  decodeNumber,
+  encodeChange,
+  encodeNumber,
+} from "./rows.ts";
 import type { Change } from "./types.ts";
 
 /** The change feed: what happened to names, in the order of the commits. */
 
-/** A position in the feed; later changes have higher ones. */
+/** A position in the feed: later changes have higher ones, with gaps between them. */
 export type ChangeCursor = number;
 
 export interface ChangePage {
@@ -25,7 +33,7 @@ export function* readChanges(
   const last = rows.at(-1);
   return {
     changes: rows.map(({ value }) => decodeChange(value)),
-    cursor: last === undefined ? after : sequenceOfChangeKey(last.key),
+    cursor: last === undefined ? after : positionOf(last.key),
   };
 }
 
@@ -35,8 +43,8 @@ export interface FeedLine extends Change {
 
 export interface FeedPage {
   readonly changes: readonly FeedLine[];
-  /** Forgotten before they were read: at most so many. */
-  readonly missed: number;
+  /** Where the page begins: where it was asked to, or later, when what lies between was forgotten before it was read. */
+  readonly after: ChangeCursor;
 }
 
 /** For readers who keep their own place in the feed, and must know when it went on without them. */
@@ -44,19 +52,23 @@ export function* readFeed(
   tx: Reader,
   { after, limit }: { readonly after: ChangeCursor; readonly limit: number },
 ): Program<FeedPage> {
-  const rows = yield* tx.range({ start: changeKey(after + 1), end: afterPrefix(changeSpace), limit });
-  const changes = rows.map(({ key, value }) => ({ ...decodeChange(value), position: sequenceOfChangeKey(key) }));
-  const [first] = changes;
-  // The line that was read last is forgotten only together with all before it.
-  const forgotten =
-    first !== undefined && first.position > after + 1 && after > 0 && (yield* tx.get(changeKey(after))) === undefined;
-  return { changes, missed: forgotten ? first.position - after - 1 : 0 };
+  const from = after > 0 ? Math.max(after, yield* forgottenUpTo(tx)) : after;
+  const rows = yield* tx.range({ start: changeKey(from + 1), end: afterPrefix(changeSpace), limit });
+  return {
+    changes: rows.map(({ key, value }) => ({ ...decodeChange(value), position: positionOf(key) })),
+    after: from,
+  };
+}
+
+function* forgottenUpTo(tx: Reader): Program<ChangeCursor> {
+  const row = yield* tx.get(changesForgottenKey);
+  return row === undefined ? 0 : decodeNumber(row);
 }
 
 /** Where the feed ends now; 0 when it is empty. */
 export function* lastChange(tx: Reader): Program<ChangeCursor> {
   const [last] = yield* tx.range({ start: changeSpace, end: afterPrefix(changeSpace), limit: 1, reverse: true });
-  return last === undefined ? 0 : sequenceOfChangeKey(last.key);
+  return last === undefined ? 0 : positionOf(last.key);
 }
 
 /** Forgets the oldest; resolves with where it stopped while there is more to forget. */
@@ -67,9 +79,11 @@ export function* trimChanges(
   const rows = yield* tx.range({ start: changeSpace, end: afterPrefix(changeSpace), limit });
   let last: ChangeCursor | undefined;
   for (const { key, value } of rows) {
-    if (decodeChange(value).atMs >= beforeMs) return undefined;
+    if (decodeChange(value).atMs >= beforeMs) break;
     tx.delete(key);
-    last = sequenceOfChangeKey(key);
+    last = positionOf(key);
   }
-  return rows.length === limit ? last : undefined;
+  if (last === undefined) return undefined;
+  tx.put(changesForgottenKey, encodeNumber(last));
+  return rows.length === limit && last === positionOf((rows.at(-1) as KvEntry).key) ? last : undefined;
 }

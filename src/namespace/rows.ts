@@ -24,6 +24,8 @@ export const changeSpace = encodeKey(CHANGE);
 export const inodeCounterKey = encodeKey(ALLOCATION, "inodes");
 export const bucketSpace = encodeKey(BUCKET);
 export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
+/** Up to which position the change feed is forgotten. */
+export const changesForgottenKey = encodeKey(ALLOCATION, "changes");
 
 export function inodeKey(inode: Inode): Key {
   const key = Buffer.allocUnsafe(inodeSpace.byteLength + 8);
@@ -142,17 +144,17 @@ export function documentOfKey(key: Key): string {
   return decodeKey(key, ["string", "tail"])[1] as string;
 }
 
-export function encodeGeneration(generation: number): Buffer {
+export function encodeNumber(value: number): Buffer {
   const row = new RowWriter();
-  row.count(generation);
+  row.count(value);
   return row.finish();
 }
 
-export function decodeGeneration(bytes: Uint8Array): number {
+export function decodeNumber(bytes: Uint8Array): number {
   const row = new RowReader(bytes);
-  const generation = row.count();
+  const value = row.count();
   row.end();
-  return generation;
+  return value;
 }
 
 const CHANGE_KINDS: readonly ChangeKind[] = ["created", "updated", "removed", "renamed"];
@@ -211,11 +213,6 @@ export function decodeChange(bytes: Uint8Array): Change {
   };
 }
 
-/** The position of a change in the feed. */
-export function sequenceOfChangeKey(key: Key): number {
-  return decodeKey(key, ["number"])[0] as number;
-}
-
-export function changeKey(sequence: number): Key {
-  return encodeKey(CHANGE, sequence);
+export function changeKey(position: number): Key {
+  return encodeKey(CHANGE, position);
 }

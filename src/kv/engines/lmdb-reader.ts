@@ -6,10 +6,10 @@ import { reader, runSync } from "../program.ts";
 import {
   BINARY,
   CATALOG_FILE,
-  COUNTERS,
-  decodeCounters,
+  decodeRevision,
   FORMAT,
   FORMAT_KEY,
+  REVISION,
   type Rows,
   SHARED_BINARY,
   snapshotOf,
@@ -54,7 +54,7 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
   };
   const revisionSync = (): number => {
     begin();
-    return decodeCounters(meta.getBinary(COUNTERS)).revision;
+    return decodeRevision(meta.getBinary(REVISION));
   };
 
   return {

@@ -1,5 +1,4 @@
 import type { Database } from "lmdb";
-import type { Counters } from "../embedded.ts";
 import type { KvEntry, RangeQuery } from "../kv.ts";
 import type { Snapshot } from "../program.ts";
 
@@ -7,9 +6,9 @@ import type { Snapshot } from "../program.ts";
 
 export type Rows = Database<Buffer, Buffer>;
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 export const FORMAT_KEY = Buffer.from("format");
-export const COUNTERS = Buffer.from("counters");
+export const REVISION = Buffer.from("revision");
 export const CATALOG_FILE = "catalog.lmdb";
 export const BINARY = { keyEncoding: "binary", encoding: "binary" } as const;
 /** The same bytes in the file; what is read comes in buffers that share memory. */
@@ -81,7 +80,12 @@ export function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
   return found;
 }
 
-export function decodeCounters(bytes: Buffer | undefined): Counters {
-  if (bytes === undefined) return { revision: 0, appended: 0 };
-  return { revision: Number(bytes.readBigUInt64BE(0)), appended: Number(bytes.readBigUInt64BE(8)) };
+export function decodeRevision(bytes: Buffer | undefined): number {
+  return bytes === undefined ? 0 : Number(bytes.readBigUInt64BE(0));
+}
+
+export function encodeRevision(revision: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigUInt64BE(BigInt(revision), 0);
+  return bytes;
 }

@@ -3,18 +3,19 @@ import path from "node:path";
 import type { RootDatabase } from "lmdb";
 import { fromErrno, GfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
-import { type Counters, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import { createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
 import type { Key, Kv, Value } from "../kv.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import {
   asBuffer,
   BINARY,
   CATALOG_FILE,
-  COUNTERS,
-  decodeCounters,
+  decodeRevision,
+  encodeRevision,
   FORMAT,
   FORMAT_KEY,
   readRange,
+  REVISION,
   type Rows,
   SHARED_BINARY,
   snapshotOf,
@@ -131,7 +132,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
   await checkFormat(root, meta, options.path);
 
   const snapshot = snapshotOf(rows);
-  const counters = (): Counters => decodeCounters(meta.getBinary(COUNTERS));
+  const revision = (): number => decodeRevision(meta.getBinary(REVISION));
   await syncDirectory(options.path);
   const writer: TableWriter = {
     ...snapshot,
@@ -139,8 +140,8 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
     delete: (key) => {
       rows.removeSync(asBuffer(key));
     },
-    counters,
-    setCounters: (next) => put(meta, COUNTERS, encodeCounters(next)),
+    revision,
+    setRevision: (next) => put(meta, REVISION, encodeRevision(next)),
     setEphemeral(key, ephemeral) {
       const row = Buffer.concat([EPHEMERAL, key]);
       if (ephemeral) put(meta, row, Buffer.alloc(1));
@@ -173,7 +174,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
         },
       );
     },
-    counters,
+    revision,
     stats() {
       const { entryCount } = rows.getStats() as { entryCount: number };
       const { lastPageNumber, pageSize } = root.getStats() as EnvironmentStats;
@@ -218,8 +219,7 @@ async function removeEphemeral(table: LmdbTable): Promise<void> {
         writer.delete(key);
         writer.setEphemeral(key, false);
       }
-      const { revision, appended } = writer.counters();
-      writer.setCounters({ revision: revision + 1, appended });
+      writer.setRevision(writer.revision() + 1);
     });
   }
 }
@@ -227,13 +227,6 @@ async function removeEphemeral(table: LmdbTable): Promise<void> {
 /** Inside a transaction a synchronous put joins it. */
 function put(rows: Rows, key: Key, value: Value): void {
   rows.putSync(asBuffer(key), asBuffer(value));
-}
-
-function encodeCounters({ revision, appended }: Counters): Buffer {
-  const bytes = Buffer.allocUnsafe(16);
-  bytes.writeBigUInt64BE(BigInt(revision), 0);
-  bytes.writeBigUInt64BE(BigInt(appended), 8);
-  return bytes;
 }
 
 /** Beyond the size that was set: for deletes, and for finishing what was begun. */

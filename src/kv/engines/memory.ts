@@ -1,5 +1,5 @@
 import { systemClock } from "../../core/ports/clock.ts";
-import { type Counters, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import { createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
 import type { Key, Kv } from "../kv.ts";
 import { SortedTable } from "./sorted-table.ts";
 
@@ -10,15 +10,15 @@ export function createMemoryKv(deps: EmbeddedDeps = { clock: systemClock }): Kv 
 
 function createMemoryTable(): Table {
   const rows = new SortedTable();
-  let counters: Counters = { revision: 0, appended: 0 };
+  let revision = 0;
   const writer: TableWriter = {
     get: (key) => rows.get(key),
     range: (query) => rows.range(query),
     put: (key, value) => rows.set(key, value),
     delete: (key: Key) => rows.delete(key),
-    counters: () => counters,
-    setCounters: (next) => {
-      counters = next;
+    revision: () => revision,
+    setRevision: (next) => {
+      revision = next;
     },
     setEphemeral: () => undefined,
   };
@@ -29,7 +29,7 @@ function createMemoryTable(): Table {
       work(writer);
     },
     assertRoom: () => undefined,
-    counters: () => counters,
+    revision: () => revision,
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,
   };

@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { encodeKey, type Key, type Kv, type Program, prefixRange, type RangeQuery } from "../../../src/kv/index.ts";
+import {
+  BUDGET,
+  encodeKey,
+  type Key,
+  type Kv,
+  type KvEntry,
+  positionOf,
+  type Program,
+  prefixRange,
+  type RangeQuery,
+} from "../../../src/kv/index.ts";
 
 /** What every engine must do. `open` gives an empty one. */
 export interface EngineUnderTest {
@@ -259,7 +269,7 @@ export function describeEngine(engine: EngineUnderTest): void {
       expect((await kv.view((tx) => tx.get(Buffer.alloc(1_900, 1))))?.byteLength).toBe(1024 ** 2);
     });
 
-    it("numbers appends in commit order", async () => {
+    it("gives appends positions in the order of the commits, by their revisions", async () => {
       const prefix = encodeKey("log");
       await Promise.all(
         Array.from(
@@ -271,11 +281,32 @@ export function describeEngine(engine: EngineUnderTest): void {
             }),
         ),
       );
-      const values = (await kv.view((tx) => tx.range({ ...prefixRange(prefix), limit: 1_000 }))).map(({ value }) =>
-        Buffer.from(value).toString(),
-      );
+      const rows = await kv.view((tx) => tx.range({ ...prefixRange(prefix), limit: 1_000 }));
+      const values = rows.map(({ value }) => Buffer.from(value).toString());
       expect(values).toHaveLength(100);
       for (let index = 0; index < 100; index += 2) expect(values[index + 1]).toBe(values[index]?.replace("a", "b"));
+      expect(positionOf((rows.at(-1) as KvEntry).key)).toBe((await kv.revision()) * BUDGET.appends + 1);
+      await expect(
+        kv.transact(function* (tx): Program<void> {
+          for (let index = 0; index <= BUDGET.appends; index++) tx.append(prefix, text("x"));
+        }),
+      ).rejects.toMatchObject({ code: "TooLarge" });
+    });
+
+    it("begins a watch before it returns, so that nothing that comes after is missed", async () => {
+      const batches = kv.watch(prefixRange(text("w/")), { signal: AbortSignal.timeout(5_000) });
+      await kv.transact(put(text("w/1"), text("a")));
+      const { value: batch } = (await batches[Symbol.asyncIterator]().next()) as { value: { events: unknown[] } };
+      expect(batch.events).toHaveLength(1);
+    });
+
+    it("gives each lease a higher epoch than all before", async () => {
+      const leases = await Promise.all(Array.from({ length: 5 }, async () => await kv.lease(60_000)));
+      const epochs = leases.map(({ epoch }) => epoch);
+      expect(new Set(epochs).size).toBe(5);
+      await leases[0]?.release();
+      expect((await kv.lease(60_000)).epoch).toBeGreaterThan(Math.max(...epochs));
+      await expect(kv.lease(0)).rejects.toMatchObject({ code: "InvalidArgument" });
     });
 
     it("tells watchers of every commit in their range, once, in order", async () => {

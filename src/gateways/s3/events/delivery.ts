@@ -78,12 +78,12 @@ function createInstruments(metrics: Metrics): Instruments {
   return {
     events: metrics.counter({
       name: "globalfs_s3_events_total",
-      help: "Event notifications by what became of them: delivered, dropped after the receiver refused them, or missed because the change feed had forgotten them.",
+      help: "Event notifications by what became of them: delivered, dropped after the receiver refused them, or missed: how often the change feed had forgotten some before they were told.",
       labels: ["webhook", "outcome"],
     }),
     lag: metrics.gauge({
-      name: "globalfs_s3_events_lag_changes",
-      help: "Changes of the namespace that a webhook has not been told of yet.",
+      name: "globalfs_s3_events_lag_seconds",
+      help: "How long ago the oldest change of the namespace was made that a webhook has not been told of yet.",
       labels: ["webhook"],
     }),
   };
@@ -108,7 +108,8 @@ function createCourier(
   const ctx: Ctx = backgroundCtx({ signal: aborting, requestId: `events-${name}`, log });
   const reader = `s3-events/${name}`;
   let place: number | undefined;
-  let kept = 0;
+  /** Changes since the place was kept. */
+  let passed = 0;
   let failures = 0;
   let refusals = 0;
   /** One after a refusal, so that an event that the receiver cannot read does not take others along; then more and more again. */
@@ -116,10 +117,7 @@ function createCourier(
 
   const findPlace = async (): Promise<number> => {
     const found = await service.findFeedPlace(ctx, reader);
-    if (found !== undefined) {
-      kept = found;
-      return found;
-    }
+    if (found !== undefined) return found;
     // Whoever is new is told of what happens from now on.
     const end = await service.lastChange(ctx);
     await keep(end);
@@ -128,13 +126,14 @@ function createCourier(
 
   const keep = async (position: number): Promise<void> => {
     await service.keepFeedPlace(ctx, reader, position);
-    kept = position;
+    passed = 0;
     place = position;
   };
 
   const pass = async (position: number): Promise<void> => {
     place = position;
-    if (position - kept >= CHANGES_BETWEEN_PLACES) await keep(position);
+    passed += 1;
+    if (passed >= CHANGES_BETWEEN_PLACES) await keep(position);
   };
 
   /** False: the receiver has not taken them, and the place stays before them. */
@@ -178,12 +177,13 @@ function createCourier(
   /** One page of the feed. Resolves with whether there may be more to do at once. */
   const turn = async (): Promise<boolean> => {
     place ??= await findPlace();
-    const { changes, missed } = await service.readChanges(ctx, { after: place, limit: PAGE_CHANGES });
-    const newest = await service.lastChange(ctx);
-    lag.set(Math.max(0, newest - place), { webhook: name });
-    if (missed > 0) {
-      events.add(missed, { webhook: name, outcome: "missed" });
-      log.error("s3_events_missed", { webhook: name, changes: missed });
+    const { changes, after } = await service.readChanges(ctx, { after: place, limit: PAGE_CHANGES });
+    const [oldest] = changes;
+    lag.set(oldest === undefined ? 0 : Math.max(0, clock.nowMs() - oldest.atMs) / 1_000, { webhook: name });
+    if (after > place) {
+      events.add(1, { webhook: name, outcome: "missed" });
+      log.error("s3_events_missed", { webhook: name });
+      await keep(after);
     }
     return await tell(changes);
   };
