@@ -102,3 +102,63 @@ describe("the seat of the leader", () => {
     expect([leader.isLeader, events.at(-1)]).toEqual([true, "first gained"]);
   });
 });
+
+describe("a lease that cannot be renewed", () => {
+  it("ends the work of the leader at once, and the seat is campaigned for again", async () => {
+    const { clock, kv, events, candidate } = rig();
+    const { lease } = kv;
+    let fails = false;
+    Object.assign(kv, {
+      lease: async (ttlMs: number) => {
+        const made = await lease(ttlMs);
+        const lost = new AbortController();
+        return {
+          ...made,
+          id: made.id,
+          lost: lost.signal,
+          release: () => made.release(),
+          async keepAlive() {
+            if (!fails) return await made.keepAlive();
+            lost.abort();
+            throw new GfsError("Unavailable", "The catalog does not answer.");
+          },
+        };
+      },
+    });
+    const leader = candidate("first");
+    await leader.start();
+    fails = true;
+    await clock.advance(LEASE_MS / 3);
+    expect([leader.isLeader, events]).toEqual([false, ["first gained", "first lost"]]);
+    fails = false;
+    await clock.advance(LEASE_MS);
+    expect([leader.isLeader, events.at(-1)]).toEqual([true, "first gained"]);
+  });
+
+  it("is found out at the next look when it ended by itself", async () => {
+    const { clock, kv, events, candidate } = rig();
+    const { lease } = kv;
+    const lost = new AbortController();
+    let leases = 0;
+    Object.assign(kv, {
+      lease: async (ttlMs: number) => {
+        const made = await lease(ttlMs);
+        leases += 1;
+        return leases > 1
+          ? made
+          : {
+              id: made.id,
+              lost: lost.signal,
+              release: () => made.release(),
+              keepAlive: () => Promise.reject(new Error("It is not asked any more.")),
+            };
+      },
+    });
+    const leader = candidate("first");
+    await leader.start();
+    lost.abort();
+    expect(leader.isLeader).toBe(false);
+    await clock.advance(LEASE_MS / 3);
+    expect([leader.isLeader, events]).toEqual([true, ["first gained", "first lost", "first gained"]]);
+  });
+});

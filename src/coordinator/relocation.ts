@@ -53,22 +53,16 @@ export interface Relocatable {
 }
 
 /**
- * One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived; resolves with how many. Objects that were
- * written as versions stay where they are.
+ * One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived. Objects that were written as versions
+ * stay where they are.
  */
-export function* enqueueRelocations(
-  tx: Transaction,
-  parts: Parts,
-  { path, file, nowMs }: Relocatable,
-): Program<number> {
+export function* enqueueRelocations(tx: Transaction, parts: Parts, { path, file, nowMs }: Relocatable): Program<void> {
   const version = file.version;
-  if (version === undefined) return 0;
-  let queued = 0;
+  if (version === undefined) return;
   for (const copy of version.copies) {
     // A copy that is still on its way keeps the key its job was given; the relocate job waits for it.
     if (copy.key.startsWith(VERSIONS_PREFIX)) continue;
     if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
-    queued += 1;
     yield* enqueueJob(
       tx,
       {
@@ -84,5 +78,4 @@ export function* enqueueRelocations(
       { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
     );
   }
-  return queued;
 }
