@@ -86,13 +86,12 @@ async function importFiles(): Promise<void> {
         metadata: {},
       };
     });
-    await allocator.ensure(count * 4);
-    const { adopted } = await kv.transact((tx) =>
+    const { adopted } = await allocator.transact((tx, nextInode) =>
       adoptForeign(tx, {
         site,
         objects,
         nowMs,
-        nextInode: allocator.next,
+        nextInode,
         nextVersionId: () => nextUlid() as VersionId,
       }),
     );
@@ -148,10 +147,9 @@ async function renameLarge(): Promise<void> {
   const names = ["large", "moved", "large-again"] as FilePath[];
   for (let index = 0; index + 1 < names.length; index++) {
     const [from, to] = [names[index] as FilePath, names[index + 1] as FilePath];
-    await allocator.ensure(10);
     const started = performance.now();
-    await kv.transact((tx) =>
-      rename(tx, { from, to, directory: true, overwrite: false, nowMs, nextInode: allocator.next }),
+    await allocator.transact((tx, nextInode) =>
+      rename(tx, { from, to, directory: true, overwrite: false, nowMs, nextInode }),
     );
     rounds.push(performance.now() - started);
     if (view((tx) => findDirectory(tx, to)) === undefined) throw new Error("The rename lost the directory.");

@@ -153,10 +153,9 @@ async function createBucket(parts: Parts, request: CreateBucket, find: Find): Pr
   const { name, owner, documents } = request;
   checkBucketName(name);
   parts.assertCatalogSpace();
-  await parts.inodes.ensure(2);
   const nowMs = parts.clock.nowMs();
   const objectLock = request.objectLock ?? false;
-  await parts.kv.transact(function* (tx): Program<void> {
+  await parts.inodes.transact(function* (tx, nextInode): Program<void> {
     const before = yield* findStoredBucket(tx, name);
     if (before !== undefined && !(before.implicit && !before.hasRow)) throw existsAlready(name, before);
     const settings: BucketSettings = {
@@ -167,7 +166,7 @@ async function createBucket(parts: Parts, request: CreateBucket, find: Find): Pr
       lifecycle: [],
       ...(owner === undefined ? {} : { owner }),
     };
-    yield* writeBucket(tx, { settings, documents: documents ?? {}, nowMs, nextInode: () => parts.inodes.next() });
+    yield* writeBucket(tx, { settings, documents: documents ?? {}, nowMs, nextInode });
   });
   return await find(name);
 }
@@ -182,9 +181,8 @@ function existsAlready(name: string, { settings }: StoredBucket): GfsError {
 async function changeBucket(parts: Parts, name: string, change: BucketChange, find: Find): Promise<Bucket> {
   checkBucketName(name);
   parts.assertCatalogSpace();
-  await parts.inodes.ensure(2);
   const nowMs = parts.clock.nowMs();
-  await parts.kv.transact(function* (tx): Program<void> {
+  await parts.inodes.transact(function* (tx, nextInode): Program<void> {
     const before = yield* findStoredBucket(tx, name);
     // A bucket that only sites know becomes one of the catalog when it is given settings.
     const settings = applyChange(
@@ -201,7 +199,7 @@ async function changeBucket(parts: Parts, name: string, change: BucketChange, fi
       settings,
       documents: change.documents ?? {},
       nowMs,
-      nextInode: () => parts.inodes.next(),
+      nextInode,
     });
   });
   return await find(name);

@@ -26,7 +26,7 @@ import {
 import type { Site } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
-import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { adoptFromSites } from "./foreign.ts";
 import { locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRemoval } from "./removal.ts";
@@ -111,7 +111,6 @@ export interface VersionOrder extends DeleteOrder {
 /** Removes one version for good; the next becomes current. One that is not there is no failure. */
 export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder): Promise<DeleteResult> {
   const { path, versionId } = order;
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   return await parts.locks.run(path, async () => {
     const { places, marker, existed } = await commitRemoval(parts, order);
     parts.mover.wake();
@@ -212,7 +211,11 @@ async function commitRemoval(
   const { path, versionId, conditions, bypassGovernance, only } = order;
   const nowMs = parts.clock.nowMs();
   const tombstoneVersionId = parts.nextVersionId();
-  return await parts.kv.transact(function* (tx): Program<{ places: Place[]; marker: boolean; existed: boolean }> {
+  return await parts.inodes.transact(function* (tx, nextInode): Program<{
+    places: Place[];
+    marker: boolean;
+    existed: boolean;
+  }> {
     if (conditions !== undefined) {
       const found = yield* findVersion(tx, path, versionId);
       checkWriteConditions(
@@ -226,7 +229,7 @@ async function commitRemoval(
       expect: order.expect ?? { kind: "any" },
       nowMs,
       tombstoneVersionId,
-      nextInode: () => parts.inodes.next(),
+      nextInode,
       ...(bypassGovernance === undefined ? {} : { bypassGovernance }),
       ...(only === undefined ? {} : { only }),
     });

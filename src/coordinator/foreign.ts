@@ -1,7 +1,7 @@
 import { forEachBounded } from "../core/async/for-each.ts";
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError } from "../core/errors.ts";
-import type { FilePath, VersionId } from "../core/ids.ts";
+import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import {
   commitVersion,
@@ -102,16 +102,15 @@ async function headAll(
 }
 
 async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]): Promise<FileRecord | undefined> {
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const nowMs = parts.clock.nowMs();
   const versionId = parts.nextVersionId();
-  const file = await parts.kv.transact(function* (tx): Program<FileRecord | undefined> {
+  const file = await parts.inodes.transact(function* (tx, nextInode): Program<FileRecord | undefined> {
     const existing = yield* findFile(tx, path);
     if (existing !== undefined) return existing;
     const free: FoundObject[] = [];
     for (const candidate of found) if (yield* isAdoptable(tx, candidate)) free.push(candidate);
     if (free.length === 0) return undefined;
-    const adopted = yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs });
+    const adopted = yield* commitAdopted(tx, parts, { path, found: free, versionId, nowMs, nextInode });
     // A write that lost its process is finished here: its other copies follow, as they would have done.
     if (free[0]?.info.metadata["globalfs-version"] !== undefined) {
       yield* enqueueCopies(tx, parts, { file: adopted, path, nowMs });
@@ -124,19 +123,17 @@ async function adopt(parts: Parts, path: FilePath, found: readonly FoundObject[]
   return file;
 }
 
-/** A key has at most 512 components, each of which may need a directory. */
-export const INODES_FOR_ONE_PATH = 520;
-
 export interface Adoption {
   readonly path: FilePath;
   /** Best site first. Others become copies only when they hold the same bytes for sure. */
   readonly found: readonly FoundObject[];
   readonly versionId: VersionId;
   readonly nowMs: number;
+  readonly nextInode: () => Inode;
 }
 
 export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption): Program<FileRecord> {
-  const { path, found, versionId, nowMs } = adoption;
+  const { path, found, versionId, nowMs, nextInode } = adoption;
   const best = found[0] as FoundObject;
   const copies = found
     .filter((candidate) => sameContent(best.info, candidate.info))
@@ -147,7 +144,7 @@ export function* commitAdopted(tx: Transaction, parts: Parts, adoption: Adoption
     expect: { kind: "any" },
     nowMs,
     found: true,
-    nextInode: () => parts.inodes.next(),
+    nextInode,
   });
   yield* afterCommit(tx, parts, { path, committed, nowMs });
   return committed.file;

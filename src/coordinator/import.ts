@@ -42,14 +42,13 @@ export async function* importPrefix(
     for (let from = 0; from < page.objects.length; from += OBJECTS_A_TRANSACTION) {
       parts.assertCatalogSpace();
       const objects = page.objects.slice(from, from + OBJECTS_A_TRANSACTION);
-      await parts.inodes.ensure(objects.length * 8 + 600);
       const nowMs = parts.clock.nowMs();
-      const outcome = await parts.kv.transact((tx) =>
+      const outcome = await parts.inodes.transact((tx, nextInode) =>
         adoptForeign(tx, {
           site: site.name,
           objects,
           nowMs,
-          nextInode: () => parts.inodes.next(),
+          nextInode,
           nextVersionId: parts.nextVersionId,
           ...(request.buryHidden === undefined ? {} : { buryHidden: request.buryHidden }),
         }),

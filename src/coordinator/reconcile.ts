@@ -4,7 +4,7 @@ import type { Program } from "../kv/index.ts";
 import { enqueueJob, type FoundOther } from "../mover/index.ts";
 import { type Copy, type FileRecord, type FileVersion, findByInode, findFile, setCopy } from "../namespace/index.ts";
 import type { ObjectInfo } from "../stores/index.ts";
-import { commitAdopted, enqueueCopies, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { commitAdopted, enqueueCopies } from "./foreign.ts";
 import { type Disagreement, judge } from "./judge.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
@@ -147,11 +147,10 @@ interface News {
 
 async function rollForward(parts: Parts, found: Disagreement, { info, kept }: News): Promise<Reconciled> {
   const { path, site } = found;
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const nowMs = parts.clock.nowMs();
   const versionId = parts.nextVersionId();
-  await parts.kv.transact(function* (tx): Program<void> {
-    const file = yield* commitAdopted(tx, parts, { path, found: [{ site, info }], versionId, nowMs });
+  await parts.inodes.transact(function* (tx, nextInode): Program<void> {
+    const file = yield* commitAdopted(tx, parts, { path, found: [{ site, info }], versionId, nowMs, nextInode });
     if (kept !== undefined) yield* recordSetAside(tx, parts, kept);
     yield* enqueueCopies(tx, parts, { file, path, nowMs });
     yield* enqueueRelocations(tx, parts, { file, path, nowMs });

@@ -3,7 +3,6 @@ import { GfsError, isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { type Removed, rename } from "../namespace/index.ts";
-import { INODES_FOR_ONE_PATH } from "./foreign.ts";
 import { importPrefix } from "./import.ts";
 import { findRecord, type Located, locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
@@ -29,7 +28,6 @@ export async function renameObject(parts: Parts, ctx: Ctx, request: RenameReques
   parts.assertCatalogSpace();
   await bringIn(parts, ctx, from, { buryHidden: true });
   await bringIn(parts, ctx, to, { buryHidden: false });
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const work = async (): Promise<void> =>
     await commitRename(parts, { from, to, overwrite: request.overwrite ?? false });
   // Always the lower path first, so that two renames cannot wait for each other.
@@ -72,14 +70,14 @@ interface Move {
 async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promise<void> {
   const nowMs = parts.clock.nowMs();
   const tombstoneVersionId = parts.nextVersionId();
-  await parts.kv.transact(function* (tx): Program<void> {
+  await parts.inodes.transact(function* (tx, nextInode): Program<void> {
     const renamed = yield* rename(tx, {
       from: from.path,
       to: to.path,
       directory: from.directory,
       overwrite,
       nowMs,
-      nextInode: () => parts.inodes.next(),
+      nextInode,
       tombstoneVersionId,
     });
     const replaced = renamed.replaced;

@@ -1,6 +1,6 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath } from "../core/ids.ts";
+import type { FilePath, Inode } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import {
@@ -24,7 +24,7 @@ import { afterCommit } from "./after-commit.ts";
 import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
-import { adoptFromSites, INODES_FOR_ONE_PATH } from "./foreign.ts";
+import { adoptFromSites } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
 import { chooseKeys } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
@@ -65,9 +65,8 @@ async function putDirectory(parts: Parts, request: PutRequest, where: Located): 
       );
     }
   }
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const nowMs = parts.clock.nowMs();
-  const file = await parts.kv.transact((tx) =>
+  const file = await parts.inodes.transact((tx, nextInode) =>
     makeDirectory(tx, {
       path: where.path,
       mode: DIRECTORY_MODE,
@@ -76,7 +75,7 @@ async function putDirectory(parts: Parts, request: PutRequest, where: Located): 
       parents: true,
       existing: "keep",
       nowMs,
-      nextInode: () => parts.inodes.next(),
+      nextInode,
     }),
   );
   return { meta: describeFile(where.key, file), created: file.createdMs === nowMs, pendingSites: [] };
@@ -222,14 +221,13 @@ export async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): P
     });
   }
   parts.assertCatalogSpace();
-  await parts.inodes.ensure(INODES_FOR_ONE_PATH);
   const landed = await commitAll(parts, ctx, path, writes, { sent: ready.version, previous: current });
   const nowMs = parts.clock.nowMs();
   const expect: Expectation =
     current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };
   try {
-    const { committed, pendingSites } = await parts.kv.transact((tx) =>
-      recordPut(tx, parts, { ready, landed, expect, nowMs }),
+    const { committed, pendingSites } = await parts.inodes.transact((tx, nextInode) =>
+      recordPut(tx, parts, { ready, landed, expect, nowMs, nextInode }),
     );
     if (parts.sites.list().length > writes.length || committed.orphans.length > 0) parts.mover.wake();
     return { meta: describeFile(path, committed.file), created: current?.version === undefined, pendingSites };
@@ -258,12 +256,13 @@ interface Recording {
   readonly landed: readonly Landed[];
   readonly expect: Expectation;
   readonly nowMs: number;
+  readonly nextInode: () => Inode;
 }
 
 function* recordPut(
   tx: Transaction,
   parts: Parts,
-  { ready, landed, expect, nowMs }: Recording,
+  { ready, landed, expect, nowMs, nextInode }: Recording,
 ): Program<{ committed: Committed; pendingSites: string[] }> {
   const { path, following } = ready;
   if (ready.holds !== undefined) yield* ready.holds(tx);
@@ -292,7 +291,7 @@ function* recordPut(
     version,
     expect: found,
     nowMs,
-    nextInode: () => parts.inodes.next(),
+    nextInode,
     ...(ready.copied === undefined ? {} : { copied: ready.copied }),
   });
   yield* afterCommit(tx, parts, { path, committed, nowMs });

@@ -1,9 +1,7 @@
 import { type Inode, ROOT_INODE } from "../core/ids.ts";
 import type { Kv, Program, Transaction } from "../kv/index.ts";
 import { KeyedLock } from "../core/async/keyed-lock.ts";
-import { GfsError } from "../core/errors.ts";
-import { RowReader, RowWriter } from "./bytes.ts";
-import { inodeCounterKey } from "./rows.ts";
+import { decodeNumber, encodeNumber, inodeCounterKey } from "./rows.ts";
 import { readInode, writeInode } from "./tree.ts";
 
 /** Makes the root, once. */
@@ -22,45 +20,48 @@ export function* initialize(tx: Transaction, nowMs: number): Program<void> {
   });
 }
 
-/** Hands out inode ids without a transaction each: whole blocks are reserved, and what a crash leaves of a block is never used. */
+/** Inode ids come in blocks, so that no two transactions meet at a counter; what a crash leaves of a block is never used. */
 export interface InodeAllocator {
-  /** Makes sure that so many `next` calls in this turn of the event loop succeed. */
-  ensure(count: number): Promise<void>;
-  next(): Inode;
+  /** Runs a program that may make files. It runs again with a new block when the ids did not suffice. */
+  transact<T>(program: (tx: Transaction, nextInode: () => Inode) => Program<T>): Promise<T>;
 }
 
 const BLOCK = 16_384;
+
+/** Ends the attempt; nothing of it is committed. */
+class UsedUp extends Error {}
 
 export function createInodeAllocator(kv: Kv): InodeAllocator {
   const lock = new KeyedLock();
   let next = 0;
   let end = 0;
+  const take = (): Inode => {
+    if (next >= end) throw new UsedUp();
+    return next++ as Inode;
+  };
   const reserve = async (count: number): Promise<void> => {
-    const size = Math.max(BLOCK, count * 2);
-    const start = await kv.transact(function* (tx): Program<number> {
+    // What is left of the block before is given up; ids need not be dense.
+    next = await kv.transact(function* (tx): Program<number> {
       const row = yield* tx.get(inodeCounterKey);
-      const first = row === undefined ? ROOT_INODE + 1 : new RowReader(row).count();
-      const writer = new RowWriter();
-      writer.count(first + size);
-      tx.put(inodeCounterKey, writer.finish());
+      const first = row === undefined ? ROOT_INODE + 1 : decodeNumber(row);
+      tx.put(inodeCounterKey, encodeNumber(first + count));
       return first;
     });
-    // What is left of the block before is given up; ids need not be dense.
-    next = start;
-    end = start + size;
+    end = next + count;
   };
   return {
-    async ensure(count) {
-      // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- Others take from the block while this waits.
-      while (end - next < count) {
+    async transact(program) {
+      // Others take from the same block, and one program may want more than a block has.
+      for (let wanted = BLOCK; ; wanted *= 2) {
+        try {
+          return await kv.transact((tx) => program(tx, take));
+        } catch (error) {
+          if (!(error instanceof UsedUp)) throw error;
+        }
         await lock.run("reserve", async () => {
-          if (end - next < count) await reserve(count);
+          if (end - next < wanted / 2) await reserve(wanted);
         });
       }
-    },
-    next() {
-      if (next >= end) throw new GfsError("Internal", "Inode ids were not reserved before they were needed.");
-      return next++ as Inode;
     },
   };
 }

@@ -10,18 +10,16 @@ import { createMemoryKv, type Kv, openLmdbKv, type Program } from "../kv/index.t
 import {
   checkCatalog,
   commitVersion,
-  createInodeAllocator,
   findFile,
   findOwner,
   initialize,
-  type InodeAllocator,
   listPage,
   makeDirectory,
   removeDirectory,
   removeFile,
   rename,
 } from "./index.ts";
-import { ModelTree, nextTestId, testCommit, testVersion } from "./testing/model.ts";
+import { ModelTree, nextTestId, nextTestInode, testCommit, testVersion } from "./testing/model.ts";
 
 // Names that share prefixes, sort differently in UTF-8 and UTF-16, and stand on both sides of the slash.
 const NAMES = ["a", "a-b", "a0", "b", "ab", "\u{1F600}", "\uE000", "é", "z z", "a.b"];
@@ -72,17 +70,14 @@ const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
 class System {
   readonly model = new ModelTree();
   readonly kv: Kv;
-  readonly inodes: InodeAllocator;
 
   constructor(kv: Kv) {
     this.kv = kv;
-    this.inodes = createInodeAllocator(kv);
   }
 
   async apply(command: Command): Promise<void> {
-    const { kv, inodes, model } = this;
-    await inodes.ensure(1_000);
-    const maker = { nowMs: 2_000, nextInode: () => inodes.next() };
+    const { kv, model } = this;
+    const maker = { nowMs: 2_000, nextInode: nextTestInode };
     switch (command.kind) {
       case "put": {
         const id = nextTestId();
@@ -209,14 +204,7 @@ describe("the namespace against a simple tree", () => {
   it("finds a row that contradicts another", async () => {
     const kv = createMemoryKv();
     await kv.transact((tx) => initialize(tx, 1_000));
-    const inodes = createInodeAllocator(kv);
-    await inodes.ensure(10);
-    const { file } = await kv.transact((tx) =>
-      commitVersion(
-        tx,
-        testCommit("a/b", () => inodes.next(), testVersion("a/b")),
-      ),
-    );
+    const { file } = await kv.transact((tx) => commitVersion(tx, testCommit("a/b", nextTestInode, testVersion("a/b"))));
     expect((await checkCatalog(kv)).faults).toEqual([]);
     const rows = await kv.view((tx) => tx.range({ start: Buffer.from("i"), end: Buffer.from("j"), limit: 10 }));
     const row = rows.find(

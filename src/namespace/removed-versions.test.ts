@@ -1,13 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
 import { createMemoryKv, type Kv } from "../kv/index.ts";
 import {
   commitVersion,
   type CommitVersion,
-  createInodeAllocator,
   findTombstone,
   initialize,
-  type InodeAllocator,
   isBuried,
   isSamePlace,
   isSameState,
@@ -21,18 +19,15 @@ import {
   setCopy,
   writeBucket,
 } from "./index.ts";
-import { nextTestId, testCommit, testVersion } from "./testing/model.ts";
+import { nextTestId, nextTestInode, testCommit, testVersion } from "./testing/model.ts";
 
 const PATH = "b/x" as FilePath;
 let kv: Kv;
-let inodes: InodeAllocator;
-const nextInode = (): Inode => inodes.next();
+const nextInode = nextTestInode;
 
 beforeEach(async () => {
   kv = createMemoryKv();
   await kv.transact((tx) => initialize(tx, 1_000));
-  inodes = createInodeAllocator(kv);
-  await inodes.ensure(1_000);
 });
 
 const put = async (path: string, options: Parameters<typeof testVersion>[1] & Partial<CommitVersion> = {}) =>

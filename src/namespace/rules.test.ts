@@ -31,20 +31,17 @@ import {
   setCopy,
   trimChanges,
 } from "./index.ts";
-import { nextTestId, testCommit, testVersion } from "./testing/model.ts";
+import { nextTestId, nextTestInode, testCommit, testVersion } from "./testing/model.ts";
 
 const SITE = "local" as SiteName;
 const OTHER = "cloud" as SiteName;
 
 let kv: Kv;
-let inodes: InodeAllocator;
-const nextInode = (): Inode => inodes.next();
+const nextInode = nextTestInode;
 
 beforeEach(async () => {
   kv = createMemoryKv();
   await kv.transact((tx) => initialize(tx, 1_000));
-  inodes = createInodeAllocator(kv);
-  await inodes.ensure(1_000);
 });
 
 async function run<T>(program: (tx: Transaction) => Program<T>): Promise<T> {
@@ -372,16 +369,35 @@ describe("the change feed", () => {
 });
 
 describe("inode ids", () => {
+  const take = async (allocator: InodeAllocator, count: number): Promise<Inode[]> =>
+    await allocator.transact(function* (tx, next): Program<Inode[]> {
+      yield* tx.get(Buffer.from("x"));
+      return Array.from({ length: count }, () => next());
+    });
+
   it("are never given twice, also after a crash in the middle of a block", async () => {
-    const given = new Set<number>();
+    const given: Inode[] = [];
     for (let restart = 0; restart < 3; restart++) {
       const allocator = createInodeAllocator(kv);
-      await Promise.all([allocator.ensure(5), allocator.ensure(7)]);
-      for (let index = 0; index < 7; index++) {
-        const id = allocator.next();
-        expect(given.has(id)).toBe(false);
-        given.add(id);
-      }
+      given.push(...(await Promise.all([take(allocator, 5), take(allocator, 7)])).flat());
     }
+    expect(new Set(given).size).toBe(36);
+  });
+
+  it("suffice however many transactions want however many at once, and nothing of a first attempt is kept", async () => {
+    const allocator = createInodeAllocator(kv);
+    const given = await Promise.all(Array.from({ length: 64 }, async (_, index) => await take(allocator, index * 300)));
+    given.push(await take(allocator, 100_000));
+    expect(new Set(given.flat()).size).toBe(64 * 63 * 150 + 100_000);
+  });
+
+  it("leave the errors of a program as they are", async () => {
+    const allocator = createInodeAllocator(kv);
+    await expect(
+      allocator.transact(function* (_tx, next): Program<void> {
+        next();
+        throw new RangeError("no");
+      }),
+    ).rejects.toThrow(RangeError);
   });
 });

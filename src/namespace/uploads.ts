@@ -200,7 +200,10 @@ export interface UploadPage {
   readonly next?: { readonly key: string; readonly uploadId?: string };
 }
 
-/** In the order of the paths' bytes, then of when they began. Common prefixes count as uploads do. */
+/**
+ * In the order of the paths' bytes, then of when they began. Common prefixes count as uploads do; all below one but the first are stepped over, so
+ * that after one little is read at first, and then more and more.
+ */
 export function* listUploads(tx: Reader, query: UploadQuery): Program<UploadPage> {
   const { prefix, delimiter, limit } = query;
   const end = afterPrefix(encodeKey(UPLOAD, tail(prefix)));
@@ -208,8 +211,10 @@ export function* listUploads(tx: Reader, query: UploadQuery): Program<UploadPage
   const uploads: UploadRecord[] = [];
   const prefixes: string[] = [];
   let last: { readonly key: string; readonly uploadId?: string } | undefined;
+  const most = Math.min(PAGE, limit + 1);
+  let page = delimiter === undefined ? most : 1;
   for (;;) {
-    const rows = yield* tx.range({ start, end, limit: Math.min(PAGE, limit + 1) });
+    const rows = yield* tx.range({ start, end, limit: page });
     let jumped = false;
     for (const { key, value } of rows) {
       if (uploads.length + prefixes.length === limit)
@@ -229,7 +234,8 @@ export function* listUploads(tx: Reader, query: UploadQuery): Program<UploadPage
       jumped = true;
       break;
     }
-    if (!jumped && rows.length < Math.min(PAGE, limit + 1)) return { uploads, prefixes };
+    if (!jumped && rows.length < page) return { uploads, prefixes };
+    page = jumped ? 1 : Math.min(most, page * 2);
   }
 }
 

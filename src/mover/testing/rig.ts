@@ -8,7 +8,6 @@ import { createMemoryKv, type Kv, type Program } from "../../kv/index.ts";
 import {
   commitVersion,
   type Copy,
-  createInodeAllocator,
   type FileRecord,
   type FileVersion,
   findByInode,
@@ -19,7 +18,7 @@ import {
   rename,
   setCopy,
 } from "../../namespace/index.ts";
-import { nextTestId } from "../../namespace/testing/model.ts";
+import { nextTestId, nextTestInode } from "../../namespace/testing/model.ts";
 import { createMemoryStore, type Site, type SiteDirectory, type Store } from "../../stores/index.ts";
 import { bytesAt, putBytes, type ScriptedStore, scriptedStore, sha256Of } from "../../stores/testing/scripted-store.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
@@ -71,7 +70,6 @@ export class MoverRig {
   mover: Mover;
   /** Best first; absent: as they were made. */
   ranking: readonly string[] | undefined;
-  readonly #inodes: ReturnType<typeof createInodeAllocator>;
 
   constructor(
     names: readonly string[],
@@ -80,7 +78,6 @@ export class MoverRig {
   ) {
     this.clock = createFakeClock();
     this.kv = createMemoryKv({ clock: this.clock });
-    this.#inodes = createInodeAllocator(this.kv);
     const stores: Record<string, ScriptedStore> = {};
     for (const name of names) {
       const store = scriptedStore(wrap(createMemoryStore({}, { clock: this.clock })));
@@ -139,8 +136,6 @@ export class MoverRig {
     const bytes = Buffer.from(body as Uint8Array);
     const id = nextTestId();
     const key = path as FilePath;
-    await this.#inodes.ensure(20);
-    const nextInode = (): Inode => this.#inodes.next();
     return await this.locks.run(path, async () => {
       const nowMs = this.clock.nowMs();
       const copies: Copy[] = [];
@@ -184,7 +179,7 @@ export class MoverRig {
           version,
           expect: { kind: "any" },
           nowMs,
-          nextInode,
+          nextInode: nextTestInode,
         });
         for (const [index, spec] of specs.entries()) {
           if (yield* enqueueJob(tx, { ...spec, inode: file.inode }, { id: ids[index] as JobId, nowMs, limit }))
@@ -231,8 +226,6 @@ export class MoverRig {
 
   /** What a rename does: the objects keep their keys, and each copy gets a relocate job, also one that is still on its way. */
   async rename(from: string, to: string): Promise<void> {
-    await this.#inodes.ensure(20);
-    const inodes = this.#inodes;
     const [first, second] = [from, to].sort() as [string, string];
     await this.locks.run(first, () =>
       this.locks.run(second, async () => {
@@ -245,7 +238,7 @@ export class MoverRig {
             directory: false,
             overwrite: true,
             nowMs,
-            nextInode: () => inodes.next(),
+            nextInode: nextTestInode,
           });
           let next = 0;
           for (const copy of replaced?.orphans ?? []) {

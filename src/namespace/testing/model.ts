@@ -1,4 +1,4 @@
-import type { FilePath, SiteName, VersionId } from "../../core/ids.ts";
+import type { FilePath, Inode, SiteName, VersionId } from "../../core/ids.ts";
 import type { CommitVersion, FileVersion } from "../types.ts";
 
 /** The simplest tree that could be right: sorted keys in a set. What the namespace is held against. */
@@ -95,6 +95,12 @@ export function byBytes(one: string, other: string): number {
 }
 
 let ids = 0;
+let inodes = 1_000;
+
+/** For tests that run programs by themselves; none comes twice in a process. */
+export function nextTestInode(): Inode {
+  return inodes++ as Inode;
+}
 
 export function nextTestId(): VersionId {
   ids += 1;

@@ -6,11 +6,9 @@ import {
   changeLabels,
   checkCatalog,
   commitVersion,
-  createInodeAllocator,
   deleteKey,
   findVersion,
   initialize,
-  type InodeAllocator,
   pageVersions,
   removeVersion,
   rename,
@@ -18,7 +16,7 @@ import {
   writeBucket,
 } from "../index.ts";
 import { ownerSpace, placeOfOwnerKey } from "../rows.ts";
-import { nextTestId, testCommit, testVersion } from "./model.ts";
+import { nextTestId, nextTestInode, testCommit, testVersion } from "./model.ts";
 import { VersionModel } from "./version-model.ts";
 
 export const BUCKETS = ["kept", "locked", "plain"];
@@ -37,28 +35,23 @@ export type Command =
 export class VersionSystem {
   readonly model = new VersionModel();
   readonly kv: Kv;
-  readonly inodes: InodeAllocator;
 
   constructor(kv: Kv) {
     this.kv = kv;
-    this.inodes = createInodeAllocator(kv);
   }
 
   async prepare(): Promise<void> {
-    await this.inodes.ensure(1_000);
     await this.kv.transact((tx) => initialize(tx, 1_000));
     for (const name of BUCKETS) await this.configure(name, name === "plain" ? "off" : "enabled");
   }
 
   async configure(name: string, versioning: "off" | "enabled" | "suspended"): Promise<void> {
     const settings = { name, createdMs: 1, versioning, objectLock: name === "locked", lifecycle: [] };
-    const nextInode = (): ReturnType<InodeAllocator["next"]> => this.inodes.next();
-    await this.kv.transact((tx) => writeBucket(tx, { settings, documents: {}, nowMs: 1, nextInode }));
+    await this.kv.transact((tx) => writeBucket(tx, { settings, documents: {}, nowMs: 1, nextInode: nextTestInode }));
     this.model.versioning.set(name, versioning);
   }
 
   async run<T>(program: Parameters<Kv["transact"]>[0]): Promise<T | string> {
-    await this.inodes.ensure(1_000);
     return await this.kv.transact(program).then(
       (value) => value as T,
       (error: unknown) => (isGfsError(error) ? error.code : String(error)),
@@ -67,7 +60,7 @@ export class VersionSystem {
 
   async apply(command: Command): Promise<void> {
     const { model } = this;
-    const maker = { nowMs: 2_000, nextInode: () => this.inodes.next() };
+    const maker = { nowMs: 2_000, nextInode: nextTestInode };
     const any = { kind: "any" } as const;
     switch (command.kind) {
       case "put": {
