@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createChecksum } from "../../../core/checksums.ts";
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
 import { credentialScope, signatureOf, SigningKeys } from "../../../core/sigv4.ts";
-import { FormReader } from "./form-reader.ts";
+import { readForm } from "./form-reader.ts";
+import { BodyTurns } from "../../http/index.ts";
+import { talkTo } from "../../http/testing/conversation.ts";
 import { parsePostPolicy } from "./post-policy.ts";
 import { accessKey, type GateServer, type Passed, startGateServer } from "./testing/gate-server.ts";
 
@@ -47,6 +49,8 @@ function signed(policy: string, fields: Fields = {}, secret = key.secret): Field
   const signingKey = new SigningKeys(1).keyFor({ secret, day: "20260102", region: "us-east-1" });
   return { ...usual, ...fields, policy, "x-amz-signature": signatureOf(signingKey, policy) };
 }
+
+const range = (least: unknown, most: unknown): Fields => signed(policyOf([["content-length-range", least, most]]));
 
 interface Sent {
   readonly file?: string | Buffer;
@@ -140,7 +144,6 @@ describe("a POST form", () => {
     expect((await post({ ...fields, "x-amz-security-token": "b-token" })).text).toContain("InvalidToken");
   });
 
-  const range = (least: unknown, most: unknown): Fields => signed(policyOf([["content-length-range", least, most]]));
   it.each<[string, Fields, Sent, string, number]>([
     [
       "a changed policy",
@@ -217,6 +220,40 @@ describe("a POST form", () => {
   });
 });
 
+describe("a form with a large file", () => {
+  it.each<[string, Fields, number]>([
+    ["whose policy expired", signed(policyOf([], "2026-01-02T03:04:05Z")), 403],
+    ["that is larger than its policy allows", range(0, 100_000), 400],
+  ])("%s leaves the connection as it is", async (_title, fields, status) => {
+    const body = bodyOf(fields, { file: Buffer.alloc(4 * 1024 ** 2, "x") });
+    const head = `POST /pictures HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=limit\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
+    const talk = talkTo(server.port, Buffer.concat([Buffer.from(head), body]));
+    await talk.heard(new RegExp(`^HTTP/1.1 ${status} `));
+    talk.socket.write("GET /pictures/next HTTP/1.1\r\nHost: a\r\n\r\n");
+    await talk.heard(/HTTP\/1\.1 200 /);
+    talk.socket.destroy();
+  });
+
+  it("waits for its turn as every body does", async () => {
+    const turns = new BodyTurns({ maxBytes: 64 * 1024, clock: systemClock });
+    const busy = await startGateServer({ keys: [key], clock, turns });
+    try {
+      const other = turns.turnOf(64 * 1024);
+      await other.take();
+      const answer = send(`${busy.endpoint}/pictures`, {
+        method: "POST",
+        headers: { "content-type": "multipart/form-data; boundary=limit" },
+        body: bodyOf(signed(policyOf()), {}),
+      });
+      await expect.poll(() => turns.waiting).toBe(1);
+      other.end();
+      expect((await answer).statusCode).toBe(200);
+    } finally {
+      await busy.close();
+    }
+  });
+});
+
 describe("the reader of forms", () => {
   async function* cut(bytes: Buffer, sizes: readonly number[]): AsyncGenerator<Buffer> {
     let offset = 0;
@@ -227,10 +264,9 @@ describe("the reader of forms", () => {
     }
   }
   const read = async (bytes: Buffer, sizes: readonly number[]): Promise<{ fields: Fields; file: Buffer }> => {
-    const reader = new FormReader(cut(bytes, sizes), "limit");
-    const { fields } = await reader.readHead();
+    const { fields, file } = await readForm(cut(bytes, sizes), "multipart/form-data; boundary=limit");
     const chunks: Buffer[] = [];
-    for await (const chunk of reader.file()) chunks.push(Buffer.from(chunk));
+    for await (const chunk of file) chunks.push(Buffer.from(chunk));
     return { fields: Object.fromEntries(fields), file: Buffer.concat(chunks) };
   };
 
@@ -240,7 +276,8 @@ describe("the reader of forms", () => {
       fc
         .array(piece, { maxLength: 30 })
         .map((pieces) => pieces.join(""))
-        .filter((file) => !file.includes("\r\n--limit")),
+        // A boundary at the beginning of a line, the first one too, is a boundary.
+        .filter((file) => !`\r\n${file}`.includes("\r\n--limit")),
       fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
       async (file, sizes) => {
         const { fields, file: got } = await read(bodyOf({ key: "k", other: "ü" }, { file }), sizes);
@@ -249,6 +286,78 @@ describe("the reader of forms", () => {
       },
     );
     await fc.assert(property, { numRuns: 300 });
+  });
+
+  it("gives back a file and its fields, also an empty one of each, wherever the body is cut in two", async () => {
+    for (const file of ["", "a\r\n--limi\r\n--lim\r\n-"]) {
+      const whole = bodyOf({ key: "k", other: "ü", empty: "" }, { file, after: { late: "x" } });
+      for (let at = 1; at < whole.byteLength; at++) {
+        const { fields, file: got } = await read(whole, [at, whole.byteLength]);
+        expect([at, fields, got.toString()]).toEqual([at, { key: "k", other: "ü", empty: "" }, file]);
+      }
+    }
+  });
+
+  it("takes no form that ends before its last boundary, not even behind the file", async () => {
+    const whole = bodyOf({ key: "k" }, { after: { late: "x" } });
+    for (let end = 0; end < whole.byteLength - "\r\n".length; end++)
+      await expect(read(whole.subarray(0, end), [50]), `at ${end}`).rejects.toThrow("before its last boundary");
+  });
+
+  it("has an answer to whatever looks like a form, and nothing breaks beside it", async () => {
+    const piece = fc.constantFrom(
+      ...["\r\n", "--", "\r\n--limit", "\r\n--limit--", "\r\n\r\n", "\r", "\n", "\t", " ", "ü", "x"],
+      ...[";", "=", "*", "'", '"', "\\", "name", '; name="a"', "; name=file", "; filename*=koi8-r''%C3%28"],
+      ...[
+        "Content-Disposition: form-data",
+        "Content-Type: text/plain; charset=koi8-r",
+        "Content-Type: x/y; charset=base64",
+      ],
+      '--limit\r\nContent-Disposition: form-data; name="k"\r\n\r\nv\r\n',
+      '--limit\r\nContent-Disposition: form-data; name="file"\r\n\r\nf',
+    );
+    const property = fc.asyncProperty(
+      fc.array(piece, { maxLength: 25 }),
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 }),
+      async (pieces, sizes) => {
+        const failure = await read(Buffer.from(pieces.join("")), sizes).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (failure !== undefined) expect(failure).toMatchObject({ name: "GfsError", code: "InvalidArgument" });
+      },
+    );
+    await fc.assert(property, { numRuns: 500 });
+  });
+
+  it.each([
+    ["noise before the first boundary", Buffer.alloc(64 * 1024, "x")],
+    ["parts without a name", Buffer.from("--limit\r\nX: y\r\n\r\n\r\n".repeat(4_000))],
+    ["a header", Buffer.from(`--limit\r\nX: ${"y".repeat(64 * 1024)}`)],
+    ["many fields", bodyOf(Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`a${at}`, ""])), {})],
+    [
+      "many small fields",
+      bodyOf(Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`a${at}`, "b".repeat(800)])), {}),
+    ],
+  ])("takes no endless head: %s", async (_title, head) => {
+    async function* endless(): AsyncGenerator<Buffer> {
+      yield head;
+      // Far fewer than it would take for anything else to stop it.
+      for (let turn = 0; turn < 10; turn++) yield Buffer.alloc(1_024, "z");
+    }
+    await expect(readForm(endless(), "multipart/form-data; boundary=limit")).rejects.toThrow("were too large");
+  });
+
+  it("takes of a file that nobody reads no more than small buffers hold", async () => {
+    let taken = 0;
+    async function* large(): AsyncGenerator<Buffer> {
+      yield bodyOf({ key: "k" }, {}).subarray(0, -20);
+      for (; taken < 1_000; taken++) yield Buffer.alloc(64 * 1024);
+    }
+    const { file } = await readForm(large(), "multipart/form-data; boundary=limit");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBeLessThan(5);
+    await file.return(undefined);
   });
 
   it("ends every other body with an error of its own", async () => {

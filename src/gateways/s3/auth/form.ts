@@ -17,7 +17,7 @@ import {
   signatureDoesNotMatch,
 } from "./failures.ts";
 import { type FileChecks, FormBody } from "./form-body.ts";
-import { boundaryOf, FormReader } from "./form-reader.ts";
+import { isForm, readForm } from "./form-reader.ts";
 import { paceOf } from "./pace.ts";
 import { ALGORITHM_OF_HEADER } from "./payload.ts";
 import { checkPostPolicy, parsePostPolicy, type PostPolicy } from "./post-policy.ts";
@@ -32,7 +32,7 @@ export function isPostForm(http: IncomingMessage, target: Target): boolean {
     target.bucket !== "" &&
     target.key === "" &&
     target.query.size === 0 &&
-    boundaryOf(http.headers["content-type"]) !== undefined
+    isForm(http.headers["content-type"])
   );
 }
 
@@ -55,6 +55,7 @@ export async function authenticateForm(deps: FormDeps, request: FormRequest): Pr
   const deadline: Deadline = { atMs: formHeadMs === undefined ? undefined : performance.now() + formHeadMs };
   const wire = incomingBody(http, {
     ...paceOf(deps.settings),
+    ...(deps.turns === undefined ? {} : { turns: deps.turns }),
     deadline,
     onFirstRead: () => {
       if (http.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
@@ -62,13 +63,12 @@ export async function authenticateForm(deps: FormDeps, request: FormRequest): Pr
   });
   // A file that nobody reads, because the request is refused, must not keep its idle timer.
   response.once("close", () => void wire.return(undefined).catch(() => undefined));
-  const reader = new FormReader(wire, boundaryOf(http.headers["content-type"]) ?? "");
-  const head = await reader.readHead();
-  const key = head.fields.get("key");
+  const form = await readForm(wire, http.headers["content-type"] ?? "");
+  const key = form.fields.get("key");
   if (key === undefined || key === "") throw missingField("key");
-  const fields = new Map(head.fields).set(
+  const fields = new Map(form.fields).set(
     "key",
-    key.replaceAll("${filename}", () => head.fileName),
+    key.replaceAll("${filename}", () => form.fileName),
   );
   const { policy, accessKey } = await authorOf(deps, fields);
   if (policy !== undefined) {
@@ -80,7 +80,7 @@ export async function authenticateForm(deps: FormDeps, request: FormRequest): Pr
   showAsHeaders(http, fields);
   return {
     identity: accessKey === undefined ? ANONYMOUS : identityOf(accessKey, proofOf(fields)),
-    body: new FormBody({ fields }, reader.file(), checks),
+    body: new FormBody({ fields }, form.file, checks),
     key: fields.get("key") as string,
   };
 }

@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { KnownAccessKey } from "../../../../coordinator/index.ts";
 import { toGfsError } from "../../../../core/errors.ts";
 import type { Clock } from "../../../../core/ports/clock.ts";
-import { drainRest } from "../../../http/index.ts";
+import { type BodyTurns, drainRest } from "../../../http/index.ts";
 import type { Target } from "../../wire/request.ts";
 import { createGate } from "../index.ts";
 
@@ -49,11 +49,13 @@ export async function startGateServer(options: {
   readonly region?: string;
   readonly bodyIdleMs?: number;
   readonly signatureV2?: boolean;
+  readonly turns?: BodyTurns;
 }): Promise<GateServer> {
   const known = new Map(options.keys.map((key) => [key.id, key]));
   const gate = createGate({
     findAccessKey: (id) => known.get(id),
     clock: options.clock,
+    ...(options.turns === undefined ? {} : { turns: options.turns }),
     settings: {
       region: options.region ?? "us-east-1",
       bodyIdleMs: options.bodyIdleMs ?? 5_000,
