@@ -3,6 +3,7 @@
  * signed, and the keys derived for it. https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
  */
 import { createHmac, hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 
 export const SIGV4_ALGORITHM = "AWS4-HMAC-SHA256";
 export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
@@ -54,11 +55,10 @@ export interface KeyScope {
 
 /** Deriving a key takes four HMACs; a key holds for a day, so that the last ones used are kept. */
 export class SigningKeys {
-  readonly #keys = new Map<string, Buffer>();
-  readonly #limit: number;
+  readonly #keys: LRUCache<string, Buffer>;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#keys = new LRUCache({ max: limit });
   }
 
   keyFor({ secret, day, region }: KeyScope): Buffer {
@@ -67,7 +67,6 @@ export class SigningKeys {
     if (known !== undefined) return known;
     const dated = hmac(`AWS4${secret}`, day);
     const key = hmac(hmac(hmac(dated, region), "s3"), "aws4_request");
-    if (this.#keys.size >= this.#limit) this.#keys.delete(this.#keys.keys().next().value as string);
     this.#keys.set(name, key);
     return key;
   }

@@ -441,6 +441,16 @@ describe("the other routes", () => {
     }
   });
 
+  it("are described with what has to be said in a query", async () => {
+    const { paths } = (await call("GET", "/api/v1/openapi.json")).json();
+    const required = (path: string): string[] =>
+      (paths[path].get.parameters as { in: string; name: string; required: boolean }[])
+        .filter((parameter) => parameter.in === "query" && parameter.required)
+        .map(({ name }) => name);
+    expect(required("/api/v1/keys/{id}/permissions")).toEqual(["path"]);
+    expect(required("/api/v1/objects")).toEqual([]);
+  });
+
   it("do not answer to foreign names while there is no key", async () => {
     const answer = await raw("GET /api/v1/info HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     expect(answer).toMatch(/^HTTP\/1\.1 403 /);

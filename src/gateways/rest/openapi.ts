@@ -46,13 +46,18 @@ const errors = {
   },
 };
 
+interface QuerySchema {
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly required?: readonly string[];
+}
+
 function operationOf(route: Route): Record<string, unknown> {
   const names = [...route.path.matchAll(/\{(\w+)(?:\.\.\.)?\}/g)].map((match) => match[1] as string);
   const parameters: unknown[] = names.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } }));
   if (route.query !== undefined) {
-    const { properties } = toJsonSchema(route.query, "input") as { properties: Record<string, unknown> };
+    const { properties, required = [] } = toJsonSchema(route.query, "input") as QuerySchema;
     for (const [name, schema] of Object.entries(properties))
-      parameters.push({ name, in: "query", required: false, schema });
+      parameters.push({ name, in: "query", required: required.includes(name), schema });
   }
   const type = route.stream === undefined ? "application/json" : "application/x-ndjson";
   const responses = Object.fromEntries(

@@ -128,24 +128,11 @@ function hexOf(code: number): number {
   return code >= 0x61 && code <= 0x66 ? code - 0x57 : upperHexOf(code);
 }
 
-const lowerCased = new Map<string, string>();
-const MAX_NAMES = 512;
-
-/** The same few names come with every request. */
-function lowerCase(name: string): string {
-  const known = lowerCased.get(name);
-  if (known !== undefined) return known;
-  const lower = name.toLowerCase();
-  if (lowerCased.size >= MAX_NAMES) lowerCased.clear();
-  if (name.length <= 64) lowerCased.set(name, lower);
-  return lower;
-}
-
 /** All headers as they came, by lower-case name; several of one name are joined as they are signed. */
 export function headerMap(rawHeaders: readonly string[]): Map<string, string> {
   const headers = new Map<string, string>();
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = lowerCase(rawHeaders[index] as string);
+    const name = (rawHeaders[index] as string).toLowerCase();
     const value = rawHeaders[index + 1] as string;
     const before = headers.get(name);
     headers.set(name, before === undefined ? value : `${before},${value}`);

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { SIGV4_ALGORITHM } from "../../../core/sigv4.ts";
 import { type ClaimV2, claimV2OfHeader, claimV2OfQuery, isPresignedV2 } from "./claim-v2.ts";
 import { amzDateOf, timeOfAmzDate, timeOfHttpDate } from "./dates.ts";
@@ -149,8 +150,7 @@ export function scopeOf(
   return { accessKeyId, day, region };
 }
 
-const lists = new Map<string, readonly string[]>();
-const MAX_LISTS = 256;
+const lists = new LRUCache<string, readonly string[]>({ max: 256 });
 
 /** Clients sign the same headers again and again. */
 function listOf(text: string, malformed: Malformed): readonly string[] {
@@ -166,7 +166,6 @@ function listOf(text: string, malformed: Malformed): readonly string[] {
     before = name;
   }
   if (!names.includes("host")) throw malformed("SignedHeaders must name host.");
-  if (lists.size >= MAX_LISTS) lists.clear();
   if (text.length <= 1_024) lists.set(text, names);
   return names;
 }
