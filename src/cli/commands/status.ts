@@ -4,7 +4,7 @@ import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
 import { pauseText } from "../pause-text.ts";
 import { renderTable } from "../table.ts";
-import { paint } from "../terminal.ts";
+import { paint, printable } from "../terminal.ts";
 import { siteColumns } from "./site/list.ts";
 
 export function defineStatus(program: Command, action: Action): void {
@@ -24,7 +24,7 @@ async function status(context: CliContext): Outcome {
     if (context.json) await printJson(context, { ...health, access, sites, ...(jobsPaused && { jobsPaused }) });
     else {
       const title = health.healthy ? paint(terminal, "green", "HEALTHY") : paint(terminal, "red", "DEGRADED");
-      const problems = health.problems.map(({ site, error }) => `  ${site}: ${error}\n`).join("");
+      const problems = health.problems.map(({ site, error }) => `  ${printable(site)}: ${printable(error)}\n`).join("");
       const open =
         access === "open"
           ? `${paint(terminal, "red", "OPEN")}: every user of its machine may read, change and delete everything, without a key\n`
@@ -32,7 +32,7 @@ async function status(context: CliContext): Outcome {
       const paused =
         jobsPaused === undefined
           ? ""
-          : `${paint(terminal, "yellow", "PAUSED")}: no job runs ${pauseText(jobsPaused)}; globalfs jobs resume --all lets them go on\n`;
+          : `${paint(terminal, "yellow", "PAUSED")}: no job runs ${printable(pauseText(jobsPaused))}; globalfs jobs resume --all lets them go on\n`;
       await print(
         context,
         `${title}\n${open}${paused}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,

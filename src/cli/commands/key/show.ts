@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../../context.ts";
+import { renderFacts } from "../../table.ts";
 import { shownEnd, shownGrants } from "./columns.ts";
 
 export function defineKeyShow(key: Command, action: Action): void {
@@ -26,7 +27,7 @@ async function keyShow(context: CliContext, id: string): Outcome {
       ["Made", `${key.createdAt?.toISOString() ?? "?"}${key.createdBy === undefined ? "" : ` by ${key.createdBy}`}`],
       ["Ends", shownEnd(key)],
     ] as const;
-    await print(context, lines.map(([name, value]) => `${`${name}:`.padEnd(6)} ${value}\n`).join(""));
+    await print(context, renderFacts(lines));
     return undefined;
   });
 }
