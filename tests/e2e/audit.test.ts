@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../servers/shared-server.ts";
 import { type Ran, runGlobalfs } from "./support/command.ts";
 import { fileSite, writeConfiguration } from "./support/configuration.ts";
-import { type ReadyDaemon, startDaemon } from "./support/daemon.ts";
+import { binaryWords, cleanEnvironment, type ReadyDaemon, startDaemon } from "./support/daemon.ts";
 import { until } from "./support/until.ts";
 
 /** Every door tells one trail who did what, and nobody can take that out again unseen. */
@@ -67,6 +69,33 @@ function s3Client(accessKeyId: string, secretAccessKey: string): S3Client {
     credentials: { accessKeyId, secretAccessKey },
   });
 }
+
+test("a tail that follows shows what is asked for as it comes, once each and in order, until it is told to end", async () => {
+  for (const name of ["1", "2"]) expect((await run("object", "put", `followed/${name}`)).exit).toBe(0);
+  const words = ["audit", "tail", "--follow", "--json", "--limit", "1", "--path", "followed"];
+  const env = cleanEnvironment({ GLOBALFS_COORDINATOR: daemon.url, GLOBALFS_API_KEY: API_KEY });
+  const follower = spawn(process.execPath, binaryWords(words), { env, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(follower, "exit");
+  let out = "";
+  follower.stdout.on("data", (piece: Buffer) => (out += piece.toString()));
+  const paths = (): unknown[] =>
+    out
+      .trimEnd()
+      .split("\n")
+      .map((line) => line && (JSON.parse(line) as Line)["path"]);
+  try {
+    await until("the line that was asked for is there", async () => paths().length === 1 && out !== "");
+    for (const name of ["followed/3", "elsewhere", "followed/4"])
+      expect((await run("object", "put", name)).exit).toBe(0);
+    await until("the new lines are there", async () => paths().length >= 3);
+    expect((await run("object", "put", "followed/5")).exit).toBe(0);
+    await until("the last line is there", async () => paths().includes("followed/5"));
+    expect(paths()).toEqual(["followed/2", "followed/3", "followed/4", "followed/5"]);
+  } finally {
+    follower.kill("SIGINT");
+  }
+  expect(await ended).toEqual([130, null]);
+});
 
 test("changes and refusals of REST have lines, with who, from where, what and what was answered", async () => {
   expect((await run("object", "put", "projects/a b")).exit).toBe(0);
