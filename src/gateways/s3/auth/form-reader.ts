@@ -64,6 +64,9 @@ export async function readForm(source: AsyncIterable<Buffer>, contentType: strin
       // The rest of a piece in which something was wrong is still told.
       if (parser.destroyed) return;
       hasFile = true;
+      // Also while nobody reads it, or nobody ever does: an error without a listener would end the process.
+      stream.on("error", ignore);
+      whole.catch((error) => stream.destroy(error as Error));
       resolve({ fields, fileName: (fileName ?? "").replaceAll("%22", '"'), file: fileOf(stream, whole) });
     });
     const whole = pipeline(bounded, parser).catch(rethrow);
@@ -72,7 +75,6 @@ export async function readForm(source: AsyncIterable<Buffer>, contentType: strin
 }
 
 async function* fileOf(stream: Readable, whole: Promise<void>): AsyncGenerator<Buffer> {
-  whole.catch((error) => stream.destroy(error as Error));
   try {
     for await (const chunk of stream) yield chunk as Buffer;
   } catch (error) {
@@ -94,6 +96,8 @@ async function parserOf(contentType: string): Promise<BusboyInstance> {
     throw malformedForm("its boundary is missing or too long");
   }
 }
+
+const ignore = (): void => undefined;
 
 /** All that the parser itself has to say is that something is missing. */
 function rethrow(error: unknown): never {

@@ -349,6 +349,16 @@ describe("the reader of forms", () => {
     await expect(readForm(endless(), "multipart/form-data; boundary=limit")).rejects.toThrow("were too large");
   });
 
+  it("breaks nothing beside it when a form ends while nobody reads its file", async () => {
+    const { file } = await readForm(
+      cut(bodyOf({ key: "k" }, {}).subarray(0, -15), [50]),
+      "multipart/form-data; boundary=limit",
+    );
+    // An error that nobody hears comes in one of these turns.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await expect(file.next()).rejects.toThrow("before its last boundary");
+  });
+
   it("takes of a file that nobody reads no more than small buffers hold", async () => {
     let taken = 0;
     async function* large(): AsyncGenerator<Buffer> {
