@@ -9,7 +9,10 @@ import { reasonToSkip, Served } from "./support/served.ts";
 
 const run = promisify(execFile);
 const LONG = process.env["GLOBALFS_LONG"] === "1";
-const STRESS_MS = LONG ? 600_000 : 30_000;
+/** What is lost with each round shows in seconds; what is lost now and then needs the longer run of the full machine. */
+const STRESS_MS = LONG ? 600_000 : process.env["GLOBALFS_REQUIRE_SERVERS"] === "1" ? 30_000 : 9_000;
+/** Of all processes together, also where the machine has other work. */
+const FEWEST_ROUNDS = STRESS_MS < 30_000 ? 1_000 : 5_000;
 const PROCESSES = 64;
 /** How many processes are at work when their server is killed. */
 const KILLED_UNDER = LONG ? 64 : 4;
@@ -148,7 +151,7 @@ describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
         const after = figuresOf(served);
         const told = JSON.stringify({ rounds: done, before, warm, after, filesLeft: freeBefore - freeFiles() });
         process.stderr.write(`${PROCESSES} processes on ${kind} for ${STRESS_MS / 1000} s: ${told}\n`);
-        expect(done).toBeGreaterThan(5000);
+        expect(done).toBeGreaterThan(FEWEST_ROUNDS);
         expect(freeFiles()).toBe(freeBefore);
         expect(after.descriptors - before.descriptors).toBeLessThan(10);
         expect(after.residentKib - warm.residentKib).toBeLessThan(40_000);
