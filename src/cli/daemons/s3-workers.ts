@@ -7,7 +7,7 @@ import { GfsError } from "../../core/errors.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
-import { LISTEN_BACKLOG, listenFailure } from "../../gateways/http/index.ts";
+import { LISTEN_BACKLOG, listenFailure, takeWaiting } from "../../gateways/http/index.ts";
 import type { SiteHealth } from "../../placement/index.ts";
 import type { AuditFields } from "../../security/index.ts";
 import type { Config } from "../config/index.ts";
@@ -139,6 +139,7 @@ export async function startS3Workers(
     else tell(worker, { kind: "connection" }, socket);
   });
 
+  await takeWaiting(server);
   await Promise.all(Array.from({ length: count }, async (_, index) => await spawn(index, FIRST_PAUSE_MS)));
   if (living().length < count) {
     stopping = true;

@@ -1,15 +1,18 @@
 import { Semaphore } from "../../core/async/semaphore.ts";
 import type { Clock } from "../../core/ports/clock.ts";
+import { SomeATurn } from "./some-a-turn.ts";
 
 /**
  * Whose body is read now. What is read at once is bounded in bytes, and who has waited longest is next, whatever its size: bodies that come together
  * end one after the other, instead of all of them at last. A body whose client or site is slow gives its turn away and gets another one when it
- * goes on, so that none holds up the others.
+ * goes on, so that none holds up the others. However many have a turn, few pieces of them are taken in each turn of the event loop: whoever asks for
+ * little does not wait for all of them.
  */
 export class BodyTurns {
   readonly #bytes: Semaphore;
   readonly #clock: Clock;
   readonly #having = new Set<BodyTurn>();
+  readonly #pieces = new SomeATurn(PIECES_A_TURN);
   #isWatching = false;
 
   constructor({ maxBytes, clock }: { readonly maxBytes: number; readonly clock: Clock }) {
@@ -37,6 +40,11 @@ export class BodyTurns {
     return this.#bytes.acquire(turn.sizeBytes, signal).then((later) => this.#give(turn, later));
   }
 
+  /** Undefined: at once. */
+  takePiece(): void | Promise<void> {
+    if (!this.#pieces.takes()) return new Promise((resolve) => this.#pieces.later(resolve));
+  }
+
   leave(turn: BodyTurn): void {
     this.#having.delete(turn);
   }
@@ -62,6 +70,8 @@ export class BodyTurns {
 const MOST_BYTES = 1024 * 1024;
 /** What is read of a connection at a time. */
 const LEAST_BYTES = 64 * 1024;
+/** Each takes some tenths of a millisecond until the site has it. */
+const PIECES_A_TURN = 16;
 /** A client that has us wait from one look to the next is slow; so is a site that took nothing for so many looks. */
 const LOOK_MS = 100;
 const LOOKS_FOR_CLIENTS = 2;
@@ -85,6 +95,7 @@ export class BodyTurn {
     this.#isWaiting = false;
     this.#looks = 0;
     if (this.#release === undefined) return this.#turns.take(this, signal);
+    return this.#turns.takePiece();
   }
 
   /** The client sends nothing just now. */

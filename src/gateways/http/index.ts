@@ -24,3 +24,4 @@ export { pump } from "./pump.ts";
 export { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "./request-context.ts";
 export { apartHeaders, sealedHeaders } from "./shown-in-browsers.ts";
 export { createHttpServer, type HttpServer, LISTEN_BACKLOG, listenFailure, type TlsFiles } from "./server.ts";
+export { takeWaiting } from "./waiting-connections.ts";

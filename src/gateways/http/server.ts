@@ -7,12 +7,16 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { Connections, SlowReaders } from "./connections.ts";
 import { drainRest, type Pace } from "./incoming-body.ts";
+import { SomeATurn } from "./some-a-turn.ts";
+import { takeWaiting } from "./waiting-connections.ts";
 
 /** What both gateways want of a server: bounds on what a client may do before it is known, and a tidy end. */
 
 const MAX_HEADER_BYTES = 32 * 1024;
 const HEADERS_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 65_000;
+/** Each takes some tenths of a millisecond before it waits for the first time. */
+const BEGINNINGS_A_TURN = 8;
 /** Connections that the system holds until they are taken. Of more at once than fit, some would come seconds late; the system has a bound of its own. */
 export const LISTEN_BACKLOG = 4_096;
 
@@ -75,6 +79,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const headersTimeoutMs = options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS;
   /** Connections that end with the answer that is on its way. */
   const ending = new WeakSet<Socket>();
+  /** Of requests with bodies; those without come in between. */
+  const beginnings = new SomeATurn(BEGINNINGS_A_TURN);
   let closing = false;
   const settings: http.ServerOptions = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -100,7 +106,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (closing) response.setHeader("Connection", "close");
     answers.set(request.socket, response);
     response.once("close", forget);
-    options.onRequest(request, response, expectsContinue);
+    const begin = (): void => options.onRequest(request, response, expectsContinue);
+    if (!hasBody(request) || beginnings.takes()) begin();
+    else beginnings.later(() => (request.destroyed ? undefined : begin()));
   };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => handle(request, response, false));
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => handle(request, response, true));
@@ -112,6 +120,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     // Those that are handed in from outside are not counted by the server itself.
     connections.add(socket);
   });
+  void takeWaiting(server);
   if (server instanceof https.Server) server.on("secureConnection", (socket) => connections.pair(socket));
   const stopWatching = options.pace === undefined ? undefined : watchReaders(server, answers, options.pace);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -175,7 +184,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       });
       server.closeIdleConnections();
       const deadlineMs = clock.monotonicMs() + drainMs;
-      while (running() > 0 && clock.monotonicMs() < deadlineMs) {
+      while (running() + beginnings.waiting > 0 && clock.monotonicMs() < deadlineMs) {
         await clock.sleep(20);
         server.closeIdleConnections();
       }
@@ -185,6 +194,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await closed;
     },
   };
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const { "content-length": length = "0", "transfer-encoding": encoding } = headers;
+  return length !== "0" || encoding !== undefined;
 }
 
 const LONGEST_SWEEP_MS = 10_000;
