@@ -26,6 +26,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
     },
     coordinator: {
       listenAddress: coordinator.listen_addr,
+      ...(coordinator.health_listen_addr === undefined ? {} : { healthListenAddress: coordinator.health_listen_addr }),
       ...(coordinator.tls === undefined ? {} : { tls: assembleTls(coordinator.tls, place) }),
       hostNames: coordinator.host_names,
       maxConnections: coordinator.max_connections,

@@ -18,6 +18,8 @@ export interface Config {
   readonly coordinator: {
     /** For `parseListenAddress` of the security room, which knows what an absent host means. */
     readonly listenAddress: string;
+    /** The same for probes. Absent: they ask where everybody asks. */
+    readonly healthListenAddress?: string;
     /** Absent: clear text. */
     readonly tls?: TlsConfig;
     readonly hostNames: readonly string[];

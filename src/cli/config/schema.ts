@@ -44,6 +44,11 @@ export const configSchema = section("The configuration file", {
       ),
       ":8090",
     ),
+    health_listen_addr: optional(
+      text(
+        "A second address, for probes alone: `/livez` and `/readyz` are answered there by a thread of its own, at once, however busy the coordinator is. In clear text and without a key; absent = none",
+      ),
+    ),
     tls: optional(
       section("HTTPS instead of HTTP, also for the listener of the metrics. The files are read anew on SIGHUP.", {
         cert_file: text("The certificate and those that lead to its issuer, in PEM"),

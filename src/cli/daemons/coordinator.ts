@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import { toGfsError } from "../../core/errors.ts";
-import { systemClock } from "../../core/ports/clock.ts";
+import { type Clock, systemClock } from "../../core/ports/clock.ts";
 import { systemRandom } from "../../core/ports/random.ts";
 import { BodyTurns, type TlsFiles } from "../../gateways/http/index.ts";
 import { createRestGateway } from "../../gateways/rest/index.ts";
@@ -29,6 +29,7 @@ import { memoryOfThisProcess, watchIdleMemory } from "./idle-memory.ts";
 import { listenForMetrics, type MetricsListener } from "./metrics-listener.ts";
 import { assembleFromConfig, shareOf } from "./assemble-from-config.ts";
 import { openSecrets } from "./open-secrets.ts";
+import { listenForProbes, type ProbeListener } from "./probe-listener.ts";
 import { readTls, renewTls } from "./tls-files.ts";
 import { openS3Endpoint, type S3Endpoint } from "./s3-endpoint.ts";
 
@@ -68,7 +69,7 @@ export async function runCoordinator({ config, signal, onReady }: RunCoordinator
   });
   const undo: (() => Promise<void> | void)[] = [() => log.flush()];
   try {
-    await run(config, { keyring, listen, log, signal, onReady, undo });
+    await run(config, { keyring, listen, safe, log, signal, onReady, undo });
   } finally {
     for (const step of undo.toReversed()) {
       try {
@@ -83,13 +84,15 @@ export async function runCoordinator({ config, signal, onReady }: RunCoordinator
 interface Setting {
   readonly keyring: Keyring;
   readonly listen: { readonly host: string; readonly port: number };
+  /** What goes over the network is encrypted. */
+  readonly safe: boolean;
   readonly log: RootLogger;
   readonly signal: AbortSignal;
   readonly onReady: RunCoordinator["onReady"];
   readonly undo: (() => Promise<void> | void)[];
 }
 
-async function run(config: Config, { keyring, listen, log, signal, onReady, undo }: Setting): Promise<void> {
+async function run(config: Config, { keyring, listen, safe, log, signal, onReady, undo }: Setting): Promise<void> {
   const clock = systemClock;
   const random = systemRandom;
   const metrics = createMetrics({ processMetrics: true });
@@ -108,6 +111,9 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
         "Every user of this machine may read, change and delete everything, without a key; set GLOBALFS_API_KEY or security.api_keys instead of security.open.",
     });
   }
+  // First, so that probes hear of a start that takes its time, and last until the end of a stop.
+  const probes = await openProbePort(config, { safe, keyring, clock, log });
+  undo.push(() => probes?.close());
   const kv = await openCatalog(config);
   undo.push(() => kv.close());
   const audit = await openAudit(config, { clock, log, metrics });
@@ -210,17 +216,21 @@ async function run(config: Config, { keyring, listen, log, signal, onReady, undo
   undo.push(() => void process.off("SIGHUP", onHangUp));
   const url = `http${tls === undefined ? "" : "s"}://${urlHost(listen.host)}:${port}`;
   const s3Url = s3 === undefined ? undefined : `http${s3.secure ? "s" : ""}://${urlHost(s3.host)}:${s3.port}`;
+  const healthUrl = probes === undefined ? undefined : `http://${urlHost(probes.host)}:${probes.port}`;
   // What is made at a first start is there once the log says that the coordinator is ready.
   await onReady({ url, service: coordinator, ...(s3Url === undefined ? {} : { s3Url }) });
+  probes?.say("OK");
   log.info("coordinator_ready", {
     url,
     ...(s3Url === undefined ? {} : { s3Url }),
+    ...(healthUrl === undefined ? {} : { healthUrl }),
     version: VERSION,
     cluster: config.global.clusterName,
     sites: registry.list().length,
     engine: kv.engine,
   });
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  probes?.say("STOPPING");
   log.info("coordinator_stopping");
 }
 
@@ -253,6 +263,15 @@ function urlHost(host: string): string {
 async function openCatalog({ coordinator }: Config): Promise<Kv> {
   const { engine, mapSizeBytes } = coordinator.kv;
   return engine === "memory" ? createMemoryKv() : await openLmdbKv({ path: coordinator.dataDirectory, mapSizeBytes });
+}
+
+async function openProbePort(
+  { coordinator }: Config,
+  { safe, keyring, ...deps }: Pick<Setting, "safe" | "keyring" | "log"> & { readonly clock: Clock },
+): Promise<ProbeListener | undefined> {
+  const { healthListenAddress } = coordinator;
+  if (healthListenAddress === undefined) return undefined;
+  return await listenForProbes({ ...deps, ...parseListenAddress(healthListenAddress, safe && !keyring.isEmpty) });
 }
 
 interface MetricsPort {
