@@ -73,6 +73,33 @@ describe("the stack of layers", () => {
     expect(latencies.length).toBe(2);
   });
 
+  it("shows whether the circuit is closed, half-open or open", async () => {
+    const shown: number[] = [];
+    const metrics: Metrics = {
+      ...noMetrics,
+      gauge: ({ name }) => ({
+        set: (value) => void (name === "globalfs_site_circuit_state" && shown.push(value)),
+        add: () => undefined,
+        remove: () => undefined,
+      }),
+    };
+    const clock = createFakeClock();
+    const inner = scriptedStore(createMemoryStore());
+    const breaker = { threshold: 1, cooldownMs: 60_000 };
+    const deps = { clock, random: seededRandom(1), metrics };
+    const { store, circuit } = stackLayers(inner, { site: "a", breaker, verifyMaxBytes: 0 }, deps);
+    inner.script.before = () => {
+      throw new GfsError("Unavailable", "The site is away.");
+    };
+    await store.head(ctx, "key").catch(() => undefined);
+    expect(circuit?.()).toBe("open");
+    inner.script = {};
+    await clock.advance(60_000);
+    await store.head(ctx, "key").catch(() => undefined);
+    expect(circuit?.()).toBe("closed");
+    expect(shown).toEqual([0, 2, 1, 0]);
+  });
+
   it("forgets the series of a site that is closed, also when a call from before fails later", async () => {
     const series = new Map<string, number>();
     const metrics: Metrics = {

@@ -284,6 +284,38 @@ describe("the timeout layer", () => {
     expect(await failure).toMatchObject({ code: "Timeout" });
   });
 
+  it("blames a site that takes the first bytes of a part and then no more, also when it is sent again", async () => {
+    const { clock, inner, store } = await rig();
+    const upload = await store.createMultipart(ctx, "large", { partSizeBytes: 10 });
+    const body: PartBody = {
+      sizeBytes: 2,
+      async *open() {
+        yield Buffer.from("a");
+        yield Buffer.from("b");
+      },
+    };
+    const { uploadPart } = inner;
+    let opened = 0;
+    inner.uploadPart = async (partCtx, _upload, _number, sent) => {
+      for (const attempt of ["breaks", "hangs"]) {
+        const taken = await sent.open()[Symbol.asyncIterator]().next();
+        opened += taken.done === true ? 0 : 1;
+        if (attempt === "breaks") await clock.sleep(POLICY.idleMs - 1);
+      }
+      return await new Promise((_resolve, reject) =>
+        partCtx.signal.addEventListener("abort", () => reject(partCtx.signal.reason as Error)),
+      );
+    };
+    const failure = failureOf(store.uploadPart(ctx, upload, 1, body));
+    await clock.advance(POLICY.idleMs - 1);
+    await clock.advance(POLICY.idleMs - 1);
+    expect([opened, clock.waiting]).toEqual([2, 1]);
+    await clock.advance(1);
+    expect(await failure).toMatchObject({ code: "Timeout" });
+    expect(clock.waiting).toBe(0);
+    inner.uploadPart = uploadPart;
+  });
+
   it("hands its caller's request id, log and deadline on", async () => {
     const { clock, inner, store } = await rig();
     let seen: unknown;

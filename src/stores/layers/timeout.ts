@@ -112,8 +112,8 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
       async uploadPart(ctx, upload, partNumber, body) {
         const controller = new AbortController();
         let cancelTimer = (): void => undefined;
-        const restart = (): void => {
-          cancelTimer();
+        /** None runs at that moment: each is canceled before the next begins. */
+        const startTimer = (): void => {
           cancelTimer = clock.timer(policy.idleMs, () =>
             controller.abort(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)),
           );
@@ -127,13 +127,13 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
           // How long the source needs for a chunk is not the site's fault.
           cancelTimer();
           for await (const chunk of source) {
-            restart();
+            startTimer();
             yield chunk;
             cancelTimer();
           }
-          restart();
+          startTimer();
         };
-        restart();
+        startTimer();
         try {
           return await inner.uploadPart(
             { ...ctx, signal: AbortSignal.any([ctx.signal, controller.signal]) },
