@@ -1,0 +1,239 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
+import { encodeBucket } from "./bucket-codec.ts";
+import { decodeHistory, encodeHistory, encodeSequence, historyKey, historySpace } from "./history-rows.ts";
+import { encodeKey, type Key, type KvEntry, prefixRange, tail } from "../kv/index.ts";
+import { decodeRecord, encodeRecord } from "./record-codec.ts";
+import { bucketKey, encodeEntry, encodeOwner, entryKey, inodeKey, ownerKey } from "./rows.ts";
+import { TestCatalog } from "./testing/catalog.ts";
+import type { FileRecord } from "./types.ts";
+
+let catalog: TestCatalog;
+let file: FileRecord;
+let bucket: Inode;
+
+beforeEach(async () => {
+  catalog = await TestCatalog.open();
+  await catalog.writeBucket("b");
+  ({ file } = await catalog.put("b/x"));
+  bucket = (await catalog.directory("b"))?.inode as Inode;
+});
+
+const faults = async (): Promise<readonly string[]> => (await catalog.check()).faults;
+const rewrite = async (inode: Inode, change: (record: FileRecord) => FileRecord): Promise<void> => {
+  const row = await catalog.view((tx) => tx.get(inodeKey(inode)));
+  await catalog.write([[inodeKey(inode), encodeRecord(change(decodeRecord(inode, row as Uint8Array)))]]);
+};
+
+describe("the check of the catalog", () => {
+  it("counts what there is, and finds nothing wrong", async () => {
+    await catalog.putApart("b/x");
+    await catalog.putApart("d/e/y");
+    await catalog.putApart("d/z");
+    await catalog.deleteKey("b/x");
+    expect(await catalog.check()).toEqual({
+      files: 2,
+      directories: 4,
+      entries: 5,
+      owners: 4,
+      olderVersions: 2,
+      faults: [],
+    });
+  });
+
+  it("finds an entry that leads nowhere", async () => {
+    await catalog.write([[entryKey(bucket, "ghost"), encodeEntry(999_000_000_000 as Inode)]]);
+    expect(await faults()).toEqual([`Entry ghost in ${bucket} leads to inode 999000000000, which is missing.`]);
+  });
+
+  it("finds a file under a directory's name, and a directory under a file's", async () => {
+    const directory = (await catalog.makeDirectory("b/d")).inode;
+    await catalog.write([
+      [entryKey(bucket, "d/"), encodeEntry(file.inode)],
+      [entryKey(bucket, "x"), encodeEntry(directory)],
+    ]);
+    expect(await faults()).toEqual([
+      `Entry d/ in ${bucket} leads to a file.`,
+      `Directory ${file.inode} hangs at d/ in ${bucket} and says otherwise.`,
+      `Entry x in ${bucket} leads to a directory.`,
+    ]);
+  });
+
+  it("finds a directory that hangs elsewhere than it says", async () => {
+    const directory = (await catalog.makeDirectory("b/d")).inode;
+    const says = `Directory ${directory} hangs at d/ in ${bucket} and says otherwise.`;
+    await rewrite(directory, (record) => ({ ...record, parent: { inode: ROOT_INODE, name: "d" } }));
+    expect(await faults()).toEqual([says]);
+    await rewrite(directory, (record) => ({ ...record, parent: { inode: bucket, name: "e" } }));
+    expect(await faults()).toEqual([says]);
+  });
+
+  it("finds an entry that hangs in no directory", async () => {
+    await catalog.write([
+      [entryKey(file.inode, "below"), encodeEntry(file.inode)],
+      [entryKey(998_000_000_000 as Inode, "alone"), encodeEntry(file.inode)],
+    ]);
+    await rewrite(file.inode, (record) => ({ ...record, linkCount: 3 }));
+    expect(await faults()).toEqual([
+      `Entry below hangs in inode ${file.inode}, which is no directory.`,
+      `Entry alone hangs in inode 998000000000, which is no directory.`,
+    ]);
+  });
+
+  it("finds a number of names that is wrong", async () => {
+    await rewrite(file.inode, (record) => ({ ...record, linkCount: 2 }));
+    expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 1 lead to it.`]);
+    await catalog.write([[entryKey(bucket, "x"), undefined]]);
+    expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 0 lead to it.`]);
+  });
+
+  it("finds an implicit directory that nothing is in", async () => {
+    const directory = (await catalog.makeDirectory("b/d")).inode;
+    await rewrite(directory, (record) => ({ ...record, implicit: true }));
+    expect(await faults()).toEqual([`Directory ${directory} is implicit and empty.`]);
+  });
+
+  it("finds a copy without its owner, and one whose owner is another", async () => {
+    const owner = ownerKey("local" as SiteName, "b/x");
+    await catalog.write([[owner, undefined]]);
+    expect(await faults()).toEqual([`Inode ${file.inode} has a copy at local, and does not own b/x there.`]);
+    const other = (await catalog.put("b/y")).file;
+    await catalog.write([[owner, encodeOwner({ inode: other.inode, versionId: other.version?.id as VersionId })]]);
+    expect(await faults()).toEqual([
+      `Inode ${file.inode} has a copy at local, and does not own b/x there.`,
+      `At local the key b/x is owned by inode ${other.inode}, which has no such copy.`,
+    ]);
+  });
+
+  it("finds what is owned by another version, at another site, or by nobody", async () => {
+    const versionId = file.version?.id as VersionId;
+    await catalog.write([
+      [ownerKey("cloud" as SiteName, "b/x"), encodeOwner({ inode: file.inode, versionId })],
+      [ownerKey("local" as SiteName, "b/w"), encodeOwner({ inode: 997_000_000_000 as Inode, versionId })],
+      [ownerKey("local" as SiteName, "b/x"), encodeOwner({ inode: file.inode, versionId: "older" as VersionId })],
+    ]);
+    expect(await faults()).toEqual([
+      `At cloud the key b/x is owned by inode ${file.inode}, which has no such copy.`,
+      `At local the key b/w is owned by inode 997000000000, which has no such copy.`,
+      `At local the key b/x is owned by inode ${file.inode}, which has no such copy.`,
+    ]);
+  });
+
+  it("finds settings of a bucket that is not there, or that nobody made", async () => {
+    const settings = encodeBucket({ createdMs: 1, versioning: "off", objectLock: false, lifecycle: [] });
+    await catalog.putApart("d/e");
+    await catalog.write([
+      [bucketKey("d"), settings],
+      [bucketKey("none"), settings],
+    ]);
+    expect(await faults()).toEqual([
+      "Bucket d has settings, and no directory that somebody made.",
+      "Bucket none has settings, and no directory that somebody made.",
+    ]);
+  });
+});
+
+describe("the check of histories", () => {
+  let holder: FileRecord;
+  let key: Key;
+  let versionId: VersionId;
+
+  beforeEach(async () => {
+    holder = (await catalog.putApart("b/x")).kept as FileRecord;
+    const [row] = await catalog.view((tx) => tx.range({ ...prefixRange(historySpace), limit: 1 }));
+    ({ key } = row as KvEntry);
+    versionId = holder.version?.id as VersionId;
+  });
+  const rowOf = async (): Promise<ReturnType<typeof decodeHistory>> =>
+    decodeHistory(key, (await catalog.view((tx) => tx.get(key))) as Uint8Array);
+
+  it("finds a version that no row leads to, and one that two do", async () => {
+    const row = await rowOf();
+    await catalog.write([[key, undefined]]);
+    expect(await faults()).toEqual([
+      `The index has version ${versionId} of b/x, and the history has not.`,
+      `Inode ${holder.inode} has 0 names, and 0 rows of history lead to it.`,
+    ]);
+    await catalog.write([
+      [key, encodeHistory(row)],
+      [historyKey("b/x", 5), encodeHistory(row)],
+    ]);
+    expect(await faults()).toEqual([
+      `Version ${versionId} of b/x is not in the index of its history.`,
+      `Inode ${holder.inode} has 0 names, and 2 rows of history lead to it.`,
+    ]);
+  });
+
+  it("finds a file with names that a row of history leads to", async () => {
+    await rewrite(holder.inode, (record) => ({ ...record, linkCount: 1 }));
+    expect(await faults()).toEqual([
+      `Inode ${holder.inode} has 1 names, and 1 rows of history lead to it.`,
+      `Inode ${holder.inode} says it has 1 names, and 0 lead to it.`,
+    ]);
+  });
+
+  it("finds a row that is not in the index, or at another place there", async () => {
+    const index = encodeKey("vi", "b/x", tail(versionId));
+    await catalog.write([[index, undefined]]);
+    expect(await faults()).toEqual([`Version ${versionId} of b/x is not in the index of its history.`]);
+    await catalog.write([[index, encodeSequence(7)]]);
+    expect(await faults()).toEqual([
+      `Version ${versionId} of b/x is not in the index of its history.`,
+      `The index has version ${versionId} of b/x, and the history has not.`,
+    ]);
+  });
+
+  it("finds a row that leads to another version, and one that disagrees about its id", async () => {
+    const row = await rowOf();
+    await catalog.write([[key, encodeHistory({ ...row, inode: file.inode })]]);
+    expect(await faults()).toContain(
+      `Version ${versionId} of b/x leads to inode ${file.inode}, which does not hold it.`,
+    );
+    await catalog.write([[key, encodeHistory({ ...row, versioned: false })]]);
+    expect(await faults()).toContain(
+      `Version ${versionId} of b/x and its row of history disagree whether it has an id.`,
+    );
+  });
+
+  it("finds older versions in a bucket that keeps none", async () => {
+    await catalog.write([[bucketKey("b"), undefined]]);
+    expect(await faults()).toEqual(["b/x has older versions in a bucket that keeps none."]);
+  });
+
+  it("finds an older version on top of a key that has no entry, and not a delete marker there", async () => {
+    await catalog.deleteKey("b/x");
+    expect(await faults()).toEqual([]);
+    const rows = await catalog.view((tx) => tx.range({ ...prefixRange(historySpace), limit: 10 }));
+    const marker = rows.find(({ key: each, value }) => decodeHistory(each, value).inode === undefined);
+    const markerRow = decodeHistory(marker?.key as Key, marker?.value as Uint8Array);
+    await catalog.write([
+      [marker?.key as Key, undefined],
+      [encodeKey("vi", "b/x", tail(markerRow.versionId)), undefined],
+    ]);
+    const [newest] = rows.filter(({ key: each }) => each !== marker?.key);
+    const { versionId: newestId } = decodeHistory(newest?.key as Key, newest?.value as Uint8Array);
+    expect(await faults()).toEqual([`b/x has no entry, and its newest version ${newestId} is no delete marker.`]);
+  });
+});
+
+describe("a check of many rows", () => {
+  it("looks at every page of them", async () => {
+    const rows = Array.from({ length: 1_001 }, (_, index): readonly [Key, Uint8Array] => [
+      entryKey(bucket, `y${String(index).padStart(4, "0")}`),
+      encodeEntry(file.inode),
+    ]);
+    await catalog.write(rows);
+    await rewrite(file.inode, (record) => ({ ...record, linkCount: 1_002 }));
+    const report = await catalog.check();
+    expect(report).toMatchObject({ entries: 1_003, files: 1, faults: [] });
+  });
+
+  it("says a thousand faults at most", async () => {
+    const rows = Array.from({ length: 1_002 }, (_, index): readonly [Key, Uint8Array] => [
+      entryKey(bucket, `y${String(index).padStart(4, "0")}`),
+      encodeEntry(9_999_000_000_000 as Inode),
+    ]);
+    await catalog.write(rows);
+    expect(await faults()).toHaveLength(1_000);
+  });
+});

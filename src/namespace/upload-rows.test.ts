@@ -1,0 +1,265 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
+import { encodeKey, type Program, tail } from "../kv/index.ts";
+import {
+  dropPart,
+  type EndedUpload,
+  endUpload,
+  findEndedUpload,
+  findOverwrittenBy,
+  findPart,
+  findUpload,
+  forgetEndedUploads,
+  isBeingCompleted,
+  isUploadInUse,
+  listUploads,
+  type PartRecord,
+  putPart,
+  putUpload,
+  readParts,
+  type UploadQuery,
+  type UploadRecord,
+} from "./index.ts";
+import { at, TestCatalog } from "./testing/catalog.ts";
+
+let catalog: TestCatalog;
+beforeEach(async () => {
+  catalog = await TestCatalog.open();
+});
+
+const LOCAL = "local" as SiteName;
+const upload = (path: string, uploadId: string, more: Partial<UploadRecord> = {}): UploadRecord => ({
+  path: path as FilePath,
+  uploadId: uploadId as VersionId,
+  startedMs: 1,
+  metadata: {},
+  sites: [],
+  inBucket: true,
+  ...more,
+});
+const part = (partNumber: number): PartRecord => ({
+  partNumber,
+  sizeBytes: 5,
+  etag: `etag-${partNumber}`,
+  modifiedMs: 1,
+  crc32c: "AAAA",
+  sites: [],
+});
+const begin = async (...uploads: readonly UploadRecord[]): Promise<void> => {
+  await catalog.run(function* (tx): Program<void> {
+    for (const each of uploads) putUpload(tx, each);
+  });
+};
+const putParts = async (uploadId: string, numbers: readonly number[]): Promise<void> => {
+  await catalog.run(function* (tx): Program<void> {
+    for (const number of numbers) putPart(tx, uploadId as VersionId, part(number));
+  });
+};
+const numbersOf = async (uploadId: string, query: { after?: number; limit: number }): Promise<number[]> =>
+  (await catalog.view((tx) => readParts(tx, uploadId as VersionId, query))).map(({ partNumber }) => partNumber);
+const end = async (ended: UploadRecord, more: Partial<EndedUpload> = {}): Promise<void> => {
+  const { uploadId, path } = ended;
+  await catalog.run((tx) => endUpload(tx, ended, { uploadId, path, endedMs: 10, ...more }));
+};
+
+describe("an upload in parts", () => {
+  it("is known by its path and id until it ends, and its sites' uploads as long", async () => {
+    const first = upload("a", "1", { sites: [{ site: LOCAL, objectKey: "a", uploadId: "at the site" }] });
+    const second = upload("a", "2", { sites: [{ site: LOCAL, objectKey: "a", uploadId: "another" }] });
+    await begin(first, second);
+    await putParts("1", [1, 2]);
+    await putParts("2", [1]);
+    expect(await catalog.view((tx) => findUpload(tx, at("a"), "1"))).toEqual(first);
+    expect(await catalog.view((tx) => findUpload(tx, at("b"), "1"))).toBeUndefined();
+    const inUse = async (site: string, id: string): Promise<boolean> =>
+      await catalog.view((tx) => isUploadInUse(tx, site as SiteName, id));
+    expect([await inUse("local", "at the site"), await inUse("cloud", "at the site")]).toEqual([true, false]);
+
+    await end(first, { answer: { etag: "x" } });
+    expect(await catalog.view((tx) => findUpload(tx, at("a"), "1"))).toBeUndefined();
+    expect(await catalog.view((tx) => findUpload(tx, at("a"), "2"))).toEqual(second);
+    expect([await inUse("local", "at the site"), await inUse("local", "another")]).toEqual([false, true]);
+    expect([await numbersOf("1", { limit: 10 }), await numbersOf("2", { limit: 10 })]).toEqual([[], [1]]);
+    const known = await catalog.view((tx) => findEndedUpload(tx, "1"));
+    expect(known).toEqual({ uploadId: "1", path: "a", endedMs: 10, answer: { etag: "x" } });
+    expect(await catalog.view((tx) => findEndedUpload(tx, "2"))).toBeUndefined();
+  });
+
+  it("takes all of its parts along when it ends, however many", async () => {
+    const whole = upload("a", "1");
+    await begin(whole);
+    const numbers = Array.from({ length: 10_000 }, (_, index) => index + 1);
+    await putParts("1", numbers.slice(0, 5_000));
+    await putParts("1", numbers.slice(5_000));
+    await end(whole);
+    expect(await catalog.rowsBelow(encodeKey("up"))).toBe(0);
+  });
+
+  it("has parts that are read by number, after one of them, and go one by one", async () => {
+    await putParts("1", [3, 1, 256, 2]);
+    await putParts("10", [7]);
+    expect(await numbersOf("1", { limit: 10 })).toEqual([1, 2, 3, 256]);
+    expect(await numbersOf("1", { limit: 2 })).toEqual([1, 2]);
+    expect(await numbersOf("1", { after: 2, limit: 10 })).toEqual([3, 256]);
+    expect(await catalog.view((tx) => findPart(tx, "1" as VersionId, 3))).toEqual(part(3));
+    await catalog.run(function* (tx): Program<void> {
+      dropPart(tx, "1" as VersionId, 3);
+    });
+    expect(await catalog.view((tx) => findPart(tx, "1" as VersionId, 3))).toBeUndefined();
+    expect(await numbersOf("1", { limit: 10 })).toEqual([1, 2, 256]);
+  });
+
+  it("is being completed while one of its path says so", async () => {
+    const completing = { partNumbers: [1], atMs: 1, base: {} };
+    await begin(upload("a", "1"), upload("a", "2", { completing }), upload("b", "3"));
+    const look = async (path: string): Promise<boolean> => await catalog.view((tx) => isBeingCompleted(tx, at(path)));
+    expect([await look("a"), await look("b"), await look("none")]).toEqual([true, false, false]);
+  });
+
+  it("tells which version its interrupted completion has overwritten, also when it was given up", async () => {
+    const versionId = "old" as VersionId;
+    const base = { file: { digest: "d", versionId } };
+    const begun = upload("a", "1", { completing: { partNumbers: [1], atMs: 1, base } });
+    await begin(begun, upload("a", "2"));
+    const look = async (id: string): Promise<VersionId | undefined> =>
+      await catalog.view((tx) => findOverwrittenBy(tx, at("a"), id));
+    expect([await look("1"), await look("2"), await look("none")]).toEqual([versionId, undefined, undefined]);
+    await end(begun, { superseded: { versionId } });
+    expect(await look("1")).toBe(versionId);
+  });
+
+  it("whose row cannot be read is said to be damaged", async () => {
+    await catalog.write([[encodeKey("u", "a", tail("1")), Buffer.from("{")]]);
+    await expect(catalog.view((tx) => findUpload(tx, at("a"), "1"))).rejects.toMatchObject({ code: "DataCorrupt" });
+  });
+});
+
+describe("what became of uploads", () => {
+  const forget = async (beforeMs: number, after?: string): Promise<string | undefined> =>
+    await catalog.run((tx) => forgetEndedUploads(tx, { beforeMs, ...(after === undefined ? {} : { after }) }));
+
+  it("is forgotten when it ended before the moment, and not at it", async () => {
+    for (const endedMs of [9, 10, 11]) await end(upload("a", String(endedMs)), { endedMs });
+    expect(await forget(10)).toBeUndefined();
+    const left = [];
+    for (const id of ["9", "10", "11"]) {
+      if ((await catalog.view((tx) => findEndedUpload(tx, id))) !== undefined) left.push(id);
+    }
+    expect(left).toEqual(["10", "11"]);
+  });
+
+  it("is looked through page by page, and what stays is looked at once", async () => {
+    const ids = Array.from({ length: 1_000 }, (_, index) => `a${String(index).padStart(4, "0")}`);
+    await catalog.run(function* (tx) {
+      for (const id of ids) yield* endUpload(tx, upload("a", id), { ...upload("a", id), endedMs: 10 });
+      yield* endUpload(tx, upload("b", "b"), { ...upload("b", "b"), endedMs: 9 });
+    });
+    const next = await forget(10);
+    expect(next).toBe("a0999");
+    expect(await catalog.view((tx) => findEndedUpload(tx, "b"))).toBeDefined();
+    expect(await forget(10, next)).toBeUndefined();
+    expect(await catalog.view((tx) => findEndedUpload(tx, "b"))).toBeUndefined();
+    expect(await catalog.rowsBelow(encodeKey("ue"))).toBe(1_000);
+  });
+});
+
+describe("the list of uploads", () => {
+  const page = async (query: Partial<UploadQuery> = {}): Promise<Awaited<ReturnType<typeof all>>> => {
+    const found = await catalog.view((tx) => listUploads(tx, { prefix: "", limit: 100, ...query }));
+    const { next } = found;
+    return {
+      uploads: found.uploads.map(({ path, uploadId }) => `${path} ${uploadId}`),
+      prefixes: found.prefixes,
+      ...(next === undefined ? {} : { next }),
+    };
+  };
+  const all = async (
+    query: Partial<UploadQuery> & { readonly limit: number },
+  ): Promise<{
+    uploads: string[];
+    prefixes: readonly string[];
+    next?: { readonly key: string; readonly uploadId?: string };
+  }> => {
+    const uploads: string[] = [];
+    const prefixes: string[] = [];
+    let next: { readonly key: string; readonly uploadId?: string } | undefined;
+    do {
+      const after =
+        next === undefined
+          ? {}
+          : { afterKey: next.key, ...(next.uploadId === undefined ? {} : { afterUploadId: next.uploadId }) };
+      const got = await page({ ...query, ...after });
+      expect(got.uploads.length + got.prefixes.length).toBeLessThanOrEqual(query.limit);
+      uploads.push(...got.uploads);
+      prefixes.push(...got.prefixes);
+      next = got.next;
+    } while (next !== undefined);
+    return { uploads, prefixes };
+  };
+
+  beforeEach(async () => {
+    await begin(
+      ...["a 2", "a 1", "a.b 3", "a/b 4", "d/x 5", "d/y 6", "d/y 7", "e 8"].map((each) => {
+        const [path, id] = each.split(" ");
+        return upload(path as string, id as string);
+      }),
+    );
+  });
+
+  it("is in the order of the paths, then of the ids", async () => {
+    expect(await page()).toEqual({
+      uploads: ["a 1", "a 2", "a.b 3", "a/b 4", "d/x 5", "d/y 6", "d/y 7", "e 8"],
+      prefixes: [],
+    });
+  });
+
+  it("holds what begins with the prefix, and rolls up what lies behind the delimiter", async () => {
+    expect(await page({ prefix: "a" })).toEqual({ uploads: ["a 1", "a 2", "a.b 3", "a/b 4"], prefixes: [] });
+    expect(await page({ prefix: "d/" })).toEqual({ uploads: ["d/x 5", "d/y 6", "d/y 7"], prefixes: [] });
+    expect(await page({ delimiter: "/" })).toEqual({ uploads: ["a 1", "a 2", "a.b 3", "e 8"], prefixes: ["a/", "d/"] });
+    expect(await page({ delimiter: "/", prefix: "d/" })).toEqual({
+      uploads: ["d/x 5", "d/y 6", "d/y 7"],
+      prefixes: [],
+    });
+  });
+
+  it.each([1, 2, 3, 7, 8])("is the same in pages of %i", async (limit) => {
+    expect(await all({ limit })).toEqual(await page());
+    expect(await all({ limit, delimiter: "/" })).toEqual(await page({ delimiter: "/" }));
+    expect(await all({ limit, prefix: "d/" })).toEqual(await page({ prefix: "d/" }));
+  });
+
+  it("has no next page when all was given", async () => {
+    expect(await page({ limit: 8 })).not.toHaveProperty("next");
+    expect(await page({ limit: 7 })).toMatchObject({ next: { key: "d/y", uploadId: "7" } });
+    expect(await page({ limit: 6, delimiter: "/" })).not.toHaveProperty("next");
+    expect(await page({ limit: 4, delimiter: "/" })).toMatchObject({ next: { key: "a/" } });
+    expect(await page({ limit: 0 })).toEqual({ uploads: [], prefixes: [] });
+  });
+
+  it("goes on after a key, and after one upload of it", async () => {
+    expect((await page({ afterKey: "" })).uploads).toHaveLength(8);
+    expect((await page({ afterKey: "a" })).uploads[0]).toBe("a.b 3");
+    expect((await page({ afterKey: "a", afterUploadId: "1" })).uploads[0]).toBe("a 2");
+    expect((await page({ afterKey: "d/y", afterUploadId: "6" })).uploads).toEqual(["d/y 7", "e 8"]);
+    expect((await page({ afterKey: "b" })).uploads[0]).toBe("d/x 5");
+    expect((await page({ afterKey: "d/" })).uploads[0]).toBe("d/x 5");
+    expect(await page({ afterKey: "d/", delimiter: "/" })).toEqual({ uploads: ["e 8"], prefixes: [] });
+  });
+
+  it("begins at the prefix when the key lies before it, and is empty when it lies behind", async () => {
+    expect((await page({ prefix: "d/", afterKey: "a" })).uploads).toEqual(["d/x 5", "d/y 6", "d/y 7"]);
+    expect(await page({ prefix: "d/", afterKey: "e" })).toEqual({ uploads: [], prefixes: [] });
+    expect((await page({ prefix: "d/", afterKey: "a/", delimiter: "/" })).uploads).toHaveLength(3);
+  });
+
+  it("is read to its end, also past what is read at once", async () => {
+    const many = Array.from({ length: 1_100 }, (_, index) => upload("m", String(index).padStart(5, "0")));
+    await begin(...many.slice(0, 600));
+    await begin(...many.slice(600));
+    const found = await catalog.view((tx) => listUploads(tx, { prefix: "m", limit: 1_099 }));
+    expect(found.uploads).toHaveLength(1_099);
+    expect(found.next).toEqual({ key: "m", uploadId: "01098" });
+    expect((await catalog.view((tx) => listUploads(tx, { prefix: "m", limit: 2_000 }))).uploads).toHaveLength(1_100);
+  });
+});
