@@ -1,15 +1,19 @@
 import { LRUCache } from "lru-cache";
 import type { FilePath } from "../core/ids.ts";
-import { findFile, isNameable } from "../namespace/index.ts";
+import { type FileRow, findFileRow, isNameable, readFileRow } from "../namespace/index.ts";
 import { describeFile } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { ObjectMeta } from "./service.ts";
 
-/** Descriptions of the objects that are asked for most, each good for as long as the catalog has not changed at all. */
+/**
+ * Descriptions of the objects that are asked for most. While the catalog has not changed at all nothing is read for one; after a commit somewhere
+ * the file's row is found and compared, and while it is the same nothing is made anew.
+ */
 const REMEMBERED = 4_096;
 
 interface Remembered {
-  readonly revision: number;
+  revision: number;
+  readonly found: FileRow;
   readonly meta: ObjectMeta;
 }
 
@@ -26,10 +30,16 @@ export function createPeek({ kv, cache }: Parts): Peek {
     const known = remembered.get(key);
     if (known?.revision === revision) return known.meta;
     if (key.endsWith("/") || !isNameable(key)) return undefined;
-    const file = viewSync((tx) => findFile(tx, key as FilePath));
-    if (file?.version === undefined) return undefined;
+    const found = viewSync((tx) => findFileRow(tx, key as FilePath));
+    if (found === undefined) return undefined;
+    if (known !== undefined && isSame(known.found, found)) {
+      known.revision = revision;
+      return known.meta;
+    }
+    const file = readFileRow(found);
+    if (file.version === undefined) return undefined;
     const meta = describeFile(key, file);
-    remembered.set(key, { revision, meta });
+    remembered.set(key, { revision, found, meta });
     return meta;
   };
 
@@ -41,4 +51,8 @@ export function createPeek({ kv, cache }: Parts): Peek {
         : cache.peekWhole(meta.versionId as Parameters<typeof cache.peekWhole>[0], meta.sizeBytes);
     return meta === undefined || bytes === undefined ? undefined : { meta, bytes };
   };
+}
+
+function isSame(one: FileRow, other: FileRow): boolean {
+  return one.inode === other.inode && Buffer.compare(one.row, other.row) === 0;
 }

@@ -119,6 +119,26 @@ describe("writes that wait for their commit", () => {
     expect(codeOf(() => other.delete(Buffer.alloc(1)))).toBe("TooLarge");
   });
 
+  test("lie over a key that is read once, however often it is asked for", () => {
+    const table = new SortedTable();
+    table.set(keyOf(1), Buffer.from("one"));
+    const asked: number[] = [];
+    const { staged, tx } = staging({
+      get: (key) => {
+        asked.push(numberOf(key));
+        return table.get(key);
+      },
+      range: (each) => table.range(each),
+    });
+    const read = (number: number): string | undefined => staged.get(keyOf(number))?.toString();
+    expect([read(1), read(2), read(1), read(2)]).toEqual(["one", undefined, "one", undefined]);
+    tx.put(keyOf(1), Buffer.from("other"));
+    tx.put(keyOf(3), Buffer.from("new"));
+    expect([read(1), read(3)]).toEqual(["other", "new"]);
+    tx.delete(keyOf(1));
+    expect([read(1), asked]).toEqual([undefined, [1, 2]]);
+  });
+
   test("are at most 100,000, and 1,024 appends among them", () => {
     const { tx } = staging();
     const nothing = Buffer.alloc(0);

@@ -21,6 +21,7 @@ export interface Append {
 export class Staged implements Snapshot {
   readonly #base: Snapshot;
   readonly #writes = new Map<string, StagedPut>();
+  readonly #read = new Map<string, Value | undefined>();
   /** Staged keys in order, from the first range that is read on. */
   #ordered: StagedPut[] | undefined;
   /** What was staged since the last range was read. */
@@ -97,9 +98,16 @@ export class Staged implements Snapshot {
     );
   }
 
+  /** A key that is asked for twice is read once: programs are made of steps that each look for themselves. */
   get(key: Key): Value | undefined {
-    const staged = this.#writes.size === 0 ? undefined : this.#writes.get(nameOf(key));
-    return staged === undefined ? this.#base.get(key) : staged.value;
+    const name = nameOf(key);
+    const staged = this.#writes.get(name);
+    if (staged !== undefined) return staged.value;
+    const known = this.#read.get(name);
+    if (known !== undefined || this.#read.has(name)) return known;
+    const value = this.#base.get(key);
+    this.#read.set(name, value);
+    return value;
   }
 
   range(query: RangeQuery): KvEntry[] {

@@ -62,7 +62,15 @@ export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
-export { findDirectory, findFile, pathOf, readInode as findByInode } from "./tree.ts";
+export {
+  type FileRow,
+  findDirectory,
+  findFile,
+  findFileRow,
+  pathOf,
+  readFileRow,
+  readInode as findByInode,
+} from "./tree.ts";
 export {
   dropPart,
   type EndedUpload,

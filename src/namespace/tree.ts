@@ -1,6 +1,6 @@
 import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
-import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { componentsOf, splitPath } from "./path.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { decodeEntry, encodeEntry, entryKey, inodeKey } from "./rows.ts";
@@ -68,10 +68,29 @@ export function* findPlace(tx: Reader, path: FilePath, directory: boolean): Prog
 }
 
 function* findAt(tx: Reader, path: FilePath, directory: boolean): Program<FileRecord | undefined> {
-  const place = yield* findPlace(tx, path, directory);
-  if (place === undefined) return undefined;
-  const inode = yield* readEntry(tx, place.parent, place.name);
+  const inode = yield* findEntry(tx, path, directory);
   return inode === undefined ? undefined : yield* getInode(tx, inode);
+}
+
+function* findEntry(tx: Reader, path: FilePath, directory: boolean): Program<Inode | undefined> {
+  const place = yield* findPlace(tx, path, directory);
+  return place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+}
+
+/** A file as it lies in the catalog: while the row has the same bytes, so has everything about it. */
+export interface FileRow {
+  readonly inode: Inode;
+  readonly row: Value;
+}
+
+export function* findFileRow(tx: Reader, path: FilePath): Program<FileRow | undefined> {
+  const inode = yield* findEntry(tx, path, false);
+  if (inode === undefined) return undefined;
+  return { inode, row: (yield* tx.get(inodeKey(inode))) ?? missing(inode) };
+}
+
+export function readFileRow({ inode, row }: FileRow): FileRecord {
+  return decodeRecord(inode, row);
 }
 
 /** A file or a symlink. A directory of the same name is another thing. */
