@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -174,7 +175,7 @@ old.delete_bucket(Bucket="boto")
 `;
 
 const PYTHON = "/usr/bin/python3";
-const hasBoto3 = (await runProgram(PYTHON, ["-c", "import boto3"])).exit === 0;
+const hasBoto3 = existsSync(PYTHON) && (await runProgram(PYTHON, ["-c", "import boto3"])).exit === 0;
 if (!hasBoto3) missingServer("there is no boto3 (apt-get install python3-boto3)");
 
 describe.skipIf(!hasBoto3)("boto3", () => {

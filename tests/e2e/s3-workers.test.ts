@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
@@ -64,13 +64,14 @@ async function textOf(client: S3Client, Key: string): Promise<string> {
   return (await Body?.transformToString()) ?? "";
 }
 
+/** Processes that it has started. */
+function workersOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  return children.filter((child) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes("coordinator\0worker"));
+}
+
 function workers(): number[] {
-  const parent = String(s3.daemon.pid);
-  const table = execFileSync("ps", ["-o", "pid=,args=", "--ppid", parent], { encoding: "utf8" });
-  return table
-    .split("\n")
-    .filter((line) => line.includes("coordinator worker"))
-    .map((line) => Number(line.trim().split(" ")[0]));
+  return workersOf(s3.daemon.pid);
 }
 
 test("what one process has acknowledged every process shows at once", async () => {
@@ -182,8 +183,7 @@ test("the other command of the coordinator has workers, too", async () => {
     s3: { listen_addr: `127.0.0.1:${port}`, workers: 2 },
   });
   const daemon = await startDaemon({ directory, binary: "globalfs-coordinator", words: ["--config", config] });
-  const table = execFileSync("ps", ["-o", "args=", "--ppid", String(daemon.pid)], { encoding: "utf8" });
-  expect(table).toContain("coordinator worker");
+  expect(workersOf(daemon.pid)).not.toEqual([]);
   expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(403);
   await daemon.stop();
   await rm(directory, { recursive: true });

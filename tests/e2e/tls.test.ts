@@ -10,6 +10,7 @@ import { freePort } from "../servers/shared-server.ts";
 import { runGlobalfs } from "./support/command.ts";
 import { fileSite, writeConfiguration } from "./support/configuration.ts";
 import { type ReadyDaemon, startDaemon } from "./support/daemon.ts";
+import { isMissing } from "./support/s3-endpoint.ts";
 import { until } from "./support/until.ts";
 
 /** Beyond this machine nothing goes in clear text, unless somebody said that it may. */
@@ -84,7 +85,7 @@ describe("a coordinator that would be reached from elsewhere in clear text", () 
   });
 });
 
-describe("a coordinator with a certificate", () => {
+describe.skipIf(await isMissing("openssl"))("a coordinator with a certificate", () => {
   let daemon: ReadyDaemon;
   let metricsPort: number;
   let port: number;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { chunksOf, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { listUploads } from "../../src/namespace/index.ts";
+import { MOMENTS } from "./crash/life.ts";
 import { type Files, World, type WorldOptions } from "./crash/world.ts";
 
 /**
@@ -67,7 +68,7 @@ async function loseCompletion(
 async function everywhere(check: (lost: Lost) => Promise<void>, stage: Stage = {}): Promise<number> {
   let points = 0;
   for (let step = 1; ; step++) {
-    for (const moment of ["before", "after"] as const) {
+    for (const moment of MOMENTS) {
       const lost = await loseCompletion(step, moment, stage);
       if (lost === undefined) return points;
       points += 1;

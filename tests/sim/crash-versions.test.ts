@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Stop } from "./crash/life.ts";
+import { MOMENTS, type Stop } from "./crash/life.ts";
 import { Versions } from "./crash/versions.ts";
 
 /**
@@ -82,7 +82,7 @@ describe("in a bucket that keeps versions a process that dies between any two st
     const stride = LONG ? 1 : Math.max(1, Math.ceil(steps / 40));
     let deaths = 0;
     for (let step = 1; step <= steps; step += step < 20 ? 1 : stride) {
-      for (const moment of ["before", "after"] as const) {
+      for (const moment of MOMENTS) {
         const on = await begin(name, { step, moment });
         if (!on.world.life.isDead) continue;
         deaths += 1;

@@ -38,7 +38,7 @@ const MAY_DEPEND: Readonly<Record<string, string>> = {
   "tests/e2e/missing-disk.test.ts": "each of its cases says what it expects of the start",
   "tests/semantics/reads.test.ts": "an object that is not there has no last byte",
   "tests/semantics/uploads.test.ts": "chance chooses which of two ends comes first, and both are looked at",
-  "tests/sim/crash-steps.test.ts": "the assertion is that nothing was found",
+  "tests/sim/crash/deaths.ts": "the assertion is that nothing was found",
 };
 
 const SLEEPS = /new Promise(?:<[^>]*>)?\(\(\w+\) => (?:void )?setTimeout\(|await setTimeout\(|systemClock\.sleep\(/;

@@ -19,7 +19,7 @@ const ABOVE = ["cli"];
 /** What holds the promises to users. */
 const PROMISES = ["tests/semantics/", "tests/sim/"];
 /** A minute and more, for what the others beside it notice as well. */
-const SLOW = ["tests/sim/crash-steps.test.ts"];
+const SLOW = ["tests/sim/crash-steps.test.ts", "tests/sim/crash-renames.test.ts"];
 
 export const ROOMS = [
   "kv",

@@ -1,21 +1,15 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
+import { isMissing } from "./support/programs.ts";
 import { reasonToSkip, Served } from "./support/served.ts";
 
 const run = promisify(execFile);
 const ROUNDS = process.env["GLOBALFS_LONG"] === "1" ? 20 : 2;
 const ROWS_BEFORE_DEATH = 50;
-
-function withoutSqlite(): boolean {
-  if (spawnSync("sh", ["-c", "command -v sqlite3"]).status === 0) return false;
-  if (process.env["GLOBALFS_REQUIRE_SERVERS"] === "1") throw new Error("sqlite3 is missing: apt-get install sqlite3");
-  process.stderr.write("Databases on mounts are not tested: sqlite3 is not installed.\n");
-  return true;
-}
 
 /** Commits row after row, and says the number of each that was committed. */
 function startWriter(database: string): { readonly child: ChildProcess; readonly committed: () => number } {
@@ -35,7 +29,7 @@ function startWriter(database: string): { readonly child: ChildProcess; readonly
   return { child, committed: () => Number(said.trimEnd().split("\n").at(-1) ?? 0) };
 }
 
-describe.skipIf(reasonToSkip() !== undefined || withoutSqlite())("a database on loopback", () => {
+describe.skipIf(reasonToSkip() !== undefined || isMissing("sqlite3"))("a database on loopback", () => {
   const started: Served[] = [];
   const directories: string[] = [];
   afterEach(async () => {

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isMissing } from "./support/programs.ts";
 import { reasonToSkip, Served } from "./support/served.ts";
 import * as calls from "./support/system-calls.ts";
 
@@ -273,7 +274,7 @@ describe.skipIf(reasonToSkip() !== undefined).each(WAYS)("a mounted file system 
     await run("flock", ["-n", at("file"), "true"]);
   });
 
-  test("lets POSIX locks of a range go when its owner closes the file", () => {
+  test.skipIf(isMissing("python3"))("lets POSIX locks of a range go when its owner closes the file", () => {
     fs.writeFileSync(at("file"), "0123456789");
     const descriptor = fs.openSync(at("file"), "r+");
     const lock = Buffer.alloc(32);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
+import { isMissing } from "./support/programs.ts";
 import { reasonToSkip, Served } from "./support/served.ts";
 
 const run = promisify(execFile);
@@ -19,15 +20,6 @@ const KILLED_UNDER = LONG ? 64 : 4;
 const TAR_FILES = LONG ? 20_000 : 2000;
 const STRESSOR = join(import.meta.dirname, "support", "stressor.mjs");
 const SCRIPT_LIMIT_MS = LONG ? 600_000 : 90_000;
-
-/** Where everything has to be there, a program that is not is a failure. */
-function missing(...programs: string[]): boolean {
-  const absent = programs.filter((program) => spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0);
-  if (absent.length === 0) return false;
-  if (process.env["GLOBALFS_REQUIRE_SERVERS"] === "1") throw new Error(`Not installed: ${absent.join(", ")}.`);
-  process.stderr.write(`Tests of programs on mounts are skipped, as these are not installed: ${absent.join(", ")}.\n`);
-  return true;
-}
 
 describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
   const started: Served[] = [];
@@ -105,7 +97,7 @@ describe.skipIf(reasonToSkip() !== undefined)("under load", () => {
 
   for (const [title, { programs, script }] of Object.entries(scripts)) {
     for (const [kind, startIt] of Object.entries(start)) {
-      test.skipIf(missing(...programs))(`${title} (${kind})`, { timeout: SCRIPT_LIMIT_MS + 20_000 }, async () => {
+      test.skipIf(isMissing(...programs))(`${title} (${kind})`, { timeout: SCRIPT_LIMIT_MS + 20_000 }, async () => {
         const served = await startIt();
         await run("sh", ["-e", "-c", script], { cwd: served.directory, timeout: SCRIPT_LIMIT_MS });
       });

@@ -10,6 +10,13 @@ export interface Stop {
   readonly moment: "before" | "after";
 }
 
+const IS_FULL = process.env["GLOBALFS_REQUIRE_SERVERS"] === "1" || process.env["GLOBALFS_LONG"] === "1";
+/**
+ * After one step and before the next the same outlasts the process, unless more steps run beside them. So both are tried where everything
+ * is, and one of them where somebody waits.
+ */
+export const MOMENTS: readonly Stop["moment"][] = IS_FULL ? ["before", "after"] : ["after"];
+
 /**
  * One life of a process, seen from the things that outlast it. Each call to a site and each transaction is a step. Once it is dead
  * nothing that it does has an effect any more, and it hears nothing: every call throws, no timer fires.
