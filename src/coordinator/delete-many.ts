@@ -1,9 +1,8 @@
 import { forEachBounded } from "../core/async/for-each.ts";
 import type { Ctx } from "../core/context.ts";
 import { toGfsError } from "../core/errors.ts";
-import type { FilePath, JobId } from "../core/ids.ts";
+import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
-import { dropJobs } from "../mover/index.ts";
 import { findFile, keepsVersions, rulesOf } from "../namespace/index.ts";
 import { compareKeys } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
@@ -117,24 +116,16 @@ async function deleteTogether(
       return undefined;
     }
     const done: { readonly index: number; readonly outcome: DeleteOutcome }[] = [];
-    const moot: JobId[] = [];
     await forEachBounded(chosen, PARALLEL, async ({ path, index }, position) => {
       const { places, ...rest } = deleted[position] as Deleted;
       const outcome = await outcomeOf(async () =>
-        resultOf(await clearNow(parts, ctx, { path, places, onCleared: ({ jobId }) => moot.push(jobId) }), {
+        resultOf(await clearNow(parts, ctx, { path, places }), {
           places,
           ...rest,
         }),
       );
       done.push({ index, outcome });
     });
-    // Nothing is lost when this fails: a job that finds nothing to remove is done.
-    if (moot.length > 0) {
-      await parts.kv
-        .transact((tx) => dropJobs(tx, moot))
-        .catch((error: unknown) => parts.log.info("jobs_not_dropped", { error: toGfsError(error).message }));
-    }
-    parts.mover.wake();
     return done;
   });
 }

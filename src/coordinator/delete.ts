@@ -88,7 +88,6 @@ export async function deleteCurrent(parts: Parts, ctx: Ctx, order: DeleteOrder):
     const asks = await readCatalog(parts.kv, (tx) => isAskedFor(tx, path));
     const unknown = asks ? await askSites(parts, ctx, path) : undefined;
     const deleted = await commitDelete(parts, unknown === undefined ? order : { ...order, unknown });
-    if (deleted.places.length > 0) parts.mover.wake();
     return resultOf(await clearNow(parts, ctx, { path, places: deleted.places }), deleted);
   });
 }
@@ -113,7 +112,6 @@ export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder)
   const { path, versionId } = order;
   return await parts.locks.run(path, async () => {
     const { places, marker, existed } = await commitRemoval(parts, order);
-    parts.mover.wake();
     const pendingSites = await clearNow(parts, ctx, { path, places });
     return { deleted: existed, pendingSites, versionId, ...(marker ? { deleteMarker: true } : {}) };
   });
@@ -257,32 +255,33 @@ function currentOf(version: FileVersion | undefined): { etag: string; modifiedMs
 interface Clearing {
   readonly path: FilePath;
   readonly places: readonly Place[];
-  /** The very object that the catalog knew there is gone, and its job has nothing left to do. */
-  readonly onCleared?: (place: Place) => void;
 }
 
-/** Resolves with the sites that are left to their jobs. These would do it all; doing it here means that a primary does not have the object any more when the caller hears so. */
-export async function clearNow(
-  parts: Parts,
-  ctx: Ctx,
-  { path, places, onCleared }: Clearing,
-): Promise<readonly string[]> {
+/**
+ * Resolves with the sites that are left to their jobs. These would do it all; doing it here means that a primary does not have the object any more
+ * when the caller hears so, and its job goes: the work is done once.
+ */
+export async function clearNow(parts: Parts, ctx: Ctx, { path, places }: Clearing): Promise<readonly string[]> {
   const primaries = places.filter(({ site }) => site.role === "primary");
   const pendingSites = [
     ...new Set(places.filter(({ site }) => site.role !== "primary").map(({ site }) => site.name as string)),
   ];
   let failure: { readonly site: Site; readonly error: GfsError } | undefined;
-  await forEachBounded(primaries, PARALLEL_SITES, async (place) => {
-    const { site, copy } = place;
+  const works = primaries.map((place) => ({ place, job: parts.mover.take(place.jobId) }));
+  await forEachBounded(works, PARALLEL_SITES, async ({ place: { site, copy }, job }) => {
     try {
       await site.store.delete(ctx, copy.key, copy.etag === undefined ? {} : { ifMatch: copy.etag });
-      if (copy.etag !== undefined) onCleared?.(place);
+      // Without a name for the content it is for the job to look at what else may lie there.
+      if (copy.etag === undefined) job.leave();
+      else job.done();
     } catch (error) {
+      job.leave();
       if (isGfsError(error, "NotFound")) return;
       const left = isGfsError(error, "PreconditionFailed") ? await clearBuried(parts, ctx, site, copy.key) : error;
       if (left !== undefined) failure ??= { site, error: toGfsError(left, "coordinator.delete") };
     }
   });
+  if (pendingSites.length > 0) parts.mover.wake();
   if (failure !== undefined) {
     const { site, error } = failure;
     throw new GfsError(

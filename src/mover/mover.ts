@@ -29,6 +29,7 @@ import { verifyCopy } from "./kinds/verify.ts";
 import type { Outcome } from "./outcome.ts";
 import { ProgressBoard } from "./progress.ts";
 import type { Mover } from "./service.ts";
+import { TakenJobs } from "./taken-jobs.ts";
 import type { Job, JobProgress, Pause, PauseOrder } from "./types.ts";
 import { hasUnqueued, takeUnqueued } from "./unqueued.ts";
 import { findPause } from "./waiting.ts";
@@ -113,6 +114,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     woken = true;
     wakeUp?.();
   };
+  const taken = new TakenJobs({ kv, log, onLeft: wake });
 
   const bucketOf = (from: string, to: string): TokenBucket | undefined =>
     buckets.find((limit) => (limit.from === "*" || limit.from === from) && (limit.to === "*" || limit.to === to))
@@ -130,7 +132,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
         for (const { key } of rows) {
           start = keyAfter(key);
           const job = yield* findJob(tx, idOfReadyKey(key));
-          if (job === undefined || busyLanes.has(laneOf(job))) continue;
+          if (job === undefined || busyLanes.has(laneOf(job)) || taken.has(job.id)) continue;
           if (yield* isFirstOfLane(tx, job)) found.push(job);
         }
         if (rows.length < WINDOW) break;
@@ -142,7 +144,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
   /** The window may be old: the row decides. */
   const isStillReady = (job: Job): Promise<Job | undefined> =>
     kv.view(function* (tx): Program<Job | undefined> {
-      if ((yield* tx.get(pausedKey)) !== undefined) return undefined;
+      if (taken.has(job.id) || (yield* tx.get(pausedKey)) !== undefined) return undefined;
       const now = yield* findJob(tx, job.id);
       return now?.state === "waiting" && now.notBeforeMs === 0 && (yield* isFirstOfLane(tx, now)) ? now : undefined;
     });
@@ -424,6 +426,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     wake();
     await loop;
     await Promise.allSettled([...running.values()].map(({ work }) => work));
+    await taken.end();
     window = [];
   };
 
@@ -445,6 +448,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     },
     stop,
     wake,
+    take: (id) => taken.take(id),
     depth,
     ...view,
     pause: async (id, order) => await change(id, "paused", order),

@@ -1,4 +1,5 @@
 import type { JobId } from "../core/ids.ts";
+import type { TakenJob } from "./taken-jobs.ts";
 import type { JobCounts, JobProgress, JobSpec, JobState, Pause, PauseOrder } from "./types.ts";
 
 /** Runs durable jobs, many at once, those of one file at one site one after the other. */
@@ -10,6 +11,8 @@ export interface Mover {
   stop(): Promise<void>;
   /** There may be new work. */
   wake(): void;
+  /** The caller does the work of this job now, and says how that ended. */
+  take(id: JobId): TakenJob;
   /** Jobs that are not finished. */
   depth(): Promise<number>;
   jobsOf(path: string): Promise<JobProgress[]>;
