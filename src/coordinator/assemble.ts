@@ -47,6 +47,7 @@ export interface Assembly {
   readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
   readonly assertCatalogSpace: () => void;
   readonly passOnCheck?: Parts["passOnCheck"];
+  readonly passOnDoubt?: Parts["passOnDoubt"];
 }
 
 export interface Assembled {
@@ -106,6 +107,7 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
       labels: ["site", "found"],
     }),
     ...(assembly.passOnCheck === undefined ? {} : { passOnCheck: assembly.passOnCheck }),
+    ...(assembly.passOnDoubt === undefined ? {} : { passOnDoubt: assembly.passOnDoubt }),
     ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),
   });
   return { coordinator, sites };

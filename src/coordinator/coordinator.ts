@@ -26,6 +26,7 @@ import { settleOther } from "./reconcile.ts";
 import { renameObject } from "./rename.ts";
 import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service.ts";
 import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
+import { askAgain } from "./doubt-site.ts";
 import { health, info } from "./status.ts";
 import { createUploads } from "./uploads.ts";
 import { usage } from "./usage.ts";
@@ -176,6 +177,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
     settle: async (ctx, found) => await settleOther(parts, ctx, found),
     checkCopy: async (check) => await suspectCopy(parts, check),
+    doubtSite(name) {
+      const site = parts.sites.find(name);
+      if (site !== undefined) askAgain(parts, site);
+    },
     watchHealth: (listener) => parts.health.watch(listener),
     async learnHealth(site, found) {
       if (found !== undefined) parts.health.learn(site, found);

@@ -2,6 +2,7 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
 import { createQuickProof } from "../mover/index.ts";
 import { suspectCopy } from "./copy-check.ts";
+import { doubtSite } from "./doubt-site.ts";
 import type { Parts } from "./parts.ts";
 import { type Candidate, isWhole, type OpenCopy, type Wanted } from "./wanted.ts";
 
@@ -59,6 +60,7 @@ export async function* resumingStream(parts: Parts, ctx: Ctx, reading: Reading):
       const rotten = failure.code === "DataCorrupt";
       if (rotten) await suspect(parts, wanted, contributors);
       else reading.retryLast({ copy: open.copy, site: open.site });
+      doubtSite(parts, open.site, failure);
       if (resumes === MAX_RESUMES || (rotten && (given > start || !reading.hasMore()))) throw failure;
       if (rotten) {
         received = start;

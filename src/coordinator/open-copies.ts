@@ -5,6 +5,7 @@ import { isProvable } from "../mover/index.ts";
 import type { FileVersion } from "../namespace/index.ts";
 import type { ObjectBody } from "../stores/index.ts";
 import { resumingStream } from "./copy-stream.ts";
+import { doubtSite } from "./doubt-site.ts";
 import { type Elsewhere, findElsewhere } from "./find-elsewhere.ts";
 import type { Parts } from "./parts.ts";
 import { reconcile, type Reconciled } from "./reconcile.ts";
@@ -74,6 +75,7 @@ async function openNext(parts: Parts, ctx: Ctx, wanted: Wanted, candidates: Cand
       const failure = toGfsError(error, "coordinator.read");
       if (failure.code === "Canceled") throw failure;
       failures.push({ site: site.name, error: failure });
+      doubtSite(parts, site, failure);
       if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
         const outcome = await settleDisagreement(parts, ctx, wanted, next);
         if (outcome === "changed") {

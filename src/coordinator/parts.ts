@@ -1,6 +1,6 @@
 import type { BlockCache } from "../cache/index.ts";
 import type { KeyedLock } from "../core/async/keyed-lock.ts";
-import type { JobId, VersionId } from "../core/ids.ts";
+import type { JobId, SiteName, VersionId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
 import type { Counter } from "../core/ports/metrics.ts";
@@ -36,6 +36,8 @@ export interface Parts {
   readonly disagreements: Counter;
   /** In a process that only reads the catalog: another one is to check a copy. */
   readonly passOnCheck?: (check: CopyCheck) => void;
+  /** The same: another one is to ask a site whether it is well. */
+  readonly passOnDoubt?: (site: SiteName) => void;
   readonly inodes: InodeAllocator;
   readonly leadership: Leadership;
   /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */

@@ -14,6 +14,8 @@ export interface CopyCheck {
 export interface ReaderService {
   /** A reader was given wrong bytes: the copy is read once more, and mended when it is rotten. */
   checkCopy(check: CopyCheck): Promise<void>;
+  /** A reader found a site away: it is asked at once, and all hear of it. */
+  doubtSite(site: SiteName): void;
   /** Told of what every site's last check found, at once and whenever a site was asked again, and of sites that were removed; the returned function ends it. */
   watchHealth(listener: (site: SiteName, health: SiteHealth | undefined) => void): () => void;
   /** A reader asks no site how it is, and routes by what it was told. Nothing: the site was removed. */

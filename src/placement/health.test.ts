@@ -186,6 +186,27 @@ describe("the health monitor", () => {
     expect([await monitor.healthOf(a.site), a.checks]).toEqual([found, 0]);
   });
 
+  it("keeps a doubt about a site that was well, and tells it, until there is an answer", async () => {
+    const lines: string[] = [];
+    const note = (event: string): void => void lines.push(event);
+    const a = checked("a");
+    const { clock, monitor } = rig([a.site], { log: { ...silentLogger, info: note, warn: note } });
+    const told: unknown[] = [];
+    monitor.watch((_site, health) => void told.push(health));
+    // Of what nobody has asked yet nothing is remembered.
+    expect([monitor.doubt(a.site), told]).toEqual([true, []]);
+    const well = await monitor.checkNow(a.site);
+    expect([monitor.doubt(a.site), monitor.doubt(a.site)]).toEqual([true, false]);
+    expect(told).toEqual([well, { ...well, doubted: true }]);
+    await clock.advance(5);
+    const again = await monitor.checkNow(a.site);
+    expect([monitor.lastOf(a.site.name), again]).toEqual([again, { healthy: true, checkedAtMs: clock.nowMs() }]);
+    expect(lines).toEqual([]);
+    a.fault = new GfsError("Unavailable", "The site is away.");
+    await monitor.checkNow(a.site);
+    expect(monitor.doubt(a.site)).toBe(false);
+  });
+
   it("asks no more once it was stopped", async () => {
     const a = checked("a");
     const { clock, monitor } = rig([a.site]);

@@ -17,6 +17,8 @@ export interface HealthMonitor {
   /** Without asking. */
   lastOf(site: SiteName): SiteHealth | undefined;
   checkNow(site: Site): Promise<SiteHealth>;
+  /** A read has found the site away: until an answer is remembered others are read first. False when that is nothing new. */
+  doubt(site: Site): boolean;
   /** Told of every answer, those that are known first, and with nothing of a site that was removed; the returned function ends it. */
   watch(listener: HealthListener): () => void;
   /** What another process found. */
@@ -143,6 +145,13 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
       return site === undefined ? undefined : known.get(site);
     },
     checkNow,
+    doubt(site) {
+      const last = known.get(site);
+      if (last === undefined) return true;
+      if (!last.healthy || last.doubted === true) return false;
+      remember(site, { ...last, doubted: true });
+      return true;
+    },
     watch(listener) {
       for (const [site, health] of known) listener(site.name, health);
       listeners.add(listener);

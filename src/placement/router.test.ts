@@ -24,7 +24,7 @@ function rig(sites: readonly Site[], rules: readonly Rule[] = []) {
     for (let time = 0; time < times; time++) latency.observe(name as SiteName, latencyMs);
   };
   const expectLatency = (name: string, latencyMs: number): void => latency.expect(name as SiteName, latencyMs);
-  return { registry, latency, router, setHealthy, measure, expectLatency };
+  return { registry, latency, router, health, setHealthy, measure, expectLatency };
 }
 
 const names = (sites: readonly Site[]): string[] => sites.map(({ name }) => name);
@@ -110,6 +110,12 @@ describe("health and breakers", () => {
     expect(read(router)).toEqual(["second", "tape", "cloud", "local"]);
     setHealthy("local", true);
     expect(read(router)).toEqual(["local", "second", "tape", "cloud"]);
+  });
+
+  it("put a site last for reads that is asked again whether it is well", () => {
+    const { router, health } = rig(THREE());
+    health.set("local" as SiteName, { healthy: true, checkedAtMs: 0, doubted: true });
+    expect(read(router)).toEqual(["tape", "cloud", "local"]);
   });
 
   it("leave a site out whose breaker is open, with a sentence why, and let it be probed later", () => {

@@ -51,9 +51,11 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     const { rule, roles, sites: targets } = targetsOf(operation, key);
     const open = targets.filter((site) => site.circuit?.() === "open");
     const usable = targets.filter((site) => !open.includes(site));
-    const rank = new Map(
-      usable.map((site, index) => [site, { index, healthy: health.lastOf(site.name)?.healthy !== false }]),
-    );
+    const isWell = ({ name }: Site): boolean => {
+      const last = health.lastOf(name);
+      return last === undefined || (last.healthy && last.doubted !== true);
+    };
+    const rank = new Map(usable.map((site, index) => [site, { index, healthy: isWell(site) }]));
     const rankOf = (site: Site): { index: number; healthy: boolean } =>
       rank.get(site) as { index: number; healthy: boolean };
     const ordered = [...usable].sort((one, other) => {

@@ -39,4 +39,6 @@ export interface SiteHealth {
   /** One sentence, when not healthy. */
   readonly error?: string;
   readonly checkedAtMs: number;
+  /** A read has found it away since, and it is being asked again: until it answers others are read first. */
+  readonly doubted?: true;
 }

@@ -39,6 +39,7 @@ export interface AssemblyDeps {
   readonly assertCatalogSpace: () => void;
   /** In a process that only reads the catalog. */
   readonly passOnCheck?: (check: CopyCheck) => void;
+  readonly passOnDoubt?: (site: SiteName) => void;
 }
 
 /** Opens the configured sites and puts a coordinator together over them; nothing runs before it is started. */
@@ -93,6 +94,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       openSite: async (request, options) => await openAddedSite(request, siteDeps, guard, options),
       assertCatalogSpace: deps.assertCatalogSpace,
       ...(deps.passOnCheck === undefined ? {} : { passOnCheck: deps.passOnCheck }),
+      ...(deps.passOnDoubt === undefined ? {} : { passOnDoubt: deps.passOnDoubt }),
     },
     sites,
   );

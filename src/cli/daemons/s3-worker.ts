@@ -108,6 +108,7 @@ async function start({ config: whole, socketPath, processes }: WorkerStart, sign
     signal,
     assertCatalogSpace: () => undefined,
     passOnCheck: (check) => tell({ kind: "check", check }),
+    passOnDoubt: (site) => tell({ kind: "doubt", site }),
   });
   // What this process cannot answer well it passes on, refusals among it: only the use of keys is left to tell.
   const uses = boundKeyUses((fields) => tell({ kind: "audit", fields }), clock);

@@ -62,6 +62,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "ready" }
   | { readonly kind: "check"; readonly check: CopyCheck }
+  | { readonly kind: "doubt"; readonly site: SiteName }
   | { readonly kind: "audit"; readonly fields: AuditFields }
   | { readonly kind: "metrics"; readonly id: number; readonly metrics: unknown };
 
@@ -98,6 +99,7 @@ export async function startS3Workers(
       child.on("message", (message: FromWorker) => {
         if (message.kind === "metrics") answers.get(message.id)?.(message.metrics);
         else if (message.kind === "check") void service.checkCopy(message.check);
+        else if (message.kind === "doubt") service.doubtSite(message.site);
         else if (message.kind === "audit") audit(message.fields);
         else {
           worker.ready = true;

@@ -6,6 +6,8 @@ export interface Gate {
   readonly url: string;
   /** Breaks every connection and refuses new ones. */
   shut(): Promise<void>;
+  /** Takes connections, and bytes on those that there are, and lets nothing through. */
+  silence(): void;
   open(): Promise<void>;
 }
 
@@ -14,6 +16,7 @@ export async function openGate(target: string): Promise<Gate> {
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   let port = 0;
+  let isSilent = false;
 
   const keep = (socket: Socket, other: Socket): void => {
     sockets.add(socket);
@@ -25,7 +28,13 @@ export async function openGate(target: string): Promise<Gate> {
   };
 
   const open = async (): Promise<void> => {
+    isSilent = false;
     const listening = createServer((inside) => {
+      if (isSilent) {
+        keep(inside, inside);
+        inside.resume();
+        return;
+      }
       const outside = createConnection({ host: hostname, port: Number(targetPort) });
       keep(inside, outside);
       keep(outside, inside);
@@ -40,6 +49,10 @@ export async function openGate(target: string): Promise<Gate> {
   return {
     url: `http://127.0.0.1:${port}${pathname === "/" ? "" : pathname}`,
     open,
+    silence() {
+      isSilent = true;
+      for (const socket of sockets) socket.unpipe().resume();
+    },
     async shut() {
       const closed = server === undefined ? undefined : once(server, "close");
       server?.close();

@@ -34,10 +34,11 @@ export async function startS3Endpoint(
   name: string,
   settings: Settings = {},
   sections: Readonly<Record<string, Settings>> = {},
+  sites: readonly Settings[] = [fileSite("onprem", "primary"), fileSite("cloud", "burst")],
 ): Promise<S3Endpoint> {
   const directory = await mkdtemp(join(tmpdir(), `globalfs-s3-${name}-`));
   const port = await freePort();
-  const config = await writeConfiguration(directory, [fileSite("onprem", "primary"), fileSite("cloud", "burst")], {
+  const config = await writeConfiguration(directory, sites, {
     ...sections,
     s3: { listen_addr: `127.0.0.1:${port}`, ...settings },
   });
