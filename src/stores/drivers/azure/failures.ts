@@ -76,7 +76,14 @@ export function toAzureError(error: unknown, op: string, signal: AbortSignal): G
     if (signal.reason instanceof GfsError) return signal.reason;
     return new GfsError("Canceled", "The operation was canceled.", { op, cause: signal.reason });
   }
-  if (isAbort(error)) return new GfsError("Canceled", "The operation was canceled.", { op, cause: error });
+  // Nobody gave up: it is what the SDK calls a connection that breaks in the middle of a body.
+  if (isAbort(error)) {
+    return new GfsError("Unavailable", "The connection to Azure broke; try again.", {
+      op,
+      retry: "safe",
+      cause: error,
+    });
+  }
   const { status, code, retryAfterMs } = facts(error);
   const context = { status, azureCode: code };
   const detail = { op, cause: error, context, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
