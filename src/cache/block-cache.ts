@@ -70,7 +70,7 @@ export function createBlockCache(
   const sizes = new Map<string, number>();
   const blocks = new LRUCache<string, Buffer>({
     maxSize: config.maxBytes,
-    sizeCalculation: (block) => Math.max(1, block.length),
+    sizeCalculation: (block) => block.length,
     ...(config.ttlMs > 0 ? { ttl: config.ttlMs, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 } : {}),
     dispose(block, key, reason) {
       const versionId = key.slice(0, key.indexOf(":"));
@@ -90,7 +90,6 @@ export function createBlockCache(
     if (blocks.has(key)) return;
     sizes.set(versionId, (sizes.get(versionId) ?? 0) + bytes.length);
     blocks.set(key, bytes);
-    if (!blocks.has(key)) sizes.delete(versionId);
     gauge.set(blocks.calculatedSize);
   };
 

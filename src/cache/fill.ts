@@ -67,13 +67,10 @@ export class Fill {
     return this.#delivered.length;
   }
 
-  /** Counts a waiter; the returned function takes it off. */
+  /** Counts a waiter; the returned function takes it off, and is called once. */
   join(): () => void {
     this.#waiters += 1;
-    let left = false;
     return () => {
-      if (left) return;
-      left = true;
       this.#waiters -= 1;
       // With every block here, what is left is the end of the stream, and a connection that can be used again.
       const missing = this.#delivered.length < this.#blocks.length;
