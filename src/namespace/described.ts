@@ -50,7 +50,6 @@ function decodeOwnerName(text: string | undefined): string | undefined {
 }
 
 function decodeHeaders(text: string | undefined): ContentHeaders | undefined {
-  if (text === undefined) return undefined;
   const found = new URLSearchParams(text);
   const headers: { -readonly [Field in keyof ContentHeaders]: ContentHeaders[Field] } = {};
   for (const name of HEADER_NAMES) {

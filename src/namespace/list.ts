@@ -113,7 +113,7 @@ class Walk<Listed> {
       index: 0,
       afterBelow: undefined,
     };
-    if (after !== undefined && after !== "") {
+    if (after !== undefined) {
       const slash = after.indexOf("/");
       const name = slash === -1 ? after : after.slice(0, slash + 1);
       // A file of that name is behind; a directory of that name may hold keys that are not.
@@ -133,7 +133,6 @@ class Walk<Listed> {
       frame.index = 0;
       const last = frame.entries.at(-1);
       frame.next = frame.entries.length === limit && last !== undefined ? keyAfter(last.key) : undefined;
-      if (last === undefined) return undefined;
     }
     return frame.entries[frame.index];
   }

@@ -279,6 +279,7 @@ describe("a listing of versions", () => {
     expect(rolled).toEqual({ items: TOP, prefixes: ["b/e/", "b/f/"] });
     expect((await versions({ delimiter: "/", after: { key: "b/e/" } })).prefixes).toEqual(["b/f/"]);
     expect((await versions({ after: { key: "b/d/" } })).items).toEqual(ALL);
+    expect((await versions({ delimiter: "/", after: { key: "b/" } })).prefixes).toEqual(["b/d/", "b/e/", "b/f/"]);
   });
 
   it("knows a newer version that came since the page before", async () => {

@@ -164,7 +164,6 @@ class HistoryWalk {
   /** Past all that a common prefix rolls up. */
   skip(prefix: string): void {
     while (this.#rows[this.#index]?.path.startsWith(prefix) === true) this.#index += 1;
-    if (this.#index < this.#rows.length) return;
     const start = afterPrefix(historyBelow(prefix));
     if (Buffer.compare(start, this.#start) > 0) this.#start = start;
   }
