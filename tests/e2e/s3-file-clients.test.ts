@@ -24,11 +24,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await s3?.stop());
 
-function fuseIsMissing(): boolean {
-  if (existsSync("/dev/fuse")) return false;
-  missingServer("there is no /dev/fuse to mount with");
-  return true;
-}
+const mounts = existsSync("/dev/fuse") && !(await isMissing("fusermount3", "fuse3"));
+if (!mounts) missingServer("there is no /dev/fuse, or no fusermount3, to mount with");
 
 /** The program stays in the foreground, so that it ends with the test. */
 async function mounted(
@@ -91,7 +88,7 @@ describe.skipIf(await isMissing("rclone"))("rclone", () => {
     await rclone("purge", "gfs:rclone");
   });
 
-  test.skipIf(fuseIsMissing())("mounts a bucket", async () => {
+  test.skipIf(!mounts)("mounts a bucket", async () => {
     await rclone("mkdir", "gfs:rmount");
     await rclone("copy", "tree", "gfs:rmount/tree");
     const words = ["mount", "gfs:rmount", "MOUNTPOINT", "--vfs-cache-mode", "writes", "--vfs-write-back", "0s"];
@@ -130,7 +127,7 @@ describe.skipIf(await isMissing("restic"))("restic", () => {
   });
 });
 
-describe.skipIf((await isMissing("s3fs")) || fuseIsMissing())("s3fs", () => {
+describe.skipIf(!mounts || (await isMissing("s3fs")))("s3fs", () => {
   test("mounts a bucket: what is written is an object, what is put is a file, and files can be renamed", async () => {
     const sdk = s3.sdk();
     await sdk.send(new CreateBucketCommand({ Bucket: "s3fs" }));

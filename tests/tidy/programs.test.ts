@@ -5,8 +5,10 @@ import { filesBelow, ROOT } from "./tree.ts";
 
 /** Of packages that every Debian has: coreutils, findutils, diffutils, libc-bin, bash and dash; and those that come with Node. */
 const EVERYWHERE: ReadonlySet<string> = new Set(
-  "bash sh timeout cat ls rm touch find diff cmp install chown stdbuf tar kill getent node npm npx".split(" "),
+  "bash sh timeout cat ls rm touch find diff cmp install chown mkfifo stdbuf tar kill getent node npm npx".split(" "),
 );
+/** Packages that every Debian has, though other systems may not: their programs are listed, and no test has to ask for them. */
+const REQUIRED: ReadonlySet<string> = new Set(["util-linux", "mount", "e2fsprogs"]);
 /** Started only if they are there, or where `GLOBALFS_LONG=1` asks for what takes long; tests of them are left out otherwise. */
 const OPTIONAL: ReadonlySet<string> = new Set(
   "initdb pg_checksums pg_isready pgbench psql postgres wrk strace".split(" "),
@@ -21,21 +23,29 @@ for (const [, name, programs] of table.matchAll(/^([a-z][a-z0-9.+-]+):(.*)$/gm))
 }
 const provided = new Set([...listed.values()].flat());
 
-const sources = filesBelow(["tests", "bench", "tools", "packages"], [".ts", ".mjs"]).filter(
+const sources = filesBelow(["src", "tests", "bench", "tools", "packages"], [".ts", ".mjs"]).filter(
   ({ path }) =>
-    /^(tests|bench|tools|packages\/[^/]+\/(tests|tools|bench))\//.test(path) && !path.startsWith("tests/tidy/"),
+    /^(src\/.*\.test\.ts$|(tests|bench|tools|packages\/[^/]+\/(tests|tools|bench))\/)/.test(path) &&
+    !path.startsWith("tests/tidy/"),
 );
 
-/** What is started by name, or is asked for with one of the words by which tests say what they need. */
-function programsOf(text: string): string[] {
+/** What is started by name. */
+function startedIn(text: string): string[] {
+  if (!/node:child_process|runProgram/.test(text)) return [];
+  const calls = text.matchAll(
+    /\b(?:spawn|spawnSync|execFile|execFileSync|promisify\(execFile\)|runProgram)\(\s*"([a-z][\w.-]*)"\s*[,)]/g,
+  );
+  // Words one by one are those of our own command.
+  const runs = text.matchAll(/\brun\(\s*"([a-z][\w.-]*)",(?!\s*")/g);
+  return [...calls, ...runs].map(([, name]) => name as string);
+}
+
+/** What is asked for with one of the words by which tests say what they need. */
+function askedForIn(text: string): string[] {
   const found: string[] = [];
-  for (const [, , name] of text.matchAll(
-    /\b(spawn|spawnSync|execFile|execFileSync|promisify\(execFile\)|runProgram|findProgram|isMissing|hasProgram)\(\s*"([a-z][\w.-]*)"\s*[,)]/g,
-  )) {
+  for (const [, name] of text.matchAll(/\b(?:findProgram|isMissing|hasProgram)\(\s*"([a-z][\w.-]*)"\s*[,)]/g)) {
     found.push(name as string);
   }
-  // Words one by one are those of our own command.
-  for (const [, name] of text.matchAll(/\brun\(\s*"([a-z][\w.-]*)",(?!\s*")/g)) found.push(name as string);
   for (const [, names] of text.matchAll(/\b(?:programs: |missingProgram\(|missing\()\[([^\]]*)\]/g)) {
     for (const [, name] of (names as string).matchAll(/"([a-z][\w.-]*)"/g)) found.push(name as string);
   }
@@ -43,6 +53,10 @@ function programsOf(text: string): string[] {
     for (const [, name] of (names as string).matchAll(/\["([a-z][\w.-]*)"/g)) found.push(name as string);
   }
   return found;
+}
+
+function programsOf(text: string): string[] {
+  return [...startedIn(text), ...askedForIn(text)];
 }
 
 function modulesOf(text: string): string[] {
@@ -64,6 +78,18 @@ describe("programs that tests, benches and tools start", () => {
         .map((name) => `${path}: ${name}`),
     );
     expect(unknown).toEqual([]);
+  });
+
+  test("are asked for by the test that starts them, so that npm test leaves out what a machine has nothing for", () => {
+    const everyDebian = [...REQUIRED].flatMap((name) => listed.get(name) ?? []);
+    const unasked = sources
+      .filter(({ path }) => path.endsWith(".test.ts"))
+      .flatMap(({ path, text }) => {
+        const asked = new Set([...askedForIn(text), ...everyDebian]);
+        const started = startedIn(text).filter((name) => ![asked, EVERYWHERE, OPTIONAL].some((set) => set.has(name)));
+        return [...new Set(started)].map((name) => `${path}: ${name}`);
+      });
+    expect(unasked).toEqual([]);
   });
 
   test("are the only ones there, and .ci/run reads no other list", () => {
