@@ -53,6 +53,8 @@ describe.skipIf(reasonToSkip() !== undefined)("whatever is done, in whatever ord
           for (const step of plan) {
             steps += 1;
             const expected = outcome(step, model);
+            // What the file system of the disk cannot do at all, as tmpfs cannot write zeros in place, is compared nowhere.
+            if (expected === "ENOTSUP" && step.text.startsWith("fallocate ")) continue;
             for (const { kind, ground } of others) {
               expect(outcome(step, ground), `${step.text} in ${kind}`).toEqual(expected);
             }
