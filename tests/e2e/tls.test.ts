@@ -26,12 +26,17 @@ afterAll(async () => {
 });
 
 /** A certificate of `issuer`, or one of its own. */
-async function certify(file: string, name: string, issuer?: string): Promise<void> {
+async function certify(
+  file: string,
+  name: string,
+  issuer?: string,
+  alternatives = "DNS:localhost,IP:127.0.0.1",
+): Promise<void> {
   const place = (ending: string): string => join(directory, `${file}.${ending}`);
   const words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" ");
   const from =
     issuer === undefined ? [] : ["-CA", join(directory, `${issuer}.pem`), "-CAkey", join(directory, `${issuer}.key`)];
-  const names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const names = ["-addext", `subjectAltName=${alternatives}`];
   const into = ["-keyout", place("key"), "-out", place("pem")];
   await run("openssl", [...words, "-subj", `/CN=${name}`, ...names, ...from, ...into]);
 }
@@ -94,6 +99,7 @@ describe.skipIf(await isMissing("openssl"))("a coordinator with a certificate", 
     await certify("server", "first");
     await certify("authority", "those who issue");
     await certify("ann", "ann@example.org", "authority");
+    await certify("app", "ann@example.org", "authority", "DNS:localhost,URI:spiffe://example.org/app");
     await certify("stranger", "ann@example.org");
     metricsPort = await freePort();
     const config = await writeConfiguration(directory, [fileSite("onprem", "primary")], {
@@ -105,7 +111,10 @@ describe.skipIf(await isMissing("openssl"))("a coordinator with a certificate", 
       },
       security: {
         open: false,
-        api_keys: [{ name: "ann", certificate: "ann@example.org", grants: [{ path: "team", role: "writer" }] }],
+        api_keys: [
+          { name: "ann", certificate: "ann@example.org", grants: [{ path: "team", role: "writer" }] },
+          { name: "app", certificate: "spiffe://example.org/app", grants: [{ path: "team", role: "reader" }] },
+        ],
       },
     });
     const words = ["coordinator", "start", "--config", config];
@@ -159,6 +168,9 @@ describe.skipIf(await isMissing("openssl"))("a coordinator with a certificate", 
     expect(await ask("GET", object, "ann")).toBe(200);
     expect(await ask("DELETE", "/api/v1/objects/other/k", "ann")).toBe(403);
     expect(await ask("GET", object, "stranger")).toBe(401);
+    // Its address decides, before the common name, which is another's.
+    expect(await ask("GET", object, "app")).toBe(200);
+    expect(await ask("DELETE", object, "app")).toBe(403);
     const env = {
       GLOBALFS_COORDINATOR: daemon.url,
       GLOBALFS_API_KEY: API_KEY,

@@ -55,7 +55,7 @@ export const configSchema = section("The configuration file", {
         key_file: text("Its private key, in PEM"),
         client_ca_file: optional(
           text(
-            "Who may issue certificates of clients, in PEM. A client that shows one needs no key where `security.api_keys` has its common name",
+            "Who may issue certificates of clients, in PEM. A client that shows one needs no key where `security.api_keys` has one of its names",
           ),
         ),
       }),
@@ -164,7 +164,7 @@ export const configSchema = section("The configuration file", {
         ),
         certificate: optional(
           text(
-            "Instead of a key: the common name (CN) of a client's certificate that `coordinator.tls.client_ca_file` has issued",
+            "Instead of a key: a name in a client's certificate that `coordinator.tls.client_ca_file` has issued: of its alternative names a URI, DNS or email one, or the common name (CN)",
           ),
         ),
         grants: items(

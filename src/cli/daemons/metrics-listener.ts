@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import {
-  certifiedName,
+  certifiedNames,
   createHttpServer,
   createPageGuard,
   pathOf,
@@ -47,8 +47,8 @@ export async function listenForMetrics(options: MetricsListenerOptions): Promise
     }
     try {
       const token = presentedToken(request);
-      const name = certifiedName(request);
-      const identity = token === undefined ? tokens.identifyCertificate(name ?? "") : await tokens.identify(token);
+      const identity =
+        token === undefined ? tokens.identifyCertificate(certifiedNames(request)) : await tokens.identify(token);
       if (identity === undefined) return asksForKeys ? 401 : undefined;
       const { grants } = identity;
       return grantAllowing(grants, "globalfs:GetMetrics", "") === undefined ? 403 : undefined;

@@ -11,7 +11,7 @@ export {
   rangesAsked,
   TOKEN,
 } from "./header-values.ts";
-export { certifiedName } from "./client-certificate.ts";
+export { certifiedNames } from "./client-certificate.ts";
 export { originOf, takeOrigin } from "./client-origin.ts";
 export { type Admitted, Admission } from "./admission.ts";
 export { BodyTurns } from "./body-turns.ts";

@@ -10,7 +10,7 @@ import {
   Admission,
   type Admitted,
   type Audited,
-  certifiedName,
+  certifiedNames,
   createAuditor,
   createTraffic,
   DURATION_BUCKETS_SECONDS,
@@ -88,8 +88,7 @@ export function createDoor(deps: DoorDeps): Door {
     pages.check(request);
     const presented = presentedToken(request);
     if (presented !== undefined) return tokens.identify(presented);
-    const name = certifiedName(request);
-    const certified = name === undefined ? undefined : tokens.identifyCertificate(name);
+    const certified = tokens.identifyCertificate(certifiedNames(request));
     if (certified !== undefined) return certified;
     if (asksForKeys) throw noToken();
     return OPERATOR;

@@ -8,7 +8,7 @@ export interface StoredKey {
   readonly name: string;
   /** `sha256:` and 64 hex digits. */
   readonly hash?: string;
-  /** Instead of a key: the common name of a client's certificate. */
+  /** Instead of a key: one of the names in a client's certificate. */
   readonly certificate?: string;
   /** Absent: admin of everything. */
   readonly grants?: readonly AccessGrant[];
@@ -19,8 +19,8 @@ export interface Keyring {
   readonly isEmpty: boolean;
   /** By the SHA-256 of what was presented. Takes as long for any. */
   find(digest: Buffer): Identity | undefined;
-  /** By the common name of a certificate that has been verified. */
-  findCertificate(name: string): Identity | undefined;
+  /** By the names of a certificate that has been verified: the first of them that is known decides. */
+  findCertificate(names: readonly string[]): Identity | undefined;
 }
 
 const HASH = /^sha256:([0-9a-f]{64})$/i;
@@ -69,7 +69,10 @@ export function createKeyring(stored: readonly StoredKey[]): Keyring {
   });
   return {
     isEmpty: keys.length === 0 && certificates.size === 0,
-    findCertificate: (name) => certificates.get(name),
+    findCertificate(names) {
+      const known = names.find((name) => certificates.has(name));
+      return known === undefined ? undefined : certificates.get(known);
+    },
     find(digest) {
       let found: Identity | undefined;
       // Every key is compared, so that time tells neither which one it was nor how many there are before it.

@@ -25,7 +25,7 @@ export interface TokenGate {
   /** Whose token it is. Throws `Unauthenticated`, which tells an expired key from an unknown one only to who has its secret. */
   identify(token: string): Identity | Promise<Identity>;
   /** Whose certificate it is, which has been verified. Undefined when nobody's here; throws `Unauthenticated` when it opens nothing any more. */
-  identifyCertificate(name: string): Identity | undefined;
+  identifyCertificate(names: readonly string[]): Identity | undefined;
 }
 
 export interface TokenGateDeps {
@@ -60,8 +60,8 @@ export function createTokenGate({ keyring, findAccessKey, clock }: TokenGateDeps
   };
 
   return {
-    identifyCertificate(name) {
-      const identity = keyring.findCertificate(name);
+    identifyCertificate(names) {
+      const identity = keyring.findCertificate(names);
       return identity === undefined ? undefined : accept(identity);
     },
     identify(token) {
