@@ -22,11 +22,16 @@ export function parseListenAddress(text: string, forOthers: boolean): ListenAddr
   return { host: written === "" ? (forOthers ? "::" : "127.0.0.1") : written, port };
 }
 
+export interface Access {
+  /** Of the configuration or the environment. */
+  readonly hasKeys: boolean;
+  /** `GLOBALFS_API_KEY` is the token of a key in the catalog, which may have been revoked since: nobody can tell before the catalog is open. */
+  readonly hasToken?: boolean;
+  readonly open: boolean;
+}
+
 /** Who may ask is a choice: keys, or everybody on this machine. What nobody can have meant is refused. */
-export function assertAccessChosen(
-  { host, port }: ListenAddress,
-  { hasKeys, open }: { readonly hasKeys: boolean; readonly open: boolean },
-): void {
+export function assertAccessChosen({ host, port }: ListenAddress, { hasKeys, hasToken, open }: Access): void {
   const refuse = (message: string): never => {
     throw new GfsError("ConfigInvalid", message);
   };
@@ -36,6 +41,10 @@ export function assertAccessChosen(
   if (open && !isLoopbackHost(host))
     refuse(
       `Listening on ${host}:${port} would let anybody on the network read and delete everything: security.open (--open) is for 127.0.0.1. Set GLOBALFS_API_KEY or security.api_keys instead.`,
+    );
+  if (!open && hasToken)
+    refuse(
+      "GLOBALFS_API_KEY is the token of a key in the catalog: it is for clients, and the coordinator needs a first key of its own. Make one with `globalfs key generate`, and set that for the coordinator, as GLOBALFS_API_KEY or by its hash in security.api_keys; the token goes on to open what it opened.",
     );
   if (!open)
     refuse(

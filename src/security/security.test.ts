@@ -50,6 +50,11 @@ describe("listening", () => {
     for (const host of ["0.0.0.0", "::", "files.example.org"])
       expect(() => assertAccessChosen({ host, port: 1 }, { hasKeys: false, open: true })).toThrow(/for 127\.0\.0\.1/);
     expect(() => assertAccessChosen(near, { hasKeys: true, open: true })).toThrow(/take out one/);
+    const token = { hasKeys: false, hasToken: true, open: false };
+    for (const address of [near, far])
+      expect(() => assertAccessChosen(address, token)).toThrow(/is the token of a key .*globalfs key generate/);
+    assertAccessChosen(near, { ...token, open: true });
+    assertAccessChosen(near, { ...token, hasKeys: true });
     assertAccessChosen(near, { hasKeys: false, open: true });
     assertAccessChosen(near, { hasKeys: true, open: false });
     assertAccessChosen(far, { hasKeys: true, open: false });

@@ -193,6 +193,18 @@ describe("keys of the configuration", () => {
   });
 });
 
+describe("the token of a key in the catalog", () => {
+  test("is no first key of a coordinator, which does not start with that alone and says what to do", async () => {
+    const other = await mkdtemp(join(directory, "other-"));
+    const config = await writeConfiguration(other, [fileSite("other", "primary")], { security: { open: false } });
+    const env = { GLOBALFS_API_KEY: REVOKED };
+    const { exit, err } = await runGlobalfs(["coordinator", "start", "--config", config], { env });
+    expect([exit, err]).toEqual([2, expect.stringContaining("GLOBALFS_API_KEY is the token of a key in the catalog")]);
+    expect(err).toContain("globalfs key generate");
+    expect(err).not.toContain(REVOKED);
+  });
+});
+
 describe("a key that is revoked", () => {
   test("does not come back as the coordinator's own, for standing in its environment", async () => {
     expect((await rest(REVOKED, "GET", "objects")).status).toBe(401);

@@ -69,7 +69,7 @@ export const configSchema = section("The configuration file", {
     ),
     host_names: withDefault(
       texts(
-        "Further names by which the API is reached, such as that of a proxy in front of it. Listening on loopback it answers to local names and to these; elsewhere to any, or, once some are listed, to these and local ones",
+        "Further names by which the API is reached, such as that of a proxy in front of it. Listening on loopback it answers to local names and to these; elsewhere to any, or, once some are listed, to these and local ones. The S3 endpoint on loopback asks for one of them, or of `s3.domains`, where a request is not signed",
       ),
       [],
     ),

@@ -56,7 +56,8 @@ export async function runCoordinator({ config, signal, onReady }: RunCoordinator
   const { coordinator, security } = config;
   const safe = coordinator.tls !== undefined || security.behindProxy;
   const listen = parseListenAddress(coordinator.listenAddress, !keyring.isEmpty && safe);
-  assertAccessChosen(listen, { hasKeys: !keyring.isEmpty, open: security.open });
+  const hasToken = security.environmentApiKey !== undefined && isAccessToken(security.environmentApiKey);
+  assertAccessChosen(listen, { hasKeys: !keyring.isEmpty, hasToken, open: security.open });
   assertNotInClear(listen, {
     tls: coordinator.tls !== undefined,
     behindProxy: security.behindProxy,

@@ -13,7 +13,7 @@ import { seededRandom } from "../../core/ports/random.ts";
 import { findProgram, missingServer } from "../../../tests/servers/shared-server.ts";
 import { loadConfig } from "../config/index.ts";
 import { ensureRootKey } from "./root-key.ts";
-import { openS3Endpoint, type S3Endpoint } from "./s3-endpoint.ts";
+import { openS3Endpoint, s3Settings, type S3Endpoint } from "./s3-endpoint.ts";
 
 const run = promisify(execFile);
 const hasOpenssl = (await findProgram("openssl")) !== undefined;
@@ -45,6 +45,17 @@ async function open(s3: object): Promise<S3Endpoint> {
   };
   return await openS3Endpoint(config, config.s3 as NonNullable<typeof config.s3>, deps);
 }
+
+test("Who does not sign calls an endpoint on loopback by names of this machine or of the configuration, and one on a network by any", async () => {
+  const settingsOf = async (s3: object) => {
+    const sites = [{ name: "onprem", role: "primary", store: { driver: "memory" } }];
+    const content = JSON.stringify({ sites, s3, coordinator: { host_names: ["files.example.org"] } });
+    const { config } = await loadConfig({ content, env: {} });
+    return s3Settings(config, config.s3 as NonNullable<typeof config.s3>).ownNames;
+  };
+  expect(await settingsOf({})).toEqual({ listensOn: "127.0.0.1", names: ["files.example.org"] });
+  expect(await settingsOf({ listen_addr: "10.0.0.1:8091" })).toBeUndefined();
+});
 
 async function certify(name: string): Promise<{ readonly cert_file: string; readonly key_file: string }> {
   const files = { cert_file: join(directory, "cert.pem"), key_file: join(directory, "key.pem") };

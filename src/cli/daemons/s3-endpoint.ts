@@ -8,7 +8,7 @@ import type { Metrics } from "../../core/ports/metrics.ts";
 import type { Random } from "../../core/ports/random.ts";
 import type { BodyTurns } from "../../gateways/http/index.ts";
 import { createEventDelivery, createS3Gateway, type S3Gateway, type S3Settings } from "../../gateways/s3/index.ts";
-import { assertNotInClear, type FileTrail, parseListenAddress } from "../../security/index.ts";
+import { assertNotInClear, type FileTrail, isLoopbackHost, parseListenAddress } from "../../security/index.ts";
 import type { Config, S3Config } from "../config/index.ts";
 import { readTls, renewTls } from "./tls-files.ts";
 import { type S3Workers, startS3Workers } from "./s3-workers.ts";
@@ -107,7 +107,10 @@ async function startWorkers(
 }
 
 export function s3Settings(config: Config, s3: S3Config): S3Settings {
+  const { host } = parseListenAddress(s3.listenAddress, s3.tls !== undefined || config.security.behindProxy);
   return {
+    // Who listens to a network opens to it what strangers may do, under whatever name.
+    ...(isLoopbackHost(host) ? { ownNames: { listensOn: host, names: config.coordinator.hostNames } } : {}),
     region: s3.region,
     allowAnonymous: s3.allowAnonymous,
     webhooks: Object.fromEntries(s3.webhooks.map(({ name, url }) => [name, url])),

@@ -28,7 +28,14 @@ describe("the names of a client's certificate", () => {
   });
 
   it("are none where they cannot be read", () => {
-    for (const subjectaltname of ["DNS", String.raw`DNS:"\x"`, 'DNS:"open', "DNS:a,URI:b", 'DNS:a"b', 'DNS:a, URI:"b"c'])
+    for (const subjectaltname of [
+      "DNS",
+      String.raw`DNS:"\x"`,
+      'DNS:"open',
+      "DNS:a,URI:b",
+      'DNS:a"b',
+      'DNS:a, URI:"b"c',
+    ])
       expect(namesOf({ subject: { CN: "ann" }, subjectaltname }), subjectaltname).toEqual([]);
   });
 });

@@ -11,29 +11,37 @@ export interface PageGuard {
   check(request: IncomingMessage): void;
 }
 
-export interface PageGuardOptions {
+export interface OwnNames {
   readonly listensOn: string;
   /** What the server is called besides, such as the name of a proxy in front of it; with a port where it is not the usual one. */
   readonly names: readonly string[];
 }
 
-const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-
-export function createPageGuard({ listensOn, names }: PageGuardOptions): PageGuard {
+/**
+ * Whether a `Host` is a name of ours. Who listens to a network is called by names that nobody could list, unless the operator does. Behind a name that is
+ * none, a page may stand that gave it this machine's address, and would then be of the same site as we are.
+ */
+export function ownHost({ listensOn, names }: OwnNames): (host: string) => boolean {
   const known = new Set(names.map((name) => name.toLowerCase()));
-  // Who listens to a network is called by names that nobody could list, unless the operator does.
-  const anyName = known.size === 0 && !isLoopbackHost(listensOn);
-  const isName = (host: string): boolean => {
-    if (anyName || known.has(host)) return true;
-    const bare = host.replace(/:\d+$/, "");
+  if (known.size === 0 && !isLoopbackHost(listensOn)) return () => true;
+  return (host) => {
+    const name = host.toLowerCase();
+    if (known.has(name)) return true;
+    const bare = name.replace(/:\d+$/, "");
     return known.has(bare) || bare === listensOn || isLoopbackHost(bare);
   };
+}
+
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export function createPageGuard(own: OwnNames): PageGuard {
+  const known = new Set(own.names.map((name) => name.toLowerCase()));
+  const isOwn = ownHost(own);
 
   return {
     check({ headers, method = "GET" }) {
       const host = headers.host?.toLowerCase();
-      if (host !== undefined && !isName(host)) {
-        // A page can give a name of its own the address of this machine, and would then be of the same site as we are.
+      if (host !== undefined && !isOwn(host)) {
         throw refused(
           `The coordinator does not answer to the name ${host.slice(0, 100)}; coordinator.host_names lists those besides local ones.`,
         );

@@ -17,7 +17,7 @@ export { type Admitted, Admission } from "./admission.ts";
 export { BodyTurns } from "./body-turns.ts";
 export { type Deadline, drainRest, type IncomingBody, incomingBody, type Pace, readWhole } from "./incoming-body.ts";
 export { type Audited, type Auditor, createAuditor, type Told } from "./audited.ts";
-export { createPageGuard, type PageGuard } from "./foreign-pages.ts";
+export { createPageGuard, ownHost, type OwnNames, type PageGuard } from "./foreign-pages.ts";
 export { createPassOn, type PassOn } from "./pass-on.ts";
 export { presentedToken } from "./presented-token.ts";
 export { pump } from "./pump.ts";

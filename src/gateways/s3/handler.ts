@@ -14,6 +14,7 @@ import {
   DURATION_BUCKETS_SECONDS,
   methodLabel,
   nextRequestId,
+  ownHost,
   type PassOn,
   pathOf,
   type Told,
@@ -71,6 +72,7 @@ export function createHandler(deps: HandlerDeps): Handler {
     path: target === undefined ? pathOf(request.url ?? "") : pathIn(settings, target.bucket, trace.key ?? target.key),
   }));
   let passing = 0;
+  const isOwn = settings.ownNames === undefined ? undefined : ownHost(settings.ownNames);
   const whole = settings.rootBucket === undefined ? undefined : wholeTree(settings.rootBucket);
 
   return {
@@ -166,6 +168,7 @@ export function createHandler(deps: HandlerDeps): Handler {
     if (key !== undefined) trace.key = key;
     if (identity.kind === "user") deps.vouchFor(http.socket);
     admission.admit(scope, identity.kind === "user" ? "known" : "stranger");
+    if (identity.kind === "anonymous" && settings.allowAnonymous) checkName(http);
     const route = router(target, http.headers);
     const { operation } = route;
     trace.operation = operation.name;
@@ -193,6 +196,18 @@ export function createHandler(deps: HandlerDeps): Handler {
     await operation.run(request, deps);
     // What nobody read of the body is not kept: bounded, it makes room for the next request of the connection.
     if (!http.complete) drainRest(http);
+  }
+
+  /** A signature holds the name, and no page can make one: it is who does not sign that may be a page under a name of its own. */
+  function checkName({ headers: { host } }: IncomingMessage): void {
+    if (host === undefined || isOwn === undefined || isOwn(host)) return;
+    const name = host.toLowerCase().replace(/:\d+$/, "");
+    if (domains.some((domain) => name === domain || name.endsWith(`.${domain}`))) return;
+    throw s3Error(
+      "PermissionDenied",
+      "AccessDenied",
+      `Who does not sign cannot call this endpoint ${host.slice(0, 100)}; s3.domains and coordinator.host_names list its names besides local ones.`,
+    );
   }
 
   /** Undefined for operations that work whether there is a bucket or not. */

@@ -8,8 +8,10 @@ import {
   type BodyTurns,
   createHttpServer,
   createPassOn,
+  methodLabel,
   nextRequestId,
   type PassOn,
+  pathOf,
   takeOrigin,
   type TlsFiles,
 } from "../http/index.ts";
@@ -119,8 +121,13 @@ function passOnTo(socketPath: string, { log }: S3GatewayDeps, config: S3GatewayC
     socketPath,
     maxConnections: config.maxConcurrentRequests,
     onFailure(request, response, error) {
-      log.warn("s3_request_not_passed_on", { error: error.message });
       const ctx = { requestId: nextRequestId(), log, signal: NEVER };
+      log.warn("s3_request_not_passed_on", {
+        requestId: ctx.requestId,
+        method: methodLabel(request.method),
+        path: pathOf(request.url ?? ""),
+        error: error.message,
+      });
       const away = new GfsError("Unavailable", "The coordinator is starting anew; try again in a moment.", {
         cause: error,
       });

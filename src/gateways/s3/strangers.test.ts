@@ -101,6 +101,54 @@ describe("clients that do not sign", () => {
   });
 });
 
+describe("pages that gave a name of their own the address of this machine", () => {
+  const open = JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Effect: "Allow",
+        Principal: "*",
+        Action: "s3:*",
+        Resource: [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`],
+      },
+    ],
+  });
+  const settings = { allowAnonymous: true, ownNames: { listensOn: "127.0.0.1", names: ["Proxy.example.org"] } };
+  const domains = ["s3.lab.example"];
+  const ask = async (s3: S3Rig, host: string, line = `GET /${Bucket}/plan`): Promise<string> =>
+    await s3.raw(`${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+
+  it("see and change nothing of what is open to everybody", async () => {
+    const s3 = await start({ settings, config: { domains } });
+    await s3.client.send(new PutObjectCommand({ Bucket, Key: "plan", Body: "a plan" }));
+    await s3.client.send(new PutBucketPolicyCommand({ Bucket, Policy: open }));
+    for (const line of [`GET /${Bucket}/plan`, `GET /${Bucket}`, `PUT /${Bucket}/new`, `DELETE /${Bucket}/plan`])
+      for (const host of ["evil.example:8091", "127.0.0.1.evil.example", "s3.lab.example.evil.example"])
+        expect(await ask(s3, host, line)).toMatch(/^HTTP\/1\.1 403 .*AccessDenied.*cannot call this endpoint/s);
+    for (const host of [
+      "localhost:8091",
+      "127.0.0.1",
+      "[::1]:8091",
+      "proxy.example.org",
+      "s3.lab.example",
+      "S3.lab.example:80",
+    ])
+      expect(await ask(s3, host), host).toMatch(/^HTTP\/1\.1 200 .*a plan$/s);
+    expect(await ask(s3, `${Bucket}.s3.lab.example`, "GET /plan")).toMatch(/^HTTP\/1\.1 200 .*a plan$/s);
+  });
+
+  it("are nobody who signs, by whatever name", async () => {
+    const s3 = await start({ settings });
+    await s3.client.send(new PutObjectCommand({ Bucket, Key: "plan", Body: "a plan" }));
+    const host = "any.example:1234";
+    const head = signedHead(
+      { method: "GET", target: `/${Bucket}/plan`, host, key: await s3.key("alice", [{ path: "", role: "admin" }]) },
+      { Connection: "close" },
+    );
+    expect(await s3.raw(head)).toMatch(/^HTTP\/1\.1 200 .*a plan$/s);
+  });
+});
+
 it("A body that comes too slowly to end is given up, whoever sends it", async () => {
   const s3 = await start({ settings: { bodyIdleMs: 1_500, minBytesPerSecond: 1_000 } });
   const key = await s3.key("alice");

@@ -1,7 +1,7 @@
 import net from "node:net";
 import { S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../../core/ports/clock.ts";
-import { silentLogger } from "../../../core/ports/log.ts";
+import { type Logger, silentLogger } from "../../../core/ports/log.ts";
 import type { AccessGrant, KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
 import { type Rig, rigCtx, type RigOptions, startRig } from "../../../coordinator/testing/rig.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
@@ -27,6 +27,7 @@ export interface S3RigOptions {
   readonly rig?: RigOptions;
   readonly config?: Partial<Omit<S3GatewayConfig, "settings">>;
   readonly settings?: Partial<S3GatewayConfig["settings"]>;
+  readonly log?: Logger;
 }
 
 const EVERYTHING: readonly AccessGrant[] = [{ path: "", role: "user" }];
@@ -36,7 +37,7 @@ export async function startS3Rig(options: S3RigOptions = {}): Promise<S3Rig> {
   const rig = await startRig(options.rig);
   const metrics = createMetrics({ processMetrics: false });
   const gateway = createS3Gateway(
-    { service: rig.coordinator, clock: systemClock, log: silentLogger, metrics },
+    { service: rig.coordinator, clock: systemClock, log: options.log ?? silentLogger, metrics },
     {
       domains: [],
       maxConnections: 1_000,

@@ -3,7 +3,7 @@ import type { ContentChecksum } from "../../../namespace/types.ts";
 import type { Bucket } from "../../../coordinator/service-buckets.ts";
 import type { CoordinatorService } from "../../../coordinator/index.ts";
 import type { Ctx } from "../../../core/context.ts";
-import type { Told } from "../../http/index.ts";
+import type { OwnNames, Told } from "../../http/index.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Logger } from "../../../core/ports/log.ts";
 import type { Identity } from "../../../security/index.ts";
@@ -64,6 +64,8 @@ export interface S3Settings {
   readonly rootBucket?: string;
   /** Whether access lists and policies may let in who does not sign. */
   readonly allowAnonymous: boolean;
+  /** By which who does not sign may call us. Absent: by any. */
+  readonly ownNames?: OwnNames;
   /** Names that event notifications may be sent to, and their addresses. */
   readonly webhooks: Readonly<Record<string, string>>;
   readonly bodyIdleMs: number;
