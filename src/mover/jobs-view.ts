@@ -10,6 +10,8 @@ import { findPause, withReason } from "./waiting.ts";
 
 const COUNTED_A_PAGE = 1_000;
 const JOBS_OF_ONE_PATH = 100;
+/** A row says of a job that runs that it waits. */
+const UNFINISHED: readonly JobState[] = ["waiting", "paused"];
 
 export interface JobsViewDeps {
   readonly kv: Kv;
@@ -19,7 +21,7 @@ export interface JobsViewDeps {
   readonly running: { readonly size: number };
 }
 
-export interface JobsView extends Pick<Mover, "jobsOf" | "list" | "get" | "count" | "findPause"> {
+export interface JobsView extends Pick<Mover, "jobsOf" | "list" | "get" | "count" | "uploadsAt" | "findPause"> {
   describe(job: Job): Promise<JobProgress>;
 }
 
@@ -71,6 +73,21 @@ export function createJobsView({ kv, clock, sites, board, running }: JobsViewDep
       counts.running = Math.min(running.size, counts.waiting);
       counts.waiting -= counts.running;
       return counts satisfies JobCounts;
+    },
+    async uploadsAt(site) {
+      const uploads = new Set<string>();
+      let after: JobId | undefined;
+      do {
+        const from = after;
+        const page = await kv.view((tx) =>
+          pageJobs(tx, { states: UNFINISHED, limit: COUNTED_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
+        );
+        for (const job of page.jobs)
+          if (job.site === site && job.upload !== undefined) uploads.add(job.upload.uploadId);
+        after = page.next;
+        await new Promise(setImmediate);
+      } while (after !== undefined);
+      return uploads;
     },
   };
 }

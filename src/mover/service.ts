@@ -1,4 +1,4 @@
-import type { JobId } from "../core/ids.ts";
+import type { JobId, SiteName } from "../core/ids.ts";
 import type { TakenJob } from "./taken-jobs.ts";
 import type { JobCounts, JobProgress, JobSpec, JobState, Pause, PauseOrder } from "./types.ts";
 
@@ -24,6 +24,8 @@ export interface Mover {
   }): Promise<{ readonly jobs: readonly JobProgress[]; readonly continuation?: string }>;
   get(id: JobId): Promise<JobProgress>;
   count(): Promise<JobCounts>;
+  /** Ids of the uploads in parts at a site that jobs have begun and may go on with, however long ago. */
+  uploadsAt(site: SiteName): Promise<ReadonlySet<string>>;
   pause(id: JobId, order?: PauseOrder): Promise<JobProgress>;
   resume(id: JobId): Promise<JobProgress>;
   cancel(id: JobId): Promise<JobProgress>;

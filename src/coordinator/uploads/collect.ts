@@ -79,7 +79,13 @@ async function forgetEnded(parts: Parts): Promise<void> {
   } while (after !== undefined);
 }
 
-/** For a site's sweep: uploads of its own that belong to one of ours. */
+/** For one sweep of a site: uploads of its own that belong to one of ours, or to a job. */
 export function uploadCheck(parts: Parts, site: SiteName): UploadCheck {
-  return async (uploadId) => await parts.kv.view((tx) => isUploadInUse(tx, site, uploadId));
+  // What a job begins meanwhile is too young for a sweep.
+  let ofJobs: Promise<ReadonlySet<string>> | undefined;
+  return async (uploadId) => {
+    if (await parts.kv.view((tx) => isUploadInUse(tx, site, uploadId))) return true;
+    ofJobs ??= parts.mover.uploadsAt(site);
+    return (await ofJobs).has(uploadId);
+  };
 }

@@ -34,6 +34,13 @@ import { Placing } from "./placing.ts";
 import { openBody, openObject } from "./reading.ts";
 import { StagedFile, type StagingPlace } from "./writing.ts";
 
+interface Leftover {
+  readonly directory: boolean;
+  readonly oldestKeptMs: number;
+  /** Asked of what is old only. */
+  readonly inUse: () => Promise<boolean>;
+}
+
 export class FileStore implements Store {
   readonly driver = "file";
   readonly capabilities: StoreCapabilities;
@@ -166,8 +173,9 @@ export class FileStore implements Store {
     try {
       for (const { name, kind } of await this.#disk.readDirectory(this.#layout.staging)) {
         throwIfAborted(ctx, "store.sweep");
-        if (kind === "directory" && (await isInUse?.(name)) === true) continue;
-        if (await this.#sweepOne(`${this.#layout.staging}/${name}`, kind === "directory", oldestKeptMs)) removed += 1;
+        const path = `${this.#layout.staging}/${name}`;
+        const inUse = async (): Promise<boolean> => kind === "directory" && (await isInUse?.(name)) === true;
+        if (await this.#sweepOne(path, { directory: kind === "directory", oldestKeptMs, inUse })) removed += 1;
       }
     } catch (error) {
       throw fromErrno(error, "store.sweep");
@@ -175,17 +183,18 @@ export class FileStore implements Store {
     return removed;
   }
 
-  async #sweepOne(path: string, directory: boolean, oldestKeptMs: number): Promise<boolean> {
+  async #sweepOne(path: string, { directory, oldestKeptMs, inUse }: Leftover): Promise<boolean> {
     try {
       // Parts that arrive touch one of the two.
       if ((await this.#disk.stat(path)).modifiedMs > oldestKeptMs) return false;
       if (directory && (await this.#disk.stat(`${path}/data`)).modifiedMs > oldestKeptMs) return false;
+      if (await inUse()) return false;
       if (directory) await this.#multipart.sweep(path);
       else await this.#disk.unlink(path);
       return true;
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") throw error;
-      if (!directory || (await this.#disk.stat(path)).modifiedMs > oldestKeptMs) return false;
+      if (!directory || (await this.#disk.stat(path)).modifiedMs > oldestKeptMs || (await inUse())) return false;
       await this.#multipart.sweep(path);
       return true;
     }
