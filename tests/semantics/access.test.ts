@@ -5,7 +5,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { AccessGrant, KnownAccessKey } from "../../src/coordinator/index.ts";
 import { rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { systemClock } from "../../src/core/ports/clock.ts";
@@ -14,6 +14,7 @@ import { noMetrics } from "../../src/core/ports/metrics.ts";
 import { createRestGateway } from "../../src/gateways/rest/index.ts";
 import { startS3Rig } from "../../src/gateways/s3/testing/s3-rig.ts";
 import { createKeyring, tokenOf } from "../../src/security/index.ts";
+import { type Door, everywhere } from "./matrix.ts";
 
 /** Both doors before one coordinator, and keys that come by either. */
 
@@ -22,8 +23,9 @@ interface Asked {
   readonly rest: number;
 }
 
-async function start() {
-  const s3 = await startS3Rig();
+async function start({ prepare }: Door) {
+  const { options } = await prepare({ local: "primary", cloud: "burst" });
+  const s3 = await startS3Rig({ rig: options });
   const { coordinator, put } = s3.rig;
   const rest = await createRestGateway(
     {
@@ -75,8 +77,8 @@ async function start() {
   return { coordinator, put, key, call, ask, status, clientOf: s3.clientOf };
 }
 
-test("A1 What is denied through one door is denied through the other", async () => {
-  const { coordinator, put, key, ask, call } = await start();
+everywhere("A1 What is denied through one door is denied through the other", async (door) => {
+  const { coordinator, put, key, ask, call } = await start(door);
   await put("box/open", "x");
   await put("box/closed/a", "x");
   await coordinator.createBucket(rigCtx, { name: "box", owner: "olga" });
@@ -107,41 +109,47 @@ test("A1 What is denied through one door is denied through the other", async () 
     expect((await call(admin, "POST", "rename", { from, to })).status).toBe(403);
 });
 
-test("A2 A key opens what its grants say, whole names deep, and sees in listings nothing else but the way there", async () => {
-  const { put, key, ask, call, clientOf, status } = await start();
-  for (const path of ["data/in/a", "data/in2/a", "data/out/a", "other/a"]) await put(path, "x");
-  const reader = await key("rita", { path: "data/in", role: "reader" });
-  expect(await ask(reader, "GET", "data", "in/a")).toEqual({ s3: 200, rest: 200 });
-  for (const path of ["in2/a", "out/a", "IN/a"])
-    expect(await ask(reader, "GET", "data", path)).toEqual({ s3: 403, rest: 403 });
-  for (const method of ["PUT", "DELETE"] as const)
-    expect(await ask(reader, method, "data", "in/a")).toEqual({ s3: 403, rest: 403 });
-  const listed = (await (await call(reader, "GET", "objects")).json()) as { key: string }[];
-  expect(listed.map((object) => object.key)).toEqual(["data/in/a"]);
-  const way = (await (await call(reader, "GET", "objects?delimiter=/")).json()) as object;
-  expect(way).toMatchObject({ objects: [], prefixes: ["data/"] });
-  expect(await status(clientOf(reader).send(new ListObjectsV2Command({ Bucket: "data", Prefix: "in" })))).toBe(403);
-  expect(await status(clientOf(reader).send(new ListObjectsV2Command({ Bucket: "data", Prefix: "in/" })))).toBe(200);
-});
+everywhere(
+  "A2 A key opens what its grants say, whole names deep, and sees in listings nothing else but the way there",
+  async (door) => {
+    const { put, key, ask, call, clientOf, status } = await start(door);
+    for (const path of ["data/in/a", "data/in2/a", "data/out/a", "other/a"]) await put(path, "x");
+    const reader = await key("rita", { path: "data/in", role: "reader" });
+    expect(await ask(reader, "GET", "data", "in/a")).toEqual({ s3: 200, rest: 200 });
+    for (const path of ["in2/a", "out/a", "IN/a"])
+      expect(await ask(reader, "GET", "data", path)).toEqual({ s3: 403, rest: 403 });
+    for (const method of ["PUT", "DELETE"] as const)
+      expect(await ask(reader, method, "data", "in/a")).toEqual({ s3: 403, rest: 403 });
+    const listed = (await (await call(reader, "GET", "objects")).json()) as { key: string }[];
+    expect(listed.map((object) => object.key)).toEqual(["data/in/a"]);
+    const way = (await (await call(reader, "GET", "objects?delimiter=/")).json()) as object;
+    expect(way).toMatchObject({ objects: [], prefixes: ["data/"] });
+    expect(await status(clientOf(reader).send(new ListObjectsV2Command({ Bucket: "data", Prefix: "in" })))).toBe(403);
+    expect(await status(clientOf(reader).send(new ListObjectsV2Command({ Bucket: "data", Prefix: "in/" })))).toBe(200);
+  },
+);
 
-test("A3 A key that was revoked opens nothing from the next request on, and one that ends nothing from its end on", async () => {
-  const { coordinator, put, key, ask } = await start();
-  await put("data/a", "x");
-  const revoked = await key("rita", { path: "data", role: "reader" });
-  expect(await ask(revoked, "GET", "data", "a")).toEqual({ s3: 200, rest: 200 });
-  await coordinator.deleteAccessKey(rigCtx, revoked.id);
-  expect(await ask(revoked, "GET", "data", "a")).toEqual({ s3: 403, rest: 401 });
-  const ending = await coordinator.createAccessKey(rigCtx, {
-    user: "rita",
-    grants: [{ path: "data", role: "reader" }],
-    lifetimeMs: 1_000,
-  });
-  expect((await ask(ending, "GET", "data", "a")).rest).toBe(200);
-  await expect.poll(async () => (await ask(ending, "GET", "data", "a")).rest, { timeout: 5_000 }).toBe(401);
-});
+everywhere(
+  "A3 A key that was revoked opens nothing from the next request on, and one that ends nothing from its end on",
+  async (door) => {
+    const { coordinator, put, key, ask } = await start(door);
+    await put("data/a", "x");
+    const revoked = await key("rita", { path: "data", role: "reader" });
+    expect(await ask(revoked, "GET", "data", "a")).toEqual({ s3: 200, rest: 200 });
+    await coordinator.deleteAccessKey(rigCtx, revoked.id);
+    expect(await ask(revoked, "GET", "data", "a")).toEqual({ s3: 403, rest: 401 });
+    const ending = await coordinator.createAccessKey(rigCtx, {
+      user: "rita",
+      grants: [{ path: "data", role: "reader" }],
+      lifetimeMs: 1_000,
+    });
+    expect((await ask(ending, "GET", "data", "a")).rest).toBe(200);
+    await expect.poll(async () => (await ask(ending, "GET", "data", "a")).rest, { timeout: 5_000 }).toBe(401);
+  },
+);
 
-test("A4 Nobody gives more than he has", async () => {
-  const { key, call } = await start();
+everywhere("A4 Nobody gives more than he has", async (door) => {
+  const { key, call } = await start(door);
   const ann = await key("ann", { path: "data", role: "admin" });
   const make = async (user: string, ...grants: AccessGrant[]): Promise<number> =>
     (await call(ann, "POST", "keys", { user, grants })).status;
@@ -156,8 +164,8 @@ test("A4 Nobody gives more than he has", async () => {
   ).toBe(403);
 });
 
-test("A5 A refusal is the same whether there is something or not", async () => {
-  const { put, key, call } = await start();
+everywhere("A5 A refusal is the same whether there is something or not", async (door) => {
+  const { put, key, call } = await start(door);
   await put("data/secret/there", "x");
   const reader = await key("rita", { path: "data/in", role: "reader" });
   const said = async (method: string, path: string, body?: object): Promise<unknown> => {

@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { putForeign, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, start } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf } from "./setting.ts";
 
 const TWO = { local: "primary", cloud: "burst" } as const;
 
@@ -11,7 +12,7 @@ async function failure(work: Promise<unknown>): Promise<{ readonly code: string;
   );
 }
 
-test("B1 Every directory at the top is a bucket, and every bucket a directory", async () => {
+everywhere("B1 Every directory at the top is a bucket, and every bucket a directory", async ({ start }) => {
   const { coordinator, put, sites } = await start(TWO);
   await put("implicit/x", "1");
   await coordinator.putObject(rigCtx, { key: "made/", body: (async function* () {})() });
@@ -38,7 +39,7 @@ test("B1 Every directory at the top is a bucket, and every bucket a directory", 
   expect((await coordinator.findBucket(rigCtx, "implicit"))?.owner).toBe("bob");
 });
 
-test("B1 Buckets are listed in pages, in the order of their names", async () => {
+everywhere("B1 Buckets are listed in pages, in the order of their names", async ({ start }) => {
   const { coordinator } = await start(TWO);
   const names = ["a", "a-b", "a.b", "a0", "b", "\uE000", "\u{1F600}"];
   for (const name of names.toReversed()) await coordinator.createBucket(rigCtx, { name });
@@ -57,50 +58,58 @@ test("B1 Buckets are listed in pages, in the order of their names", async () => 
   expect(buckets.map(({ name }) => name)).toEqual(["a", "a-b", "a.b", "a0"]);
 });
 
-test("B2 What a bucket was told stays over restarts and renames, and goes when it is removed", async () => {
-  const setting = await start(TWO);
-  const { coordinator, kv, put } = setting;
-  await coordinator.createBucket(rigCtx, { name: "b", owner: "alice", objectLock: false, documents: { policy: "{}" } });
-  const lifecycle = [{ id: "1", enabled: true, filter: { prefix: "logs/" }, expireAfterDays: 3 }];
-  await coordinator.changeBucket(rigCtx, "b", {
-    versioning: "enabled",
-    lifecycle,
-    documents: { cors: "<x/>", policy: null, acl: "private" },
-  });
-  const told = {
-    owner: "alice",
-    versioning: "enabled",
-    objectLock: false,
-    lifecycle,
-    documents: { cors: "<x/>", acl: "private" },
-  };
-  expect(await coordinator.findBucket(rigCtx, "b")).toMatchObject(told);
-  await put("b/x", "1");
-  await coordinator.rename(rigCtx, { from: "b/", to: "c/" });
-  expect(await coordinator.findBucket(rigCtx, "b")).toBeUndefined();
-  await coordinator.stop();
-  const again = await startRig({
-    kv,
-    sites: (Object.keys(TWO) as (keyof typeof TWO)[]).map((name) => ({
-      name,
-      role: TWO[name],
-      store: setting.sites[name],
-    })),
-  });
-  expect(await again.coordinator.findBucket(rigCtx, "c")).toMatchObject({ name: "c", ...told });
-  await again.coordinator.createBucket(rigCtx, { name: "b" });
-  expect(await again.coordinator.findBucket(rigCtx, "b")).toMatchObject({ versioning: "off", documents: {} });
-  await again.coordinator.deleteBucket(rigCtx, "b");
-  await again.coordinator.createBucket(rigCtx, { name: "b", owner: "bob" });
-  expect(await again.coordinator.findBucket(rigCtx, "b")).toMatchObject({ owner: "bob", documents: {} });
-  // A directory that is removed as such takes its settings along.
-  await again.coordinator.deleteObject(rigCtx, "b/");
-  await again.put("b/x", "1");
-  expect((await again.coordinator.findBucket(rigCtx, "b"))?.owner).toBeUndefined();
-  await again.stop();
-});
+everywhere(
+  "B2 What a bucket was told stays over restarts and renames, and goes when it is removed",
+  async ({ start }) => {
+    const setting = await start(TWO);
+    const { coordinator, kv, put } = setting;
+    await coordinator.createBucket(rigCtx, {
+      name: "b",
+      owner: "alice",
+      objectLock: false,
+      documents: { policy: "{}" },
+    });
+    const lifecycle = [{ id: "1", enabled: true, filter: { prefix: "logs/" }, expireAfterDays: 3 }];
+    await coordinator.changeBucket(rigCtx, "b", {
+      versioning: "enabled",
+      lifecycle,
+      documents: { cors: "<x/>", policy: null, acl: "private" },
+    });
+    const told = {
+      owner: "alice",
+      versioning: "enabled",
+      objectLock: false,
+      lifecycle,
+      documents: { cors: "<x/>", acl: "private" },
+    };
+    expect(await coordinator.findBucket(rigCtx, "b")).toMatchObject(told);
+    await put("b/x", "1");
+    await coordinator.rename(rigCtx, { from: "b/", to: "c/" });
+    expect(await coordinator.findBucket(rigCtx, "b")).toBeUndefined();
+    await coordinator.stop();
+    const again = await startRig({
+      kv,
+      sites: (Object.keys(TWO) as (keyof typeof TWO)[]).map((name) => ({
+        name,
+        role: TWO[name],
+        store: setting.sites[name],
+      })),
+    });
+    expect(await again.coordinator.findBucket(rigCtx, "c")).toMatchObject({ name: "c", ...told });
+    await again.coordinator.createBucket(rigCtx, { name: "b" });
+    expect(await again.coordinator.findBucket(rigCtx, "b")).toMatchObject({ versioning: "off", documents: {} });
+    await again.coordinator.deleteBucket(rigCtx, "b");
+    await again.coordinator.createBucket(rigCtx, { name: "b", owner: "bob" });
+    expect(await again.coordinator.findBucket(rigCtx, "b")).toMatchObject({ owner: "bob", documents: {} });
+    // A directory that is removed as such takes its settings along.
+    await again.coordinator.deleteObject(rigCtx, "b/");
+    await again.put("b/x", "1");
+    expect((await again.coordinator.findBucket(rigCtx, "b"))?.owner).toBeUndefined();
+    await again.stop();
+  },
+);
 
-test("B2 What does not fit together is refused", async () => {
+everywhere("B2 What does not fit together is refused", async ({ start }) => {
   const { coordinator } = await start(TWO);
   await coordinator.createBucket(rigCtx, { name: "b" });
   expect(await failure(coordinator.changeBucket(rigCtx, "b", { objectLock: true }))).toMatchObject({
@@ -126,7 +135,7 @@ test("B2 What does not fit together is refused", async () => {
   );
 });
 
-test("B3 A bucket is not removed while anything lies below it", async () => {
+everywhere("B3 A bucket is not removed while anything lies below it", async ({ start }) => {
   const { coordinator, put, sites } = await start(TWO);
   await coordinator.createBucket(rigCtx, { name: "b" });
   const refused = { code: "NotEmpty", context: { s3: "BucketNotEmpty" } };
@@ -150,31 +159,34 @@ test("B3 A bucket is not removed while anything lies below it", async () => {
   });
 });
 
-test("B4 Looking a bucket up answers with the same object until something about it changes", async () => {
-  const { coordinator, put, sites } = await start(TWO);
-  expect(coordinator.peekBucket("b")).toBeUndefined();
-  await coordinator.createBucket(rigCtx, { name: "b" });
-  const first = coordinator.peekBucket("b");
-  expect(first).toMatchObject({ name: "b", versioning: "off" });
-  await put("b/x", "1");
-  await put("other/x", "1");
-  expect(coordinator.peekBucket("b")).toBe(first);
-  expect(await coordinator.findBucket(rigCtx, "b")).toBe(first);
-  await coordinator.changeBucket(rigCtx, "b", { documents: { policy: "{}" } });
-  const second = coordinator.peekBucket("b");
-  expect(second).toMatchObject({ documents: { policy: "{}" } });
-  await coordinator.rename(rigCtx, { from: "b/", to: "c/" });
-  expect(coordinator.peekBucket("b")).toBeUndefined();
-  expect(coordinator.peekBucket("c")).toMatchObject({ name: "c", documents: { policy: "{}" } });
-  // One without settings is no less exact.
-  const other = coordinator.peekBucket("other");
-  expect(other?.name).toBe("other");
-  await put("other/y", "1");
-  expect(coordinator.peekBucket("other")).toBe(other);
-  for (const key of ["other/x", "other/y"]) await coordinator.deleteObject(rigCtx, key);
-  expect(coordinator.peekBucket("other")).toBeUndefined();
-  await putForeign(sites.cloud, "found/x", "1");
-  expect(coordinator.peekBucket("found")).toBeUndefined();
-  const found = await coordinator.findBucket(rigCtx, "found");
-  expect(await coordinator.findBucket(rigCtx, "found")).toBe(found);
-});
+everywhere(
+  "B4 Looking a bucket up answers with the same object until something about it changes",
+  async ({ start }) => {
+    const { coordinator, put, sites } = await start(TWO);
+    expect(coordinator.peekBucket("b")).toBeUndefined();
+    await coordinator.createBucket(rigCtx, { name: "b" });
+    const first = coordinator.peekBucket("b");
+    expect(first).toMatchObject({ name: "b", versioning: "off" });
+    await put("b/x", "1");
+    await put("other/x", "1");
+    expect(coordinator.peekBucket("b")).toBe(first);
+    expect(await coordinator.findBucket(rigCtx, "b")).toBe(first);
+    await coordinator.changeBucket(rigCtx, "b", { documents: { policy: "{}" } });
+    const second = coordinator.peekBucket("b");
+    expect(second).toMatchObject({ documents: { policy: "{}" } });
+    await coordinator.rename(rigCtx, { from: "b/", to: "c/" });
+    expect(coordinator.peekBucket("b")).toBeUndefined();
+    expect(coordinator.peekBucket("c")).toMatchObject({ name: "c", documents: { policy: "{}" } });
+    // One without settings is no less exact.
+    const other = coordinator.peekBucket("other");
+    expect(other?.name).toBe("other");
+    await put("other/y", "1");
+    expect(coordinator.peekBucket("other")).toBe(other);
+    for (const key of ["other/x", "other/y"]) await coordinator.deleteObject(rigCtx, key);
+    expect(coordinator.peekBucket("other")).toBeUndefined();
+    await putForeign(sites.cloud, "found/x", "1");
+    expect(coordinator.peekBucket("found")).toBeUndefined();
+    const found = await coordinator.findBucket(rigCtx, "found");
+    expect(await coordinator.findBucket(rigCtx, "found")).toBe(found);
+  },
+);

@@ -8,10 +8,7 @@ const titles = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".test.ts") && file !== "complete.test.ts")
   .flatMap((file) => {
     const text = readFileSync(join(import.meta.dirname, file), "utf8");
-    return Array.from(
-      text.matchAll(/^\s*test(?:\.each\([^]*?\))?\(\s*["'`]([^"'`]*)/gm),
-      ([, title]) => title as string,
-    );
+    return Array.from(text.matchAll(/^\s*(?:test|everywhere)\(\s*["'`]([^"'`]*)/gm), ([, title]) => title as string);
   });
 
 test("every guarantee of docs/semantics.md has a test", () => {

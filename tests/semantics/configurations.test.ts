@@ -1,16 +1,18 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import type { GfsError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { codeOf } from "./setting.ts";
-import { CONFIGURATIONS, type Configured, rot, startConfigured } from "./matrix.ts";
+import { everywhere, type OnDisk, rot, startOnDisk } from "./matrix.ts";
 
 /** Guarantees that what operators choose must not touch. */
 
 /** Disks and processors are shared with other tests; what takes longer hangs. */
 const PATIENCE_MS = 60_000;
 const TEST_MS = 180_000;
+
+const ROLES = { local: "primary", archive: "backup" } as const;
 
 /** Around what a cache fetches at once and what comes in one piece; with an MD5 beside it a large object has no SHA-256. */
 const OBJECTS = [
@@ -20,11 +22,11 @@ const OBJECTS = [
   ["large", 9_500_000, {}],
 ] as const;
 
-async function healthy({ coordinator }: Configured, key: string): Promise<boolean> {
+async function healthy({ coordinator }: OnDisk, key: string): Promise<boolean> {
   return (await coordinator.explain(rigCtx, key)).copies.every(({ state }) => state === "present");
 }
 
-async function healthyOrForeign({ coordinator }: Configured, key: string): Promise<boolean> {
+async function healthyOrForeign({ coordinator }: OnDisk, key: string): Promise<boolean> {
   const { copies } = await coordinator.explain(rigCtx, key);
   return copies.every(({ state }) => state === "present" || state === "foreign");
 }
@@ -35,10 +37,10 @@ function replaceWith(path: string, body: string): void {
   renameSync(`${path}.new`, path);
 }
 
-test.each(CONFIGURATIONS)(
-  "R6 Wrong bytes are never given out as a whole object, and a rotten copy is taken out of use and mended: %s",
-  async (_name, configuration) => {
-    const setting = await startConfigured(configuration);
+everywhere(
+  "R6 Wrong bytes are never given out as a whole object, and a rotten copy is taken out of use and mended",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
     const { coordinator, pathAt, put, settled } = setting;
     for (const [key, sizeBytes, options] of OBJECTS) {
       const body = Buffer.from(seededRandom(sizeBytes).bytes(sizeBytes));
@@ -59,12 +61,12 @@ test.each(CONFIGURATIONS)(
   TEST_MS,
 );
 
-async function versionOf({ coordinator }: Configured, key: string): Promise<string> {
+async function versionOf({ coordinator }: OnDisk, key: string): Promise<string> {
   return (await coordinator.headObject(rigCtx, key)).meta.versionId;
 }
 
 /** What was set aside of a key, by what `explain` says of it. */
-async function keptOf({ coordinator }: Configured, key: string): Promise<string | undefined> {
+async function keptOf({ coordinator }: OnDisk, key: string): Promise<string | undefined> {
   const { notes } = await coordinator.explain(rigCtx, key);
   const id = notes
     .map((note) => /set aside as version ([0-9A-Z]{26})/.exec(note)?.[1])
@@ -78,10 +80,10 @@ async function keptOf({ coordinator }: Configured, key: string): Promise<string 
 
 const WRITTEN = "0123456789".repeat(200);
 
-test.each(CONFIGURATIONS)(
-  "F4 A copy that lost its end, its attributes or its time is damage and mended, and no new version: %s",
-  async (_name, configuration) => {
-    const setting = await startConfigured(configuration);
+everywhere(
+  "F4 A copy that lost its end, its attributes or its time is damage and mended, and no new version",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
     const { pathAt, put, read, settled } = setting;
     const longAgo = new Date("2001-01-01T00:00:00Z");
     const damages: readonly (readonly [key: string, spoil: (path: string) => void, kept: string | undefined])[] = [
@@ -114,10 +116,10 @@ test.each(CONFIGURATIONS)(
   TEST_MS,
 );
 
-test.each(CONFIGURATIONS)(
-  "F2 An object that another tool replaced at a primary is the new version, everywhere: %s",
-  async (_name, configuration) => {
-    const setting = await startConfigured(configuration);
+everywhere(
+  "F2 An object that another tool replaced at a primary is the new version, everywhere",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
     const { coordinator, pathAt, put, read, settled } = setting;
     const news: readonly (readonly [key: string, write: (path: string) => void, body: string])[] = [
       ["rewritten", (path) => replaceWith(path, "theirs"), "theirs"],
@@ -144,10 +146,10 @@ test.each(CONFIGURATIONS)(
   TEST_MS,
 );
 
-test.each(CONFIGURATIONS)(
-  "R7 Bytes that no copy shows are looked for at every site before they are called lost: %s",
-  async (_name, configuration) => {
-    const setting = await startConfigured(configuration);
+everywhere(
+  "R7 Bytes that no copy shows are looked for at every site before they are called lost",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
     const { coordinator, pathAt, primaries, put, read, settled, sites } = setting;
     await put("x", WRITTEN);
     await settled();
@@ -175,10 +177,10 @@ test.each(CONFIGURATIONS)(
   TEST_MS,
 );
 
-test.each(CONFIGURATIONS)(
-  "C1 A copy of a source that has rotted has the right bytes everywhere: %s",
-  async (_name, configuration) => {
-    const setting = await startConfigured(configuration);
+everywhere(
+  "C1 A copy of a source that has rotted has the right bytes everywhere",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
     const { coordinator, pathAt, put, read, settled, sites } = setting;
     for (const [key, options] of [
       ["large", { md5Etag: true }],

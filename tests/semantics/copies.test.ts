@@ -1,29 +1,38 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { bodyAt, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { createChecksum } from "../../src/core/checksums.ts";
-import { codeOf, recordFetches, start } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, recordFetches } from "./setting.ts";
 import { bytesOf, complete, md5, s3CodeOf, sendPart } from "./upload-setting.ts";
 
 const TWO = { one: "primary", two: "primary" } as const;
 
-test("C1 a copy is made by the sites that hold the source, without a byte of it passing through", async () => {
-  const rig = await start(TWO);
-  const body = bytesOf(200_000);
-  await rig.put("b/from", body, { md5Etag: true, contentType: "a/b", metadata: { k: "v" } });
-  const fetches = recordFetches(rig.sites);
-  const copied = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "c/to" });
-  expect(fetches).toEqual([]);
-  expect(copied).toMatchObject({ created: true, source: { etag: md5(body) } });
-  expect(copied.meta).toMatchObject({ etag: md5(body), sizeBytes: 200_000, contentType: "a/b", metadata: { k: "v" } });
-  expect((await readAll(rig.coordinator, "c/to")).equals(body)).toBe(true);
-  for (const site of [rig.sites.one, rig.sites.two]) {
-    const info = await site.head(rigCtx, "c/to");
-    expect(info.metadata["globalfs-version"]).toBe(copied.meta.versionId);
-    expect(info.sizeBytes).toBe(200_000);
-  }
-});
+everywhere(
+  "C1 a copy is made by the sites that hold the source, without a byte of it passing through",
+  async ({ start }) => {
+    const rig = await start(TWO);
+    const body = bytesOf(200_000);
+    await rig.put("b/from", body, { md5Etag: true, contentType: "a/b", metadata: { k: "v" } });
+    const fetches = recordFetches(rig.sites);
+    const copied = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "c/to" });
+    expect(fetches).toEqual([]);
+    expect(copied).toMatchObject({ created: true, source: { etag: md5(body) } });
+    expect(copied.meta).toMatchObject({
+      etag: md5(body),
+      sizeBytes: 200_000,
+      contentType: "a/b",
+      metadata: { k: "v" },
+    });
+    expect((await readAll(rig.coordinator, "c/to")).equals(body)).toBe(true);
+    for (const site of [rig.sites.one, rig.sites.two]) {
+      const info = await site.head(rigCtx, "c/to");
+      expect(info.metadata["globalfs-version"]).toBe(copied.meta.versionId);
+      expect(info.sizeBytes).toBe(200_000);
+    }
+  },
+);
 
-test("C1 a site that lacks the source, or cannot copy it, gets the bytes from another", async () => {
+everywhere("C1 a site that lacks the source, or cannot copy it, gets the bytes from another", async ({ start }) => {
   const rig = await start(TWO);
   const body = bytesOf(300_000);
   await rig.put("b/from", body, { md5Etag: true });
@@ -32,7 +41,7 @@ test("C1 a site that lacks the source, or cannot copy it, gets the bytes from an
   for (const site of [rig.sites.one, rig.sites.two]) expect(await bodyAt(site, "b/to")).toBe(body.toString());
 });
 
-test("C1 a copy onto itself keeps the bytes under a new version", async () => {
+everywhere("C1 a copy onto itself keeps the bytes under a new version", async ({ start }) => {
   const rig = await start(TWO);
   const first = await rig.put("b/x", "bytes", { metadata: { a: "1" } });
   const again = await rig.coordinator.copyObject(rigCtx, {
@@ -46,7 +55,7 @@ test("C1 a copy onto itself keeps the bytes under a new version", async () => {
   expect(await rig.read("b/x")).toBe("bytes");
 });
 
-test("C1 copies in opposite directions do not wait for each other", async () => {
+everywhere("C1 copies in opposite directions do not wait for each other", async ({ start }) => {
   const rig = await start(TWO);
   await rig.put("b/one", "1");
   await rig.put("b/two", "2");
@@ -60,7 +69,7 @@ test("C1 copies in opposite directions do not wait for each other", async () => 
   for (const body of bodies) expect(["1", "2"]).toContain(body);
 });
 
-test("C2 a copy that fails at one site shows at none", async () => {
+everywhere("C2 a copy that fails at one site shows at none", async ({ start }) => {
   const rig = await start(TWO);
   await rig.put("b/from", "source");
   await rig.put("b/old", "old");
@@ -79,7 +88,7 @@ test("C2 a copy that fails at one site shows at none", async () => {
   for (const site of [rig.sites.one, rig.sites.two]) expect(await bodyAt(site, "b/old")).toBe("old");
 });
 
-test("C2 conditions on the source and on the target are held", async () => {
+everywhere("C2 conditions on the source and on the target are held", async ({ start }) => {
   const rig = await start(TWO);
   const { meta } = await rig.put("b/from", "source");
   await rig.put("b/there", "there");
@@ -104,57 +113,63 @@ test("C2 conditions on the source and on the target are held", async () => {
   expect(await codeOf(rig.coordinator.copyObject(rigCtx, { from: { key: "b/none" }, key: "b/2" }))).toBe("NotFound");
 });
 
-test("C3 tags and headers are kept or replaced, and a checksum is kept where it is one of all bytes", async () => {
-  const rig = await start(TWO);
-  const body = bytesOf(6_000);
-  const sum = createChecksum("CRC32");
-  sum.update(body);
-  const checksum = { algorithm: "CRC32", kind: "full", value: sum.digest() } as const;
-  await rig.put("b/from", body, {
-    checksum: () => checksum,
-    contentHeaders: { cacheControl: "no-store" },
-    labels: { tags: { a: "b" }, accessList: "private" },
-  });
-  const kept = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "b/kept" });
-  expect(kept.meta.details).toEqual({
-    checksum,
-    contentHeaders: { cacheControl: "no-store" },
-    labels: { tags: { a: "b" } },
-  });
-  const sha = createChecksum("SHA256");
-  sha.update(body);
-  const changed = await rig.coordinator.copyObject(rigCtx, {
-    from: { key: "b/from" },
-    key: "b/changed",
-    replace: { metadata: {}, contentHeaders: { contentLanguage: "de" } },
-    tags: {},
-    owner: "alice",
-    checksumAlgorithm: "SHA256",
-  });
-  expect(changed.meta.details).toEqual({
-    checksum: { algorithm: "SHA256", kind: "full", value: sha.digest() },
-    contentHeaders: { contentLanguage: "de" },
-    owner: "alice",
-    labels: { tags: {} },
-  });
-  expect((await readAll(rig.coordinator, "b/changed")).equals(body)).toBe(true);
-});
+everywhere(
+  "C3 tags and headers are kept or replaced, and a checksum is kept where it is one of all bytes",
+  async ({ start }) => {
+    const rig = await start(TWO);
+    const body = bytesOf(6_000);
+    const sum = createChecksum("CRC32");
+    sum.update(body);
+    const checksum = { algorithm: "CRC32", kind: "full", value: sum.digest() } as const;
+    await rig.put("b/from", body, {
+      checksum: () => checksum,
+      contentHeaders: { cacheControl: "no-store" },
+      labels: { tags: { a: "b" }, accessList: "private" },
+    });
+    const kept = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "b/kept" });
+    expect(kept.meta.details).toEqual({
+      checksum,
+      contentHeaders: { cacheControl: "no-store" },
+      labels: { tags: { a: "b" } },
+    });
+    const sha = createChecksum("SHA256");
+    sha.update(body);
+    const changed = await rig.coordinator.copyObject(rigCtx, {
+      from: { key: "b/from" },
+      key: "b/changed",
+      replace: { metadata: {}, contentHeaders: { contentLanguage: "de" } },
+      tags: {},
+      owner: "alice",
+      checksumAlgorithm: "SHA256",
+    });
+    expect(changed.meta.details).toEqual({
+      checksum: { algorithm: "SHA256", kind: "full", value: sha.digest() },
+      contentHeaders: { contentLanguage: "de" },
+      owner: "alice",
+      labels: { tags: {} },
+    });
+    expect((await readAll(rig.coordinator, "b/changed")).equals(body)).toBe(true);
+  },
+);
 
-test("C3 an object that came in parts is copied in one piece, without the checksum of its parts", async () => {
-  const rig = await start(TWO);
-  const upload = await rig.coordinator.createUpload(rigCtx, {
-    key: "b/from",
-    checksum: { algorithm: "SHA1", kind: "composite" },
-  });
-  const body = bytesOf(70_000);
-  await complete(rig, upload, [await sendPart(rig, upload, 1, body)]);
-  const { meta } = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "b/to" });
-  expect(meta.details?.checksum).toBe(undefined);
-  expect(meta.details?.partCount).toBe(undefined);
-  expect((await readAll(rig.coordinator, "b/to")).equals(body)).toBe(true);
-});
+everywhere(
+  "C3 an object that came in parts is copied in one piece, without the checksum of its parts",
+  async ({ start }) => {
+    const rig = await start(TWO);
+    const upload = await rig.coordinator.createUpload(rigCtx, {
+      key: "b/from",
+      checksum: { algorithm: "SHA1", kind: "composite" },
+    });
+    const body = bytesOf(70_000);
+    await complete(rig, upload, [await sendPart(rig, upload, 1, body)]);
+    const { meta } = await rig.coordinator.copyObject(rigCtx, { from: { key: "b/from" }, key: "b/to" });
+    expect(meta.details?.checksum).toBe(undefined);
+    expect(meta.details?.partCount).toBe(undefined);
+    expect((await readAll(rig.coordinator, "b/to")).equals(body)).toBe(true);
+  },
+);
 
-test("C1 a part is copied from a range of an object", async () => {
+everywhere("C1 a part is copied from a range of an object", async ({ start }) => {
   const rig = await start(TWO);
   const body = bytesOf(100_000);
   await rig.put("b/from", body);
@@ -169,7 +184,7 @@ test("C1 a part is copied from a range of an object", async () => {
   expect((await readAll(rig.coordinator, "b/to")).equals(body.subarray(10, 60_000))).toBe(true);
 });
 
-test("C1 an older version is copied, and the copy is a version of its own", async () => {
+everywhere("C1 an older version is copied, and the copy is a version of its own", async ({ start }) => {
   const rig = await start(TWO);
   await rig.coordinator.createBucket(rigCtx, { name: "kept" });
   await rig.coordinator.changeBucket(rigCtx, "kept", { versioning: "enabled" });
@@ -190,7 +205,7 @@ test("C1 an older version is copied, and the copy is a version of its own", asyn
 /** These five bytes, turned over anywhere in a body, leave its CRC32C as it was: they are the polynomial itself. */
 const UNSEEN_BY_CRC32C = [0xf1, 0x76, 0xec, 0x05, 0x01];
 
-test("C2 a copy whose SHA-256 differs is refused, also where a shorter sum says nothing", async () => {
+everywhere("C2 a copy whose SHA-256 differs is refused, also where a shorter sum says nothing", async ({ start }) => {
   const rig = await start({ one: "primary" });
   const body = Buffer.from("0123456789".repeat(100));
   await rig.put("b/from", body);

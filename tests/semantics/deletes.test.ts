@@ -1,10 +1,11 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, Gate, jobsIn, keysOf, start, startTimed } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, Gate, jobsIn, keysOf } from "./setting.ts";
 
 const THREE = { local: "primary", second: "primary", cloud: "burst" } as const;
 
-test("D1 No site that was away and no restart brings a deleted object back", async () => {
+everywhere("D1 No site that was away and no restart brings a deleted object back", async ({ startTimed }) => {
   const setting = await startTimed(THREE);
   const { clock, coordinator, kv, put, pass, sites } = setting;
   await put("x", "1");
@@ -39,9 +40,8 @@ test("D1 No site that was away and no restart brings a deleted object back", asy
   await again.stop();
 });
 
-test.each(["seal", "commit"] as const)(
-  "D1 No copy in flight brings a deleted object back, held up before its %s",
-  async (moment) => {
+for (const moment of ["seal", "commit"] as const)
+  everywhere(`D1 No copy in flight brings a deleted object back, held up before its ${moment}`, async ({ start }) => {
     const setting = await start({ local: "primary", cloud: "burst" });
     const { coordinator, put, settled, sites } = setting;
     const gate = new Gate();
@@ -78,101 +78,115 @@ test.each(["seal", "commit"] as const)(
     expect([await bodyAt(sites.local, "x"), await bodyAt(sites.cloud, "x")]).toEqual([undefined, undefined]);
     expect(await keysOf(setting)).toEqual([]);
     expect(await jobsIn(setting, "failed")).toEqual([]);
+  });
+
+everywhere(
+  "D2 Deleting what is not there succeeds, says so, and leaves nothing behind when nobody has it",
+  async ({ start }) => {
+    const setting = await start(THREE);
+    const { coordinator, kv, put, settled } = setting;
+    await put("d/x", "1");
+    await settled();
+    const before = await kv.stats();
+    expect(await coordinator.deleteObject(rigCtx, "never")).toEqual({ deleted: false, pendingSites: [] });
+    expect(await coordinator.deleteObject(rigCtx, "no/directory/")).toEqual({ deleted: false, pendingSites: [] });
+    const keys = Array.from({ length: 40 }, (_, index) => ({ key: `never/${index}` }));
+    expect(await coordinator.deleteObjects(rigCtx, keys)).toEqual(
+      keys.map(() => ({ result: { deleted: false, pendingSites: [] } })),
+    );
+    expect((await kv.stats()).entries).toBe(before.entries);
+    expect(await jobsIn(setting, "done")).toHaveLength(1);
+    expect(await coordinator.deleteObject(rigCtx, "d/x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
+    await settled();
+    const after = await kv.stats();
+    for (let time = 0; time < 2; time++) expect((await coordinator.deleteObject(rigCtx, "d/x")).deleted).toBe(false);
+    expect((await coordinator.deleteObject(rigCtx, "d/")).deleted).toBe(false);
+    expect((await kv.stats()).entries).toBe(after.entries);
   },
 );
 
-test("D2 Deleting what is not there succeeds, says so, and leaves nothing behind when nobody has it", async () => {
-  const setting = await start(THREE);
-  const { coordinator, kv, put, settled } = setting;
-  await put("d/x", "1");
-  await settled();
-  const before = await kv.stats();
-  expect(await coordinator.deleteObject(rigCtx, "never")).toEqual({ deleted: false, pendingSites: [] });
-  expect(await coordinator.deleteObject(rigCtx, "no/directory/")).toEqual({ deleted: false, pendingSites: [] });
-  const keys = Array.from({ length: 40 }, (_, index) => ({ key: `never/${index}` }));
-  expect(await coordinator.deleteObjects(rigCtx, keys)).toEqual(
-    keys.map(() => ({ result: { deleted: false, pendingSites: [] } })),
-  );
-  expect((await kv.stats()).entries).toBe(before.entries);
-  expect(await jobsIn(setting, "done")).toHaveLength(1);
-  expect(await coordinator.deleteObject(rigCtx, "d/x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
-  await settled();
-  const after = await kv.stats();
-  for (let time = 0; time < 2; time++) expect((await coordinator.deleteObject(rigCtx, "d/x")).deleted).toBe(false);
-  expect((await coordinator.deleteObject(rigCtx, "d/")).deleted).toBe(false);
-  expect((await kv.stats()).entries).toBe(after.entries);
-});
+everywhere(
+  "D2 What only a site knows is deleted there, and what a site that is away may have is deleted when it is back",
+  async ({ startTimed }) => {
+    const setting = await startTimed(THREE);
+    const { coordinator, pass, sites } = setting;
+    await putForeign(sites.cloud, "seen", "1");
+    await putForeign(sites.cloud, "d/unseen", "1");
+    await putForeign(sites.second, "many", "1");
+    expect(await coordinator.deleteObject(rigCtx, "seen")).toEqual({ deleted: true, pendingSites: ["cloud"] });
+    const [many, none] = await coordinator.deleteObjects(rigCtx, [{ key: "many" }, { key: "none" }]);
+    expect([many, none]).toEqual([
+      { result: { deleted: true, pendingSites: [] } },
+      { result: { deleted: false, pendingSites: [] } },
+    ]);
+    sites.cloud.failing.add("*");
+    expect(await coordinator.deleteObject(rigCtx, "d/unseen")).toEqual({ deleted: false, pendingSites: ["cloud"] });
+    sites.cloud.failing.clear();
+    expect(await keysOf(setting)).toEqual([]);
+    await pass();
+    for (const key of ["seen", "d/unseen"]) expect(await bodyAt(sites.cloud, key)).toBeUndefined();
+    expect(await bodyAt(sites.second, "many")).toBeUndefined();
+  },
+);
 
-test("D2 What only a site knows is deleted there, and what a site that is away may have is deleted when it is back", async () => {
-  const setting = await startTimed(THREE);
-  const { coordinator, pass, sites } = setting;
-  await putForeign(sites.cloud, "seen", "1");
-  await putForeign(sites.cloud, "d/unseen", "1");
-  await putForeign(sites.second, "many", "1");
-  expect(await coordinator.deleteObject(rigCtx, "seen")).toEqual({ deleted: true, pendingSites: ["cloud"] });
-  const [many, none] = await coordinator.deleteObjects(rigCtx, [{ key: "many" }, { key: "none" }]);
-  expect([many, none]).toEqual([
-    { result: { deleted: true, pendingSites: [] } },
-    { result: { deleted: false, pendingSites: [] } },
-  ]);
-  sites.cloud.failing.add("*");
-  expect(await coordinator.deleteObject(rigCtx, "d/unseen")).toEqual({ deleted: false, pendingSites: ["cloud"] });
-  sites.cloud.failing.clear();
-  expect(await keysOf(setting)).toEqual([]);
-  await pass();
-  for (const key of ["seen", "d/unseen"]) expect(await bodyAt(sites.cloud, key)).toBeUndefined();
-  expect(await bodyAt(sites.second, "many")).toBeUndefined();
-});
+everywhere(
+  "D3 When DELETE is acknowledged the primaries do not hold the object, and the other sites have a durable job",
+  async ({ startTimed }) => {
+    const setting = await startTimed(THREE);
+    const { coordinator, put, pass, sites } = setting;
+    await put("x", "1");
+    await pass();
+    sites.cloud.failing.add("delete");
+    expect(await coordinator.deleteObject(rigCtx, "x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
+    expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, undefined]);
+    expect((await jobsIn(setting, "waiting")).concat(await jobsIn(setting, "running"))).toContainEqual(
+      expect.objectContaining({ kind: "remove", site: "cloud", path: "x" }),
+    );
+    sites.cloud.failing.clear();
+    await pass();
+    expect(await bodyAt(sites.cloud, "x")).toBeUndefined();
+  },
+);
 
-test("D3 When DELETE is acknowledged the primaries do not hold the object, and the other sites have a durable job", async () => {
-  const setting = await startTimed(THREE);
-  const { coordinator, put, pass, sites } = setting;
-  await put("x", "1");
-  await pass();
-  sites.cloud.failing.add("delete");
-  expect(await coordinator.deleteObject(rigCtx, "x")).toEqual({ deleted: true, pendingSites: ["cloud"] });
-  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, undefined]);
-  expect((await jobsIn(setting, "waiting")).concat(await jobsIn(setting, "running"))).toContainEqual(
-    expect.objectContaining({ kind: "remove", site: "cloud", path: "x" }),
-  );
-  sites.cloud.failing.clear();
-  await pass();
-  expect(await bodyAt(sites.cloud, "x")).toBeUndefined();
-});
+everywhere(
+  "D3 When a primary does not answer the caller hears so, and a job finishes what the namespace has done",
+  async ({ startTimed }) => {
+    const setting = await startTimed(THREE);
+    const { coordinator, put, pass, sites } = setting;
+    await put("x", "1");
+    await pass();
+    sites.second.failing.add("delete");
+    await expect(coordinator.deleteObject(rigCtx, "x")).rejects.toMatchObject({
+      code: "Unavailable",
+      message: expect.stringMatching(/second.*job/) as string,
+    });
+    expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
+    expect(await keysOf(setting)).toEqual([]);
+    expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, "1"]);
+    sites.second.failing.clear();
+    await pass();
+    expect(await bodyAt(sites.second, "x")).toBeUndefined();
+    expect(await jobsIn(setting, "failed")).toEqual([]);
+  },
+);
 
-test("D3 When a primary does not answer the caller hears so, and a job finishes what the namespace has done", async () => {
-  const setting = await startTimed(THREE);
-  const { coordinator, put, pass, sites } = setting;
-  await put("x", "1");
-  await pass();
-  sites.second.failing.add("delete");
-  await expect(coordinator.deleteObject(rigCtx, "x")).rejects.toMatchObject({
-    code: "Unavailable",
-    message: expect.stringMatching(/second.*job/) as string,
-  });
-  expect(await codeOf(coordinator.headObject(rigCtx, "x"))).toBe("NotFound");
-  expect(await keysOf(setting)).toEqual([]);
-  expect([await bodyAt(sites.local, "x"), await bodyAt(sites.second, "x")]).toEqual([undefined, "1"]);
-  sites.second.failing.clear();
-  await pass();
-  expect(await bodyAt(sites.second, "x")).toBeUndefined();
-  expect(await jobsIn(setting, "failed")).toEqual([]);
-});
-
-test("D4 An object that another tool puts at a site after the delete is a new object, and shows", async () => {
-  const setting = await startTimed(THREE);
-  const { clock, coordinator, put, pass, read, sites } = setting;
-  await put("x", "ours");
-  await put("y", "ours");
-  await pass();
-  await coordinator.deleteObject(rigCtx, "x");
-  await coordinator.deleteObject(rigCtx, "y");
-  await pass();
-  await clock.advance(1);
-  await putForeign(sites.cloud, "x", "theirs");
-  await putForeign(sites.local, "y", "at the primary");
-  expect(await keysOf(setting)).toEqual(["x", "y"]);
-  expect([await read("x"), await read("y")]).toEqual(["theirs", "at the primary"]);
-  await pass();
-  expect([await read("x"), await bodyAt(sites.cloud, "x")]).toEqual(["theirs", "theirs"]);
-});
+everywhere(
+  "D4 An object that another tool puts at a site after the delete is a new object, and shows",
+  async ({ startTimed }) => {
+    const setting = await startTimed(THREE);
+    const { clock, coordinator, put, pass, read, sites } = setting;
+    await put("x", "ours");
+    await put("y", "ours");
+    await pass();
+    await coordinator.deleteObject(rigCtx, "x");
+    await coordinator.deleteObject(rigCtx, "y");
+    await pass();
+    await clock.advance(1);
+    await putForeign(sites.cloud, "x", "theirs");
+    await putForeign(sites.local, "y", "at the primary");
+    expect(await keysOf(setting)).toEqual(["x", "y"]);
+    expect([await read("x"), await read("y")]).toEqual(["theirs", "at the primary"]);
+    await pass();
+    expect([await read("x"), await bodyAt(sites.cloud, "x")]).toEqual(["theirs", "theirs"]);
+  },
+);

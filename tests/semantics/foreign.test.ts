@@ -1,11 +1,12 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { createMemoryStore } from "../../src/stores/index.ts";
-import { codeOf, keysOf, NO_CACHE, SETTINGS, start, startTimed } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, keysOf, SETTINGS } from "./setting.ts";
 
 const THREE = { local: "primary", archive: "backup", cloud: "burst" } as const;
 
-test("F1 An object of another tool can be read, listed, renamed and deleted", async () => {
+everywhere("F1 An object of another tool can be read, listed, renamed and deleted", async ({ start }) => {
   const before = createMemoryStore();
   for (const key of ["old", "d/1", "d/2"]) await putForeign(before, key, `${key} from before`);
   const setting = await start(THREE, {
@@ -27,100 +28,111 @@ test("F1 An object of another tool can be read, listed, renamed and deleted", as
   expect(await codeOf(read("d/1"))).toBe("NotFound");
 });
 
-test("F2 An object that another tool replaced at a primary is the new version, everywhere", async () => {
-  const { clock, coordinator, put, pass, read, sites } = await startTimed(THREE, { overrides: NO_CACHE });
-  await put("x", "ours");
-  await pass();
-  const before = (await coordinator.headObject(rigCtx, "x")).meta;
-  await putForeign(sites.local, "x", "them");
-  expect(await read("x")).toBe("them");
-  const { meta } = await coordinator.headObject(rigCtx, "x");
-  expect(meta.versionId).not.toBe(before.versionId);
-  expect(meta.etag).not.toBe(before.etag);
-  await pass();
-  for (const site of Object.values(sites)) expect(await bodyAt(site, "x")).toBe("them");
-  // And once more, by a read of a part.
-  await clock.advance(1_000);
-  await putForeign(sites.local, "x", "their second");
-  expect((await readAll(coordinator, "x", { suffix: 6 })).toString()).toBe("second");
-});
-
-test("F3 A copy that another tool replaced at a site of lower rank is mended, and never served", async () => {
-  const { coordinator, put, pass, read, sites } = await startTimed(THREE, { overrides: NO_CACHE });
-  await put("x", "ours");
-  await pass();
-  const { meta } = await coordinator.headObject(rigCtx, "x");
-  await putForeign(sites.archive, "x", "them");
-  expect(await read("x")).toBe("ours");
-  // It is noticed when it is read, which is when the primary does not answer.
-  sites.local.failing.add("get");
-  expect(await read("x")).toBe("ours");
-  await pass();
-  sites.local.failing.clear();
-  expect((await coordinator.headObject(rigCtx, "x")).meta).toEqual(meta);
-  await pass();
-  for (const site of Object.values(sites)) expect(await bodyAt(site, "x")).toBe("ours");
-  const { copies } = await coordinator.explain(rigCtx, "x");
-  expect(copies.map(({ state }) => state)).toEqual(["present", "present", "present"]);
-});
-
-test("F5 What loses is kept for 30 days as a version of its path, and four of a path at most", async () => {
-  const { clock, coordinator, pass, put, read, sites } = await startTimed(THREE, {
-    overrides: {
-      ...NO_CACHE,
-      // Days are hours here.
-      settings: { ...SETTINGS, setAsideRetentionMs: 30 * HOUR_MS, stagingRetentionMs: 2 * HOUR_MS },
-    },
-  });
-  const keptOf = async (key: string): Promise<string[]> => {
-    const { notes } = await coordinator.explain(rigCtx, key);
-    return notes.flatMap((note) => /set aside as version ([0-9A-Z]{26})/.exec(note)?.[1] ?? []);
-  };
-  const bodyOf = async (versionId: string): Promise<string> => {
-    const version = await coordinator.readObject(rigCtx, "x", { versionId });
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of (await version.open()).stream) chunks.push(Buffer.from(chunk));
-    return Buffer.concat(chunks).toString();
-  };
-  await put("x", "ours", { contentType: "text/plain", metadata: { color: "green" } });
-  await pass();
-  for (let round = 1; round <= 6; round++) {
-    await clock.advance(1_000);
-    await putForeign(sites.local, "x", `theirs ${round}`);
-    expect(await read("x")).toBe(`theirs ${round}`);
+everywhere(
+  "F2 An object that another tool replaced at a primary is the new version, everywhere",
+  async ({ startTimed }) => {
+    const { clock, coordinator, put, pass, read, sites } = await startTimed(THREE);
+    await put("x", "ours");
     await pass();
-    if (round > 1) continue;
-    const [first] = await keptOf("x");
-    const { meta } = await coordinator.headObject(rigCtx, "x", { versionId: first as string });
-    expect([await bodyOf(first as string), meta]).toEqual([
-      "ours",
-      expect.objectContaining({
-        contentType: "text/plain",
-        metadata: { color: "green" },
-        sizeBytes: 4,
-        versionId: first,
-      }),
-    ]);
-  }
-  const kept = await keptOf("x");
-  expect(await Promise.all(kept.map(bodyOf))).toEqual(["theirs 2", "theirs 3", "theirs 4", "theirs 5"]);
-  const asideAt = async (): Promise<number> => {
-    const pages = await Promise.all(
-      Object.values(sites).map(async (site) => await site.list(rigCtx, { prefix: ".globalfs/set-aside/", limit: 100 })),
-    );
-    return pages.reduce((sum, { objects }) => sum + objects.length, 0);
-  };
-  expect(await asideAt()).toBe(4);
-  // What nobody remembers is swept, what is remembered stays until its time is over.
-  await putForeign(sites.local, ".globalfs/set-aside/stray", "of a process that died");
-  await clock.advance(3 * HOUR_MS);
-  await pass();
-  expect(await asideAt()).toBe(4);
-  await clock.advance(28 * HOUR_MS);
-  await pass();
-  expect([await keptOf("x"), await asideAt()]).toEqual([[], 0]);
-  expect(await codeOf(bodyOf(kept[0] as string))).toBe("NotFound");
-  expect(await read("x")).toBe("theirs 6");
-});
+    const before = (await coordinator.headObject(rigCtx, "x")).meta;
+    await putForeign(sites.local, "x", "them");
+    expect(await read("x")).toBe("them");
+    const { meta } = await coordinator.headObject(rigCtx, "x");
+    expect(meta.versionId).not.toBe(before.versionId);
+    expect(meta.etag).not.toBe(before.etag);
+    await pass();
+    for (const site of Object.values(sites)) expect(await bodyAt(site, "x")).toBe("them");
+    // And once more, by a read of a part.
+    await clock.advance(1_000);
+    await putForeign(sites.local, "x", "their second");
+    expect((await readAll(coordinator, "x", { suffix: 6 })).toString()).toBe("second");
+  },
+);
+
+everywhere(
+  "F3 A copy that another tool replaced at a site of lower rank is mended, and never served",
+  async ({ startTimed }) => {
+    const { coordinator, later, primaries, put, pass, read, sites } = await startTimed(THREE);
+    await put("x", "ours");
+    await pass();
+    const { meta } = await coordinator.headObject(rigCtx, "x");
+    await putForeign(sites.archive, "x", "them");
+    expect(await read("x")).toBe("ours");
+    // It is noticed when it is read, which is when the primary does not answer.
+    for (const site of primaries) sites[site].failing.add("get");
+    await later();
+    expect(await read("x")).toBe("ours");
+    await pass();
+    for (const site of primaries) sites[site].failing.clear();
+    expect((await coordinator.headObject(rigCtx, "x")).meta).toEqual(meta);
+    await pass();
+    for (const site of Object.values(sites)) expect(await bodyAt(site, "x")).toBe("ours");
+    const { copies } = await coordinator.explain(rigCtx, "x");
+    expect(copies.map(({ state }) => state)).toEqual(Object.keys(sites).map(() => "present"));
+  },
+);
+
+everywhere(
+  "F5 What loses is kept for 30 days as a version of its path, and four of a path at most",
+  async ({ startTimed }) => {
+    const { away, clock, coordinator, pass, put, read, sites } = await startTimed(THREE, {
+      overrides: {
+        // Days are hours here.
+        settings: { ...SETTINGS, setAsideRetentionMs: 30 * HOUR_MS, stagingRetentionMs: 2 * HOUR_MS },
+      },
+    });
+    const keptOf = async (key: string): Promise<string[]> => {
+      const { notes } = await coordinator.explain(rigCtx, key);
+      return notes.flatMap((note) => /set aside as version ([0-9A-Z]{26})/.exec(note)?.[1] ?? []);
+    };
+    const bodyOf = async (versionId: string): Promise<string> => {
+      const version = await coordinator.readObject(rigCtx, "x", { versionId });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of (await version.open()).stream) chunks.push(Buffer.from(chunk));
+      return Buffer.concat(chunks).toString();
+    };
+    await put("x", "ours", { contentType: "text/plain", metadata: { color: "green" } });
+    await pass();
+    for (let round = 1; round <= 6; round++) {
+      await clock.advance(1_000);
+      await putForeign(sites.local, "x", `theirs ${round}`);
+      expect(await read("x")).toBe(`theirs ${round}`);
+      await pass();
+      if (round > 1) continue;
+      const [first] = await keptOf("x");
+      const { meta } = await coordinator.headObject(rigCtx, "x", { versionId: first as string });
+      expect([await bodyOf(first as string), meta]).toEqual([
+        "ours",
+        expect.objectContaining({
+          contentType: "text/plain",
+          metadata: { color: "green" },
+          sizeBytes: 4,
+          versionId: first,
+        }),
+      ]);
+    }
+    const kept = await keptOf("x");
+    expect(await Promise.all(kept.map(bodyOf))).toEqual(["theirs 2", "theirs 3", "theirs 4", "theirs 5"]);
+    const asideAt = async (): Promise<number> => {
+      const pages = await Promise.all(
+        Object.values(sites).map(
+          async (site) => await site.list(rigCtx, { prefix: ".globalfs/set-aside/", limit: 100 }),
+        ),
+      );
+      return pages.reduce((sum, { objects }) => sum + objects.length, 0);
+    };
+    expect(await asideAt()).toBe(4);
+    // What nobody remembers is swept, what is remembered stays until its time is over.
+    await putForeign(sites.local, ".globalfs/set-aside/stray", "of a process that died");
+    await away(3 * HOUR_MS);
+    await pass();
+    expect(await asideAt()).toBe(4);
+    await away(28 * HOUR_MS);
+    await pass();
+    expect([await keptOf("x"), await asideAt()]).toEqual([[], 0]);
+    expect(await codeOf(bodyOf(kept[0] as string))).toBe("NotFound");
+    expect(await read("x")).toBe("theirs 6");
+  },
+);
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import type { Bucket } from "../../src/coordinator/index.ts";
 import { chunksOf, rigCtx } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, keysOf, SETTINGS, startTimed, type TimedSetting } from "./setting.ts";
+import { type Door, everywhere } from "./matrix.ts";
+import { codeOf, keysOf, SETTINGS, type TimedSetting } from "./setting.ts";
 
 const ONE = { local: "primary" } as const;
 /** The rules' days are minutes here, save where retention has real ones. */
@@ -9,7 +10,7 @@ const DAY_MS = 60_000;
 
 type Rules = Bucket["lifecycle"];
 
-async function startWith(rules: Rules, keeps = false): Promise<TimedSetting<"local">> {
+async function startWith({ startTimed }: Door, rules: Rules, keeps = false): Promise<TimedSetting<"local">> {
   const setting = await startTimed(ONE, {
     overrides: { settings: { ...SETTINGS, lifecycleDayMs: DAY_MS } },
   });
@@ -35,9 +36,9 @@ async function linesOf({ coordinator }: TimedSetting<"local">): Promise<string[]
   return entries.map(({ key, meta, isLatest }) => `${key} ${meta?.sizeBytes ?? "marker"}${isLatest ? "*" : ""}`);
 }
 
-test("E1 Objects go by age, date, prefix, tags and size", async () => {
+everywhere("E1 Objects go by age, date, prefix, tags and size", async (door) => {
   const rule = { enabled: true, filter: {} };
-  const setting = await startWith([
+  const setting = await startWith(door, [
     { ...rule, id: "age", filter: { prefix: "logs/" }, expireAfterDays: 2 },
     { ...rule, id: "tag", filter: { tags: { keep: "no" } }, expireAfterDays: 1 },
     { ...rule, id: "size", filter: { prefix: "s", largerThanBytes: 2, smallerThanBytes: 5 }, expireAfterDays: 1 },
@@ -62,8 +63,9 @@ test("E1 Objects go by age, date, prefix, tags and size", async () => {
   expect(await keysOf(setting, "elsewhere/")).toEqual(["elsewhere/logs/1"]);
 });
 
-test("E1 Older versions go by how long ago they were replaced and how many newer ones are kept", async () => {
+everywhere("E1 Older versions go by how long ago they were replaced and how many newer ones are kept", async (door) => {
   const setting = await startWith(
+    door,
     [{ id: "old", enabled: true, filter: {}, noncurrentDays: 1, noncurrentKept: 2 }],
     true,
   );
@@ -77,8 +79,8 @@ test("E1 Older versions go by how long ago they were replaced and how many newer
   expect(await linesOf(setting)).toEqual(["b/x 6*", "b/x 5", "b/x 4"]);
 });
 
-test("E1 In a bucket that keeps versions what expires is hidden, and can be read by its id", async () => {
-  const setting = await startWith([{ id: "1", enabled: true, filter: {}, expireAfterDays: 1 }], true);
+everywhere("E1 In a bucket that keeps versions what expires is hidden, and can be read by its id", async (door) => {
+  const setting = await startWith(door, [{ id: "1", enabled: true, filter: {}, expireAfterDays: 1 }], true);
   const { coordinator, put } = setting;
   const { versionId } = (await put("b/x", "1")).meta;
   await days(setting, 2.2);
@@ -87,8 +89,9 @@ test("E1 In a bucket that keeps versions what expires is hidden, and can be read
   expect(await linesOf(setting)).toEqual(["b/x marker*", "b/x 1"]);
 });
 
-test("E2 Lone delete markers go, and unfinished uploads", async () => {
+everywhere("E2 Lone delete markers go, and unfinished uploads", async (door) => {
   const setting = await startWith(
+    door,
     [
       { id: "markers", enabled: true, filter: {}, removeLoneDeleteMarkers: true, noncurrentDays: 2 },
       { id: "uploads", enabled: true, filter: { prefix: "up" }, abortUploadsAfterDays: 1 },
@@ -114,8 +117,8 @@ test("E2 Lone delete markers go, and unfinished uploads", async () => {
   expect(await codeOf(coordinator.findUpload(rigCtx, kept))).toBe("done");
 });
 
-test("E3 The walk leaves what is locked, and takes more objects than one stretch holds", async () => {
-  const setting = await startWith([{ id: "1", enabled: true, filter: {}, noncurrentDays: 1 }], true);
+everywhere("E3 The walk leaves what is locked, and takes more objects than one stretch holds", async (door) => {
+  const setting = await startWith(door, [{ id: "1", enabled: true, filter: {}, noncurrentDays: 1 }], true);
   const { clock, coordinator, put } = setting;
   await coordinator.changeBucket(rigCtx, "b", { objectLock: true });
   const retention = { mode: "governance" as const, untilMs: clock.nowMs() + 86_400_000 };

@@ -1,10 +1,8 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { putForeign, type Rig, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { serveInProcess } from "../../src/cli/testing/served.ts";
-import { flakyStore } from "../../src/coordinator/testing/flaky-store.ts";
-import { createMemoryStore } from "../../src/stores/index.ts";
-import { start } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
 
 const THREE = { cloud: "burst", archive: "backup", local: "primary" } as const;
 
@@ -24,7 +22,7 @@ async function pagesOf({ coordinator }: Rig, limit: number, between?: () => Prom
   return keys;
 }
 
-test("L1 A listing is in the order of the keys' UTF-8 bytes at any page size", async () => {
+everywhere("L1 A listing is in the order of the keys' UTF-8 bytes at any page size", async ({ start }) => {
   const setting = await start(THREE);
   // In UTF-16 the face sorts before the last one, and in most languages capitals do not come first.
   const keys = ["a", "a-b", "a/b", "a/b-c", "a/b/c", "A", "a0", "é", "z", "😀", "\uFFFD", "\uE000/x", "a b", "a\u0301"];
@@ -40,7 +38,7 @@ test("L1 A listing is in the order of the keys' UTF-8 bytes at any page size", a
   expect(objects.map(({ key }) => key)).toEqual(expected.filter((key) => !key.includes("/")));
 });
 
-test("L2 A listing holds every object that exists for its whole duration, once", async () => {
+everywhere("L2 A listing holds every object that exists for its whole duration, once", async ({ start }) => {
   const setting = await start(THREE);
   const { coordinator, put, sites } = setting;
   const stable: string[] = [];
@@ -68,17 +66,12 @@ test("L2 A listing holds every object that exists for its whole duration, once",
   }
 });
 
-test("L3 When a site could not be listed the answer is 207 and names the site", async () => {
-  const cloud = flakyStore(createMemoryStore());
-  const { rig, url, stop } = await serveInProcess({
-    sites: [
-      { name: "local", role: "primary" },
-      { name: "cloud", role: "burst", store: cloud },
-    ],
-  });
+everywhere("L3 When a site could not be listed the answer is 207 and names the site", async ({ prepare }) => {
+  const { options, sites } = await prepare({ local: "primary", cloud: "burst" });
+  const { rig, url, stop } = await serveInProcess(options);
   try {
     await rig.put("ours", "1");
-    await putForeign(cloud, "theirs", "2");
+    await putForeign(sites.cloud, "theirs", "2");
     const list = async (): Promise<unknown[]> => {
       const response = await fetch(`${url}/api/v1/objects?envelope=true`);
       const { objects, failed_sites: failed } = (await response.json()) as {
@@ -88,30 +81,37 @@ test("L3 When a site could not be listed the answer is 207 and names the site", 
       return [response.status, objects.map(({ key }) => key), (failed ?? []).map(({ site }) => site)];
     };
     expect(await list()).toEqual([200, ["ours", "theirs"], []]);
-    cloud.failing.add("list");
+    sites.cloud.failing.add("list");
     expect(await list()).toEqual([207, ["ours"], ["cloud"]]);
   } finally {
     await stop();
   }
 });
 
-test("L4 The catalog wins a key over the sites; among the sites the first in routing order wins", async () => {
-  const setting = await start(THREE);
-  const { coordinator, put, read, sites } = setting;
-  await put("known", "ours");
-  await setting.settled();
-  await putForeign(sites.cloud, "known", "other bytes");
-  await putForeign(sites.cloud, "x", "at the burst site");
-  await putForeign(sites.archive, "x", "at the backup");
-  await putForeign(sites.local, "x", "at the primary");
-  await putForeign(sites.cloud, "y", "at the burst site");
-  await putForeign(sites.archive, "y", "at the backup");
-  const sizes = async (): Promise<Record<string, number>> => {
-    const { objects } = await coordinator.listObjects(rigCtx, { limit: 10 });
-    return Object.fromEntries(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
-  };
-  const expected = { known: 4, x: "at the primary".length, y: "at the backup".length };
-  expect(await sizes()).toEqual(expected);
-  expect([await read("known"), await read("x"), await read("y")]).toEqual(["ours", "at the primary", "at the backup"]);
-  expect(await sizes()).toEqual(expected);
-});
+everywhere(
+  "L4 The catalog wins a key over the sites; among the sites the first in routing order wins",
+  async ({ start }) => {
+    const setting = await start(THREE);
+    const { coordinator, put, read, sites } = setting;
+    await put("known", "ours");
+    await setting.settled();
+    await putForeign(sites.cloud, "known", "other bytes");
+    await putForeign(sites.cloud, "x", "at the burst site");
+    await putForeign(sites.archive, "x", "at the backup");
+    await putForeign(sites.local, "x", "at the primary");
+    await putForeign(sites.cloud, "y", "at the burst site");
+    await putForeign(sites.archive, "y", "at the backup");
+    const sizes = async (): Promise<Record<string, number>> => {
+      const { objects } = await coordinator.listObjects(rigCtx, { limit: 10 });
+      return Object.fromEntries(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
+    };
+    const expected = { known: 4, x: "at the primary".length, y: "at the backup".length };
+    expect(await sizes()).toEqual(expected);
+    expect([await read("known"), await read("x"), await read("y")]).toEqual([
+      "ours",
+      "at the primary",
+      "at the backup",
+    ]);
+    expect(await sizes()).toEqual(expected);
+  },
+);

@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { rigCtx } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, start, startTimed } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf } from "./setting.ts";
 
 const ONE = { local: "primary" } as const;
 const DAY_MS = 86_400_000;
@@ -17,9 +18,9 @@ async function codeAndReason(work: Promise<unknown>): Promise<string> {
 
 const DENIED = "PermissionDenied AccessDenied";
 
-test("K1 A locked version is destroyed by nothing", async () => {
+everywhere("K1 A locked version is destroyed by nothing", async ({ startTimed }) => {
   const setting = await startTimed(ONE);
-  const { clock, coordinator, put, read } = setting;
+  const { away, clock, coordinator, put, read } = setting;
   await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
   await coordinator.createBucket(rigCtx, { name: "plain" });
   const untilMs = clock.nowMs() + DAY_MS;
@@ -46,54 +47,57 @@ test("K1 A locked version is destroyed by nothing", async () => {
     "Conflict InvalidBucketState",
   );
   // Time and the person who put it on take the lock away.
-  await clock.advance(DAY_MS + 1);
+  await away(DAY_MS + 1);
   await coordinator.changeLabels(rigCtx, "b/y", { versionId: two, legalHold: false });
   expect([await remove("b/d/x", one), await remove("b/y", two)]).toEqual(["done", "done"]);
   expect(await read("b/y")).toBe("over it");
 });
 
-test("K2 Retention is shortened by nobody in compliance mode, and in governance mode only by who bypasses it", async () => {
-  const setting = await startTimed(ONE);
-  const { clock, coordinator, put } = setting;
-  await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
-  const at = (days: number): number => clock.nowMs() + days * DAY_MS;
-  await put("b/x", "1");
-  const retain = async (
-    mode: "governance" | "compliance" | null,
-    days: number,
-    bypassGovernance = false,
-  ): Promise<string> =>
-    await codeAndReason(
-      coordinator.changeLabels(rigCtx, "b/x", {
-        retention: mode === null ? null : { mode, untilMs: at(days) },
-        bypassGovernance,
-      }),
-    );
-  expect(await retain("governance", -1)).toBe("InvalidArgument");
-  expect(await retain("governance", 2)).toBe("done");
-  expect(await retain("governance", 3)).toBe("done");
-  expect(await retain("governance", 2)).toBe(DENIED);
-  expect(await retain(null, 0)).toBe(DENIED);
-  expect(await retain("compliance", 3)).toBe(DENIED);
-  expect(await retain("governance", 2, true)).toBe("done");
-  expect(await retain(null, 0, true)).toBe("done");
-  expect(await retain("governance", 2)).toBe("done");
-  const { meta } = await coordinator.headObject(rigCtx, "b/x");
-  const versionId = meta.versionId;
-  expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId }))).toBe(DENIED);
-  expect(await retain("compliance", 5, true)).toBe("done");
-  expect(await retain("compliance", 6)).toBe("done");
-  for (const bypass of [false, true]) {
-    expect(await retain("compliance", 5, bypass)).toBe(DENIED);
-    expect(await retain("governance", 9, bypass)).toBe(DENIED);
-    expect(await retain(null, 0, bypass)).toBe(DENIED);
-  }
-  await clock.advance(7 * DAY_MS);
-  expect(await retain(null, 0)).toBe("done");
-  expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId }))).toBe("done");
-});
+everywhere(
+  "K2 Retention is shortened by nobody in compliance mode, and in governance mode only by who bypasses it",
+  async ({ startTimed }) => {
+    const setting = await startTimed(ONE);
+    const { away, clock, coordinator, put } = setting;
+    await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
+    const at = (days: number): number => clock.nowMs() + days * DAY_MS;
+    await put("b/x", "1");
+    const retain = async (
+      mode: "governance" | "compliance" | null,
+      days: number,
+      bypassGovernance = false,
+    ): Promise<string> =>
+      await codeAndReason(
+        coordinator.changeLabels(rigCtx, "b/x", {
+          retention: mode === null ? null : { mode, untilMs: at(days) },
+          bypassGovernance,
+        }),
+      );
+    expect(await retain("governance", -1)).toBe("InvalidArgument");
+    expect(await retain("governance", 2)).toBe("done");
+    expect(await retain("governance", 3)).toBe("done");
+    expect(await retain("governance", 2)).toBe(DENIED);
+    expect(await retain(null, 0)).toBe(DENIED);
+    expect(await retain("compliance", 3)).toBe(DENIED);
+    expect(await retain("governance", 2, true)).toBe("done");
+    expect(await retain(null, 0, true)).toBe("done");
+    expect(await retain("governance", 2)).toBe("done");
+    const { meta } = await coordinator.headObject(rigCtx, "b/x");
+    const versionId = meta.versionId;
+    expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId }))).toBe(DENIED);
+    expect(await retain("compliance", 5, true)).toBe("done");
+    expect(await retain("compliance", 6)).toBe("done");
+    for (const bypass of [false, true]) {
+      expect(await retain("compliance", 5, bypass)).toBe(DENIED);
+      expect(await retain("governance", 9, bypass)).toBe(DENIED);
+      expect(await retain(null, 0, bypass)).toBe(DENIED);
+    }
+    await away(7 * DAY_MS);
+    expect(await retain(null, 0)).toBe("done");
+    expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId }))).toBe("done");
+  },
+);
 
-test("K2 Governance lets a version go to who bypasses it", async () => {
+everywhere("K2 Governance lets a version go to who bypasses it", async ({ startTimed }) => {
   const { clock, coordinator, put } = await startTimed(ONE);
   await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
   const lock = { retention: { mode: "governance" as const, untilMs: clock.nowMs() + DAY_MS } };
@@ -104,7 +108,7 @@ test("K2 Governance lets a version go to who bypasses it", async () => {
   );
 });
 
-test("K3 Labels change without making a version, and stay with theirs", async () => {
+everywhere("K3 Labels change without making a version, and stay with theirs", async ({ start }) => {
   const setting = await start(ONE);
   const { coordinator, put } = setting;
   await coordinator.createBucket(rigCtx, { name: "b" });
@@ -136,8 +140,8 @@ test("K3 Labels change without making a version, and stay with theirs", async ()
   expect(await codeAndReason(put("b/x", "3", { labels: { lock } }))).toBe("InvalidArgument InvalidRequest");
 });
 
-test("K4 What is written into a bucket with a default retention is retained", async () => {
-  const { clock, coordinator, put } = await startTimed(ONE);
+everywhere("K4 What is written into a bucket with a default retention is retained", async ({ startTimed }) => {
+  const { away, clock, coordinator, put } = await startTimed(ONE);
   await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
   await coordinator.changeBucket(rigCtx, "b", { defaultRetention: { mode: "compliance", days: 2 } });
   const { meta } = await put("b/x", "1");
@@ -149,6 +153,6 @@ test("K4 What is written into a bucket with a default retention is retained", as
   expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId, bypassGovernance: true }))).toBe(
     DENIED,
   );
-  await clock.advance(2 * DAY_MS + 1);
+  await away(2 * DAY_MS + 1);
   expect(await codeAndReason(coordinator.deleteObject(rigCtx, "b/x", { versionId }))).toBe("done");
 });

@@ -1,11 +1,12 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { bodyAt, readAll, type Rig, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { encodeKey, prefixRange } from "../../src/kv/index.ts";
-import { codeOf, fileStores, Gate, keysOf, NO_CACHE, start, startTimed } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, fileStores, Gate, keysOf } from "./setting.ts";
 
 const TWO = { local: "primary", cloud: "burst" } as const;
 
-test("N1 At every moment exactly one of the two names leads to the file", async () => {
+everywhere("N1 At every moment exactly one of the two names leads to the file", async ({ start }) => {
   const setting = await start(TWO, { openStore: await fileStores() });
   const { coordinator, put, read, settled } = setting;
   await put("n/a", "1");
@@ -38,7 +39,7 @@ test("N1 At every moment exactly one of the two names leads to the file", async 
   expect([...names].filter((keys) => !allowed.includes(keys))).toEqual([]);
 });
 
-test("N2 A rename of a directory takes one transaction, however many files lie below it", async () => {
+everywhere("N2 A rename of a directory takes one transaction, however many files lie below it", async ({ start }) => {
   const costOf = async (files: number): Promise<number[]> => {
     const { coordinator, kv, put, settled } = await start({ local: "primary" });
     for (let index = 0; index < files; index++) await put(`from/${index % 7}/${index}`, "x");
@@ -64,33 +65,36 @@ test("N2 A rename of a directory takes one transaction, however many files lie b
   expect(await costOf(300)).toEqual(few);
 });
 
-test("N3 The old name is free at once, and a PUT there never disturbs the renamed file's bytes", async () => {
-  const { clock, coordinator, put, pass, read, sites } = await startTimed(TWO, { overrides: NO_CACHE });
-  await put("a", "first");
-  await pass();
-  // The object cannot be moved for now.
-  for (const site of Object.values(sites)) site.failing.add("copy");
-  const look = async (): Promise<string[]> => [await read("a"), await read("b")];
-  await coordinator.rename(rigCtx, { from: "a", to: "b" });
-  expect(await bodyAt(sites.local, "a")).toBe("first");
-  await put("a", "second");
-  expect(await look()).toEqual(["second", "first"]);
-  await put("a", "third");
-  expect(await look()).toEqual(["third", "first"]);
-  await clock.advance(30_000);
-  sites.local.failing.add("get");
-  expect(await look()).toEqual(["third", "first"]);
-  for (const site of Object.values(sites)) site.failing.clear();
-  await pass();
-  for (const site of Object.values(sites))
-    expect([await bodyAt(site, "a"), await bodyAt(site, "b")]).toEqual(["third", "first"]);
-  await coordinator.deleteObject(rigCtx, "a");
-  await pass();
-  expect(await read("b")).toBe("first");
-});
+everywhere(
+  "N3 The old name is free at once, and a PUT there never disturbs the renamed file's bytes",
+  async ({ startTimed }) => {
+    const { clock, coordinator, put, pass, read, sites } = await startTimed(TWO);
+    await put("a", "first");
+    await pass();
+    // The object cannot be moved for now.
+    for (const site of Object.values(sites)) site.failing.add("copy");
+    const look = async (): Promise<string[]> => [await read("a"), await read("b")];
+    await coordinator.rename(rigCtx, { from: "a", to: "b" });
+    expect(await bodyAt(sites.local, "a")).toBe("first");
+    await put("a", "second");
+    expect(await look()).toEqual(["second", "first"]);
+    await put("a", "third");
+    expect(await look()).toEqual(["third", "first"]);
+    await clock.advance(30_000);
+    sites.local.failing.add("get");
+    expect(await look()).toEqual(["third", "first"]);
+    for (const site of Object.values(sites)) site.failing.clear();
+    await pass();
+    for (const site of Object.values(sites))
+      expect([await bodyAt(site, "a"), await bodyAt(site, "b")]).toEqual(["third", "first"]);
+    await coordinator.deleteObject(rigCtx, "a");
+    await pass();
+    expect(await read("b")).toBe("first");
+  },
+);
 
-test("N3 Reads of both names go on while the objects are moved", async () => {
-  const { coordinator, put, settled } = await start(TWO, { overrides: NO_CACHE });
+everywhere("N3 Reads of both names go on while the objects are moved", async ({ start }) => {
+  const { coordinator, put, settled } = await start(TWO);
   await put("a", "first");
   await settled();
   for (let turn = 0; turn < 20; turn++) {
@@ -107,28 +111,31 @@ test("N3 Reads of both names go on while the objects are moved", async () => {
   }
 });
 
-test("N3 A PUT under the old name that began before the rename does not reach the renamed file", async () => {
-  const { coordinator, put, read, settled, sites } = await start({ local: "primary" });
-  await put("a", "first");
-  const gate = new Gate();
-  const body = (async function* (): AsyncGenerator<Uint8Array> {
-    yield Buffer.from("sec");
-    await gate.pass();
-    yield Buffer.from("ond");
-  })();
-  const putting = codeOf(put("a", "", { body }));
-  await gate.reached;
-  await coordinator.rename(rigCtx, { from: "a", to: "b" });
-  gate.open();
-  const outcome = await putting;
-  expect(await read("b")).toBe("first");
-  expect(["done", "Conflict"]).toContain(outcome);
-  expect(await codeOf(read("a"))).toBe(outcome === "done" ? "done" : "NotFound");
-  await settled();
-  expect([await read("b"), await bodyAt(sites.local, "b")]).toEqual(["first", "first"]);
-});
+everywhere(
+  "N3 A PUT under the old name that began before the rename does not reach the renamed file",
+  async ({ start }) => {
+    const { coordinator, put, read, settled, sites } = await start({ local: "primary" });
+    await put("a", "first");
+    const gate = new Gate();
+    const body = (async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("sec");
+      await gate.pass();
+      yield Buffer.from("ond");
+    })();
+    const putting = codeOf(put("a", "", { body }));
+    await gate.reached;
+    await coordinator.rename(rigCtx, { from: "a", to: "b" });
+    gate.open();
+    const outcome = await putting;
+    expect(await read("b")).toBe("first");
+    expect(["done", "Conflict"]).toContain(outcome);
+    expect(await codeOf(read("a"))).toBe(outcome === "done" ? "done" : "NotFound");
+    await settled();
+    expect([await read("b"), await bodyAt(sites.local, "b")]).toEqual(["first", "first"]);
+  },
+);
 
-test("N4 An existing target is refused unless the caller asks to replace it", async () => {
+everywhere("N4 An existing target is refused unless the caller asks to replace it", async ({ start }) => {
   const setting = await start(TWO);
   const { coordinator, put, read, settled, sites } = setting;
   await put("a", "1");

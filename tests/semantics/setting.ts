@@ -7,6 +7,7 @@ import type { Settings } from "../../src/coordinator/index.ts";
 import { flakyStore, type FlakyStore } from "../../src/coordinator/testing/flaky-store.ts";
 import { type Rig, rigCtx, type RigOptions, startRig } from "../../src/coordinator/testing/rig.ts";
 import { createFakeClock, type FakeClock } from "../../src/core/testing/fake-clock.ts";
+import { systemClock } from "../../src/core/ports/clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
 import type { Job } from "../../src/mover/index.ts";
 import { checkCatalog } from "../../src/namespace/index.ts";
@@ -17,6 +18,7 @@ import {
   type SiteRole,
   type Store,
 } from "../../src/stores/index.ts";
+import { AWHILE_MS, cacheOf, type Configuration, layered, PLAIN, withPrimaries } from "./configuration.ts";
 
 /** What the tests of the guarantees stand on: a whole coordinator whose sites can be made to fail, looked at from outside. */
 
@@ -31,33 +33,63 @@ export const SETTINGS: Settings = {
   housekeepingIntervalMs: 3_600_000,
 };
 
-export const NO_CACHE = { cache: { maxBytes: 1, ttlMs: 0 } } as const;
-
-export interface Setting<Name extends string> extends Rig {
+/** The sites of a setting, and the options of a rig over them. */
+export interface Prepared<Name extends string> {
+  readonly options: RigOptions;
+  /** Below the layers, those that the configuration adds included. */
   readonly sites: Readonly<Record<Name, FlakyStore>>;
+  readonly primaries: readonly Name[];
+  /** A while later: the cache has forgotten what it had, and breakers that are open let a probe through. */
+  later(): Promise<void>;
+}
+
+export interface Setting<Name extends string> extends Rig, Omit<Prepared<Name>, "options"> {}
+
+export interface SettingOptions<Name extends string> extends RigOptions {
+  readonly configuration?: Configuration;
+  readonly openStore?: (name: NoInfer<Name>) => Promise<Store>;
+}
+
+export async function prepare<Name extends string>(
+  roles: Readonly<Record<Name, SiteRole>>,
+  { openStore, configuration = PLAIN, ...rest }: SettingOptions<Name> = {},
+): Promise<Prepared<Name>> {
+  let skippedMs = 0;
+  const clock = rest.clock ?? { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + skippedMs };
+  const named = withPrimaries(roles, configuration);
+  const sites = {} as Record<Name, FlakyStore>;
+  for (const [name] of named)
+    sites[name] = flakyStore(openStore === undefined ? createMemoryStore() : await openStore(name));
+  return {
+    options: {
+      ...rest,
+      clock,
+      sites: named.map(([name, role]) => ({ name, role, ...layered(name, sites[name], configuration, clock) })),
+      overrides: { cache: cacheOf(configuration), ...rest.overrides },
+    },
+    sites,
+    primaries: named.flatMap(([name, role]) => (role === "primary" ? [name] : [])),
+    later: async () => void (skippedMs += AWHILE_MS + 1),
+  };
 }
 
 export async function start<Name extends string>(
   roles: Readonly<Record<Name, SiteRole>>,
-  options: RigOptions & { readonly openStore?: (name: NoInfer<Name>) => Promise<Store> } = {},
+  settingOptions: SettingOptions<Name> = {},
 ): Promise<Setting<Name>> {
-  const { openStore, ...rest } = options;
-  const sites = {} as Record<Name, FlakyStore>;
-  for (const name of Object.keys(roles) as Name[])
-    sites[name] = flakyStore(openStore === undefined ? createMemoryStore() : await openStore(name));
-  const rig = await startRig({
-    ...rest,
-    sites: (Object.keys(roles) as Name[]).map((name) => ({ name, role: roles[name], store: sites[name] })),
-  });
+  const { options, ...prepared } = await prepare(roles, settingOptions);
+  const rig = await startRig(options);
   onTestFinished(async () => {
     expect((await checkCatalog(rig.kv)).faults).toEqual([]);
     await rig.stop();
   });
-  return { ...rig, sites };
+  return { ...rig, ...prepared };
 }
 
 export interface TimedSetting<Name extends string> extends Setting<Name> {
   readonly clock: FakeClock;
+  /** The process is not there for so long; days go by at once. */
+  away(durationMs: number): Promise<void>;
   /** Time passes until no job is left that could run. */
   pass(): Promise<void>;
 }
@@ -65,7 +97,7 @@ export interface TimedSetting<Name extends string> extends Setting<Name> {
 /** The same, in a time that only the test moves. */
 export async function startTimed<Name extends string>(
   roles: Readonly<Record<Name, SiteRole>>,
-  options: RigOptions = {},
+  options: SettingOptions<Name> = {},
 ): Promise<TimedSetting<Name>> {
   const clock = createFakeClock();
   const kv = createMemoryKv({ clock });
@@ -77,6 +109,13 @@ export async function startTimed<Name extends string>(
   return {
     ...setting,
     clock,
+    later: async () => await clock.advance(AWHILE_MS + 1),
+    async away(durationMs) {
+      await setting.coordinator.stop();
+      await clock.advance(durationMs);
+      await setting.coordinator.start(new AbortController().signal);
+      await clock.advance(1);
+    },
     async pass() {
       for (let turn = 0; turn < 60; turn++) {
         await clock.advance(61_000);

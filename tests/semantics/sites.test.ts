@@ -15,7 +15,9 @@ import { putForeign, rigCtx, startRig } from "../../src/coordinator/testing/rig.
 import { createFakeClock } from "../../src/core/testing/fake-clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
 import { createMemoryStore, createPlace, openFileStore, stackLayers } from "../../src/stores/index.ts";
-import { codeOf, keysOf, NO_CACHE, start, startTimed, tempDirectory } from "./setting.ts";
+import { cacheOf, PLAIN } from "./configuration.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, keysOf, tempDirectory } from "./setting.ts";
 
 async function drain(read: ObjectRead): Promise<void> {
   for await (const _ of (await read.open()).stream) {
@@ -23,30 +25,30 @@ async function drain(read: ObjectRead): Promise<void> {
   }
 }
 
-test("P1 A primary that fails makes writes to it fail at once; reads go on from other copies", async () => {
-  const { clock, coordinator, put, pass, read, sites } = await startTimed(
-    { local: "primary", cloud: "burst" },
-    { overrides: NO_CACHE },
-  );
-  await put("x", "1");
-  await pass();
-  sites.local.failing.add("*");
-  const startedMs = clock.nowMs();
-  let taken = 0;
-  const body = (async function* (): AsyncGenerator<Uint8Array> {
-    for (taken = 0; taken < 1_000; taken++) yield Buffer.alloc(1_000);
-  })();
-  await expect(coordinator.putObject(rigCtx, { key: "x", body })).rejects.toMatchObject({
-    code: "Unavailable",
-    message: expect.stringContaining("local") as string,
-  });
-  // No time had to pass, and the body was not taken in first.
-  expect([clock.nowMs() - startedMs, taken]).toEqual([0, 0]);
-  expect(await read("x")).toBe("1");
-  sites.local.failing.clear();
-  await put("x", "2");
-  expect(await read("x")).toBe("2");
-});
+everywhere(
+  "P1 A primary that fails makes writes to it fail at once; reads go on from other copies",
+  async ({ startTimed }) => {
+    const { clock, coordinator, put, pass, read, sites } = await startTimed({ local: "primary", cloud: "burst" });
+    await put("x", "1");
+    await pass();
+    sites.local.failing.add("*");
+    const startedMs = clock.nowMs();
+    let taken = 0;
+    const body = (async function* (): AsyncGenerator<Uint8Array> {
+      for (taken = 0; taken < 1_000; taken++) yield Buffer.alloc(1_000);
+    })();
+    await expect(coordinator.putObject(rigCtx, { key: "x", body })).rejects.toMatchObject({
+      code: "Unavailable",
+      message: expect.stringContaining("local") as string,
+    });
+    // No time had to pass, and the body was not taken in first.
+    expect([clock.nowMs() - startedMs, taken]).toEqual([0, 0]);
+    expect(await read("x")).toBe("1");
+    sites.local.failing.clear();
+    await put("x", "2");
+    expect(await read("x")).toBe("2");
+  },
+);
 
 test("P2 Not found, failed preconditions and canceled requests never count against a site", async () => {
   const clock = createFakeClock();
@@ -60,7 +62,7 @@ test("P2 Not found, failed preconditions and canceled requests never count again
     kv: createMemoryKv({ clock }),
     clock,
     sites: [{ name: "local", role: "primary", store, circuit: circuit as NonNullable<typeof circuit> }],
-    overrides: NO_CACHE,
+    overrides: { cache: cacheOf({ ...PLAIN, cache: false }) },
   });
   await put("x", "some bytes");
   for (let time = 0; time < 10; time++) {
@@ -87,7 +89,7 @@ test("P2 Not found, failed preconditions and canceled requests never count again
   await stop();
 });
 
-test("P6 A place that does not show a site's marker is not the site", async () => {
+everywhere("P6 A place that does not show a site's marker is not the site", async ({ start }) => {
   const base = await tempDirectory();
   const [root, away] = [join(base, "site"), join(base, "away")];
   const kv = createMemoryKv();
@@ -106,31 +108,35 @@ test("P6 A place that does not show a site's marker is not the site", async () =
   await place.verify();
   const setting = await start(
     { local: "primary" },
-    { kv, openStore: async () => place.guard(driver), overrides: NO_CACHE },
+    { kv, openStore: async (name) => (name === "local" ? place.guard(driver) : createMemoryStore()) },
   );
-  const { coordinator, put, read } = setting;
+  const { coordinator, later, primaries, put, read } = setting;
   await put("kept", "kept");
   expect(await keysOf(setting)).toEqual(["kept"]);
   await rename(root, away);
   await mkdir(root);
-  for (const work of [() => put("new", "x"), () => put("kept", "x"), () => read("kept"), () => read("unknown")])
+  // Where others have it, too, it is read from there.
+  const ofKept = primaries.length === 1 ? "Unavailable" : "done";
+  for (const work of [() => put("new", "x"), () => put("kept", "x"), () => read("unknown")])
     expect(await codeOf(work())).toBe("Unavailable");
+  expect(await codeOf(read("kept"))).toBe(ofKept);
   expect((await coordinator.listObjects(rigCtx, { limit: 10 })).failedSites.map(({ site }) => site)).toEqual(["local"]);
   expect(await readdir(root)).toEqual([]);
   // Another site's disk.
   await rmdir(root);
   const other = await openFileStore({ root });
-  for (const work of [() => put("new", "x"), () => read("kept"), () => read("stranger")])
-    expect(await codeOf(work())).toBe("Unavailable");
+  for (const work of [() => put("new", "x"), () => read("stranger")]) expect(await codeOf(work())).toBe("Unavailable");
+  expect(await codeOf(read("kept"))).toBe(ofKept);
   await other.close();
   await rename(root, join(base, "other"));
   await rename(away, root);
   await setting.sites.local.check(rigCtx);
+  await later();
   await put("new", "new");
   expect([await read("kept"), await read("new")]).toEqual(["kept", "new"]);
 });
 
-test("P5 A symbolic link below a file site's directory is no object and leads nowhere", async () => {
+everywhere("P5 A symbolic link below a file site's directory is no object and leads nowhere", async ({ start }) => {
   const base = await tempDirectory();
   const [root, outside] = [join(base, "site"), join(base, "outside")];
   await mkdir(outside);
@@ -158,36 +164,39 @@ test("P5 A symbolic link below a file site's directory is no object and leads no
   expect(await readFile(join(outside, "secret"), "utf8")).toBe("secret");
 });
 
-test("P4 A site is not taken out while no primary would be left or objects have their only copy there, unless it is forced", async () => {
-  const setting = await startTimed({ local: "primary", second: "primary", cloud: "burst" });
-  const { coordinator, kv, put, pass, sites } = setting;
-  const refusal = async (name: string): Promise<unknown> => {
-    const { entries } = await kv.stats();
-    try {
-      await coordinator.removeSite(rigCtx, name);
-    } catch (error) {
-      expect([(await coordinator.listSites(rigCtx)).length, (await kv.stats()).entries]).toEqual([
-        (await coordinator.info(rigCtx)).sites,
-        entries,
-      ]);
-      const { code, context } = error as GfsError;
-      return [code, context["noPrimaryLeft"], context["onlyCopies"]];
+everywhere(
+  "P4 A site is not taken out while no primary would be left or objects have their only copy there, unless it is forced",
+  async ({ startTimed }) => {
+    const setting = await startTimed({ local: "primary", second: "primary", cloud: "burst" });
+    const { coordinator, kv, primaries, put, pass, sites } = setting;
+    const refusal = async (name: string): Promise<unknown> => {
+      const { entries } = await kv.stats();
+      try {
+        await coordinator.removeSite(rigCtx, name);
+      } catch (error) {
+        expect([(await coordinator.listSites(rigCtx)).length, (await kv.stats()).entries]).toEqual([
+          (await coordinator.info(rigCtx)).sites,
+          entries,
+        ]);
+        const { code, context } = error as GfsError;
+        return [code, context["noPrimaryLeft"], context["onlyCopies"]];
+      }
+      return "removed";
+    };
+    await put("x", "1");
+    await pass();
+    await putForeign(sites.cloud, "lone/1", "1");
+    await putForeign(sites.cloud, "lone/2", "1");
+    for await (const _ of coordinator.importSite(rigCtx, { site: "cloud" })) {
+      // Only the effect counts.
     }
-    return "removed";
-  };
-  await put("x", "1");
-  await pass();
-  await putForeign(sites.cloud, "lone/1", "1");
-  await putForeign(sites.cloud, "lone/2", "1");
-  for await (const _ of coordinator.importSite(rigCtx, { site: "cloud" })) {
-    // Only the effect counts.
-  }
-  expect(await refusal("cloud")).toEqual(["Conflict", false, 2]);
-  await coordinator.removeSite(rigCtx, "cloud", { force: true });
-  expect(await refusal("second")).toBe("removed");
-  expect(await coordinator.health(rigCtx)).toEqual({ healthy: true, problems: [] });
-  expect(await refusal("local")).toEqual(["Conflict", true, 1]);
-  await coordinator.removeSite(rigCtx, "local", { force: true });
-  const { healthy, problems } = await coordinator.health(rigCtx);
-  expect([healthy, problems[0]?.error]).toEqual([false, expect.stringContaining("no primary site")]);
-});
+    expect(await refusal("cloud")).toEqual(["Conflict", false, 2]);
+    await coordinator.removeSite(rigCtx, "cloud", { force: true });
+    for (const name of primaries.filter((each) => each !== "local")) expect(await refusal(name)).toBe("removed");
+    expect(await coordinator.health(rigCtx)).toEqual({ healthy: true, problems: [] });
+    expect(await refusal("local")).toEqual(["Conflict", true, 1]);
+    await coordinator.removeSite(rigCtx, "local", { force: true });
+    const { healthy, problems } = await coordinator.health(rigCtx);
+    expect([healthy, problems[0]?.error]).toEqual([false, expect.stringContaining("no primary site")]);
+  },
+);

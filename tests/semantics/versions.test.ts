@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import type { ListVersionsResult, VersionEntry } from "../../src/coordinator/index.ts";
 import { bodyAt, putForeign, type Rig, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
-import { codeOf, jobsIn, NO_CACHE, start, startTimed } from "./setting.ts";
+import { everywhere } from "./matrix.ts";
+import { codeOf, jobsIn, SETTINGS } from "./setting.ts";
 
 const TWO = { local: "primary", cloud: "burst" } as const;
 const ONE = { local: "primary" } as const;
@@ -60,79 +61,85 @@ async function idOf(rig: Rig, key: string, body: string): Promise<string> {
   return (await rig.put(key, body)).meta.versionId;
 }
 
-test("V1 What was current stays readable by its id, whatever is written, deleted or renamed over it", async () => {
-  const setting = await start(TWO, { overrides: NO_CACHE });
-  const { coordinator, put } = setting;
-  await put("b/x", "before versions");
-  await keepVersions(setting);
-  const one = await idOf(setting, "b/x", "one");
-  const two = await idOf(setting, "b/x", "two");
-  await coordinator.deleteObject(rigCtx, "b/x");
-  const three = await idOf(setting, "b/x", "three");
-  const other = await idOf(setting, "b/y", "other");
-  await coordinator.rename(rigCtx, { from: "b/y", to: "b/x", overwrite: true });
-  const read = async (): Promise<string[]> =>
-    await Promise.all(["null", one, two, three, other].map(async (id) => await bodyOf(setting, "b/x", id)));
-  expect(await read()).toEqual(["before versions", "one", "two", "three", "other"]);
-  await setting.settled();
-  expect(await read()).toEqual(["before versions", "one", "two", "three", "other"]);
-  expect(await bodyOf(setting, "b/x")).toBe("other");
-  const { meta } = await coordinator.headObject(rigCtx, "b/x", { versionId: one });
-  expect(meta).toMatchObject({ versionId: one, sizeBytes: 3, details: { versioned: true } });
-  expect(
-    await failure(coordinator.headObject(rigCtx, "b/x", { versionId: "01ARZ3NDEKTSV4RRFFQ69G5FAV" })),
-  ).toMatchObject({
-    code: "NotFound",
-    context: { s3: "NoSuchVersion" },
-  });
-});
+everywhere(
+  "V1 What was current stays readable by its id, whatever is written, deleted or renamed over it",
+  async ({ start }) => {
+    const setting = await start(TWO);
+    const { coordinator, put } = setting;
+    await put("b/x", "before versions");
+    await keepVersions(setting);
+    const one = await idOf(setting, "b/x", "one");
+    const two = await idOf(setting, "b/x", "two");
+    await coordinator.deleteObject(rigCtx, "b/x");
+    const three = await idOf(setting, "b/x", "three");
+    const other = await idOf(setting, "b/y", "other");
+    await coordinator.rename(rigCtx, { from: "b/y", to: "b/x", overwrite: true });
+    const read = async (): Promise<string[]> =>
+      await Promise.all(["null", one, two, three, other].map(async (id) => await bodyOf(setting, "b/x", id)));
+    expect(await read()).toEqual(["before versions", "one", "two", "three", "other"]);
+    await setting.settled();
+    expect(await read()).toEqual(["before versions", "one", "two", "three", "other"]);
+    expect(await bodyOf(setting, "b/x")).toBe("other");
+    const { meta } = await coordinator.headObject(rigCtx, "b/x", { versionId: one });
+    expect(meta).toMatchObject({ versionId: one, sizeBytes: 3, details: { versioned: true } });
+    expect(
+      await failure(coordinator.headObject(rigCtx, "b/x", { versionId: "01ARZ3NDEKTSV4RRFFQ69G5FAV" })),
+    ).toMatchObject({
+      code: "NotFound",
+      context: { s3: "NoSuchVersion" },
+    });
+  },
+);
 
-test("V2 DELETE hides behind a marker, and DELETE of an id removes just that", async () => {
-  const setting = await start(TWO);
-  const { coordinator, sites } = setting;
-  await keepVersions(setting);
-  const one = await idOf(setting, "b/x", "1");
-  const two = await idOf(setting, "b/x", "2");
-  const hidden = await coordinator.deleteObject(rigCtx, "b/x", { owner: "alice" });
-  expect(hidden).toMatchObject({ deleteMarker: true, pendingSites: [] });
-  const marker = hidden.versionId as string;
-  expect(await failure(coordinator.readObject(rigCtx, "b/x"))).toMatchObject({
-    code: "NotFound",
-    context: { deleteMarker: true, versionId: marker },
-  });
-  expect(await failure(coordinator.readObject(rigCtx, "b/x", { versionId: marker }))).toMatchObject({
-    code: "MethodNotAllowed",
-    context: { deleteMarker: true },
-  });
-  expect((await listAll(setting))[0]).toMatchObject({ versionId: marker, isLatest: true, owner: "alice" });
-  const twice = await coordinator.deleteObject(rigCtx, "b/x");
-  expect(await linesOf(setting)).toEqual(["b/x marker*", "b/x marker", "b/x 2", "b/x 1"]);
-  // Away with the markers: what they hid shows again.
-  expect(await coordinator.deleteObject(rigCtx, "b/x", { versionId: twice.versionId as string })).toMatchObject({
-    deleteMarker: true,
-  });
-  expect(await codeOf(coordinator.headObject(rigCtx, "b/x"))).toBe("NotFound");
-  await coordinator.deleteObject(rigCtx, "b/x", { versionId: marker });
-  expect(await bodyOf(setting, "b/x")).toBe("2");
-  expect(await coordinator.deleteObject(rigCtx, "b/x", { versionId: two })).toEqual({
-    versionId: two,
-    deleted: true,
-    pendingSites: ["cloud"],
-  });
-  expect(await bodyOf(setting, "b/x")).toBe("1");
-  expect(coordinator.peekObject("b/x")?.meta.versionId).toBe(one);
-  expect(await codeOf(coordinator.deleteObject(rigCtx, "b/x", { versionId: two }))).toBe("done");
-  await coordinator.deleteObject(rigCtx, "b/x", { versionId: one });
-  expect(await linesOf(setting)).toEqual([]);
-  await setting.settled();
-  // Nothing is left of them anywhere.
-  for (const site of Object.values(sites)) expect((await site.list(rigCtx, { limit: 10 })).objects).toEqual([]);
-  const nothing = await coordinator.deleteObject(rigCtx, "b/never");
-  expect(nothing.deleteMarker).toBe(true);
-  expect(await linesOf(setting)).toEqual(["b/never marker*"]);
-});
+everywhere(
+  "V2 DELETE hides behind a marker, and DELETE of an id removes just that",
+  async ({ configuration, start }) => {
+    const setting = await start(TWO);
+    const { coordinator, sites } = setting;
+    await keepVersions(setting);
+    const one = await idOf(setting, "b/x", "1");
+    const two = await idOf(setting, "b/x", "2");
+    const hidden = await coordinator.deleteObject(rigCtx, "b/x", { owner: "alice" });
+    expect(hidden).toMatchObject({ deleteMarker: true, pendingSites: [] });
+    const marker = hidden.versionId as string;
+    expect(await failure(coordinator.readObject(rigCtx, "b/x"))).toMatchObject({
+      code: "NotFound",
+      context: { deleteMarker: true, versionId: marker },
+    });
+    expect(await failure(coordinator.readObject(rigCtx, "b/x", { versionId: marker }))).toMatchObject({
+      code: "MethodNotAllowed",
+      context: { deleteMarker: true },
+    });
+    expect((await listAll(setting))[0]).toMatchObject({ versionId: marker, isLatest: true, owner: "alice" });
+    const twice = await coordinator.deleteObject(rigCtx, "b/x");
+    expect(await linesOf(setting)).toEqual(["b/x marker*", "b/x marker", "b/x 2", "b/x 1"]);
+    // Away with the markers: what they hid shows again.
+    expect(await coordinator.deleteObject(rigCtx, "b/x", { versionId: twice.versionId as string })).toMatchObject({
+      deleteMarker: true,
+    });
+    expect(await codeOf(coordinator.headObject(rigCtx, "b/x"))).toBe("NotFound");
+    await coordinator.deleteObject(rigCtx, "b/x", { versionId: marker });
+    expect(await bodyOf(setting, "b/x")).toBe("2");
+    expect(await coordinator.deleteObject(rigCtx, "b/x", { versionId: two })).toEqual({
+      versionId: two,
+      deleted: true,
+      pendingSites: ["cloud"],
+    });
+    expect(await bodyOf(setting, "b/x")).toBe("1");
+    expect(coordinator.peekObject("b/x")?.meta.versionId).toBe(configuration.cache ? one : undefined);
+    expect(await codeOf(coordinator.deleteObject(rigCtx, "b/x", { versionId: two }))).toBe("done");
+    await coordinator.deleteObject(rigCtx, "b/x", { versionId: one });
+    expect(await linesOf(setting)).toEqual([]);
+    await setting.settled();
+    // Nothing is left of them anywhere.
+    for (const site of Object.values(sites)) expect((await site.list(rigCtx, { limit: 10 })).objects).toEqual([]);
+    const nothing = await coordinator.deleteObject(rigCtx, "b/never");
+    expect(nothing.deleteMarker).toBe(true);
+    expect(await linesOf(setting)).toEqual(["b/never marker*"]);
+  },
+);
 
-test("V3 A suspended bucket has one null version for a key, and keeps those with ids", async () => {
+everywhere("V3 A suspended bucket has one null version for a key, and keeps those with ids", async ({ start }) => {
   const setting = await start(ONE);
   const { coordinator, put } = setting;
   await put("b/x", "before");
@@ -155,22 +162,25 @@ test("V3 A suspended bucket has one null version for a key, and keeps those with
   expect(await linesOf(setting)).toEqual(["b/x another id*", "b/x with an id"]);
 });
 
-test("V3 What another tool put there is the null version, and never takes the place of one that has to stay", async () => {
-  const setting = await start(TWO);
-  const { coordinator, put, sites } = setting;
-  await keepVersions(setting);
-  await putForeign(sites.local, "b/theirs", "theirs");
-  expect(await linesOf(setting)).toEqual(["b/theirs theirs null*"]);
-  await coordinator.deleteObject(rigCtx, "b/theirs");
-  expect(await linesOf(setting)).toEqual(["b/theirs marker*", "b/theirs theirs null"]);
-  await put("b/x", "ours");
-  await coordinator.deleteObject(rigCtx, "b/x");
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  await putForeign(sites.cloud, "b/x", "after the delete");
-  expect((await linesOf(setting)).slice(2)).toEqual(["b/x after the delete null*", "b/x marker", "b/x ours"]);
-});
+everywhere(
+  "V3 What another tool put there is the null version, and never takes the place of one that has to stay",
+  async ({ start }) => {
+    const setting = await start(TWO);
+    const { coordinator, put, sites } = setting;
+    await keepVersions(setting);
+    await putForeign(sites.local, "b/theirs", "theirs");
+    expect(await linesOf(setting)).toEqual(["b/theirs theirs null*"]);
+    await coordinator.deleteObject(rigCtx, "b/theirs");
+    expect(await linesOf(setting)).toEqual(["b/theirs marker*", "b/theirs theirs null"]);
+    await put("b/x", "ours");
+    await coordinator.deleteObject(rigCtx, "b/x");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await putForeign(sites.cloud, "b/x", "after the delete");
+    expect((await linesOf(setting)).slice(2)).toEqual(["b/x after the delete null*", "b/x marker", "b/x ours"]);
+  },
+);
 
-test("V4 A listing is in order, the newest commit first, at any page size", async () => {
+everywhere("V4 A listing is in order, the newest commit first, at any page size", async ({ start }) => {
   const setting = await start(ONE);
   const { coordinator, put } = setting;
   await keepVersions(setting);
@@ -208,7 +218,7 @@ test("V4 A listing is in order, the newest commit first, at any page size", asyn
   expect([...top.prefixes, ...rest.prefixes]).toEqual(["b/a/"]);
 });
 
-test("V4 Whoever deletes what a page listed goes on where it ended", async () => {
+everywhere("V4 Whoever deletes what a page listed goes on where it ended", async ({ start }) => {
   const setting = await start(ONE);
   const { coordinator, put } = setting;
   await keepVersions(setting);
@@ -233,8 +243,8 @@ test("V4 Whoever deletes what a page listed goes on where it ended", async () =>
   await coordinator.deleteBucket(rigCtx, "b");
 });
 
-test("V5 The history stays with the path of a file, and goes along with a directory", async () => {
-  const setting = await start(TWO, { overrides: NO_CACHE });
+everywhere("V5 The history stays with the path of a file, and goes along with a directory", async ({ start }) => {
+  const setting = await start(TWO);
   const { coordinator, put } = setting;
   await keepVersions(setting);
   await put("b/d/x", "1");
@@ -271,7 +281,7 @@ test("V5 The history stays with the path of a file, and goes along with a direct
   expect((await linesOf(setting, "c/")).length).toBe(5);
 });
 
-test("V6 Of several writers on a key that a delete marker hides, exactly one succeeds", async () => {
+everywhere("V6 Of several writers on a key that a delete marker hides, exactly one succeeds", async ({ start }) => {
   const setting = await start(TWO);
   const { coordinator, put } = setting;
   await keepVersions(setting);
@@ -289,35 +299,38 @@ test("V6 Of several writers on a key that a delete marker hides, exactly one suc
   expect(await listAll(setting)).toHaveLength(15);
 });
 
-test("V7 Copies of older versions arrive although the version was replaced before its job ran", async () => {
-  const setting = await startTimed(TWO);
-  const { coordinator, pass, put, sites } = setting;
-  await keepVersions(setting);
-  sites.cloud.failing.add("*");
-  for (const body of ["1", "2", "3"]) await put("b/x", body);
-  await coordinator.deleteObject(rigCtx, "b/x");
-  sites.cloud.failing.clear();
-  await pass();
-  expect(await jobsIn(setting, "failed")).toEqual([]);
-  const bodies: (string | undefined)[] = [];
-  for (const { key } of (await sites.cloud.list(rigCtx, { limit: 10 })).objects) {
-    expect(key).toMatch(/^\.globalfs\/versions\/..\/[0-9A-Z]{26}-x$/);
-    bodies.push(await bodyAt(sites.cloud, key));
-  }
-  expect(bodies.toSorted((one, other) => (one ?? "").localeCompare(other ?? ""))).toEqual(["1", "2", "3"]);
-  // And each is known to be there: without the primary they are all read.
-  sites.local.failing.add("*");
-  const ids = (await listAll(setting)).filter(({ meta }) => meta !== undefined);
-  expect(await Promise.all(ids.map(async ({ versionId }) => await bodyOf(setting, "b/x", versionId)))).toEqual([
-    "3",
-    "2",
-    "1",
-  ]);
-  sites.local.failing.clear();
-});
+everywhere(
+  "V7 Copies of older versions arrive although the version was replaced before its job ran",
+  async ({ startTimed }) => {
+    const setting = await startTimed(TWO);
+    const { coordinator, pass, put, sites } = setting;
+    await keepVersions(setting);
+    sites.cloud.failing.add("*");
+    for (const body of ["1", "2", "3"]) await put("b/x", body);
+    await coordinator.deleteObject(rigCtx, "b/x");
+    sites.cloud.failing.clear();
+    await pass();
+    expect(await jobsIn(setting, "failed")).toEqual([]);
+    const bodies: (string | undefined)[] = [];
+    for (const { key } of (await sites.cloud.list(rigCtx, { limit: 10 })).objects) {
+      expect(key).toMatch(/^\.globalfs\/versions\/..\/[0-9A-Z]{26}-x$/);
+      bodies.push(await bodyAt(sites.cloud, key));
+    }
+    expect(bodies.toSorted((one, other) => (one ?? "").localeCompare(other ?? ""))).toEqual(["1", "2", "3"]);
+    // And each is known to be there: without the primary they are all read.
+    sites.local.failing.add("*");
+    const ids = (await listAll(setting)).filter(({ meta }) => meta !== undefined);
+    expect(await Promise.all(ids.map(async ({ versionId }) => await bodyOf(setting, "b/x", versionId)))).toEqual([
+      "3",
+      "2",
+      "1",
+    ]);
+    sites.local.failing.clear();
+  },
+);
 
-test("V7 An older version that a site lost is read elsewhere and brought back", async () => {
-  const setting = await startTimed(TWO, { overrides: NO_CACHE });
+everywhere("V7 An older version that a site lost is read elsewhere and brought back", async ({ startTimed }) => {
+  const setting = await startTimed(TWO);
   const { pass, put, sites } = setting;
   await keepVersions(setting);
   const old = await idOf(setting, "b/x", "old");
@@ -331,26 +344,29 @@ test("V7 An older version that a site lost is read elsewhere and brought back", 
   expect(await bodyAt(sites.local, lost)).toBe("old");
 });
 
-test("V7 What the full queue had no room for comes later, also when the version is older by then", async () => {
-  const setting = await startTimed(TWO, {
-    overrides: { settings: { ...(await import("./setting.ts")).SETTINGS, maxQueuedJobs: 1 } },
-  });
-  const { clock, coordinator, pass, put, sites } = setting;
-  await keepVersions(setting);
-  await coordinator.pauseAllJobs(rigCtx, true);
-  await put("b/other", "fills the queue");
-  expect((await put("b/x", "1")).pendingSites).toEqual(["cloud"]);
-  expect((await put("b/x", "2")).pendingSites).toEqual(["cloud"]);
-  await coordinator.pauseAllJobs(rigCtx, false);
-  for (let turn = 0; turn < 5; turn++) {
-    await clock.advance(61_000);
-    await pass();
-  }
-  expect((await sites.cloud.list(rigCtx, { limit: 10 })).objects).toHaveLength(3);
-});
+everywhere(
+  "V7 What the full queue had no room for comes later, also when the version is older by then",
+  async ({ startTimed }) => {
+    const setting = await startTimed(TWO, {
+      overrides: { settings: { ...SETTINGS, maxQueuedJobs: 1 } },
+    });
+    const { clock, coordinator, pass, put, sites } = setting;
+    await keepVersions(setting);
+    await coordinator.pauseAllJobs(rigCtx, true);
+    await put("b/other", "fills the queue");
+    expect((await put("b/x", "1")).pendingSites).toEqual(["cloud"]);
+    expect((await put("b/x", "2")).pendingSites).toEqual(["cloud"]);
+    await coordinator.pauseAllJobs(rigCtx, false);
+    for (let turn = 0; turn < 5; turn++) {
+      await clock.advance(61_000);
+      await pass();
+    }
+    expect((await sites.cloud.list(rigCtx, { limit: 10 })).objects).toHaveLength(3);
+  },
+);
 
-test("V8 Versions, markers and labels are there after a restart", async () => {
-  const setting = await start(ONE, { overrides: NO_CACHE });
+everywhere("V8 Versions, markers and labels are there after a restart", async ({ start }) => {
+  const setting = await start(ONE);
   const { coordinator, kv, put } = setting;
   await keepVersions(setting);
   await put("b/x", "1", { owner: "alice", contentHeaders: { cacheControl: "no-cache" }, labels: { tags: { a: "b" } } });
