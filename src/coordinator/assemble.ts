@@ -106,6 +106,11 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
       help: "Objects at sites that were others than was written: same bytes, news of another tool, or damage.",
       labels: ["site", "found"],
     }),
+    setAsideBytes: metrics.gauge({
+      name: "globalfs_set_aside_bytes",
+      help: "Bytes kept of objects that lost against another of their path; `limits.max_set_aside_bytes` bounds them.",
+      labels: ["site"],
+    }),
     ...(assembly.passOnCheck === undefined ? {} : { passOnCheck: assembly.passOnCheck }),
     ...(assembly.passOnDoubt === undefined ? {} : { passOnDoubt: assembly.passOnDoubt }),
     ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),

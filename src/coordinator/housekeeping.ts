@@ -14,6 +14,7 @@ import { isShared, type Site } from "../stores/index.ts";
 import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "./set-aside.ts";
+import { reportSetAside } from "./set-aside-space.ts";
 import { relocateSome } from "./relocation.ts";
 import type { Uploads } from "./uploads.ts";
 import { uploadCheck } from "./uploads/collect.ts";
@@ -39,6 +40,7 @@ export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping
   let wakeUp: (() => void) | undefined;
   let woken = false;
   let tombstoneCursor: FilePath | undefined;
+  let setAsideCursor: Uint8Array | undefined;
 
   const step = async (name: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -58,7 +60,10 @@ export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
       });
       await step("changes", async () => await trim(parts));
-      await step("set aside", async () => await forgetSetAside(parts));
+      await step("set aside", async () => {
+        setAsideCursor = await forgetSetAside(parts, setAsideCursor);
+        await reportSetAside(parts);
+      });
       await step("uploads", async () => await uploads.collect(ctx));
       for (const site of parts.sites.list()) await step("staging", async () => await sweepSite(parts, ctx, site));
       await pause(signal);

@@ -3,7 +3,7 @@ import type { KeyedLock } from "../core/async/keyed-lock.ts";
 import type { JobId, SiteName, VersionId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
-import type { Counter } from "../core/ports/metrics.ts";
+import type { Counter, Gauge } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import type { Mover } from "../mover/index.ts";
@@ -34,6 +34,8 @@ export interface Parts {
   readonly suspects: Suspects;
   /** Objects at sites that were others than was written, by what they were found to be. */
   readonly disagreements: Counter;
+  /** What is kept at each site of objects that lost against another of their path. */
+  readonly setAsideBytes: Gauge;
   /** In a process that only reads the catalog: another one is to check a copy. */
   readonly passOnCheck?: (check: CopyCheck) => void;
   /** The same: another one is to ask a site whether it is well. */
@@ -72,6 +74,8 @@ export interface Settings {
   readonly housekeepingIntervalMs: number;
   /** What lost against another object of its path is kept this long; absent: 30 days. */
   readonly setAsideRetentionMs?: number;
+  /** Of that at each site; the oldest go first. Absent: 10 GiB. */
+  readonly maxSetAsideBytes?: number;
   /** What the rules of a bucket's lifecycle call a day; absent: a day. */
   readonly lifecycleDayMs?: number;
 }

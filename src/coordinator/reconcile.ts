@@ -9,6 +9,7 @@ import { type Disagreement, judge } from "./judge.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRelocations } from "./relocation.ts";
 import { copyAside, recordSetAside, type SetAside } from "./set-aside.ts";
+import { reportSetAside } from "./set-aside-space.ts";
 import { isReadable } from "./wanted.ts";
 
 /**
@@ -149,15 +150,22 @@ async function rollForward(parts: Parts, found: Disagreement, { info, kept }: Ne
   const { path, site } = found;
   const nowMs = parts.clock.nowMs();
   const versionId = parts.nextVersionId();
-  await parts.inodes.transact(function* (tx, nextInode): Program<void> {
+  const isKept = await parts.inodes.transact(function* (tx, nextInode): Program<boolean> {
     const file = yield* commitAdopted(tx, parts, { path, found: [{ site, info }], versionId, nowMs, nextInode });
-    if (kept !== undefined) yield* recordSetAside(tx, parts, kept);
+    const recorded = kept !== undefined && (yield* recordSetAside(tx, parts, kept));
     yield* enqueueCopies(tx, parts, { file, path, nowMs });
     yield* enqueueRelocations(tx, parts, { file, path, nowMs });
+    return recorded;
   });
   parts.mover.wake();
+  if (kept !== undefined) await reportSetAside(parts);
   const version = info.metadata["globalfs-version"];
-  parts.log.warn("site_object_taken_over", { path, site: site.name, version, kept: kept?.versionId });
+  parts.log.warn("site_object_taken_over", {
+    path,
+    site: site.name,
+    version,
+    ...(isKept ? { kept: kept?.versionId } : {}),
+  });
   return "changed";
 }
 
@@ -178,10 +186,10 @@ async function takeOut(
 ): Promise<Reconciled> {
   const version = file.version as FileVersion;
   const nowMs = parts.clock.nowMs();
-  await parts.kv.transact(function* (tx): Program<void> {
+  const isKept = await parts.kv.transact(function* (tx): Program<boolean> {
     const copy: Copy = { site: site.name, key: before.key, state: "stale", changedMs: nowMs, reason };
     yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
-    if (kept !== undefined) yield* recordSetAside(tx, parts, kept);
+    const recorded = kept !== undefined && (yield* recordSetAside(tx, parts, kept));
     yield* enqueueJob(
       tx,
       {
@@ -197,8 +205,10 @@ async function takeOut(
       },
       { id: parts.nextJobId(), nowMs, limit: parts.settings.maxQueuedJobs },
     );
+    return recorded;
   });
   parts.mover.wake();
-  parts.log.warn("copy_out_of_step", { path, site: site.name, reason, kept: kept?.versionId });
+  if (kept !== undefined) await reportSetAside(parts);
+  parts.log.warn("copy_out_of_step", { path, site: site.name, reason, ...(isKept ? { kept: kept?.versionId } : {}) });
   return "next";
 }

@@ -62,6 +62,8 @@ export interface Info {
   readonly replicationQueueDepth: number;
   /** Absent while jobs run. */
   readonly jobsPaused?: Pause;
+  /** Kept of objects that lost against another of their path, at all sites together. */
+  readonly setAsideBytes: number;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAtMs?: number };
   readonly engine: string;
   readonly entries: number;

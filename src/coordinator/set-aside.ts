@@ -1,11 +1,12 @@
 import type { Ctx } from "../core/context.ts";
 import { isGfsError, toGfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
-import { encodeKey, prefixRange, type Program, type Reader, tail, type Transaction } from "../kv/index.ts";
+import { encodeKey, keyAfter, prefixRange, type Program, type Reader, tail, type Transaction } from "../kv/index.ts";
 import { etagOf, type FileRecord, shownEtag, userMetadata } from "../namespace/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 import { enqueueRemoval } from "./removal.ts";
+import { bytesAt, maxSetAsideBytes, moveIn, moveOut, oldestAt, takenBy } from "./set-aside-space.ts";
 
 /**
  * Whether an object at a site is damage or news can be decided wrongly. So the one that loses is kept for a while, under a key of its own at its site, and can
@@ -35,6 +36,8 @@ export const SET_ASIDE_PREFIX = ".globalfs/set-aside/";
 const KEPT_OF_A_PATH = 4;
 const RETENTION_MS = 30 * 86_400_000;
 const ROWS_A_TURN = 500;
+/** So many at most make room for a new one. */
+const MOST_PUSHED_OUT = 500;
 
 export interface Loser {
   readonly path: FilePath;
@@ -46,6 +49,12 @@ export interface Loser {
 /** Copies it at its site. Undefined when that cannot be done: then there is no more to be had of it, and the log says so. */
 export async function copyAside(parts: Parts, ctx: Ctx, loser: Loser): Promise<SetAside | undefined> {
   const { path, site, info, reason } = loser;
+  const maxBytes = maxSetAsideBytes(parts);
+  if (takenBy(info) > maxBytes) {
+    const { sizeBytes } = info;
+    parts.log.warn("object_not_set_aside", { path, site: site.name, reason, sizeBytes, maxBytes });
+    return undefined;
+  }
   const versionId = parts.nextVersionId();
   const key = `${SET_ASIDE_PREFIX}${versionId}`;
   try {
@@ -72,12 +81,36 @@ export async function copyAside(parts: Parts, ctx: Ctx, loser: Loser): Promise<S
   }
 }
 
-/** In the transaction that decides. Of a path that loses again and again only the newest stay. */
-export function* recordSetAside(tx: Transaction, parts: Parts, kept: SetAside): Program<void> {
+/**
+ * In the transaction that decides. Of a path that loses again and again only the newest stay, and of a site what there is room for. False when so many small
+ * ones would have to make room that the new one is given up.
+ */
+export function* recordSetAside(tx: Transaction, parts: Parts, kept: SetAside): Program<boolean> {
   const older = yield* listSetAside(tx, kept.path);
   for (const row of older.slice(0, Math.max(0, older.length + 1 - KEPT_OF_A_PATH))) yield* drop(tx, parts, row);
+  if (!(yield* makeRoom(tx, parts, kept))) {
+    yield* removeObject(tx, parts, kept);
+    return false;
+  }
   tx.put(rowKey(kept), Buffer.from(JSON.stringify(kept)));
   tx.put(encodeKey(BY_KEY, tail(kept.key)), Buffer.alloc(0));
+  yield* moveIn(tx, kept);
+  return true;
+}
+
+/** The oldest at the site go. */
+function* makeRoom(tx: Transaction, parts: Parts, kept: SetAside): Program<boolean> {
+  const maxBytes = maxSetAsideBytes(parts);
+  const fits = function* (): Program<boolean> {
+    return (yield* bytesAt(tx, kept.site)) + takenBy(kept) <= maxBytes;
+  };
+  if (yield* fits()) return true;
+  for (const { path, versionId } of yield* oldestAt(tx, kept.site, MOST_PUSHED_OUT)) {
+    const row = yield* tx.get(rowKey({ path, versionId }));
+    if (row !== undefined) yield* drop(tx, parts, decode(row));
+    if (yield* fits()) return true;
+  }
+  return false;
 }
 
 export function* isSetAside(tx: Reader, key: string): Program<boolean> {
@@ -89,9 +122,14 @@ function rowKey({ path, versionId }: Pick<SetAside, "path" | "versionId">): Uint
 }
 
 function* drop(tx: Transaction, parts: Parts, row: SetAside): Program<void> {
-  const { path, versionId, site, key, etag } = row;
   tx.delete(rowKey(row));
-  tx.delete(encodeKey(BY_KEY, tail(key)));
+  tx.delete(encodeKey(BY_KEY, tail(row.key)));
+  yield* moveOut(tx, row);
+  yield* removeObject(tx, parts, row);
+}
+
+function* removeObject(tx: Transaction, parts: Parts, row: SetAside): Program<void> {
+  const { path, versionId, site, key, etag } = row;
   const copy = { site, key, state: "foreign" as const, etag, changedMs: row.atMs };
   yield* enqueueRemoval(tx, parts, { path, inode: ROOT_INODE, versionId, copy, nowMs: parts.clock.nowMs() });
 }
@@ -136,11 +174,15 @@ export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Pr
   };
 }
 
-/** Those whose time is over go; the leader does it now and then. */
-export async function forgetSetAside(parts: Parts): Promise<void> {
+/** Those whose time is over go; the leader looks at some of them now and then. Gives where the next turn begins. */
+export async function forgetSetAside(parts: Parts, after?: Uint8Array): Promise<Uint8Array | undefined> {
   const oldestKeptMs = parts.clock.nowMs() - (parts.settings.setAsideRetentionMs ?? RETENTION_MS);
-  const rows = await parts.kv.view((tx) => tx.range({ ...prefixRange(encodeKey(SPACE)), limit: ROWS_A_TURN }));
+  const all = prefixRange(encodeKey(SPACE));
+  const rows = await parts.kv.view((tx) =>
+    tx.range({ ...all, start: after === undefined ? all.start : keyAfter(after), limit: ROWS_A_TURN }),
+  );
   const over = rows.map(({ value }) => decode(value)).filter(({ atMs }) => atMs <= oldestKeptMs);
   for (const row of over) await parts.kv.transact((tx) => drop(tx, parts, row));
   if (over.length > 0) parts.mover.wake();
+  return rows.length < ROWS_A_TURN ? undefined : rows.at(-1)?.key;
 }

@@ -1,6 +1,7 @@
 import type { SiteRole } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 import type { HealthReport, Info } from "./service.ts";
+import { allSetAsideBytes } from "./set-aside-space.ts";
 
 export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
   const sites = parts.sites.list();
@@ -22,6 +23,12 @@ export async function info(parts: Parts, startedAtMs: number): Promise<Info> {
     sitesByRole,
     replicationQueueDepth: await parts.mover.depth(),
     ...(jobsPaused === undefined ? {} : { jobsPaused }),
+    setAsideBytes: await parts.kv.view((tx) =>
+      allSetAsideBytes(
+        tx,
+        sites.map(({ name }) => name),
+      ),
+    ),
     health: {
       healthy,
       unhealthy: sites.length - healthy,

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
-import { createMemoryStore } from "../../src/stores/index.ts";
+import { createMemoryStore, type Store } from "../../src/stores/index.ts";
 import { everywhere } from "./matrix.ts";
 import { codeOf, keysOf, SETTINGS } from "./setting.ts";
 
@@ -132,6 +132,48 @@ everywhere(
     expect([await keptOf("x"), await asideAt()]).toEqual([[], 0]);
     expect(await codeOf(bodyOf(kept[0] as string))).toBe("NotFound");
     expect(await read("x")).toBe("theirs 6");
+  },
+);
+
+everywhere(
+  "F5 At each site no more bytes are set aside than there is room for, and the oldest go first",
+  async ({ startTimed }) => {
+    const maxSetAsideBytes = 30_000;
+    const { clock, coordinator, pass, put, read, sites } = await startTimed(THREE, {
+      overrides: { settings: { ...SETTINGS, maxSetAsideBytes } },
+    });
+    const asideAt = async (site: Store): Promise<number> => {
+      const { objects } = await site.list(rigCtx, { prefix: ".globalfs/set-aside/", limit: 100 });
+      return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    };
+    const lose = async (key: string, sizeBytes: number): Promise<void> => {
+      await put(key, Buffer.alloc(sizeBytes, key));
+      await pass();
+      await clock.advance(1_000);
+      await putForeign(sites.local, key, "theirs");
+      expect(await read(key)).toBe("theirs");
+      await pass();
+      for (const site of Object.values(sites)) expect(await asideAt(site)).toBeLessThanOrEqual(maxSetAsideBytes);
+    };
+    const isKept = async (key: string): Promise<boolean> =>
+      (await coordinator.explain(rigCtx, key)).notes.some((note) => note.includes("set aside"));
+    for (const key of ["a", "b", "c"]) await lose(key, 10_000);
+    expect([await isKept("a"), await isKept("b"), await isKept("c")]).toEqual([true, true, true]);
+    expect((await coordinator.info(rigCtx)).setAsideBytes).toBe(30_000);
+    await lose("d", 15_000);
+    expect([await isKept("a"), await isKept("b"), await isKept("c"), await isKept("d")]).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect((await coordinator.info(rigCtx)).setAsideBytes).toBe(25_000);
+    // What is larger than all the room is not kept, and pushes nothing out.
+    await lose("e", 30_001);
+    expect([await isKept("c"), await isKept("d"), await isKept("e")]).toEqual([true, true, false]);
+    // An empty one takes a block.
+    await lose("f", 1);
+    expect((await coordinator.info(rigCtx)).setAsideBytes).toBe(25_000 + 4_096);
   },
 );
 

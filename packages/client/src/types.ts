@@ -220,6 +220,8 @@ export interface Info {
   readonly replicationQueueDepth: number;
   /** Absent while jobs run. */
   readonly jobsPaused?: Pause;
+  /** Kept at the sites of objects that lost against another of their path. */
+  readonly setAsideBytes?: number;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAt?: Date };
   readonly catalog?: { readonly engine: string; readonly entries: number };
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { formatDuration } from "../../core/units.ts";
+import { formatDuration, formatSize } from "../../core/units.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
 import { pauseText } from "../pause-text.ts";
@@ -34,6 +34,7 @@ async function info(context: CliContext): Outcome {
         ["Health", `${healthy} healthy, ${unhealthy} unhealthy${checked}`],
         ["Jobs", info.jobsPaused === undefined ? undefined : `paused ${pauseText(info.jobsPaused)}`],
         ["Queue depth", String(info.replicationQueueDepth)],
+        ["Set aside", info.setAsideBytes === undefined ? undefined : formatSize(info.setAsideBytes)],
         ["Leader", info.isLeader ? "yes" : "no"],
         ["Catalog", info.catalog?.engine],
         ["Entries", info.catalog?.entries.toString()],

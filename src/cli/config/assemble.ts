@@ -95,6 +95,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       maxObjectBytes: limits.max_object_bytes,
       maxConcurrentRequests: limits.max_concurrent_requests,
       maxQueuedJobs: limits.max_queued_jobs,
+      maxSetAsideBytes: limits.max_set_aside_bytes,
       maxUnauthenticatedRequests: limits.max_unauthenticated_requests,
       maxBodyBytesInFlight: limits.max_body_bytes_in_flight,
       headTimeoutMs: limits.head_timeout,

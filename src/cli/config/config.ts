@@ -71,6 +71,7 @@ export interface Config {
     readonly maxObjectBytes: number;
     readonly maxConcurrentRequests: number;
     readonly maxQueuedJobs: number;
+    readonly maxSetAsideBytes: number;
     readonly maxUnauthenticatedRequests: number;
     readonly maxBodyBytesInFlight: number;
     readonly headTimeoutMs: number;

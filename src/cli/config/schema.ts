@@ -235,6 +235,13 @@ export const configSchema = section("The configuration file", {
       }),
       1_000_000,
     ),
+    max_set_aside_bytes: withDefault(
+      size(
+        "At each site so many bytes are kept at most, for 30 days, of objects that lost against another of their path; the oldest go first, and `0` keeps none",
+      ),
+      10 * GIB,
+      "10GiB",
+    ),
     max_unauthenticated_requests: withDefault(
       count(
         "Requests served at once, beside those, of S3 clients that do not sign or have not proved yet who they are, such as forms of which only the beginning has come",

@@ -86,6 +86,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
         tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
         stagingRetentionMs: STAGING_RETENTION_MS,
         uploadRetentionMs: UPLOAD_RETENTION_MS,
+        maxSetAsideBytes: config.limits.maxSetAsideBytes,
         ...(config.s3 === undefined ? {} : { lifecycleDayMs: config.s3.lifecycleDayMs }),
         housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
       },

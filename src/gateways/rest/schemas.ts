@@ -204,6 +204,7 @@ export const infoSchema = z.object({
   is_leader: z.boolean(),
   replication_queue_depth: z.number(),
   jobs_paused: pauseSchema.optional().describe("Absent while jobs run."),
+  set_aside_bytes: z.number().describe("Kept of objects that lost against another of their path."),
   sites_by_role: z.record(z.string(), z.number()),
   health: z.object({ healthy: z.number(), unhealthy: z.number(), last_checked_at: time.optional() }),
   catalog: z.object({ engine: z.string(), entries: z.number() }),

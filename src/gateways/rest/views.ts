@@ -130,6 +130,7 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
     is_leader: info.isLeader,
     replication_queue_depth: info.replicationQueueDepth,
     jobs_paused: info.jobsPaused === undefined ? undefined : pauseView(info.jobsPaused),
+    set_aside_bytes: info.setAsideBytes,
     sites_by_role: { ...info.sitesByRole },
     health: defined({
       healthy: info.health.healthy,
