@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { open } from "lmdb";
 import { expect, it } from "vitest";
 import { openLmdbKv, type Program } from "../../../src/kv/index.ts";
 import { describeEngine } from "./suite.ts";
@@ -52,6 +53,39 @@ it("refuses a directory that another process or another engine holds, and says w
   const first = await openLmdbKv({ path: directory });
   await expect(openLmdbKv({ path: directory })).rejects.toThrow(new RegExp(`process ${process.pid}`));
   await first.close();
+  await (await openLmdbKv({ path: directory })).close();
+  await rm(directory, { recursive: true });
+});
+
+it("is for its user alone, also when it was open to others before", async () => {
+  const directory = path.join(await temporary(), "made");
+  try {
+    await (await openLmdbKv({ path: directory })).close();
+    const files = ["catalog.lmdb", "catalog.lmdb-lock", "lock"].map((name) => path.join(directory, name));
+    const modes = async (): Promise<number[]> =>
+      await Promise.all([directory, ...files].map(async (each) => (await stat(each)).mode & 0o777));
+    expect(await modes()).toEqual([0o700, 0o600, 0o600, 0o600]);
+    await chmod(files[0] as string, 0o644);
+    await (await openLmdbKv({ path: directory })).close();
+    expect(await modes()).toEqual([0o700, 0o600, 0o600, 0o600]);
+  } finally {
+    await rm(path.dirname(directory), { recursive: true });
+  }
+});
+
+it("leaves a catalog of another format alone, and lets go of it", async () => {
+  const directory = await temporary();
+  await (await openLmdbKv({ path: directory })).close();
+  const write = async (format: number): Promise<void> => {
+    const root = open({ path: path.join(directory, "catalog.lmdb"), noSubdir: true, maxDbs: 4 });
+    const meta = root.openDB<Buffer, Buffer>({ name: "meta", keyEncoding: "binary", encoding: "binary" });
+    await meta.put(Buffer.from("format"), Buffer.from([0, 0, 0, format]));
+    await root.close();
+  };
+  await write(9);
+  for (let attempt = 0; attempt < 2; attempt++)
+    await expect(openLmdbKv({ path: directory })).rejects.toThrow(/has format 9/);
+  await write(2);
   await (await openLmdbKv({ path: directory })).close();
   await rm(directory, { recursive: true });
 });

@@ -398,6 +398,36 @@ export function describeEngine(engine: EngineUnderTest): void {
       expect(lease.lost.aborted).toBe(true);
     });
 
+    it("finishes what runs when it is closed, tells watchers of it, and is closed once", async () => {
+      const other = await engine.open();
+      const seen: string[] = [];
+      const watching = (async () => {
+        const { signal } = new AbortController();
+        for await (const { events } of other.kv.watch({ start: text("a"), end: text("b") }, { signal }))
+          seen.push(...events.map(({ key }) => Buffer.from(key).toString()));
+      })();
+      const names = Array.from({ length: 20 }, (_, index) => `a${String(index).padStart(2, "0")}`);
+      const running = names.map(async (name) => await other.kv.transact(put(text(name), text("1"))));
+      await other.kv.close();
+      await Promise.all(running);
+      await watching;
+      expect(seen).toEqual(names);
+      await other.kv.close();
+      await other.dispose();
+    });
+
+    it("refuses every call once it is closed", async () => {
+      const other = await engine.open();
+      const { kv: gone } = other;
+      await gone.close();
+      const refused = { code: "Unavailable" };
+      await expect(gone.view((tx) => tx.get(text("a")))).rejects.toMatchObject(refused);
+      await expect(gone.revision()).rejects.toMatchObject(refused);
+      await expect(gone.lease(1_000)).rejects.toMatchObject(refused);
+      await expect(gone.stats()).rejects.toMatchObject(refused);
+      await other.dispose();
+    });
+
     it("refuses work once it is closed", async () => {
       const other = await engine.open();
       await other.kv.close();
