@@ -189,6 +189,14 @@ describe("adopting", () => {
     expect(await adopt([object("gone", { modifiedMs: 5_001 })])).toMatchObject({ adopted: 1 });
   });
 
+  it("takes the object of a file that was renamed away for nothing new, whatever it holds by now", async () => {
+    await catalog.put("a");
+    await catalog.move("a", "b");
+    expect(await adopt([object("a", { modifiedMs: 99_000 })])).toMatchObject({ adopted: 0, skipped: 1 });
+    expect(await catalog.file("a")).toBeUndefined();
+    expect((await catalog.check()).faults).toEqual([]);
+  });
+
   it("makes a directory of a marker, once, and one that was implicit becomes somebody's", async () => {
     await catalog.put("d/a");
     expect(await adopt([object("d/"), object("e/f/")])).toMatchObject({ adopted: 2 });

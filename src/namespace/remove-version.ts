@@ -8,7 +8,7 @@ import { etagsOf, releaseAll } from "./owners.ts";
 import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
 import { findFile, findPlace, type Maker, type Place, pruneUpwards } from "./tree.ts";
-import type { Copy, Expectation, FileRecord } from "./types.ts";
+import type { Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveVersion extends Maker, Destroyer {
@@ -60,7 +60,8 @@ function* isLone(tx: Transaction, row: HistoryRow): Program<boolean> {
 
 function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersion): Program<RemovedVersion> {
   const { path, nowMs, tombstoneVersionId } = request;
-  const { version } = file;
+  // What S3 knows by an id has a version.
+  const version = file.version as FileVersion;
   checkExpectation(request.expect, version);
   assertDestroyable(version, request);
   const newest = yield* newestOf(tx, path);
@@ -71,12 +72,11 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
     orphans.push(...(yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId })));
     yield* pruneUpwards(tx, place.parent);
   } else {
-    if (version !== undefined) dropVersionParts(tx, version);
+    dropVersionParts(tx, version);
     orphans.push(...(yield* releaseAll(tx, file, { nowMs, coveredId: tombstoneVersionId })));
     const next = (yield* promote(tx, { ...request, into: file })) as FileRecord;
     promoted = { holder: newest.inode, file: next };
   }
-  const etags = version === undefined ? [] : etagsOf(version);
-  yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
+  yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: etagsOf(version) });
   return { file, orphans, marker: false, ...(promoted === undefined ? {} : { promoted }) };
 }

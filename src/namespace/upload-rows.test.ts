@@ -245,6 +245,10 @@ describe("the list of uploads", () => {
     expect((await page({ afterKey: "b" })).uploads[0]).toBe("d/x 5");
     expect((await page({ afterKey: "d/" })).uploads[0]).toBe("d/x 5");
     expect(await page({ afterKey: "d/", delimiter: "/" })).toEqual({ uploads: ["e 8"], prefixes: [] });
+    expect(await page({ afterKey: "a", delimiter: "/" })).toEqual({
+      uploads: ["a.b 3", "e 8"],
+      prefixes: ["a/", "d/"],
+    });
   });
 
   it("begins at the prefix when the key lies before it, and is empty when it lies behind", async () => {
