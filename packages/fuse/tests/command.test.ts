@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { mayRun } from "./support/programs.ts";
 import { reasonToSkip } from "./support/served.ts";
 
 const COMMAND = join(import.meta.dirname, "..", "bin", "globalfs-fuse.js");
@@ -18,13 +19,6 @@ function refusal(words: readonly string[], uid?: number): { readonly code: numbe
     ...ids,
   });
   return { code: status, said: stderr.split("\n", 1)[0] ?? "" };
-}
-
-/** A clone below a home directory may be its owner's alone. */
-function othersMayRun(): boolean {
-  if (refusal(["--help"], NOBODY).code === 0) return true;
-  process.stderr.write(`What other users are told is not tested: they cannot read ${COMMAND}, or not start Node.\n`);
-  return false;
 }
 
 describe.skipIf(reasonToSkip() !== undefined)("globalfs-fuse", () => {
@@ -135,8 +129,8 @@ describe.skipIf(reasonToSkip() !== undefined)("globalfs-fuse", () => {
     });
   });
 
-  const mayRun = reasonToSkip() === undefined && othersMayRun();
-  const isClosed = mayRun && (statSync("/dev/fuse").mode & 0o006) !== 0o006;
+  const othersMayRun = reasonToSkip() === undefined && mayRun(NOBODY);
+  const isClosed = othersMayRun && (statSync("/dev/fuse").mode & 0o006) !== 0o006;
   test.runIf(isClosed)("tells a user how to be let to the device", () => {
     const own = join(base, "own");
     spawnSync("install", ["-d", "-o", String(NOBODY), "-g", String(NOBODY), own]);
@@ -145,7 +139,7 @@ describe.skipIf(reasonToSkip() !== undefined)("globalfs-fuse", () => {
     expect(code).toBe(1);
   });
 
-  test.runIf(mayRun)("tells a user that the directory has to be the user's own", () => {
+  test.runIf(othersMayRun)("tells a user that the directory has to be the user's own", () => {
     const { code, said } = refusal(["memory", directory], NOBODY);
     expect(said).toMatch(/This user may not mount at|\/dev\/fuse cannot be opened/);
     expect(code).toBe(1);
