@@ -34,6 +34,7 @@ function tableSince(revision: number): Table & { failing: boolean } {
       throw new GfsError("Unavailable", "The disk does not answer.");
     },
     assertRoom: () => undefined,
+    giveRoom: async () => false,
     revision: () => revision,
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,

@@ -1,4 +1,4 @@
-import { GfsError, toGfsError } from "../core/errors.ts";
+import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Key, Kv, KvLease, KvStats, Program, Reader, Transaction, Value, WatchBatch, WatchEvent } from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -19,6 +19,8 @@ export interface Table {
   commit(work: (write: TableWriter) => void): Promise<void>;
   /** Throws `NoSpace` when no more may be put; what only deletes keys goes on. `kept`: some room is left for those who need it to free more. */
   assertRoom(claim: { readonly kept: boolean }): void;
+  /** After a commit that the disk refused: gives up some of the room that is kept for those who free more. False when nothing of it is left. */
+  giveRoom(): Promise<boolean>;
   revision(): number;
   stats(): KvStats;
   close(): Promise<void>;
@@ -69,12 +71,14 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
   const commit = async <T>(program: (tx: Transaction) => Program<T>): Promise<T> => {
     let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
     let pending: (typeof unpublished)[number] | undefined;
+    let claimsRoom = true;
     try {
       await table.commit((writer) => {
         try {
           const staged = withoutLeftBehind(writer);
           const value = runSync(program(staged.transaction), staged);
           outcome = { value };
+          claimsRoom = staged.claimsRoom;
           if (staged.isEmpty) return;
           if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
           pending = { ...apply(staged, writer, leases), done: false, failed: false };
@@ -89,6 +93,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
         pending.undo();
       }
       publishInOrder();
+      if (!claimsRoom && isGfsError(error, "NoSpace") && (await table.giveRoom())) return await commit(program);
       throw toGfsError(error, "kv.transact");
     }
     if (pending !== undefined) pending.done = true;

@@ -6,6 +6,7 @@ import { systemClock } from "../../core/ports/clock.ts";
 import { createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
 import type { Key, Kv, Value } from "../kv.ts";
 import { lockDirectory } from "./directory-lock.ts";
+import { openDiskReserve } from "./disk-reserve.ts";
 import {
   asBuffer,
   BINARY,
@@ -28,6 +29,8 @@ export interface LmdbOptions {
   readonly mapSizeBytes?: number;
 }
 
+const RESERVE_FILE = "catalog.reserve";
+const RESERVE_EVERY_MS = 60_000;
 const EPHEMERAL = Buffer.from("ephemeral\0");
 
 export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { clock: systemClock }): Promise<Kv> {
@@ -38,7 +41,7 @@ export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { cl
     // The library would make them as the process's mask lets it: the catalog is for this user alone. Only under the lock, because the library loses
     // locks of its own when this process closes such a file.
     for (const name of [CATALOG_FILE, `${CATALOG_FILE}-lock`]) await closeToOthers(path.join(directory, name));
-    const table = await openTable(options, unlock);
+    const table = await openTable(options, { ...deps, unlock });
     await removeEphemeral(table);
     return createEmbeddedKv(table, deps);
   } catch (error) {
@@ -103,7 +106,10 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Promise<LmdbTable> {
+async function openTable(
+  options: LmdbOptions,
+  { clock, unlock }: EmbeddedDeps & { readonly unlock: () => Promise<void> },
+): Promise<LmdbTable> {
   // Loaded here so that commands that open no catalog do not pay for the native library.
   const { open: openEnvironment } = await import("lmdb");
   let root: RootDatabase;
@@ -134,6 +140,13 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
   const snapshot = snapshotOf(rows);
   const revision = (): number => decodeRevision(meta.getBinary(REVISION));
   await syncDirectory(options.path);
+  const reserve = await openDiskReserve(path.join(options.path, RESERVE_FILE));
+  let reserveAtMs = clock.monotonicMs();
+  const keepReserve = async (): Promise<void> => {
+    if (!reserve.isShort || clock.monotonicMs() - reserveAtMs < RESERVE_EVERY_MS) return;
+    reserveAtMs = clock.monotonicMs();
+    await reserve.restore();
+  };
   const writer: TableWriter = {
     ...snapshot,
     put: (key, value) => put(rows, key, value),
@@ -157,6 +170,11 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
       } catch (error) {
         throw await translate(error, options.path);
       }
+      void keepReserve();
+    },
+    async giveRoom() {
+      reserveAtMs = clock.monotonicMs();
+      return await reserve.release();
     },
     assertRoom({ kept }) {
       // The library enlarges the map by itself, whatever size was set.
@@ -184,6 +202,7 @@ async function openTable(options: LmdbOptions, unlock: () => Promise<void>): Pro
       readRange(meta, { start: EPHEMERAL, end: afterEphemeral(), limit: 10_000 }).map(({ key }) => key),
     async close() {
       await root.close();
+      await reserve.close();
       await unlock();
     },
   };

@@ -29,6 +29,7 @@ function createMemoryTable(): Table {
       work(writer);
     },
     assertRoom: () => undefined,
+    giveRoom: async () => false,
     revision: () => revision,
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { open } from "lmdb";
 import { expect, it } from "vitest";
+import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { openLmdbKv, type Program } from "../../../src/kv/index.ts";
 import { describeEngine } from "./suite.ts";
 
@@ -151,10 +152,10 @@ it("keeps room for those who do not claim any, so that what frees space is never
   await rm(directory, { recursive: true });
 });
 
-/** A disk of 6 MiB that is really full when it is full. Mounting needs privileges that a developer's machine may not give. */
-async function smallDisk(): Promise<{ directory: string; dispose(): Promise<void> } | undefined> {
+/** A disk that is really full when it is full. Mounting needs privileges that a developer's machine may not give. */
+async function smallDisk(sizeMib = 6): Promise<{ directory: string; dispose(): Promise<void> } | undefined> {
   const directory = await temporary();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", directory]).status === 0;
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", directory]).status === 0;
   if (!mounted) {
     await rm(directory, { recursive: true });
     if (process.env["GLOBALFS_REQUIRE_SERVERS"] === "1") throw new Error("A small disk cannot be mounted here.");
@@ -202,5 +203,52 @@ it("refuses a commit for which there is no room, keeps what was there, and works
   }
   expect((await reopened.view((tx) => tx.get(Buffer.from("again"))))?.byteLength).toBe(256 * 1024);
   await reopened.close();
+  await disk.dispose();
+});
+
+it("writes down what frees room on a disk that others have filled to the last block", async (test) => {
+  const disk = await smallDisk(160);
+  if (disk === undefined) return test.skip("mounting a small disk is not permitted here");
+  const clock = createFakeClock();
+  const kv = await openLmdbKv({ path: disk.directory }, { clock });
+  const reserve = path.join(disk.directory, "catalog.reserve");
+  const whole = (await stat(reserve)).size;
+  for (let index = 0; index < 300; index++)
+    await kv.transact(function* (tx): Program<void> {
+      tx.put(Buffer.from(`row${index}`), Buffer.alloc(500));
+    });
+  const ballast = path.join(disk.directory, "ballast");
+  const fillUp = async (): Promise<void> => {
+    for (let sizeBytes = 1024 ** 2; sizeBytes >= 1;) {
+      const fits = await appendFile(ballast, Buffer.alloc(sizeBytes)).then(
+        () => true,
+        () => false,
+      );
+      if (!fits) sizeBytes = Math.floor(sizeBytes / 2);
+    }
+  };
+  await fillUp();
+  const claimed = async (): Promise<void> =>
+    await kv.transact(function* (tx): Program<void> {
+      tx.claimRoom();
+      tx.put(Buffer.from("more"), Buffer.alloc(1024 ** 2));
+    });
+  await expect(claimed()).rejects.toMatchObject({ code: "NoSpace" });
+  expect((await stat(reserve)).size).toBe(whole);
+  for (let index = 0; index < 300; index++) {
+    await kv.transact(function* (tx): Program<void> {
+      tx.delete(Buffer.from(`row${index}`));
+      tx.put(Buffer.from(`deleted${index}`), Buffer.alloc(1_500));
+    });
+    if (index % 30 === 0) await fillUp();
+  }
+  expect((await stat(reserve)).size).toBeLessThan(whole);
+  await expect(claimed()).rejects.toMatchObject({ code: "NoSpace" });
+  await rm(ballast);
+  await claimed();
+  await clock.advance(60_001);
+  await claimed();
+  await expect.poll(async () => (await stat(reserve)).size).toBe(whole);
+  await kv.close();
   await disk.dispose();
 });

@@ -29,14 +29,15 @@ export interface S3Endpoint {
   stop(): Promise<void>;
 }
 
-/** Of a user `tester` who may make buckets. `settings` is added to the section `s3`, `sections` to the whole configuration. */
+/** Of a user `tester` who may make buckets. `settings` is added to the section `s3`, `sections` to the whole configuration; all lies in `place`, which the caller removes, or else in a directory of its own. */
 export async function startS3Endpoint(
   name: string,
   settings: Settings = {},
   sections: Readonly<Record<string, Settings>> = {},
   sites: readonly Settings[] = [fileSite("onprem", "primary"), fileSite("cloud", "burst")],
+  place?: string,
 ): Promise<S3Endpoint> {
-  const directory = await mkdtemp(join(tmpdir(), `globalfs-s3-${name}-`));
+  const directory = place ?? (await mkdtemp(join(tmpdir(), `globalfs-s3-${name}-`)));
   const port = await freePort();
   const config = await writeConfiguration(directory, sites, {
     ...sections,
@@ -81,7 +82,7 @@ export async function startS3Endpoint(
       new S3Client({ endpoint: url, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } }),
     async stop() {
       await daemon.stop();
-      await rm(directory, { recursive: true, force: true });
+      if (place === undefined) await rm(directory, { recursive: true, force: true });
     },
   };
 }

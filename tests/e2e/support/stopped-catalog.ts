@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { backgroundCtx } from "../../../src/core/context.ts";
-import { openLmdbKv } from "../../../src/kv/index.ts";
+import { encodeKey, type Kv, openLmdbKv, prefixRange } from "../../../src/kv/index.ts";
 import type { FilePath } from "../../../src/core/ids.ts";
+import { isSetAside, SET_ASIDE_PREFIX, type SetAside } from "../../../src/coordinator/set-aside.ts";
 import { checkCatalog, findTombstone, isBuried, listPage } from "../../../src/namespace/index.ts";
 import { type ObjectInfo, openFileStore } from "../../../src/stores/index.ts";
 
 /** Holds the disks of a daemon that is stopped and has no work left against what its clients know. */
 
 const PAGE = 1_000;
-/** Hidden from everybody: what a write that died displaced, swept some days after it; what lost against another, kept for a while; the mark of the place. */
-const OWN_CORNERS = [".globalfs/displaced/", ".globalfs/set-aside/"];
+/** Hidden from everybody: what a write that died displaced, swept some days after it; what lost against another, which the catalog knows; the mark of the place. */
+const DISPLACED = ".globalfs/displaced/";
 const MARK = ".globalfs/site";
 
 /** One sentence for each thing that is wrong. */
@@ -17,15 +18,18 @@ export async function faultsAtRest(
   directory: string,
   sites: readonly string[],
   expected: ReadonlyMap<string, Buffer>,
-  wasUnanswered: (key: string, body: Buffer) => boolean = () => false,
+  wasUnanswered?: (key: string, body: Buffer) => boolean,
 ): Promise<string[]> {
+  // Only a process that died leaves anything that the catalog does not know.
+  const wasKilled = wasUnanswered !== undefined;
+  const isUnanswered = wasUnanswered ?? (() => false);
   const faults: string[] = [];
   const kv = await openLmdbKv({ path: join(directory, "catalog") });
   try {
     const report = await checkCatalog(kv);
     faults.push(...report.faults);
     const known = new Set<string>();
-    const owed = new Set([...expected].filter(([key, body]) => !wasUnanswered(key, body)).map(([key]) => key));
+    const owed = new Set([...expected].filter(([key, body]) => !isUnanswered(key, body)).map(([key]) => key));
     let after: string | undefined;
     do {
       const from = after;
@@ -47,13 +51,25 @@ export async function faultsAtRest(
     faults.push(...difference("The catalog", known, expected));
     // What a write left that was never answered may lie there, if nobody can see it.
     const isRemnant = async (info: ObjectInfo, body: Buffer): Promise<boolean> =>
-      wasUnanswered(info.key, body) && isBuried(await kv.view((tx) => findTombstone(tx, info.key as FilePath)), info);
-    for (const site of sites)
-      faults.push(...(await faultsOfSite(join(directory, site), { site, expected, owed, isRemnant })));
+      isUnanswered(info.key, body) && isBuried(await kv.view((tx) => findTombstone(tx, info.key as FilePath)), info);
+    const isOwn = async ({ key }: ObjectInfo): Promise<boolean> =>
+      key === MARK ||
+      (key.startsWith(SET_ASIDE_PREFIX) && (wasKilled || (await kv.view((tx) => isSetAside(tx, key))))) ||
+      (key.startsWith(DISPLACED) && wasKilled);
+    for (const site of sites) {
+      const setAside = (await setAsideIn(kv)).filter((row) => row.site === site);
+      faults.push(...(await faultsOfSite(join(directory, site), { site, expected, owed, isRemnant, isOwn, setAside })));
+    }
   } finally {
     await kv.close();
   }
   return faults;
+}
+
+/** All that the catalog has set aside. */
+async function setAsideIn(kv: Kv): Promise<SetAside[]> {
+  const rows = await kv.view((tx) => tx.range({ ...prefixRange(encodeKey("coordinator-set-aside")), limit: 10_000 }));
+  return rows.map(({ value }) => JSON.parse(Buffer.from(value).toString()) as SetAside);
 }
 
 interface SiteCheck {
@@ -62,19 +78,30 @@ interface SiteCheck {
   /** Those of the expected that every site must have. */
   readonly owed: ReadonlySet<string>;
   readonly isRemnant: (info: ObjectInfo, body: Buffer) => Promise<boolean>;
+  readonly isOwn: (info: ObjectInfo) => Promise<boolean>;
+  /** What the catalog has set aside there. */
+  readonly setAside: readonly SetAside[];
 }
 
-async function faultsOfSite(root: string, { site, expected, owed, isRemnant }: SiteCheck): Promise<string[]> {
+async function faultsOfSite(
+  root: string,
+  { site, expected, owed, isRemnant, isOwn, setAside }: SiteCheck,
+): Promise<string[]> {
   const faults: string[] = [];
   const ctx = backgroundCtx();
   const store = await openFileStore({ root });
   try {
+    for (const { key, path, etag } of setAside) {
+      const there = await store.head(ctx, key).catch(() => undefined);
+      if (there?.etag !== etag) faults.push(`At ${site} ${key}, set aside for ${path}, is not what the catalog says.`);
+    }
     const found = new Set<string>();
     let continuation: string | undefined;
     do {
       const page = await store.list(ctx, { limit: PAGE, ...(continuation === undefined ? {} : { continuation }) });
-      for (const { key } of page.objects) {
-        if (key === MARK || OWN_CORNERS.some((corner) => key.startsWith(corner))) continue;
+      for (const object of page.objects) {
+        if (await isOwn(object)) continue;
+        const { key } = object;
         const { info, stream } = await store.get(ctx, key);
         const pieces: Uint8Array[] = [];
         for await (const piece of stream) pieces.push(Uint8Array.from(piece));
