@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Agent } from "node:http";
 import { join } from "node:path";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { rot } from "../semantics/matrix.ts";
+import { dealtClients } from "./support/dealt-clients.ts";
 import { type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 import { until } from "./support/until.ts";
 
@@ -17,18 +17,7 @@ describe.each([1, 2])("with %i processes and a cache", (workers) => {
   let clients: S3Client[];
   beforeAll(async () => {
     s3 = await startS3Endpoint("rotten", { workers }, { cache: { enabled: true } });
-    clients = Array.from(
-      { length: 2 * workers },
-      () =>
-        new S3Client({
-          endpoint: s3.url,
-          region: s3.region,
-          forcePathStyle: true,
-          maxAttempts: 1,
-          credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
-          requestHandler: { httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) },
-        }),
-    );
+    clients = dealtClients(s3, 2 * workers);
     await (clients[0] as S3Client).send(new CreateBucketCommand({ Bucket }));
   });
   afterAll(async () => {

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { Agent } from "node:http";
 import { GetObjectCommand, PutObjectCommand, CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { ContainerClient, StorageSharedKeyCredential } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,6 +6,7 @@ import { startAzurite } from "../servers/azurite.ts";
 import { runGlobalfs } from "./support/command.ts";
 import { fileSite } from "./support/configuration.ts";
 import { type Gate, openGate } from "./support/gate.ts";
+import { dealtClients } from "./support/dealt-clients.ts";
 import { type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 import { until } from "./support/until.ts";
 
@@ -45,19 +45,7 @@ describe.skipIf(server === undefined)("an S3 endpoint of three processes over a 
       },
       sites,
     );
-    // One connection each, so that in turn each goes to the next process.
-    clients = Array.from(
-      { length: CLIENTS },
-      () =>
-        new S3Client({
-          endpoint: s3.url,
-          region: s3.region,
-          forcePathStyle: true,
-          maxAttempts: 1,
-          credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
-          requestHandler: { httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) },
-        }),
-    );
+    clients = dealtClients(s3, CLIENTS);
   });
   afterAll(async () => {
     for (const client of clients ?? []) client.destroy();

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -22,6 +21,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../servers/shared-server.ts";
 import { fileSite, writeConfiguration } from "./support/configuration.ts";
 import { startDaemon } from "./support/daemon.ts";
+import { dealtClients } from "./support/dealt-clients.ts";
 import { type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 import { until } from "./support/until.ts";
 
@@ -34,18 +34,7 @@ let clients: S3Client[];
 
 beforeAll(async () => {
   s3 = await startS3Endpoint("workers", { workers: 3 }, { cache: { enabled: true } });
-  // One connection each, so that in turn each goes to the next process.
-  clients = Array.from(
-    { length: CLIENTS },
-    () =>
-      new S3Client({
-        endpoint: s3.url,
-        region: s3.region,
-        forcePathStyle: true,
-        credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey },
-        requestHandler: { httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) },
-      }),
-  );
+  clients = dealtClients(s3, CLIENTS, { maxAttempts: 3 });
   await one().send(new CreateBucketCommand({ Bucket }));
 });
 afterAll(async () => {
