@@ -174,6 +174,23 @@ describe("an audit trail", () => {
     expect((await verifyTrail(directory)).faults).toEqual([]);
   });
 
+  it("is verified while its oldest files are removed", async () => {
+    const trail = await open({ maxBytes: 30_000 });
+    let reports = 0;
+    for (let number = 0; number < 4_000; number += 200) {
+      const verifying = verifyTrail(directory);
+      for (let each = 0; each < 200; each++) {
+        trail.changed(request(number + each), { status: 201 });
+        if (each % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const report = await verifying;
+      expect(report.faults).toEqual([]);
+      reports += report.first !== undefined && report.first.seq > 1 ? 1 : 0;
+    }
+    expect(reports).toBeGreaterThan(10);
+    trail.close();
+  });
+
   it("removes its oldest files past the bound and says which lines went; one that somebody else removed is missed", async () => {
     const trail = await open({ maxBytes: 40_000 });
     for (let number = 0; number < 400; number++) {

@@ -28,9 +28,21 @@ interface Walk {
 }
 
 const MOST_FAULTS = 100;
+const MOST_ATTEMPTS = 5;
 
-/** Walks the whole chain. Changes nothing, and may run beside the process that writes. */
+/** Walks the whole chain. Changes nothing, and may run beside the process that writes, which removes the oldest files now and then. */
 export async function verifyTrail(directory: string, includes?: string): Promise<AuditReport> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await walkFiles(directory, includes);
+    } catch (error) {
+      // Removed since its name was read. What says so may lie in a file that is newer than all names that were read.
+      if (attempt === MOST_ATTEMPTS || (error as { code?: unknown }).code !== "ENOENT") throw error;
+    }
+  }
+}
+
+async function walkFiles(directory: string, includes: string | undefined): Promise<AuditReport> {
   const files = trailFiles(await readdir(directory));
   const walk: Walk = {
     lines: 0,
