@@ -299,6 +299,17 @@ describe("objects of other tools", () => {
     expect(await bodyAt(stores["cloud"] as never, "x")).toBe("theirs!");
   });
 
+  it("are brought from no site whose own copy is only on its way", async () => {
+    const { coordinator, put, settled } = await start();
+    await coordinator.pauseAllJobs(rigCtx, true);
+    await put("x", "bytes");
+    const fromCloud = coordinator.replicate(rigCtx, { key: "x", from: "cloud", to: "local" });
+    await expect(fromCloud).rejects.toMatchObject({ code: "NotFound" });
+    await coordinator.pauseAllJobs(rigCtx, false);
+    await settled();
+    expect(await coordinator.replicate(rigCtx, { key: "x", from: "cloud", to: "local" })).toBeDefined();
+  });
+
   it("that replace ours elsewhere are mended", async () => {
     const { coordinator, read, put, settled, stores } = await start({
       overrides: { cache: { maxBytes: 1, ttlMs: 0 } },

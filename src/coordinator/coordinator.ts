@@ -263,7 +263,7 @@ async function replicate(
   const record = await getRecord(parts, ctx, where);
   const version = record.version;
   const source = version?.copies.find((copy) => copy.site === request.from);
-  if (version === undefined || source === undefined) {
+  if (version === undefined || source === undefined || (source.state !== "present" && source.state !== "foreign")) {
     throw new GfsError(
       "NotFound",
       `Site ${request.from} holds no copy of ${where.path}; \`globalfs explain ${where.path}\` shows who does.`,
