@@ -186,6 +186,8 @@ describe("the breaker", () => {
       (await coordinator.explain(rigCtx, "x")).read.skipped.map(({ site }) => site);
     faults.set("local", "slow");
     for (let read = 0; read < 2; read++) expect((await world.during(readAll(coordinator, "x"))).toString()).toBe(BODY);
+    // Reads go elsewhere after the first one; a write has nowhere else to go, until the breaker is open.
+    await expect(world.during(world.put("x", "new"))).rejects.toThrow("Site local did not take the write");
     expect(await skipped()).toEqual(["local"]);
     const beforeMs = world.clock.nowMs();
     expect((await readAll(coordinator, "x")).toString()).toBe(BODY);
