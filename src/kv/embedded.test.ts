@@ -143,6 +143,27 @@ test("leases have epochs that only grow, also over restarts", async () => {
   expect(new Set(epochs).size).toBe(4);
 });
 
+test("a lease is granted on a full disk while there is room that is kept, and refused when there is none", async () => {
+  const table = tableSince(0);
+  const { commit } = table;
+  let [needed, kept] = [2, 3];
+  table.commit = async (work) => {
+    if (needed > 0) throw new GfsError("NoSpace", "The disk is full.");
+    await commit.call(table, work);
+  };
+  table.giveRoom = async () => {
+    if (kept === 0) return false;
+    [needed, kept] = [needed - 1, kept - 1];
+    return true;
+  };
+  const kv = createEmbeddedKv(table, { clock: createFakeClock() });
+  expect((await kv.lease(100)).epoch).toBe(1);
+  needed = 9;
+  await expect(kv.lease(100)).rejects.toMatchObject({ code: "NoSpace" });
+  expect([kept, await kv.revision()]).toEqual([0, 1]);
+  await kv.close();
+});
+
 test("nobody sees the key of a lease that ended, also while it cannot be removed; whoever takes it next keeps it", async () => {
   const clock = createFakeClock();
   const table = tableSince(0);

@@ -39,6 +39,21 @@ export interface EmbeddedDeps {
   readonly clock: Clock;
 }
 
+/** For what a coordinator cannot do without: on a full disk it may have of the room that is kept. */
+export async function commitInKeptRoom(
+  table: Pick<Table, "commit" | "giveRoom">,
+  work: (write: TableWriter) => void,
+): Promise<void> {
+  for (;;) {
+    try {
+      await table.commit(work);
+      return;
+    } catch (error) {
+      if (!isGfsError(error, "NoSpace") || !(await table.giveRoom())) throw error;
+    }
+  }
+}
+
 export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
   const hub = new WatchHub(table.revision());
   const unpublished: { readonly batch: WatchBatch; readonly undo: () => void; done: boolean; failed: boolean }[] = [];
@@ -122,10 +137,18 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
   /** The revision of a commit of its own: no lease has the same, whichever process granted it. */
   const nextEpoch = async (): Promise<number> => {
     let epoch = 0;
-    await table.commit((writer) => {
+    const work = commitInKeptRoom(table, (writer) => {
       epoch = writer.revision() + 1;
       writer.setRevision(epoch);
     });
+    running.add(work);
+    try {
+      await work;
+    } catch (error) {
+      throw toGfsError(error, "kv.lease");
+    } finally {
+      running.delete(work);
+    }
     return epoch;
   };
 

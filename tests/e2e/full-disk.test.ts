@@ -12,6 +12,7 @@ import {
 import { afterEach, expect, test } from "vitest";
 import { forEachBounded } from "../../src/core/async/for-each.ts";
 import { fileSite } from "./support/configuration.ts";
+import { type ReadyDaemon, startDaemon } from "./support/daemon.ts";
 import { type S3Endpoint, startS3Endpoint } from "./support/s3-endpoint.ts";
 import { mountSmallDisk, type SmallDisk } from "./support/small-disk.ts";
 import { until } from "./support/until.ts";
@@ -28,8 +29,11 @@ const BODY = Buffer.alloc(4 * MIB, "body");
 let disk: SmallDisk | undefined;
 let s3: S3Endpoint | undefined;
 let sdk: S3Client | undefined;
+let again: ReadyDaemon | undefined;
 afterEach(async () => {
   sdk?.destroy();
+  await again?.stop();
+  again = undefined;
   await s3?.stop();
   await disk?.dispose();
   [disk, s3, sdk] = [undefined, undefined, undefined];
@@ -124,5 +128,40 @@ test.for(["tmpfs", "ext4"] as const)(
     for (const Key of last) await client.send(new DeleteObjectCommand({ Bucket, Key }));
     await until("writes are taken again", async () => (await put("again")) === "done");
     expect((await get("again")).equals(BODY)).toBe(true);
+  },
+);
+
+test.for(["tmpfs", "ext4"] as const)(
+  "a coordinator that was killed on a %s without a free block starts there again, reads and deletes",
+  { timeout: 120_000 },
+  async (kind, { skip }) => {
+    disk = await mountSmallDisk(kind, DISK_MIB);
+    if (disk === undefined) return skip("mounting a small disk is not permitted here");
+    const { directory } = disk;
+    s3 = await startS3Endpoint("full-disk", {}, {}, [fileSite("onprem", "primary")], directory);
+    const ask = async (url: string, method: string, key: string): Promise<number> => {
+      const answer = await fetch(`${url}/api/v1/objects/${key}`, {
+        method,
+        ...(method === "PUT" ? { body: "x" } : {}),
+      });
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    for (const key of ["d/one", "d/two"]) expect(await ask(s3.daemon.url, "PUT", key)).toBe(201);
+    const ballast = join(directory, "of-another-program");
+    await fillUp(ballast);
+    await s3.daemon.stop("SIGKILL");
+    await fillUp(ballast);
+    expect((await statfs(directory)).bavail).toBe(0);
+    const config = join(directory, "config.yaml");
+    again = await startDaemon({ directory, words: ["coordinator", "start", "--config", config] });
+    expect(await ask(again.url, "GET", "d/one")).toBe(200);
+    expect(await ask(again.url, "DELETE", "d/one")).toBe(204);
+    expect(await ask(again.url, "GET", "d/one")).toBe(404);
+    expect(await ask(again.url, "GET", "d/two")).toBe(200);
+    expect(await ask(again.url, "PUT", "d/three")).toBe(507);
+    await rm(ballast);
+    const { url } = again;
+    await until("writes are taken again", async () => (await ask(url, "PUT", "d/three")) === 201);
   },
 );

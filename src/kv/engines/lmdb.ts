@@ -3,7 +3,7 @@ import path from "node:path";
 import type { RootDatabase } from "lmdb";
 import { fromErrno, GfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
-import { createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import { commitInKeptRoom, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
 import type { Key, Kv, Value } from "../kv.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { openDiskReserve } from "./disk-reserve.ts";
@@ -232,7 +232,7 @@ async function checkFormat(root: RootDatabase, meta: Rows, where: string): Promi
 async function removeEphemeral(table: LmdbTable): Promise<void> {
   for (let keys = table.ephemeralKeys(); keys.length > 0; keys = table.ephemeralKeys()) {
     const page = keys;
-    await table.commit((writer) => {
+    await commitInKeptRoom(table, (writer) => {
       for (const row of page) {
         const key = row.subarray(EPHEMERAL.length);
         writer.delete(key);

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { appendFile, chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -6,6 +5,7 @@ import { open } from "lmdb";
 import { expect, it } from "vitest";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { openLmdbKv, type Program } from "../../../src/kv/index.ts";
+import { mountSmallDisk } from "../../e2e/support/small-disk.ts";
 import { describeEngine } from "./suite.ts";
 
 const temporary = async (): Promise<string> => await mkdtemp(path.join(os.tmpdir(), "globalfs-lmdb-"));
@@ -152,26 +152,8 @@ it("keeps room for those who do not claim any, so that what frees space is never
   await rm(directory, { recursive: true });
 });
 
-/** A disk that is really full when it is full. Mounting needs privileges that a developer's machine may not give. */
-async function smallDisk(sizeMib = 6): Promise<{ directory: string; dispose(): Promise<void> } | undefined> {
-  const directory = await temporary();
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMib}m`, "tmpfs", directory]).status === 0;
-  if (!mounted) {
-    await rm(directory, { recursive: true });
-    if (process.env["GLOBALFS_REQUIRE_SERVERS"] === "1") throw new Error("A small disk cannot be mounted here.");
-    return undefined;
-  }
-  return {
-    directory,
-    async dispose() {
-      spawnSync("umount", [directory]);
-      await rm(directory, { recursive: true });
-    },
-  };
-}
-
 it("refuses a commit for which there is no room, keeps what was there, and works on when there is room", async (test) => {
-  const disk = await smallDisk();
+  const disk = await mountSmallDisk("tmpfs", 6);
   if (disk === undefined) return test.skip("mounting a small disk is not permitted here");
   const ballast = path.join(disk.directory, "ballast");
   await writeFile(ballast, Buffer.alloc(2 * 1024 ** 2));
@@ -207,7 +189,7 @@ it("refuses a commit for which there is no room, keeps what was there, and works
 });
 
 it("writes down what frees room on a disk that others have filled to the last block", async (test) => {
-  const disk = await smallDisk(160);
+  const disk = await mountSmallDisk("tmpfs", 160);
   if (disk === undefined) return test.skip("mounting a small disk is not permitted here");
   const clock = createFakeClock();
   const kv = await openLmdbKv({ path: disk.directory }, { clock });

@@ -28,7 +28,8 @@ export async function mountSmallDisk(kind: "tmpfs" | "ext4", sizeMib: number): P
   return {
     directory,
     async dispose() {
-      spawnSync("umount", [directory]);
+      // It leaves its place at once, and ends when nothing in this process or another holds a file of it any more.
+      spawnSync("umount", ["--lazy", directory]);
       await remove();
     },
   };
