@@ -34,9 +34,11 @@ const MAX_PATH_METADATA = 900;
 
 export function describeFile(key: string, file: FileRecord): ObjectMeta {
   const version = file.version;
-  if (version === undefined) {
-    return { key, sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs: file.modifiedMs, metadata: {}, versionId: "" };
-  }
+  if (version !== undefined) return describeVersion(key, version);
+  return { key, sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs: file.modified.ms, metadata: {}, versionId: "" };
+}
+
+export function describeVersion(key: string, version: FileVersion): ObjectMeta {
   return {
     key,
     sizeBytes: version.sizeBytes,

@@ -1,19 +1,19 @@
 import { LRUCache } from "lru-cache";
 import type { FilePath } from "../core/ids.ts";
-import { type FileRow, findFileRow, isNameable, readFileRow } from "../namespace/index.ts";
-import { describeFile } from "./object-meta.ts";
+import { type ContentRow, findContentRow, isNameable, readContentRow } from "../namespace/index.ts";
+import { describeVersion } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { ObjectMeta } from "./service.ts";
 
 /**
  * Descriptions of the objects that are asked for most. While the catalog has not changed at all nothing is read for one; after a commit somewhere
- * the file's row is found and compared, and while it is the same nothing is made anew.
+ * the row of the file's content is found and compared, and while it is the same nothing is made anew.
  */
 const REMEMBERED = 4_096;
 
 interface Remembered {
   revision: number;
-  readonly found: FileRow;
+  readonly found: ContentRow;
   readonly meta: ObjectMeta;
 }
 
@@ -30,15 +30,13 @@ export function createPeek({ kv, cache }: Parts): Peek {
     const known = remembered.get(key);
     if (known?.revision === revision) return known.meta;
     if (key.endsWith("/") || !isNameable(key)) return undefined;
-    const found = viewSync((tx) => findFileRow(tx, key as FilePath));
+    const found = viewSync((tx) => findContentRow(tx, key as FilePath));
     if (found === undefined) return undefined;
     if (known !== undefined && isSame(known.found, found)) {
       known.revision = revision;
       return known.meta;
     }
-    const file = readFileRow(found);
-    if (file.version === undefined) return undefined;
-    const meta = describeFile(key, file);
+    const meta = describeVersion(key, readContentRow(found));
     remembered.set(key, { revision, found, meta });
     return meta;
   };
@@ -53,6 +51,6 @@ export function createPeek({ kv, cache }: Parts): Peek {
   };
 }
 
-function isSame(one: FileRow, other: FileRow): boolean {
+function isSame(one: ContentRow, other: ContentRow): boolean {
   return one.inode === other.inode && Buffer.compare(one.row, other.row) === 0;
 }

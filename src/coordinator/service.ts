@@ -5,6 +5,7 @@
 import type { Ctx } from "../core/context.ts";
 import type { JobId } from "../core/ids.ts";
 import type { JobCounts, JobProgress, JobState, Pause, PauseOrder } from "../mover/types.ts";
+import type { FileKind } from "../namespace/index.ts";
 import type { AccessCatalog } from "../security/index.ts";
 import type { BreakerState, SiteRole } from "../stores/site.ts";
 import type { AccessKeyService } from "./service-access-keys.ts";
@@ -79,7 +80,7 @@ export interface HealthReport {
 export interface Explanation {
   readonly key: string;
   readonly exists: boolean;
-  readonly kind?: "file" | "directory" | "symlink";
+  readonly kind?: FileKind;
   readonly meta?: ObjectMeta;
   readonly copies: readonly {
     readonly site: string;

@@ -1,6 +1,7 @@
 import type { Ctx } from "../core/context.ts";
 import { isGfsError, toGfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import { encodeKey, keyAfter, prefixRange, type Program, type Reader, tail, type Transaction } from "../kv/index.ts";
 import { etagOf, type FileRecord, shownEtag, userMetadata } from "../namespace/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
@@ -150,6 +151,7 @@ export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Pr
   if (row === undefined) return undefined;
   const kept = decode(row);
   const { site, key, etag, sizeBytes, modifiedMs, metadata, contentType, sha256 } = kept;
+  const modified = momentOf(modifiedMs);
   return {
     inode: 0 as Inode,
     kind: "file",
@@ -157,9 +159,11 @@ export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Pr
     uid: 0,
     gid: 0,
     linkCount: 0,
-    createdMs: modifiedMs,
-    modifiedMs,
-    changedMs: kept.atMs,
+    sizeBytes,
+    accessed: modified,
+    modified,
+    changed: momentOf(kept.atMs),
+    created: modified,
     version: {
       id: kept.versionId,
       sizeBytes,

@@ -78,7 +78,7 @@ async function putDirectory(parts: Parts, request: PutRequest, where: Located): 
       nextInode,
     }),
   );
-  return { meta: describeFile(where.key, file), created: file.createdMs === nowMs, pendingSites: [] };
+  return { meta: describeFile(where.key, file), created: file.created.ms === nowMs, pendingSites: [] };
 }
 
 async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePath): Promise<PutResult> {

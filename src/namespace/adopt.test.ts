@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { SiteName, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import {
   type Adopted,
   adoptForeign,
@@ -163,9 +164,11 @@ describe("adopting", () => {
       uid: 0,
       gid: 0,
       linkCount: 1,
-      createdMs: 50,
-      modifiedMs: 10,
-      changedMs: 50,
+      sizeBytes: 3,
+      accessed: momentOf(10),
+      modified: momentOf(10),
+      changed: momentOf(50),
+      created: momentOf(50),
       version: {
         id: file?.version?.id,
         sizeBytes: 3,
@@ -200,7 +203,7 @@ describe("adopting", () => {
   it("makes a directory of a marker, once, and one that was implicit becomes somebody's", async () => {
     await catalog.put("d/a");
     expect(await adopt([object("d/"), object("e/f/")])).toMatchObject({ adopted: 2 });
-    expect(await catalog.directory("d")).toMatchObject({ mode: 0o755, uid: 0, gid: 0, changedMs: 50 });
+    expect(await catalog.directory("d")).toMatchObject({ mode: 0o755, uid: 0, gid: 0, created: momentOf(2_000) });
     expect(await catalog.directory("d")).not.toHaveProperty("implicit");
     expect(await catalog.directory("e/f")).not.toHaveProperty("implicit");
     expect(await catalog.directory("e")).toMatchObject({ implicit: true });

@@ -1,4 +1,5 @@
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
@@ -10,7 +11,8 @@ import { settleVersion } from "./locks.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
-import { ensureDirectory, findDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
+import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
+import { addEntry, ensureDirectory, findDirectory, readEntry } from "./tree.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
 /** Our own corner of a site: what lies there is nobody's file, or has its owner. */
@@ -67,7 +69,7 @@ function* adoptOne(
   }
   const known = yield* readEntry(tx, parentInode, name);
   if (known !== undefined) {
-    if (yield* addCopy(tx, request, object, yield* getInode(tx, known))) return true;
+    if (yield* addCopy(tx, request, object, yield* getEntered(tx, known))) return true;
     if (request.buryHidden === true) {
       yield* entombKey(tx, { path, deletedMs: nowMs, versionId: request.nextVersionId(), etags: [object.etag] });
     }
@@ -79,21 +81,12 @@ function* adoptOne(
   // The row of an older version leads to these very bytes, or did: they are no new version.
   if (keepsVersions(rules) && (yield* findHistory(tx, path, found.id)) !== undefined) return false;
   const version = settleVersion(found, yield* rulesForFound(tx, { path, rules, current: undefined }), nowMs);
-  const file: FileRecord = {
-    inode: request.nextInode(),
-    kind: "file",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    linkCount: 1,
-    createdMs: nowMs,
-    modifiedMs: object.modifiedMs,
-    changedMs: nowMs,
-    version,
-  };
+  const now = momentOf(nowMs);
+  const file = newFile({ inode: request.nextInode(), version, modified: momentOf(object.modifiedMs), now });
   tx.put(ownerKey(site, path), encodeOwner({ inode: file.inode, versionId: version.id }));
-  writeInode(tx, file);
-  writeEntry(tx, parentInode, name, file.inode);
+  writeAttributes(tx, file);
+  writeContent(tx, file.inode, version);
+  yield* addEntry(tx, { parent: parentInode, name }, file, now);
   recordChange(tx, { kind: "created", path, inode: file.inode, versionId: version.id, atMs: nowMs });
   return true;
 }
@@ -120,6 +113,6 @@ function* addCopy(
   if ((!sameSha256 && !sameEtag) || version.copies.some((copy) => copy.site === site)) return false;
   const copy: Copy = { site, key: object.key, state: "foreign", etag: object.etag, changedMs: nowMs };
   tx.put(ownerKey(site, object.key), encodeOwner({ inode: file.inode, versionId: version.id }));
-  writeInode(tx, { ...file, version: { ...version, copies: [...version.copies, copy] } });
+  writeContent(tx, file.inode, { ...version, copies: [...version.copies, copy] });
   return true;
 }

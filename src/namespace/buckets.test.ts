@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { momentOf } from "../core/moment.ts";
 import {
   bucketGeneration,
   bucketOf,
@@ -48,7 +49,7 @@ describe("a bucket", () => {
       implicit: false,
       hasRow: true,
     });
-    expect(await catalog.directory("b")).toMatchObject({ mode: 0o755, uid: 0, gid: 0, createdMs: 1_500 });
+    expect(await catalog.directory("b")).toMatchObject({ mode: 0o755, uid: 0, gid: 0, created: momentOf(1_500) });
     expect(await catalog.view((tx) => findTopDirectory(tx, "b"))).toBe((await catalog.directory("b"))?.inode);
     expect(await catalog.view((tx) => rulesOf(tx, "b/x"))).toEqual({
       versioning: "enabled",
@@ -221,10 +222,12 @@ describe("a directory", () => {
       mode: 0o700,
       uid: 1,
       gid: 2,
-      linkCount: 1,
-      createdMs: 3_000,
-      modifiedMs: 3_000,
-      changedMs: 3_000,
+      linkCount: 2,
+      sizeBytes: 0,
+      accessed: momentOf(3_000),
+      modified: momentOf(3_000),
+      changed: momentOf(3_000),
+      created: momentOf(3_000),
       parent: { inode: 1, name: "d" },
     });
     expect(await catalog.directory("d")).toEqual(made);
@@ -244,11 +247,11 @@ describe("a directory", () => {
     const before = await catalog.directory("i");
     await expect(catalog.makeDirectory("i")).rejects.toMatchObject({ code: "AlreadyExists" });
     const told = await catalog.told(
-      async () => await catalog.makeDirectory("i", { existing: "keep", mode: 0o711, uid: 3, gid: 4, nowMs: 9 }),
+      async () => await catalog.makeDirectory("i", { existing: "keep", mode: 0o711, uid: 3, gid: 4, nowMs: 9_000 }),
     );
     const { implicit: _, ...rest } = before as typeof made;
-    expect(await catalog.directory("i")).toEqual({ ...rest, mode: 0o711, uid: 3, gid: 4, changedMs: 9 });
-    expect(told).toEqual([{ kind: "created", path: "i", inode: before?.inode, atMs: 9 }]);
+    expect(await catalog.directory("i")).toEqual({ ...rest, mode: 0o711, uid: 3, gid: 4, changed: momentOf(9_000) });
+    expect(told).toEqual([{ kind: "created", path: "i", inode: before?.inode, atMs: 9_000 }]);
   });
 
   it("is removed as rmdir(2) has it only when nothing is in it", async () => {
@@ -273,7 +276,7 @@ describe("a directory", () => {
     });
     const inode = (await catalog.directory("d"))?.inode;
     expect(told).toEqual([{ kind: "removed", path: "d", inode, atMs: 9_000 }]);
-    expect(await catalog.directory("d")).toMatchObject({ implicit: true, changedMs: 9_000 });
+    expect(await catalog.directory("d")).toMatchObject({ implicit: true, changed: momentOf(9_000) });
     await catalog.remove("d/x");
     expect(await catalog.directory("d")).toBeUndefined();
   });

@@ -5,7 +5,8 @@ import { decodeBucket, encodeBucket } from "./bucket-codec.ts";
 import { advanceGeneration, MAX_DOCUMENTS, NO_RULES, readDocuments } from "./bucket-rows.ts";
 import { makeDirectory, removeDirectory } from "./directories.ts";
 import { bucketDocumentKey, bucketKey, bucketSpace, nameOfBucketKey } from "./rows.ts";
-import { findDirectory, getInode, readEntry } from "./tree.ts";
+import { getAttributes } from "./inodes.ts";
+import { findDirectory, readEntry } from "./tree.ts";
 import type { BucketSettings } from "./types.ts";
 
 /** Buckets: directories at the top of the tree, with their settings and documents. */
@@ -23,21 +24,21 @@ export interface StoredBucket {
 
 /** Undefined when there is no such directory. One without a row has the defaults, and nobody owns it. */
 export function* findStoredBucket(tx: Reader, name: string): Program<StoredBucket | undefined> {
-  const inode = yield* readEntry(tx, ROOT_INODE, `${name}/`);
-  if (inode === undefined) return undefined;
-  const directory = yield* getInode(tx, inode);
+  const entry = yield* readEntry(tx, ROOT_INODE, `${name}/`);
+  if (entry === undefined) return undefined;
+  const directory = yield* getAttributes(tx, entry);
   const row = yield* tx.get(bucketKey(name));
   const implicit = directory.implicit === true;
   if (row === undefined) {
-    const settings = { ...NO_RULES, name, createdMs: directory.createdMs, lifecycle: [] };
+    const settings = { ...NO_RULES, name, createdMs: directory.created.ms, lifecycle: [] };
     return { settings, documents: {}, implicit, hasRow: false };
   }
   return { settings: decodeBucket(name, row), documents: yield* readDocuments(tx, name), implicit, hasRow: true };
 }
 
 /** The inode of a directory at the top. */
-export function findTopDirectory(tx: Reader, name: string): Program<Inode | undefined> {
-  return readEntry(tx, ROOT_INODE, `${name}/`);
+export function* findTopDirectory(tx: Reader, name: string): Program<Inode | undefined> {
+  return (yield* readEntry(tx, ROOT_INODE, `${name}/`))?.inode;
 }
 
 export interface BucketPage {

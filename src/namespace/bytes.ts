@@ -1,8 +1,10 @@
 import { GfsError } from "../core/errors.ts";
+import type { Moment } from "../core/moment.ts";
 
 /** Rows as bytes: varints and length-prefixed strings. Readers never look past the end, whatever the bytes say. */
 
 const HIGH = 2 ** 32;
+const NS_PER_MS = 1_000_000;
 
 const MAX_SCRATCH_BYTES = 65_536;
 
@@ -53,6 +55,12 @@ export class RowWriter {
   time(valueMs: number): void {
     const whole = Math.round(valueMs);
     this.count(whole < 0 ? -whole * 2 - 1 : whole * 2);
+  }
+
+  /** The nanoseconds take a count of their own, where the row says that there are any. */
+  moment({ ms, ns }: Moment, withNs: boolean): void {
+    this.time(ms);
+    if (withNs) this.count(ns);
   }
 
   text(value: string): void {
@@ -121,6 +129,14 @@ export class RowReader {
   time(): number {
     const folded = this.count();
     return folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2;
+  }
+
+  moment(withNs: boolean): Moment {
+    const ms = this.time();
+    if (!withNs) return { ms, ns: 0 };
+    const ns = this.count();
+    if (ns >= NS_PER_MS) throw corrupt();
+    return { ms, ns };
   }
 
   text(): string {

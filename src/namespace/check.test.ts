@@ -3,10 +3,20 @@ import { type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/i
 import { encodeBucket } from "./bucket-codec.ts";
 import { decodeHistory, encodeHistory, encodeSequence, historyKey, historySpace } from "./history-rows.ts";
 import { encodeKey, type Key, type KvEntry, prefixRange, tail } from "../kv/index.ts";
-import { decodeRecord, encodeRecord } from "./record-codec.ts";
-import { bucketKey, encodeEntry, encodeOwner, entryKey, inodeKey, ownerKey } from "./rows.ts";
+import { decodeAttributes, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
+import { encodeContent } from "./content-codec.ts";
+import {
+  attributesKey,
+  bucketKey,
+  contentKey,
+  encodeEntry,
+  encodeOwner,
+  entryKey,
+  ownerKey,
+  touchedKey,
+} from "./rows.ts";
 import { TestCatalog } from "./testing/catalog.ts";
-import type { FileRecord } from "./types.ts";
+import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
 
 let catalog: TestCatalog;
 let file: FileRecord;
@@ -20,10 +30,11 @@ beforeEach(async () => {
 });
 
 const faults = async (): Promise<readonly string[]> => (await catalog.check()).faults;
-const rewrite = async (inode: Inode, change: (record: FileRecord) => FileRecord): Promise<void> => {
-  const row = await catalog.view((tx) => tx.get(inodeKey(inode)));
-  await catalog.write([[inodeKey(inode), encodeRecord(change(decodeRecord(inode, row as Uint8Array)))]]);
+const rewrite = async (inode: Inode, change: (file: FileAttributes) => FileAttributes): Promise<void> => {
+  const row = await catalog.view((tx) => tx.get(attributesKey(inode)));
+  await catalog.write([[attributesKey(inode), encodeAttributes(change(decodeAttributes(inode, row as Uint8Array)))]]);
 };
+const fileEntry = (inode: number): Uint8Array => encodeEntry({ inode: inode as Inode, kind: "file" });
 
 describe("the check of the catalog", () => {
   it("counts what there is, and finds nothing wrong", async () => {
@@ -42,20 +53,22 @@ describe("the check of the catalog", () => {
   });
 
   it("finds an entry that leads nowhere", async () => {
-    await catalog.write([[entryKey(bucket, "ghost"), encodeEntry(999_000_000_000 as Inode)]]);
+    await catalog.write([[entryKey(bucket, "ghost"), fileEntry(999_000_000_000)]]);
     expect(await faults()).toEqual([`Entry ghost in ${bucket} leads to inode 999000000000, which is missing.`]);
   });
 
   it("finds a file under a directory's name, and a directory under a file's", async () => {
     const directory = (await catalog.makeDirectory("b/d")).inode;
     await catalog.write([
-      [entryKey(bucket, "d/"), encodeEntry(file.inode)],
-      [entryKey(bucket, "x"), encodeEntry(directory)],
+      [entryKey(bucket, "d/"), fileEntry(file.inode)],
+      [entryKey(bucket, "x"), fileEntry(directory)],
     ]);
     expect(await faults()).toEqual([
       `Entry d/ in ${bucket} leads to a file.`,
       `Directory ${file.inode} hangs at d/ in ${bucket} and says otherwise.`,
       `Entry x in ${bucket} leads to a directory.`,
+      `Entry x in ${bucket} says it leads to a file, and inode ${directory} is a directory.`,
+      `Directory ${bucket} says it has 3 links, and has 2.`,
     ]);
   });
 
@@ -70,8 +83,8 @@ describe("the check of the catalog", () => {
 
   it("finds an entry that hangs in no directory", async () => {
     await catalog.write([
-      [entryKey(file.inode, "below"), encodeEntry(file.inode)],
-      [entryKey(998_000_000_000 as Inode, "alone"), encodeEntry(file.inode)],
+      [entryKey(file.inode, "below"), fileEntry(file.inode)],
+      [entryKey(998_000_000_000 as Inode, "alone"), fileEntry(file.inode)],
     ]);
     await rewrite(file.inode, (record) => ({ ...record, linkCount: 3 }));
     expect(await faults()).toEqual([
@@ -85,6 +98,36 @@ describe("the check of the catalog", () => {
     expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 1 lead to it.`]);
     await catalog.write([[entryKey(bucket, "x"), undefined]]);
     expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 0 lead to it.`]);
+  });
+
+  it("finds a number of directories in a directory that is wrong", async () => {
+    await catalog.makeDirectory("b/d");
+    await rewrite(bucket, (record) => ({ ...record, linkCount: 2 }));
+    expect(await faults()).toEqual([`Directory ${bucket} says it has 2 links, and has 3.`]);
+  });
+
+  it("finds a size that is not the content's, with content and without", async () => {
+    await rewrite(file.inode, (record) => ({ ...record, sizeBytes: 4 }));
+    expect(await faults()).toEqual([`Inode ${file.inode} says it has 4 bytes, and its content has 3.`]);
+    await catalog.write([[contentKey(file.inode), undefined]]);
+    expect(await faults()).toContain(`Inode ${file.inode} says it has 4 bytes, and its content has 0.`);
+  });
+
+  it("finds content of what is no file, and of what is not there", async () => {
+    const content = encodeContent({ ...(file.version as FileVersion), copies: [] });
+    await catalog.write([
+      [contentKey(bucket), content],
+      [contentKey(999_000_000_000 as Inode), content],
+    ]);
+    expect(await faults()).toEqual([
+      `There is content of inode ${bucket}, which is a directory.`,
+      "There is content of inode 999000000000, which is missing.",
+    ]);
+  });
+
+  it("finds a time of entries that belongs to no directory", async () => {
+    await catalog.write([[touchedKey(file.inode), encodeMoment({ ms: 1, ns: 2 })]]);
+    expect(await faults()).toEqual([`There is a time of entries in inode ${file.inode}, which is no directory.`]);
   });
 
   it("finds an implicit directory that nothing is in", async () => {
@@ -220,7 +263,7 @@ describe("a check of many rows", () => {
   it("looks at every page of them", async () => {
     const rows = Array.from({ length: 1_001 }, (_, index): readonly [Key, Uint8Array] => [
       entryKey(bucket, `y${String(index).padStart(4, "0")}`),
-      encodeEntry(file.inode),
+      fileEntry(file.inode),
     ]);
     await catalog.write(rows);
     await rewrite(file.inode, (record) => ({ ...record, linkCount: 1_002 }));
@@ -231,7 +274,7 @@ describe("a check of many rows", () => {
   it("says a thousand faults at most", async () => {
     const rows = Array.from({ length: 1_002 }, (_, index): readonly [Key, Uint8Array] => [
       entryKey(bucket, `y${String(index).padStart(4, "0")}`),
-      encodeEntry(9_999_000_000_000 as Inode),
+      fileEntry(9_999_000_000_000),
     ]);
     await catalog.write(rows);
     expect(await faults()).toHaveLength(1_000);

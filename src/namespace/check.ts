@@ -10,23 +10,28 @@ import {
   placeOfIndexKey,
   shownVersionId,
 } from "./history-rows.ts";
-import { decodeRecord } from "./record-codec.ts";
+import { decodeAttributes } from "./attributes-codec.ts";
+import { decodeContent } from "./content-codec.ts";
 import {
+  attributesSpace,
   bucketSpace,
+  contentSpace,
   decodeEntry,
   decodeOwner,
   entrySpace,
+  type Entry,
   inodeOfKey,
-  inodeSpace,
   nameOfBucketKey,
   nameOfEntryKey,
   ownerSpace,
   parentOfEntryKey,
   placeOfOwnerKey,
+  touchedSpace,
 } from "./rows.ts";
 import { findOwner } from "./owners.ts";
-import { findDirectory, findFile, isEmpty, readInode } from "./tree.ts";
-import type { FileRecord } from "./types.ts";
+import { readContent, readInode } from "./inodes.ts";
+import { findDirectory, findFile, isEmpty } from "./tree.ts";
+import type { FileAttributes } from "./types.ts";
 
 /** Holds every row of the catalog against the others, page by page. The catalog should be quiet meanwhile. */
 
@@ -50,14 +55,17 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (faults.length < MAX_FAULTS) faults.push(sentence);
   };
   const names = new Map<Inode, number>();
+  const directoriesIn = new Map<Inode, number>();
   const held = new Map<Inode, number>();
   const count = { files: 0, directories: 0, entries: 0, owners: 0, olderVersions: 0 };
 
   await eachRow(kv, entrySpace, function* (tx, row) {
     count.entries += 1;
-    const inode = decodeEntry(row.value);
-    names.set(inode, (names.get(inode) ?? 0) + 1);
-    yield* checkEntry(tx, { row, inode, fault });
+    const entry = decodeEntry(row.value);
+    const parent = parentOfEntryKey(row.key);
+    names.set(entry.inode, (names.get(entry.inode) ?? 0) + 1);
+    if (entry.kind === "directory") directoriesIn.set(parent, (directoriesIn.get(parent) ?? 0) + 1);
+    yield* checkEntry(tx, { row, parent, entry, fault });
   });
   await eachRow(kv, historySpace, function* (tx, row) {
     const { inode } = decodeHistory(row.key, row.value);
@@ -78,30 +86,45 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (directory === undefined || directory.implicit === true)
       fault(`Bucket ${name} has settings, and no directory that somebody made.`);
   });
-  await eachRow(kv, inodeSpace, function* (tx, row) {
-    const file = decodeRecord(inodeOfKey(row.key), row.value);
-    const holders = held.get(file.inode) ?? 0;
-    if (file.kind === "directory") count.directories += 1;
+  await eachRow(kv, attributesSpace, function* (tx, row) {
+    const file = decodeAttributes(inodeOfKey(row.key), row.value);
+    const directory = file.kind === "directory";
+    if (directory) count.directories += 1;
     else if (file.linkCount > 0) count.files += 1;
+    const holders = held.get(file.inode) ?? 0;
     if (holders !== (file.linkCount === 0 ? 1 : 0))
       fault(`Inode ${file.inode} has ${file.linkCount} names, and ${holders} rows of history lead to it.`);
     const found = names.get(file.inode) ?? 0;
-    if (file.inode !== ROOT_INODE && found !== file.linkCount) {
-      fault(`Inode ${file.inode} says it has ${file.linkCount} names, and ${found} lead to it.`);
-    }
+    if (file.inode !== ROOT_INODE && found !== (directory ? 1 : file.linkCount))
+      fault(`Inode ${file.inode} says it has ${directory ? 1 : file.linkCount} names, and ${found} lead to it.`);
+    const links = 2 + (directoriesIn.get(file.inode) ?? 0);
+    if (directory && file.linkCount !== links)
+      fault(`Directory ${file.inode} says it has ${file.linkCount} links, and has ${links}.`);
     if (file.implicit === true && (yield* isEmpty(tx, file.inode)))
       fault(`Directory ${file.inode} is implicit and empty.`);
-    for (const copy of file.version?.copies ?? []) {
+    yield* checkSize(tx, file, fault);
+  });
+  await eachRow(kv, contentSpace, function* (tx, row) {
+    const inode = inodeOfKey(row.key);
+    const kind = (yield* readInode(tx, inode))?.kind;
+    if (kind !== "file")
+      fault(`There is content of inode ${inode}, which is ${kind === undefined ? "missing" : `a ${kind}`}.`);
+    for (const copy of decodeContent(row.value).copies) {
       const owner = yield* findOwner(tx, copy.site, copy.key);
-      if (owner?.inode !== file.inode)
-        fault(`Inode ${file.inode} has a copy at ${copy.site}, and does not own ${copy.key} there.`);
+      if (owner?.inode !== inode)
+        fault(`Inode ${inode} has a copy at ${copy.site}, and does not own ${copy.key} there.`);
     }
+  });
+  await eachRow(kv, touchedSpace, function* (tx, row) {
+    const inode = inodeOfKey(row.key);
+    if ((yield* readInode(tx, inode))?.kind !== "directory")
+      fault(`There is a time of entries in inode ${inode}, which is no directory.`);
   });
   await eachRow(kv, ownerSpace, function* (tx, row) {
     count.owners += 1;
     const { site, objectKey } = placeOfOwnerKey(row.key);
     const { inode, versionId } = decodeOwner(row.value);
-    const version = (yield* readInode(tx, inode))?.version;
+    const version = yield* readContent(tx, inode);
     const owns =
       version?.id === versionId && version.copies.some((copy) => copy.site === site && copy.key === objectKey);
     if (!owns) fault(`At ${site} the key ${objectKey} is owned by inode ${inode}, which has no such copy.`);
@@ -114,7 +137,7 @@ function* checkHistory(tx: Reader, entry: KvEntry, fault: (sentence: string) => 
   const { path, versionId } = row;
   const indexed = yield* findHistory(tx, path, shownVersionId(row));
   if (indexed?.sequence !== row.sequence) fault(`Version ${versionId} of ${path} is not in the index of its history.`);
-  const version = row.inode === undefined ? undefined : (yield* readInode(tx, row.inode))?.version;
+  const version = row.inode === undefined ? undefined : yield* readContent(tx, row.inode);
   if (row.inode !== undefined && version?.id !== versionId)
     fault(`Version ${versionId} of ${path} leads to inode ${row.inode}, which does not hold it.`);
   if (version !== undefined && (version.details?.versioned === true) !== row.versioned)
@@ -125,19 +148,29 @@ function* checkHistory(tx: Reader, entry: KvEntry, fault: (sentence: string) => 
     fault(`${path} has no entry, and its newest version ${versionId} is no delete marker.`);
 }
 
+function* checkSize(tx: Reader, file: FileAttributes, fault: (sentence: string) => void): Program<void> {
+  if (file.kind !== "file") return;
+  const sizeBytes = (yield* readContent(tx, file.inode))?.sizeBytes ?? 0;
+  if (sizeBytes !== file.sizeBytes)
+    fault(`Inode ${file.inode} says it has ${file.sizeBytes} bytes, and its content has ${sizeBytes}.`);
+}
+
 interface EntryCheck {
   readonly row: KvEntry;
-  readonly inode: Inode;
+  readonly parent: Inode;
+  readonly entry: Entry;
   readonly fault: (sentence: string) => void;
 }
 
-function* checkEntry(tx: Reader, { row, inode, fault }: EntryCheck): Program<void> {
-  const parent = parentOfEntryKey(row.key);
+function* checkEntry(tx: Reader, { row, parent, entry, fault }: EntryCheck): Program<void> {
   const name = nameOfEntryKey(row.key);
-  const file: FileRecord | undefined = yield* readInode(tx, inode);
+  const { inode, kind } = entry;
+  const file = yield* readInode(tx, inode);
   const directory = name.endsWith("/");
   if (file === undefined) return fault(`Entry ${name} in ${parent} leads to inode ${inode}, which is missing.`);
   if ((file.kind === "directory") !== directory) fault(`Entry ${name} in ${parent} leads to a ${file.kind}.`);
+  if (file.kind !== kind)
+    fault(`Entry ${name} in ${parent} says it leads to a ${kind}, and inode ${inode} is a ${file.kind}.`);
   if (directory && (file.parent?.inode !== parent || `${file.parent.name}/` !== name)) {
     fault(`Directory ${inode} hangs at ${name} in ${parent} and says otherwise.`);
   }

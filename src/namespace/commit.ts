@@ -1,4 +1,5 @@
 import { GfsError } from "../core/errors.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
@@ -7,11 +8,28 @@ import { destroyNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, release, samePlace } from "./owners.ts";
 import { splitPath } from "./path.ts";
-import { ensureDirectory, getInode, readEntry, writeEntry, writeInode } from "./tree.ts";
-import type { Change, CommitVersion, Committed, Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
+import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
+import { addEntry, ensureDirectory, readEntry } from "./tree.ts";
+import type {
+  Change,
+  CommitVersion,
+  Committed,
+  Copy,
+  Expectation,
+  FileKind,
+  FileRecord,
+  FileVersion,
+} from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
-const FILE_MODE = 0o644;
+const NO_FILE = {
+  directory: "a directory",
+  symlink: "a symbolic link",
+  fifo: "a named pipe",
+  socket: "a socket",
+  characterDevice: "a device",
+  blockDevice: "a device",
+} as const satisfies Record<Exclude<FileKind, "file">, string>;
 
 /**
  * Makes a version the current one of its path; the file and the directories above it are made when they are missing. In a bucket that keeps versions
@@ -22,36 +40,27 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
   tx.claimRoom();
   const { parent, name } = splitPath(path);
   const directory = yield* ensureDirectory(tx, parent, commit);
-  const inode = yield* readEntry(tx, directory, name);
-  const existing = inode === undefined ? undefined : yield* getInode(tx, inode);
-  if (existing?.kind === "symlink") {
-    throw new GfsError("AlreadyExists", `${path} is a symbolic link; remove it first, or write to what it points at.`);
+  const entry = yield* readEntry(tx, directory, name);
+  const existing = entry === undefined ? undefined : yield* getEntered(tx, entry);
+  if (existing !== undefined && existing.kind !== "file") {
+    throw new GfsError("AlreadyExists", `${path} is ${NO_FILE[existing.kind]}; remove it first.`);
   }
   checkExpectation(commit.expect, existing?.version);
   const bucket = yield* rulesOf(tx, path);
   const rules =
     commit.found === true ? yield* rulesForFound(tx, { path, rules: bucket, current: existing?.version }) : bucket;
   const version = settleVersion(commit.version, rules, nowMs);
-  const file: FileRecord =
+  const [now, modified] = [momentOf(nowMs), momentOf(version.createdMs)];
+  const file: FileRecord & { readonly version: FileVersion } =
     existing === undefined
-      ? {
-          inode: commit.nextInode(),
-          kind: "file",
-          mode: FILE_MODE,
-          uid: 0,
-          gid: 0,
-          linkCount: 1,
-          createdMs: nowMs,
-          modifiedMs: version.createdMs,
-          changedMs: nowMs,
-          version,
-        }
-      : { ...existing, version, modifiedMs: version.createdMs, changedMs: nowMs };
+      ? newFile({ inode: commit.nextInode(), version, modified, now })
+      : { ...existing, version, sizeBytes: version.sizeBytes, modified, changed: now };
   for (const copy of version.copies) yield* claim(tx, { inode: file.inode, versionId: version.id, copy });
   const before: Outgoing = existing === undefined ? NOTHING : yield* makeWay(tx, { existing, version, rules, commit });
   const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path, nowMs }) : [];
-  writeInode(tx, file);
-  if (existing === undefined) writeEntry(tx, directory, name, file.inode);
+  writeAttributes(tx, file);
+  writeContent(tx, file.inode, version);
+  if (existing === undefined) yield* addEntry(tx, { parent: directory, name }, file, now);
   recordChange(tx, {
     kind: existing === undefined ? "created" : "updated",
     path,

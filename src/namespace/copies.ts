@@ -1,7 +1,7 @@
 import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { claim, release, samePlace } from "./owners.ts";
-import { readInode, writeInode } from "./tree.ts";
+import { readContent, writeContent } from "./inodes.ts";
 import type { Copy, FileVersion } from "./types.ts";
 
 export interface SetCopy {
@@ -13,9 +13,8 @@ export interface SetCopy {
 
 /** Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more. */
 export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: SetCopy): Program<boolean> {
-  const file = yield* readInode(tx, inode);
-  const version = file?.version;
-  if (file === undefined || version?.id !== versionId) return false;
+  const version = yield* readContent(tx, inode);
+  if (version?.id !== versionId) return false;
   const before = version.copies.find((each) => each.site === copy.site);
   yield* claim(tx, { inode, versionId, copy });
   const copies =
@@ -23,7 +22,7 @@ export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: Set
   const changed: FileVersion = { ...version, copies };
   if (before !== undefined && !samePlace(before, copy))
     yield* release(tx, { inode, version: changed, copy: before, nowMs });
-  writeInode(tx, { ...file, version: changed });
+  writeContent(tx, inode, changed);
   return true;
 }
 
@@ -36,12 +35,11 @@ export interface RemoveCopy {
 
 /** Forgets a copy, such as that of a site that was removed. Resolves with the copy that went. */
 export function* removeCopy(tx: Transaction, { inode, versionId, site, nowMs }: RemoveCopy): Program<Copy | undefined> {
-  const file = yield* readInode(tx, inode);
-  const version = file?.version;
-  if (file === undefined || version?.id !== versionId) return undefined;
+  const version = yield* readContent(tx, inode);
+  if (version?.id !== versionId) return undefined;
   const gone = version.copies.find((each) => each.site === site);
   if (gone === undefined) return undefined;
   yield* release(tx, { inode, version, copy: gone, nowMs });
-  writeInode(tx, { ...file, version: { ...version, copies: version.copies.filter((each) => each !== gone) } });
+  writeContent(tx, inode, { ...version, copies: version.copies.filter((each) => each !== gone) });
   return gone;
 }

@@ -1,4 +1,5 @@
 import { type FilePath, ROOT_INODE, type VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
@@ -9,7 +10,8 @@ import { assertDestroyable } from "./locks.ts";
 import { etagsOf } from "./owners.ts";
 import { removeFile, unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
-import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry } from "./tree.ts";
+import { getEntered } from "./inodes.ts";
+import { dropEntry, findPlace, type Place, pruneUpwards, readEntry } from "./tree.ts";
 import type { Copy, Expectation, FileRecord } from "./types.ts";
 
 export interface DeleteKey {
@@ -39,8 +41,8 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   if (!keepsVersions(rules)) return (yield* removeFile(tx, request)) ?? { orphans: [] };
   const { path, nowMs, tombstoneVersionId, owner } = request;
   const place = yield* findPlace(tx, path, false);
-  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
-  const file = inode === undefined ? undefined : yield* getInode(tx, inode);
+  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  const file = entry === undefined ? undefined : yield* getEntered(tx, entry);
   checkExpectation(request.expect, file?.version);
   const versioned = rules.versioning === "enabled";
   const orphans: Copy[] = [];
@@ -64,7 +66,7 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   });
   const etags = file?.version === undefined ? [] : etagsOf(file.version);
   yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags });
-  if (place !== undefined && file !== undefined) yield* pruneUpwards(tx, place.parent);
+  if (place !== undefined && file !== undefined) yield* pruneUpwards(tx, place.parent, nowMs);
   return { orphans, marker, ...(file === undefined ? {} : { file }) };
 }
 
@@ -87,7 +89,7 @@ function* takeAway(
     if (file.linkCount === 1) assertDestroyable(version, { path, nowMs });
     return yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId, silent: true });
   }
-  removeEntry(tx, place.parent, place.name);
+  yield* dropEntry(tx, place, file, momentOf(nowMs));
   yield* retire(tx, { path, file, version, nowMs });
   return [];
 }

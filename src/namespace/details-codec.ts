@@ -9,7 +9,7 @@ import type {
   VersionLock,
 } from "./types.ts";
 
-/** The details of a version, within its inode row. A version without any costs one bit. `docs/formats.md` draws them. */
+/** The details of a version, within the row of its content. A version without any costs one bit. `docs/formats.md` draws them. */
 
 const HAS_HEADERS = 1;
 const HAS_CHECKSUM = 1 << 1;

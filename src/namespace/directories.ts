@@ -1,22 +1,21 @@
 import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { dropBucketRow, hasBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { hasHistoryBelow } from "./history-rows.ts";
 import { splitPath } from "./path.ts";
-import { inodeKey } from "./rows.ts";
+import { dropInode, getEntered, writeAttributes } from "./inodes.ts";
 import {
   addDirectory,
+  dropEntry,
   ensureDirectory,
   findDirectoryInode,
   findPlace,
-  getInode,
   isEmpty,
   pruneUpwards,
   readEntry,
-  removeEntry,
-  writeInode,
 } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
@@ -44,16 +43,16 @@ export function* makeDirectory(tx: Transaction, request: MakeDirectory): Program
   const place = { parent: directory, name: `${name}/` };
   const found = yield* readEntry(tx, place.parent, place.name);
   if (found === undefined) {
-    const made = addDirectory(tx, place, request, { implicit: false, mode, uid, gid });
+    const made = yield* addDirectory(tx, place, request, { implicit: false, mode, uid, gid });
     recordChange(tx, { kind: "created", path, inode: made.inode, atMs: nowMs });
     return made;
   }
-  const existing = yield* getInode(tx, found);
+  const existing = yield* getEntered(tx, found);
   if (request.existing === "refuse") throw new GfsError("AlreadyExists", `${path} exists already.`);
   if (existing.implicit !== true) return existing;
   const { implicit: _, ...kept } = existing;
-  const explicit: FileRecord = { ...kept, mode, uid, gid, changedMs: nowMs };
-  writeInode(tx, explicit);
+  const explicit: FileRecord = { ...kept, mode, uid, gid, changed: momentOf(nowMs) };
+  writeAttributes(tx, explicit);
   recordChange(tx, { kind: "created", path, inode: explicit.inode, atMs: nowMs });
   return explicit;
 }
@@ -71,18 +70,19 @@ export interface RemoveDirectory {
 /** Resolves with whether there was something to remove. */
 export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: RemoveDirectory): Program<boolean> {
   const place = yield* findPlace(tx, path, true);
-  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
-  if (place === undefined || inode === undefined) {
+  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  if (place === undefined || entry === undefined) {
     if (semantics === "key") return false;
     throw new GfsError("NotFound", `There is no directory ${path}.`);
   }
+  const { inode } = entry;
   if (!(yield* isEmpty(tx, inode))) {
     if (semantics === "directory") throw new GfsError("NotEmpty", `${path} is not empty; remove what is in it first.`);
-    const directory = yield* getInode(tx, inode);
+    const directory = yield* getEntered(tx, entry);
     if (directory.implicit === true) return false;
     if (place.parent === ROOT_INODE && (yield* hasBucketRow(tx, path)))
       throw new GfsError("NotEmpty", `${path} is a bucket with settings, and not empty; remove what is in it first.`);
-    writeInode(tx, { ...directory, implicit: true, changedMs: nowMs });
+    writeAttributes(tx, { ...directory, implicit: true, changed: momentOf(nowMs) });
     recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
     return true;
   }
@@ -91,9 +91,9 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
       throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
     yield* dropBucketRow(tx, path);
   }
-  removeEntry(tx, place.parent, place.name);
-  tx.delete(inodeKey(inode));
+  yield* dropEntry(tx, place, entry, momentOf(nowMs));
+  dropInode(tx, entry);
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
-  yield* pruneUpwards(tx, place.parent);
+  yield* pruneUpwards(tx, place.parent, nowMs);
   return true;
 }

@@ -1,4 +1,5 @@
 import type { FilePath, Inode } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions } from "./bucket-rows.ts";
@@ -7,8 +8,9 @@ import { dropHistory, findHistory, type HistoryRow, newestOf, pushHistory, shown
 import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { releaseAll } from "./owners.ts";
 import { splitPath } from "./path.ts";
-import { encodeOwner, inodeKey, ownerKey } from "./rows.ts";
-import { ensureDirectory, findFile, getInode, type Maker, writeEntry, writeInode } from "./tree.ts";
+import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts";
+import { encodeOwner, ownerKey } from "./rows.ts";
+import { addEntry, ensureDirectory, findFile, type Maker } from "./tree.ts";
 import type { Copy, FileRecord, FileVersion } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
@@ -27,8 +29,9 @@ export interface Retire {
 /** The version stays, with its copies, in a holder that only its history row leads to. */
 export function* retire(tx: Transaction, { path, file, version, holder, nowMs }: Retire): Program<FileRecord> {
   const { parent: _, ...kept } = file;
-  const held: FileRecord = { ...kept, inode: holder ?? file.inode, linkCount: 0, changedMs: nowMs, version };
-  writeInode(tx, held);
+  const held: FileRecord = { ...kept, inode: holder ?? file.inode, linkCount: 0, changed: momentOf(nowMs), version };
+  writeAttributes(tx, held);
+  if (holder !== undefined || version !== file.version) writeContent(tx, held.inode, version);
   if (holder !== undefined) takeOver(tx, holder, version);
   yield* pushHistory(tx, {
     path,
@@ -60,7 +63,7 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
   const file = yield* getInode(tx, row.inode);
   assertDestroyable(file.version, destroyer);
   dropHistory(tx, row);
-  tx.delete(inodeKey(file.inode));
+  dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return { file, orphans: yield* releaseAll(tx, file, { nowMs: destroyer.nowMs }) };
 }
@@ -99,16 +102,19 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
   const holder = yield* getInode(tx, row.inode);
   const version = holder.version as FileVersion;
   dropHistory(tx, row);
+  const now = momentOf(nowMs);
+  const { sizeBytes } = version;
   const file: FileRecord =
     into === undefined
-      ? { ...holder, linkCount: 1, changedMs: nowMs }
-      : { ...into, version, modifiedMs: version.createdMs, changedMs: nowMs };
-  writeInode(tx, file);
+      ? { ...holder, linkCount: 1, changed: now }
+      : { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
+  writeAttributes(tx, file);
   if (into === undefined) {
     const { parent, name } = splitPath(path);
-    writeEntry(tx, yield* ensureDirectory(tx, parent, request), name, file.inode);
+    yield* addEntry(tx, { parent: yield* ensureDirectory(tx, parent, request), name }, file, now);
   } else {
-    tx.delete(inodeKey(holder.inode));
+    writeContent(tx, file.inode, version);
+    dropInode(tx, holder);
     takeOver(tx, file.inode, version);
   }
   recordChange(tx, {

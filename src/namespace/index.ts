@@ -56,21 +56,14 @@ export { listObjectPage, listPage } from "./list.ts";
 export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export { findOwner } from "./owners.ts";
-export { EMPTY_ETAG } from "./record-codec.ts";
+export { EMPTY_ETAG } from "./content-codec.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
-export {
-  type FileRow,
-  findDirectory,
-  findFile,
-  findFileRow,
-  pathOf,
-  readFileRow,
-  readInode as findByInode,
-} from "./tree.ts";
+export { readInode as findByInode } from "./inodes.ts";
+export { type ContentRow, findContentRow, findDirectory, findFile, pathOf, readContentRow } from "./tree.ts";
 export {
   dropPart,
   type EndedUpload,

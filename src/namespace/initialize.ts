@@ -1,22 +1,26 @@
 import { type Inode, ROOT_INODE } from "../core/ids.ts";
 import type { Kv, Program, Transaction } from "../kv/index.ts";
+import { momentOf } from "../core/moment.ts";
 import { KeyedLock } from "../core/async/keyed-lock.ts";
 import { decodeNumber, encodeNumber, inodeCounterKey } from "./rows.ts";
-import { readInode, writeInode } from "./tree.ts";
+import { readInode, writeAttributes } from "./inodes.ts";
 
 /** Makes the root, once. */
 export function* initialize(tx: Transaction, nowMs: number): Program<void> {
   if ((yield* readInode(tx, ROOT_INODE)) !== undefined) return;
-  writeInode(tx, {
+  const now = momentOf(nowMs);
+  writeAttributes(tx, {
     inode: ROOT_INODE,
     kind: "directory",
     mode: 0o755,
     uid: 0,
     gid: 0,
-    linkCount: 1,
-    createdMs: nowMs,
-    modifiedMs: nowMs,
-    changedMs: nowMs,
+    linkCount: 2,
+    sizeBytes: 0,
+    accessed: now,
+    modified: now,
+    changed: now,
+    created: now,
   });
 }
 

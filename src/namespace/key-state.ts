@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Reader } from "../kv/index.ts";
 import { findTombstone } from "./tombstones.ts";
-import { findPlace, getInode, readEntry } from "./tree.ts";
+import { getEntered } from "./inodes.ts";
+import { findPlace, readEntry } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
 /** What a key was at a moment. Any commit that somebody was told of since then shows in it; what jobs do to copies does not. */
@@ -18,16 +19,16 @@ export interface KeyState {
 export function* readKeyState(tx: Reader, path: FilePath): Program<KeyState> {
   const tombstone = yield* findTombstone(tx, path);
   const place = yield* findPlace(tx, path, false);
-  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
   return {
-    ...(inode === undefined ? {} : { file: describe(yield* getInode(tx, inode)) }),
+    ...(entry === undefined ? {} : { file: describe(yield* getEntered(tx, entry)) }),
     ...(tombstone === undefined ? {} : { tombstoneId: tombstone.versionId }),
     ...(place === undefined ? {} : { directory: place.parent }),
   };
 }
 
 function describe(file: FileRecord): NonNullable<KeyState["file"]> {
-  const { changedMs: _, version, ...rest } = file;
+  const { accessed: _accessed, changed: _changed, version, ...rest } = file;
   const { copies: _copies, ...content } = version ?? {};
   const digest = createHash("sha256")
     .update(JSON.stringify([rest, content]))

@@ -5,7 +5,8 @@ import { rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { findVersion } from "./history.ts";
 import { assertRetentionChange, noObjectLock } from "./locks.ts";
-import { findFile, writeInode } from "./tree.ts";
+import { writeContent } from "./inodes.ts";
+import { findFile } from "./tree.ts";
 import type { FileRecord, FileVersion, Retention, VersionDetails, VersionLabels, VersionLock } from "./types.ts";
 
 /** A field that is given replaces what was there; null takes it away. */
@@ -34,8 +35,8 @@ export function* changeLabels(tx: Transaction, change: ChangeLabels): Program<Fi
   const before = version.details?.labels ?? {};
   if (change.retention !== undefined)
     assertRetentionChange(before.lock?.retention, change.retention ?? undefined, change);
-  const labelled: FileRecord = { ...file, changedMs: nowMs, version: withLabels(version, applyChange(before, change)) };
-  writeInode(tx, labelled);
+  const labelled = { ...file, version: withLabels(version, applyChange(before, change)) };
+  writeContent(tx, file.inode, labelled.version);
   if (file.linkCount > 0)
     recordChange(tx, {
       kind: "updated",

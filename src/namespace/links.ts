@@ -1,9 +1,12 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { recordChange } from "./changes.ts";
 import { checkPath, splitPath } from "./path.ts";
-import { ensureDirectory, findDirectory, findFile, readEntry, writeEntry, writeInode } from "./tree.ts";
+import { writeAttributes } from "./inodes.ts";
+import { addEntry, ensureDirectory, findDirectory, findFile, type Place, readEntry } from "./tree.ts";
+import { touchedKey } from "./rows.ts";
 import type { FileRecord } from "./types.ts";
 
 /** Hard links, symbolic links, and the attributes a file system keeps beside the content. */
@@ -26,9 +29,9 @@ export function* link(tx: Transaction, request: Link): Program<FileRecord> {
   if (file === undefined) throw new GfsError("NotFound", `There is no file ${from}.`);
   if (file.linkCount >= MAX_LINKS) throw new GfsError("TooManyLinks", `${from} has ${MAX_LINKS} names; no more fit.`);
   const place = yield* freePlace(tx, to, request);
-  const linked: FileRecord = { ...file, linkCount: file.linkCount + 1, changedMs: nowMs };
-  writeInode(tx, linked);
-  writeEntry(tx, place.parent, place.name, file.inode);
+  const linked: FileRecord = { ...file, linkCount: file.linkCount + 1, changed: momentOf(nowMs) };
+  writeAttributes(tx, linked);
+  yield* addEntry(tx, place, file, linked.changed);
   recordChange(tx, {
     kind: "created",
     path: to,
@@ -55,6 +58,7 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
     throw new GfsError("InvalidArgument", "A symbolic link points to a path of 1 to 4,095 bytes without NUL.");
   }
   const place = yield* freePlace(tx, path, request);
+  const now = momentOf(nowMs);
   const file: FileRecord = {
     inode: request.nextInode(),
     kind: "symlink",
@@ -62,13 +66,15 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
     uid,
     gid,
     linkCount: 1,
-    createdMs: nowMs,
-    modifiedMs: nowMs,
-    changedMs: nowMs,
+    sizeBytes: Buffer.byteLength(target),
+    accessed: now,
+    modified: now,
+    changed: now,
+    created: now,
     target,
   };
-  writeInode(tx, file);
-  writeEntry(tx, place.parent, place.name, file.inode);
+  writeAttributes(tx, file);
+  yield* addEntry(tx, place, file, now);
   recordChange(tx, { kind: "created", path, inode: file.inode, atMs: nowMs });
   return file;
 }
@@ -77,7 +83,7 @@ function* freePlace(
   tx: Transaction,
   path: FilePath,
   maker: { readonly nowMs: number; readonly nextInode: () => Inode },
-): Program<{ readonly parent: Inode; readonly name: string }> {
+): Program<Place> {
   const { parent, name } = splitPath(path);
   const directory = yield* ensureDirectory(tx, parent, maker);
   if ((yield* readEntry(tx, directory, name)) !== undefined)
@@ -104,10 +110,11 @@ export function* setAttributes(tx: Transaction, request: SetAttributes): Program
     mode: mode ?? file.mode,
     uid: uid ?? file.uid,
     gid: gid ?? file.gid,
-    modifiedMs: modifiedMs ?? file.modifiedMs,
-    changedMs: nowMs,
+    modified: modifiedMs === undefined ? file.modified : momentOf(modifiedMs),
+    changed: momentOf(nowMs),
   };
-  writeInode(tx, changed);
+  writeAttributes(tx, changed);
+  if (directory && modifiedMs !== undefined) tx.delete(touchedKey(file.inode));
   return changed;
 }
 

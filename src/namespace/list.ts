@@ -1,8 +1,17 @@
 import type { Inode } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Key, type KvEntry, type Program, type Reader } from "../kv/index.ts";
-import { decodeListed, decodeRecord } from "./record-codec.ts";
-import { decodeEntry, entryKey, inodeKey, isDirectoryEntry, nameOfEntryKey } from "./rows.ts";
-import { findDirectoryInode, missing } from "./tree.ts";
+import { decodeListed, listedEmpty } from "./content-codec.ts";
+import { getAttributes, getEntered, isImplicit, joinFile } from "./inodes.ts";
+import {
+  attributesKey,
+  contentKey,
+  decodeEntry,
+  type Entry,
+  entryKey,
+  isDirectoryEntry,
+  nameOfEntryKey,
+} from "./rows.ts";
+import { findDirectoryInode } from "./tree.ts";
 import type { ListedFile, ListedObject, ListPage, ListQuery } from "./types.ts";
 
 /**
@@ -10,7 +19,19 @@ import type { ListedFile, ListedObject, ListPage, ListQuery } from "./types.ts";
  * key, and with a delimiter never enters what it rolls up.
  */
 export function* listPage(tx: Reader, query: ListQuery): Program<ListPage> {
-  const walk = new Walk<ListedFile>(query, (key, inode, row) => ({ key, file: decodeRecord(inode, row) }));
+  const walk = new Walk<ListedFile>(query, {
+    *one(key, entry) {
+      return { key, file: yield* getEntered(tx, entry) };
+    },
+    *files(named) {
+      const keys = named.flatMap(({ inode }) => [attributesKey(inode), contentKey(inode)]);
+      const rows = yield* tx.getMany(keys);
+      return named.map(({ key, inode }, index) => ({
+        key,
+        file: joinFile(inode, rows[2 * index], rows[2 * index + 1]),
+      }));
+    },
+  });
   yield* walk.run(tx);
   return walk.page();
 }
@@ -21,9 +42,34 @@ export function* listObjectPage(
   query: ListQuery & { readonly brief?: boolean },
 ): Program<ListPage<ListedObject>> {
   const brief = query.brief === true;
-  const walk = new Walk<ListedObject>(query, (key, _inode, row) => decodeListed(key, row, brief));
+  const one = function* (key: string, entry: Entry): Program<ListedObject> {
+    return listedEmpty(key, (yield* getAttributes(tx, entry)).modified.ms);
+  };
+  const walk = new Walk<ListedObject>(query, {
+    one,
+    *files(named) {
+      const rows = yield* tx.getMany(named.map(({ inode }) => contentKey(inode)));
+      const listed: ListedObject[] = [];
+      for (const [index, entry] of named.entries()) {
+        const row = rows[index];
+        listed.push(row === undefined ? yield* one(entry.key, entry) : decodeListed(entry.key, row, brief));
+      }
+      return listed;
+    },
+  });
   yield* walk.run(tx);
   return walk.page();
+}
+
+interface Named extends Entry {
+  readonly key: string;
+}
+
+/** What becomes of the entries that a walk comes to. */
+interface Show<Listed> {
+  one(key: string, entry: Entry): Program<Listed>;
+  /** Files that follow each other, at once. */
+  files(named: readonly Named[]): Program<readonly Listed[]>;
 }
 
 const MAX_RANGE = 1_000;
@@ -41,22 +87,20 @@ interface Frame {
   afterBelow: { readonly name: string; readonly rest: string } | undefined;
 }
 
-type Decode<Listed> = (key: string, inode: Inode, row: Uint8Array) => Listed;
-
 class Walk<Listed> {
   readonly #prefix: string;
   readonly #rollUp: boolean;
   readonly #limit: number;
   readonly #after: string | undefined;
-  readonly #decode: Decode<Listed>;
-  readonly #files: Listed[] = [];
+  readonly #show: Show<Listed>;
+  readonly #listed: Listed[] = [];
   readonly #prefixes: string[] = [];
   #last: string | undefined;
   #more = false;
   readonly #stack: Frame[] = [];
 
-  constructor({ prefix, delimiter, after, limit }: ListQuery, decode: Decode<Listed>) {
-    this.#decode = decode;
+  constructor({ prefix, delimiter, after, limit }: ListQuery, show: Show<Listed>) {
+    this.#show = show;
     this.#prefix = prefix;
     this.#rollUp = delimiter === "/";
     this.#limit = limit;
@@ -65,7 +109,7 @@ class Walk<Listed> {
 
   page(): ListPage<Listed> {
     return {
-      files: this.#files,
+      files: this.#listed,
       prefixes: this.#prefixes,
       ...(this.#more && this.#last !== undefined ? { next: this.#last } : {}),
     };
@@ -73,7 +117,7 @@ class Walk<Listed> {
 
   /** False when the page is full: there is more, and that is all the caller needs to know. */
   #room(): boolean {
-    if (this.#files.length + this.#prefixes.length < this.#limit) return true;
+    if (this.#listed.length + this.#prefixes.length < this.#limit) return true;
     this.#more = true;
     return false;
   }
@@ -87,17 +131,14 @@ class Walk<Listed> {
     if (after !== undefined && !after.startsWith(this.#prefix) && isBehind(after, this.#prefix)) return;
     const inside = after?.startsWith(basePath) === true ? after.slice(basePath.length) : undefined;
     if (basePath !== "" && basePath === this.#prefix && (after === undefined || isBehind(basePath, after))) {
-      const row = (yield* tx.get(inodeKey(base))) ?? missing(base);
-      if (decodeRecord(base, row).implicit !== true) this.#addFile(basePath, base, row);
+      if (!(yield* isImplicit(tx, base))) yield* this.#add(basePath, { inode: base, kind: "directory" });
     }
     this.#enter(base, basePath, this.#prefix.slice(slash + 1), inside);
     while (this.#stack.length > 0) {
       const frame = this.#stack.at(-1) as Frame;
       const entry = yield* this.#nextEntry(tx, frame);
       if (entry === undefined) this.#stack.pop();
-      else if (
-        !(yield* isDirectoryEntry(entry.key) ? this.#visitDirectory(tx, frame, entry) : this.#addFiles(tx, frame))
-      )
+      else if (!(yield* isDirectoryEntry(entry.key) ? this.#visitDirectory(tx, frame, entry) : this.#addFiles(frame)))
         return;
     }
   }
@@ -128,7 +169,7 @@ class Walk<Listed> {
   *#nextEntry(tx: Reader, frame: Frame): Program<KvEntry | undefined> {
     if (frame.index === frame.entries.length) {
       if (frame.next === undefined || Buffer.compare(frame.next, frame.end) >= 0) return undefined;
-      const limit = Math.min(MAX_RANGE, this.#limit - this.#files.length - this.#prefixes.length + 1);
+      const limit = Math.min(MAX_RANGE, this.#limit - this.#listed.length - this.#prefixes.length + 1);
       frame.entries = yield* tx.range({ start: frame.next, end: frame.end, limit });
       frame.index = 0;
       const last = frame.entries.at(-1);
@@ -138,22 +179,27 @@ class Walk<Listed> {
   }
 
   /** Files that follow each other are read at once, as many as the page has room for. */
-  *#addFiles(tx: Reader, frame: Frame): Program<boolean> {
+  *#addFiles(frame: Frame): Program<boolean> {
     if (!this.#room()) return false;
     const { entries } = frame;
     const begin = frame.index;
-    const border = Math.min(entries.length, begin + this.#limit - this.#files.length - this.#prefixes.length);
-    const inodes: Inode[] = [];
+    const border = Math.min(entries.length, begin + this.#limit - this.#listed.length - this.#prefixes.length);
+    const named: Named[] = [];
     for (; frame.index < border; frame.index++) {
-      const entry = entries[frame.index] as KvEntry;
-      if (isDirectoryEntry(entry.key)) break;
-      inodes.push(decodeEntry(entry.value));
+      const { key, value } = entries[frame.index] as KvEntry;
+      if (isDirectoryEntry(key)) break;
+      const { inode, kind } = decodeEntry(value);
+      if (kind !== "file") break;
+      named.push({ key: frame.path + nameOfEntryKey(key), inode, kind });
     }
-    const rows = yield* tx.getMany(inodes.map(inodeKey));
-    for (const [index, inode] of inodes.entries()) {
-      const name = nameOfEntryKey((entries[begin + index] as KvEntry).key);
-      this.#addFile(frame.path + name, inode, rows[index] ?? missing(inode));
+    if (named.length > 0) {
+      this.#listed.push(...(yield* this.#show.files(named)));
+      this.#last = (named.at(-1) as Named).key;
+      return true;
     }
+    const { key, value } = entries[begin] as KvEntry;
+    frame.index += 1;
+    yield* this.#add(frame.path + nameOfEntryKey(key), decodeEntry(value));
     return true;
   }
 
@@ -161,18 +207,15 @@ class Walk<Listed> {
     frame.index += 1;
     const name = nameOfEntryKey(entry.key);
     const key = frame.path + name;
-    const inode = decodeEntry(entry.value);
+    const directory = decodeEntry(entry.value);
     const below = frame.afterBelow?.name === name ? frame.afterBelow : undefined;
     frame.afterBelow = undefined;
     if (this.#rollUp) return yield* this.#rollUpDirectory(tx, key, below?.rest);
-    if (below === undefined) {
-      const row = (yield* tx.get(inodeKey(inode))) ?? missing(inode);
-      if (decodeRecord(inode, row).implicit !== true) {
-        if (!this.#room()) return false;
-        this.#addFile(key, inode, row);
-      }
+    if (below === undefined && !(yield* isImplicit(tx, directory.inode))) {
+      if (!this.#room()) return false;
+      yield* this.#add(key, directory);
     }
-    this.#enter(inode, key, "", below?.rest);
+    this.#enter(directory.inode, key, "", below?.rest);
     return true;
   }
 
@@ -189,8 +232,8 @@ class Walk<Listed> {
     return true;
   }
 
-  #addFile(key: string, inode: Inode, row: Uint8Array): void {
-    this.#files.push(this.#decode(key, inode, row));
+  *#add(key: string, entry: Entry): Program<void> {
+    this.#listed.push(yield* this.#show.one(key, entry));
     this.#last = key;
   }
 }

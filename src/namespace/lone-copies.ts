@@ -1,7 +1,7 @@
 import type { SiteName } from "../core/ids.ts";
 import { type Key, keyAfter, prefixRange, type Program, type Reader } from "../kv/index.ts";
 import { decodeOwner, ownerRange } from "./rows.ts";
-import { readInode } from "./tree.ts";
+import { readContent } from "./inodes.ts";
 
 export interface LoneCopiesQuery {
   readonly site: SiteName;
@@ -26,7 +26,7 @@ export function* pageLoneCopies(tx: Reader, { site, others, after, limit }: Lone
   let count = 0;
   for (const { value } of rows) {
     const { inode, versionId } = decodeOwner(value);
-    const version = (yield* readInode(tx, inode))?.version;
+    const version = yield* readContent(tx, inode);
     if (version?.id !== versionId) continue;
     const holders = version.copies.filter(({ state }) => state === "present" || state === "foreign");
     if (!holders.some((copy) => copy.site === site) || holders.some((copy) => others.has(copy.site))) continue;

@@ -13,7 +13,7 @@ import {
   putHistory,
 } from "./history-rows.ts";
 import { denied } from "./locks.ts";
-import { getInode, writeInode } from "./tree.ts";
+import { readContent, writeContent } from "./inodes.ts";
 
 /** Histories hang at paths, so a renamed directory takes those below it along, row by row. */
 
@@ -92,9 +92,8 @@ function* nameNulls(tx: Transaction, rows: readonly HistoryRow[]): Program<void>
     dropHistory(tx, row);
     putHistory(tx, { ...row, versioned: true });
     if (row.inode === undefined) continue;
-    const holder = yield* getInode(tx, row.inode);
-    const { version } = holder;
+    const version = yield* readContent(tx, row.inode);
     if (version === undefined) continue;
-    writeInode(tx, { ...holder, version: { ...version, details: { ...version.details, versioned: true } } });
+    writeContent(tx, row.inode, { ...version, details: { ...version.details, versioned: true } });
   }
 }

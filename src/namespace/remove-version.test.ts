@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { SiteName, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import { findHistory, findOwner, findTombstone, historyAfter, readVersionParts, writeVersionParts } from "./index.ts";
 import type { Program } from "../kv/index.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
@@ -37,7 +38,7 @@ describe("one version that is removed for good", () => {
     const removed = await catalog.removeVersion("b/x", "2", { tombstoneVersionId: id("9") });
     const file = await catalog.file("b/x");
     expect(removed?.promoted).toEqual({ holder: kept?.inode, file });
-    expect(file).toEqual({ ...first.file, changedMs: 5_000, modifiedMs: 1_000 });
+    expect(file).toEqual({ ...first.file, changed: momentOf(5_000), modified: momentOf(1_000) });
     expect(await catalog.view((tx) => findOwner(tx, LOCAL, "objects/1"))).toEqual({
       inode: first.file.inode,
       versionId: "1",
@@ -67,7 +68,7 @@ describe("one version that is removed for good", () => {
     await catalog.deleteKey("b/d/x", { tombstoneVersionId: id("2") });
     const removed = await catalog.removeVersion("b/d/x", "2");
     expect(removed).toEqual({ marker: true, orphans: [] });
-    expect(await catalog.file("b/d/x")).toMatchObject({ linkCount: 1, changedMs: 5_000, version: { id: "1" } });
+    expect(await catalog.file("b/d/x")).toMatchObject({ linkCount: 1, changed: momentOf(5_000), version: { id: "1" } });
     expect([await catalog.history("b/d/x"), (await catalog.directory("b/d"))?.implicit]).toEqual([[], true]);
     await noFaults();
   });

@@ -70,7 +70,7 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   if (newest?.inode === undefined) {
     const place = (yield* findPlace(tx, path, false)) as Place;
     orphans.push(...(yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId })));
-    yield* pruneUpwards(tx, place.parent);
+    yield* pruneUpwards(tx, place.parent, nowMs);
   } else {
     dropVersionParts(tx, version);
     orphans.push(...(yield* releaseAll(tx, file, { nowMs, coveredId: tombstoneVersionId })));

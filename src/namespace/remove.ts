@@ -1,11 +1,12 @@
 import type { FilePath, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { recordChange } from "./changes.ts";
 import { checkExpectation } from "./commit.ts";
 import { etagsOf, releaseAll } from "./owners.ts";
-import { inodeKey } from "./rows.ts";
 import { entombKey } from "./tombstones.ts";
-import { findPlace, getInode, type Place, pruneUpwards, readEntry, removeEntry, writeInode } from "./tree.ts";
+import { dropInode, getEntered, writeAttributes } from "./inodes.ts";
+import { dropEntry, findPlace, type Place, pruneUpwards, readEntry } from "./tree.ts";
 import type { ChangeCause, Copy, Expectation, FileRecord, Removed } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
@@ -26,8 +27,8 @@ export interface RemoveFile {
 export function* removeFile(tx: Transaction, request: RemoveFile): Program<Removed | undefined> {
   const { path, nowMs, tombstoneVersionId } = request;
   const place = yield* findPlace(tx, path, false);
-  const inode = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
-  const file = inode === undefined ? undefined : yield* getInode(tx, inode);
+  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  const file = entry === undefined ? undefined : yield* getEntered(tx, entry);
   checkExpectation(request.expect, file?.version);
   if (place === undefined || file === undefined) {
     yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
@@ -42,7 +43,7 @@ export function* removeFile(tx: Transaction, request: RemoveFile): Program<Remov
     versionId: tombstoneVersionId,
     etags: file.version === undefined ? [] : etagsOf(file.version),
   });
-  yield* pruneUpwards(tx, place.parent);
+  yield* pruneUpwards(tx, place.parent, nowMs);
   return { file, orphans };
 }
 
@@ -63,7 +64,8 @@ export function* unlink(
   tx: Transaction,
   { place, file, path, nowMs, coveredId, cause, silent }: Unlink,
 ): Program<readonly Copy[]> {
-  removeEntry(tx, place.parent, place.name);
+  const now = momentOf(nowMs);
+  yield* dropEntry(tx, place, file, now);
   if (silent !== true) {
     recordChange(tx, {
       kind: "removed",
@@ -75,10 +77,10 @@ export function* unlink(
     });
   }
   if (file.linkCount > 1) {
-    writeInode(tx, { ...file, linkCount: file.linkCount - 1, changedMs: nowMs });
+    writeAttributes(tx, { ...file, linkCount: file.linkCount - 1, changed: now });
     return [];
   }
-  tx.delete(inodeKey(file.inode));
+  dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
 }

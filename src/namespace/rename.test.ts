@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import { findTombstone, historyAfter, type HistoryRow, link, makeSymlink } from "./index.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import type { FileVersion } from "./index.ts";
@@ -24,7 +25,7 @@ describe("a rename in a bucket that keeps versions", () => {
     await catalog.putApart("b/x", { id: id("1") });
     const { file } = await catalog.putApart("b/x", { id: id("2") });
     const { moved } = await catalog.move("b/x", "plain/y", { tombstoneVersionId: id("9") });
-    expect(moved).toMatchObject({ inode: file.inode, changedMs: 6_000, version: { id: "2" } });
+    expect(moved).toMatchObject({ inode: file.inode, changed: momentOf(6_000), version: { id: "2" } });
     expect(moved.version).not.toHaveProperty("details");
     expect(await catalog.history("b/x")).toEqual(["9!", "1"]);
     expect(await rows("b/x")).toMatchObject([{ createdMs: 6_000, versioned: true }, {}]);
@@ -145,7 +146,7 @@ describe("renaming", () => {
   it("moves a file with all that it is, and remembers the old name as deleted", async () => {
     const { file } = await catalog.put("d/a");
     const { moved } = await catalog.move("d/a", "e/b", { tombstoneVersionId: id("9") });
-    expect(moved).toEqual({ ...file, changedMs: 6_000 });
+    expect(moved).toEqual({ ...file, changed: momentOf(6_000) });
     expect(await catalog.file("e/b")).toEqual(moved);
     expect([await catalog.directory("d"), (await catalog.directory("e"))?.implicit]).toEqual([undefined, true]);
     const version = file.version as FileVersion;

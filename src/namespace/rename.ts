@@ -1,5 +1,6 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { bucketOf, dropBucketRow, keepsVersions, moveBucketRow, rulesOf } from "./bucket-rows.ts";
@@ -12,19 +13,17 @@ import { moveHistory } from "./move-history.ts";
 import { etagsOf } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { unlink } from "./remove.ts";
-import { inodeKey } from "./rows.ts";
 import { entombKey } from "./tombstones.ts";
+import { dropInode, getEntered, getInode, writeAttributes, writeContent } from "./inodes.ts";
 import {
+  addEntry,
+  dropEntry,
   ensureDirectory,
   findPlace,
-  getInode,
   isEmpty,
   type Place,
   pruneUpwards,
   readEntry,
-  removeEntry,
-  writeEntry,
-  writeInode,
 } from "./tree.ts";
 import type { FileRecord, FileVersion, Removed } from "./types.ts";
 
@@ -51,13 +50,14 @@ export interface Renamed {
 export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   const { from, to, directory, nowMs } = request;
   const source = yield* findPlace(tx, from, directory);
-  const inode = source === undefined ? undefined : yield* readEntry(tx, source.parent, source.name);
-  if (source === undefined || inode === undefined) {
+  const entry = source === undefined ? undefined : yield* readEntry(tx, source.parent, source.name);
+  if (source === undefined || entry === undefined) {
     throw new GfsError("NotFound", `There is no ${directory ? "directory" : "object"} ${from}.`, {
       op: "namespace.rename",
     });
   }
-  const moved = yield* getInode(tx, inode);
+  const { inode } = entry;
+  const moved = yield* getEntered(tx, entry);
   if (from === to) return { moved };
   if (directory && `${to}/`.startsWith(`${from}/`)) {
     throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
@@ -70,15 +70,18 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   if (cleared === "same file") return { moved };
 
   if (directory) yield* moveSettings(tx, from, to);
-  removeEntry(tx, source.parent, source.name);
-  writeEntry(tx, target.parent, target.name, inode);
+  const now = momentOf(nowMs);
+  yield* dropEntry(tx, source, entry, now);
+  yield* addEntry(tx, target, entry, now);
+  const version = moved.version === undefined ? undefined : yield* arrive(tx, moved.version, { to, nowMs });
+  if (version !== undefined && version !== moved.version) writeContent(tx, inode, version);
   const renamed: FileRecord = {
     ...moved,
-    changedMs: nowMs,
+    changed: now,
     ...(directory ? { parent: { inode: target.parent, name } } : {}),
-    ...(moved.version === undefined ? {} : { version: yield* arrive(tx, moved.version, { to, nowMs }) }),
+    ...(version === undefined ? {} : { version }),
   };
-  writeInode(tx, renamed);
+  writeAttributes(tx, renamed);
   recordChange(tx, {
     kind: "renamed",
     path: to,
@@ -93,7 +96,7 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
     yield* entombKey(tx, { path: from, deletedMs: nowMs, versionId, etags: etagsOf(moved.version) });
     yield* markAbandoned(tx, { path: from, nowMs, versionId });
   }
-  yield* pruneUpwards(tx, source.parent);
+  yield* pruneUpwards(tx, source.parent, nowMs);
   return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
 }
 
@@ -134,8 +137,8 @@ function* clearTarget(
   { to, directory, overwrite, nowMs, tombstoneVersionId }: Rename,
   moving: Inode,
 ): Program<Removed | "same file" | undefined> {
-  const inode = yield* readEntry(tx, target.parent, target.name);
-  if (inode === undefined) {
+  const entry = yield* readEntry(tx, target.parent, target.name);
+  if (entry === undefined) {
     const rules = directory ? undefined : yield* rulesOf(tx, to);
     const nulls = rules?.versioning === "suspended" ? yield* destroyNull(tx, { path: to, nowMs }) : [];
     return nulls.length === 0 ? undefined : { file: yield* getInode(tx, moving), orphans: nulls };
@@ -145,13 +148,14 @@ function* clearTarget(
       op: "namespace.rename",
     });
   // rename(2): two names of one file stay as they are.
+  const { inode } = entry;
   if (inode === moving) return "same file";
-  const file = yield* getInode(tx, inode);
+  const file = yield* getEntered(tx, entry);
   if (!directory) {
     const rules = yield* rulesOf(tx, to);
     const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path: to, nowMs }) : [];
     if (staysBehind(file, rules)) {
-      removeEntry(tx, target.parent, target.name);
+      yield* dropEntry(tx, target, entry, momentOf(nowMs));
       yield* retire(tx, { path: to, file, version: file.version, nowMs });
       recordChange(tx, { kind: "removed", path: to, inode, versionId: file.version.id, atMs: nowMs });
       return nulls.length === 0 ? undefined : { file, orphans: nulls };
@@ -169,7 +173,7 @@ function* clearTarget(
   const remembered = bucketOf(to) === undefined && (yield* hasHistoryBelow(tx, `${to}/`));
   if (remembered || !(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
-  removeEntry(tx, target.parent, target.name);
-  tx.delete(inodeKey(inode));
+  yield* dropEntry(tx, target, entry, momentOf(nowMs));
+  dropInode(tx, entry);
   return undefined;
 }

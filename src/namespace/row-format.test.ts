@@ -4,11 +4,13 @@ import { positionOf } from "../kv/index.ts";
 import { decodeBucket, decodeRules, encodeBucket } from "./bucket-codec.ts";
 import { RowReader, RowWriter } from "./bytes.ts";
 import { decodeHistory, decodeSequence, encodeHistory, encodeSequence, historyKey } from "./history-rows.ts";
-import { decodeListed, decodeRecord, encodeRecord } from "./record-codec.ts";
+import { decodeContent, decodeListed, encodeContent } from "./content-codec.ts";
 import {
+  attributesKey,
   bucketDocumentKey,
   bucketKey,
   changeKey,
+  contentKey,
   decodeChange,
   decodeEntry,
   decodeNumber,
@@ -21,7 +23,6 @@ import {
   encodeOwner,
   encodeTombstone,
   entryKey,
-  inodeKey,
   inodeOfKey,
   isDirectoryEntry,
   nameOfBucketKey,
@@ -31,6 +32,7 @@ import {
   pathOfTombstoneKey,
   placeOfOwnerKey,
   tombstoneKey,
+  touchedKey,
 } from "./rows.ts";
 import type {
   BucketSettings,
@@ -39,7 +41,6 @@ import type {
   ChangeKind,
   ChecksumAlgorithm,
   Copy,
-  FileRecord,
   FileVersion,
   VersionLabels,
 } from "./types.ts";
@@ -52,23 +53,11 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const text = (value: string): string => Buffer.from(value).toString("hex");
 const damaged = { code: "DataCorrupt" };
 
-const bare: FileRecord = {
-  inode: INODE,
-  kind: "file",
-  mode: 1,
-  uid: 2,
-  gid: 3,
-  linkCount: 4,
-  createdMs: 5,
-  modifiedMs: -6,
-  changedMs: 7,
-};
-const BARE = "010203040a0b0e";
 const version: FileVersion = { id: "v" as VersionId, sizeBytes: 9, etag: "e", metadata: {}, createdMs: 2, copies: [] };
 const VERSION = `01760901${text("e")}`;
 
-const withVersion = (changes: Partial<FileVersion>): FileRecord => ({ ...bare, version: { ...version, ...changes } });
-const withLabels = (labels: VersionLabels): FileRecord => withVersion({ details: { labels } });
+const withVersion = (changes: Partial<FileVersion>): FileVersion => ({ ...version, ...changes });
+const withLabels = (labels: VersionLabels): FileVersion => withVersion({ details: { labels } });
 const copyAt = (changes: Partial<Copy>): Copy => ({
   site: "s" as SiteName,
   key: "k",
@@ -77,26 +66,18 @@ const copyAt = (changes: Partial<Copy>): Copy => ({
   ...changes,
 });
 
-describe("the row of a file", () => {
-  it.each<[string, FileRecord, string]>([
-    ["a file without a version", bare, `0100${BARE}`],
-    ["a directory", { ...bare, kind: "directory" }, `0101${BARE}`],
-    [
-      "a directory that is implicit and hangs somewhere",
-      { ...bare, kind: "directory", implicit: true, parent: { inode: 8 as Inode, name: "p" } },
-      `010d${BARE}0801${text("p")}`,
-    ],
-    ["a symbolic link", { ...bare, kind: "symlink", target: "to" }, `0112${BARE}02${text("to")}`],
-    ["a file with a version", withVersion({}), `0120${BARE}00${VERSION}000400`],
+describe("the row of a file's content", () => {
+  it.each<[string, FileVersion, string]>([
+    ["a version", withVersion({}), `0100${VERSION}000400`],
     [
       "a version with a sum and a type",
       withVersion({ sha256: "ab".repeat(32), contentType: "t" }),
-      `0120${BARE}03${VERSION}${"ab".repeat(32)}01${text("t")}000400`,
+      `0103${VERSION}${"ab".repeat(32)}01${text("t")}000400`,
     ],
     [
       "a version with metadata",
       withVersion({ metadata: { a: "b", c: "d" } }),
-      `0120${BARE}00${VERSION}0201${text("a")}01${text("b")}01${text("c")}01${text("d")}0400`,
+      `0100${VERSION}0201${text("a")}01${text("b")}01${text("c")}01${text("d")}0400`,
     ],
     [
       "copies",
@@ -109,7 +90,7 @@ describe("the row of a file", () => {
           copyAt({ state: "failed" }),
         ],
       }),
-      `0120${BARE}00${VERSION}000405${["08", "01", "12", "1b", "04"]
+      `0100${VERSION}000405${["08", "01", "12", "1b", "04"]
         .map((flags, index) => {
           const etag = index === 0 || index === 3 ? `01${text("x")}` : "";
           const reason = index === 2 || index === 3 ? `01${text("y")}` : "";
@@ -120,12 +101,12 @@ describe("the row of a file", () => {
     [
       "headers",
       withVersion({ details: { contentHeaders: { cacheControl: "a", contentLanguage: "b", websiteRedirect: "c" } } }),
-      `0120${BARE}04${VERSION}0004000129${["a", "b", "c"].map((each) => `01${text(each)}`).join("")}`,
+      `0104${VERSION}0004000129${["a", "b", "c"].map((each) => `01${text(each)}`).join("")}`,
     ],
     [
       "the other headers",
       withVersion({ details: { contentHeaders: { contentDisposition: "a", contentEncoding: "b", expires: "c" } } }),
-      `0120${BARE}04${VERSION}0004000116${["a", "b", "c"].map((each) => `01${text(each)}`).join("")}`,
+      `0104${VERSION}0004000116${["a", "b", "c"].map((each) => `01${text(each)}`).join("")}`,
     ],
     [
       "checksums of the parts and of the whole, a part count, an owner, and that it has an id",
@@ -138,61 +119,58 @@ describe("the row of a file", () => {
           owner: "o",
         },
       }),
-      `0120${BARE}04${VERSION}0004005e0c01${text("a")}0101${text("b")}0301${text("o")}`,
+      `0104${VERSION}0004005e0c01${text("a")}0101${text("b")}0301${text("o")}`,
     ],
     [
       "tags and an access list",
       withLabels({ tags: { a: "b" }, accessList: "l" }),
-      `0120${BARE}04${VERSION}00040020030101${text("a")}01${text("b")}01${text("l")}`,
+      `0104${VERSION}00040020030101${text("a")}01${text("b")}01${text("l")}`,
     ],
     [
       "a lock in compliance mode that is held",
       withLabels({ lock: { retention: { mode: "compliance", untilMs: 5 }, legalHold: true } }),
-      `0120${BARE}04${VERSION}000400207c0a`,
+      `0104${VERSION}000400207c0a`,
     ],
     [
       "a lock in governance mode",
       withLabels({ lock: { retention: { mode: "governance", untilMs: 5 } } }),
-      `0120${BARE}04${VERSION}000400200c0a`,
+      `0104${VERSION}000400200c0a`,
     ],
-    ["a hold that was lifted", withLabels({ lock: { legalHold: false } }), `0120${BARE}04${VERSION}0004002024`],
+    ["a hold that was lifted", withLabels({ lock: { legalHold: false } }), `0104${VERSION}0004002024`],
   ])("of %s", (_what, record, expected) => {
-    expect(hex(encodeRecord(record))).toBe(expected);
-    expect(decodeRecord(INODE, Buffer.from(expected, "hex"))).toEqual(record);
+    expect(hex(encodeContent(record))).toBe(expected);
+    expect(decodeContent(Buffer.from(expected, "hex"))).toEqual(record);
   });
 
   it.each(["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"].map((name, index) => [name, index] as const))(
     "tells %s by its number",
     (algorithm, number) => {
       const checksum = { algorithm: algorithm as ChecksumAlgorithm, kind: "full" as const, value: "" };
-      expect(hex(encodeRecord(withVersion({ details: { checksum } })))).toBe(
-        `0120${BARE}04${VERSION}000400020${number}00`,
-      );
+      expect(hex(encodeContent(withVersion({ details: { checksum } })))).toBe(`0104${VERSION}000400020${number}00`);
     },
   );
 
   it("keeps no sum that is not one of SHA-256, as some sites report", () => {
     for (const sha256 of ["ab".repeat(31), "AB".repeat(32), `${"ab".repeat(32)}cd`]) {
-      expect(hex(encodeRecord(withVersion({ sha256 })))).toBe(`0120${BARE}00${VERSION}000400`);
+      expect(hex(encodeContent(withVersion({ sha256 })))).toBe(`0100${VERSION}000400`);
     }
   });
 
   it.each([
-    ["another format", `0220${BARE}00${VERSION}000400`],
-    ["an unknown kind", `0123${BARE}00${VERSION}000400`],
-    ["an unknown state of a copy", `0120${BARE}00${VERSION}0004010501${text("s")}01${text("k")}02`],
-    ["an unknown algorithm", `0120${BARE}04${VERSION}000400020500`],
-    ["bytes behind its end", `0120${BARE}00${VERSION}00040000`],
+    ["another format", `0200${VERSION}000400`],
+    ["an unknown state of a copy", `0100${VERSION}0004010501${text("s")}01${text("k")}02`],
+    ["an unknown algorithm", `0104${VERSION}000400020500`],
+    ["bytes behind its end", `0100${VERSION}00040000`],
   ])("with %s is damaged", (_what, row) => {
-    expect(() => decodeRecord(INODE, Buffer.from(row, "hex"))).toThrow(expect.objectContaining(damaged));
+    expect(() => decodeContent(Buffer.from(row, "hex"))).toThrow(expect.objectContaining(damaged));
   });
 
   it("in another format or with bytes behind its end is no line of a listing", () => {
     const listed = (row: string, brief: boolean): unknown => decodeListed("k", Buffer.from(row, "hex"), brief);
     for (const brief of [false, true]) {
-      const whole = `0120${BARE}00${VERSION}000400`;
+      const whole = `0100${VERSION}000400`;
       expect(listed(whole, brief)).toMatchObject({ sizeBytes: 9, versionId: "v" });
-      for (const row of [`02${whole.slice(2)}`, `${whole}00`, `0100${BARE}00`])
+      for (const row of [`02${whole.slice(2)}`, `${whole}00`])
         expect(() => listed(row, brief)).toThrow(expect.objectContaining(damaged));
     }
   });
@@ -201,8 +179,14 @@ describe("the row of a file", () => {
 describe("the small rows", () => {
   it("have keys that can be read back", () => {
     const far = (2 ** 32 * 3 + 5) as Inode;
-    expect(hex(inodeKey(far))).toBe(`${text("i")}000000000300000005`);
-    expect(inodeOfKey(inodeKey(far))).toBe(far);
+    for (const [space, key] of [
+      ["i", attributesKey(far)],
+      ["ic", contentKey(far)],
+      ["it", touchedKey(far)],
+    ] as const) {
+      expect(hex(key)).toBe(`${text(space)}000000000300000005`);
+      expect(inodeOfKey(key)).toBe(far);
+    }
     const entry = entryKey(far, "é/");
     expect(hex(entry)).toBe(`${text("d")}000000000300000005${text("é/")}`);
     expect([nameOfEntryKey(entry), nameOfEntryKey(new Uint8Array(entry)), parentOfEntryKey(entry)]).toEqual([
@@ -226,7 +210,11 @@ describe("the small rows", () => {
   });
 
   it("of entries, owners, tombstones and numbers", () => {
-    expect(hex(encodeEntry(300 as Inode))).toBe("ac02");
+    const kinds = ["file", "directory", "symlink", "fifo", "socket", "characterDevice", "blockDevice"] as const;
+    for (const [number, kind] of kinds.entries()) {
+      expect(hex(encodeEntry({ inode: 300 as Inode, kind }))).toBe(`0${number}ac02`);
+      expect(decodeEntry(Buffer.from(`0${number}ac02`, "hex"))).toEqual({ inode: 300, kind });
+    }
     expect(hex(encodeOwner({ inode: INODE, versionId: "v" as VersionId }))).toBe("070176");
     const tombstone = { path: "a" as FilePath, deletedMs: 9, versionId: "v" as VersionId, etags: ["x", "y"] };
     expect(hex(encodeTombstone(tombstone))).toBe(`12017602${text("\u0001x\u0001y")}`);
@@ -285,7 +273,7 @@ describe("the small rows", () => {
   });
 
   it.each([
-    ["entry", decodeEntry, "07"],
+    ["entry", decodeEntry, "0007"],
     ["owner", decodeOwner, "070176"],
     ["tombstone", (bytes: Uint8Array) => decodeTombstone("a" as FilePath, bytes), "12017600"],
     ["number", decodeNumber, "05"],
@@ -300,6 +288,7 @@ describe("the small rows", () => {
   });
 
   it.each([
+    ["an entry of an unknown kind", decodeEntry, "0707"],
     ["a change of an unknown kind", decodeChange, "0408070170"],
     ["a change of an unknown cause", decodeChange, "200807017008"],
     ["a bucket in another format", (bytes: Uint8Array) => decodeBucket("b", bytes), `02000202${text("[]")}`],

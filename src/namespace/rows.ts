@@ -1,11 +1,14 @@
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key, tail } from "../kv/index.ts";
+import { KIND_MASK, KINDS } from "./attributes-codec.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
-import type { Change, ChangeCause, ChangeKind, Owner, Tombstone } from "./types.ts";
+import type { Change, ChangeCause, ChangeKind, FileKind, Owner, Tombstone } from "./types.ts";
 
 /** The keys of every row the namespace keeps, and the codecs of the small ones. `docs/formats.md` lists them for readers of a catalog. */
 
-const INODE = "i";
+const ATTRIBUTES = "i";
+const CONTENT = "ic";
+const TOUCHED = "it";
 const ENTRY = "d";
 const OWNER = "o";
 const TOMBSTONE = "t";
@@ -16,7 +19,9 @@ const BUCKET_DOCUMENT = "bd";
 
 const HIGH = 2 ** 32;
 
-export const inodeSpace = encodeKey(INODE);
+export const attributesSpace = encodeKey(ATTRIBUTES);
+export const contentSpace = encodeKey(CONTENT);
+export const touchedSpace = encodeKey(TOUCHED);
 export const entrySpace = encodeKey(ENTRY);
 export const ownerSpace = encodeKey(OWNER);
 export const tombstoneSpace = encodeKey(TOMBSTONE);
@@ -27,14 +32,28 @@ export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
 /** Up to which position the change feed is forgotten. */
 export const changesForgottenKey = encodeKey(ALLOCATION, "changes");
 
-export function inodeKey(inode: Inode): Key {
-  const key = Buffer.allocUnsafe(inodeSpace.byteLength + 8);
-  key.set(inodeSpace);
-  key.writeUInt32BE(Math.floor(inode / HIGH), inodeSpace.byteLength);
-  key.writeUInt32BE(inode % HIGH, inodeSpace.byteLength + 4);
+function inodeKey(space: Key, inode: Inode): Key {
+  const key = Buffer.allocUnsafe(space.byteLength + 8);
+  key.set(space);
+  key.writeUInt32BE(Math.floor(inode / HIGH), space.byteLength);
+  key.writeUInt32BE(inode % HIGH, space.byteLength + 4);
   return key;
 }
 
+export function attributesKey(inode: Inode): Key {
+  return inodeKey(attributesSpace, inode);
+}
+
+export function contentKey(inode: Inode): Key {
+  return inodeKey(contentSpace, inode);
+}
+
+/** When an entry last came to a directory or went from it. */
+export function touchedKey(inode: Inode): Key {
+  return inodeKey(touchedSpace, inode);
+}
+
+/** Of any of the rows of an inode. */
 export function inodeOfKey(key: Key): Inode {
   return decodeKey(key, ["number"])[0] as Inode;
 }
@@ -60,17 +79,26 @@ export function parentOfEntryKey(key: Key): Inode {
   return decodeKey(key, ["number", "tail"])[0] as Inode;
 }
 
-export function encodeEntry(inode: Inode): Buffer {
+/** The kind stands beside the inode, so that whoever reads a directory knows which rows to ask for. It never changes. */
+export interface Entry {
+  readonly inode: Inode;
+  readonly kind: FileKind;
+}
+
+export function encodeEntry({ inode, kind }: Entry): Buffer {
   const row = new RowWriter();
+  row.byte(KINDS.indexOf(kind));
   row.count(inode);
   return row.finish();
 }
 
-export function decodeEntry(bytes: Uint8Array): Inode {
+export function decodeEntry(bytes: Uint8Array): Entry {
   const row = new RowReader(bytes);
+  const kind = KINDS[row.byte() & KIND_MASK];
+  if (kind === undefined) throw corrupt();
   const inode = row.count() as Inode;
   row.end();
-  return inode;
+  return { inode, kind };
 }
 
 export function ownerKey(site: SiteName, objectKey: string): Key {

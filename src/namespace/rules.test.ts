@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import { createMemoryKv, type Kv, type Program, type Transaction } from "../kv/index.ts";
 import {
   adoptForeign,
@@ -262,8 +263,8 @@ describe("links and attributes", () => {
       mode: 0o600,
       uid: 5,
       gid: 0,
-      modifiedMs: -1,
-      changedMs: 7,
+      modified: momentOf(-1),
+      changed: momentOf(7),
     });
   });
 });

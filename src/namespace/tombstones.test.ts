@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import {
   createInodeAllocator,
   dropTombstone,
@@ -15,7 +16,7 @@ import {
   setCopy,
 } from "./index.ts";
 import { createMemoryKv, type Program } from "../kv/index.ts";
-import { encodeOwner, inodeKey, ownerKey } from "./rows.ts";
+import { encodeOwner, attributesKey, ownerKey } from "./rows.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import { nextTestId } from "./testing/model.ts";
 import type { Copy, ForeignObject, Tombstone } from "./types.ts";
@@ -141,7 +142,7 @@ describe("what is deleted", () => {
     await catalog.run((tx) => link(tx, { from: at("a"), to: at("b"), nowMs: 1, nextInode: catalog.nextInode }));
     const removed = await catalog.remove("a");
     expect(removed?.orphans).toEqual([]);
-    expect(await catalog.file("b")).toEqual({ ...file, linkCount: 1, changedMs: 5_000 });
+    expect(await catalog.file("b")).toEqual({ ...file, linkCount: 1, changed: momentOf(5_000) });
     expect((await catalog.remove("b"))?.orphans).toEqual(file.version?.copies);
   });
 });
@@ -220,10 +221,10 @@ describe("the copies of a version", () => {
 
 describe("a new catalog", () => {
   it("gets its root once", async () => {
-    const root = await catalog.view((tx) => tx.get(inodeKey(ROOT_INODE)));
+    const root = await catalog.view((tx) => tx.get(attributesKey(ROOT_INODE)));
     expect(root).toBeDefined();
     await catalog.run((tx) => initialize(tx, 99_000));
-    expect(await catalog.view((tx) => tx.get(inodeKey(ROOT_INODE)))).toEqual(root);
+    expect(await catalog.view((tx) => tx.get(attributesKey(ROOT_INODE)))).toEqual(root);
   });
 
   const take = async (inodes: InodeAllocator, count: number): Promise<Inode[]> =>

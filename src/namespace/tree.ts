@@ -1,54 +1,46 @@
-import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
+import { type Moment, momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
+import { decodeAttributes } from "./attributes-codec.ts";
+import { decodeContent } from "./content-codec.ts";
+import { dropInode, getAttributes, getEntered, touch, writeAttributes } from "./inodes.ts";
 import { componentsOf, splitPath } from "./path.ts";
-import { decodeRecord, encodeRecord } from "./record-codec.ts";
-import { decodeEntry, encodeEntry, entryKey, inodeKey } from "./rows.ts";
-import type { FileRecord } from "./types.ts";
+import { attributesKey, contentKey, decodeEntry, encodeEntry, type Entry, entryKey } from "./rows.ts";
+import type { FileRecord, FileVersion } from "./types.ts";
 
-/** Inodes and directory entries: the steps that every program on the tree is made of. */
+/** Directory entries and paths: the steps that every program on the tree is made of. */
 
 const DIRECTORY_MODE = 0o755;
 
-export function* readInode(tx: Reader, inode: Inode): Program<FileRecord | undefined> {
-  const row = yield* tx.get(inodeKey(inode));
-  return row === undefined ? undefined : decodeRecord(inode, row);
-}
-
-/** An entry without its inode is a damaged catalog; it is said, not skipped. */
-export function* getInode(tx: Reader, inode: Inode): Program<FileRecord> {
-  return (yield* readInode(tx, inode)) ?? missing(inode);
-}
-
-export function missing(inode: Inode): never {
-  throw new GfsError(
-    "DataCorrupt",
-    `Inode ${inode} is named by an entry and missing; \`globalfs meta check\` tells more.`,
-  );
-}
-
-export function writeInode(tx: Transaction, file: FileRecord): void {
-  tx.put(inodeKey(file.inode), encodeRecord(file));
-}
-
-export function* readEntry(tx: Reader, parent: Inode, name: string): Program<Inode | undefined> {
+export function* readEntry(tx: Reader, parent: Inode, name: string): Program<Entry | undefined> {
   const row = yield* tx.get(entryKey(parent, name));
   return row === undefined ? undefined : decodeEntry(row);
 }
 
-export function writeEntry(tx: Transaction, parent: Inode, name: string, inode: Inode): void {
-  tx.put(entryKey(parent, name), encodeEntry(inode));
+/** The directory's times show that something came, and its links that it is a directory. */
+export function* addEntry(tx: Transaction, { parent, name }: Place, entry: Entry, now: Moment): Program<void> {
+  tx.put(entryKey(parent, name), encodeEntry(entry));
+  touch(tx, parent, now);
+  if (entry.kind === "directory") yield* countLinks(tx, parent, 1);
 }
 
-export function removeEntry(tx: Transaction, parent: Inode, name: string): void {
+/** Of a directory the one that it hung in has one link less. */
+export function* dropEntry(tx: Transaction, { parent, name }: Place, { kind }: Entry, now: Moment): Program<void> {
   tx.delete(entryKey(parent, name));
+  touch(tx, parent, now);
+  if (kind === "directory") yield* countLinks(tx, parent, -1);
+}
+
+function* countLinks(tx: Transaction, directory: Inode, more: number): Program<void> {
+  const attributes = yield* getAttributes(tx, { inode: directory, kind: "directory" });
+  writeAttributes(tx, { ...attributes, linkCount: attributes.linkCount + more });
 }
 
 /** The inode of a directory; the empty path is the root. */
 export function* findDirectoryInode(tx: Reader, path: string): Program<Inode | undefined> {
   let inode: Inode | undefined = ROOT_INODE;
   for (const component of componentsOf(path)) {
-    inode = yield* readEntry(tx, inode, `${component}/`);
+    inode = (yield* readEntry(tx, inode, `${component}/`))?.inode;
     if (inode === undefined) return undefined;
   }
   return inode;
@@ -68,29 +60,30 @@ export function* findPlace(tx: Reader, path: FilePath, directory: boolean): Prog
 }
 
 function* findAt(tx: Reader, path: FilePath, directory: boolean): Program<FileRecord | undefined> {
-  const inode = yield* findEntry(tx, path, directory);
-  return inode === undefined ? undefined : yield* getInode(tx, inode);
+  const entry = yield* findEntry(tx, path, directory);
+  return entry === undefined ? undefined : yield* getEntered(tx, entry);
 }
 
-function* findEntry(tx: Reader, path: FilePath, directory: boolean): Program<Inode | undefined> {
+function* findEntry(tx: Reader, path: FilePath, directory: boolean): Program<Entry | undefined> {
   const place = yield* findPlace(tx, path, directory);
   return place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
 }
 
-/** A file as it lies in the catalog: while the row has the same bytes, so has everything about it. */
-export interface FileRow {
+/** The content of a file as it lies in the catalog: while the row has the same bytes, so has everything about it. */
+export interface ContentRow {
   readonly inode: Inode;
   readonly row: Value;
 }
 
-export function* findFileRow(tx: Reader, path: FilePath): Program<FileRow | undefined> {
-  const inode = yield* findEntry(tx, path, false);
-  if (inode === undefined) return undefined;
-  return { inode, row: (yield* tx.get(inodeKey(inode))) ?? missing(inode) };
+/** Undefined also where nobody has written to the file yet. */
+export function* findContentRow(tx: Reader, path: FilePath): Program<ContentRow | undefined> {
+  const inode = (yield* findEntry(tx, path, false))?.inode;
+  const row = inode === undefined ? undefined : yield* tx.get(contentKey(inode));
+  return inode === undefined || row === undefined ? undefined : { inode, row };
 }
 
-export function readFileRow({ inode, row }: FileRow): FileRecord {
-  return decodeRecord(inode, row);
+export function readContentRow({ row }: ContentRow): FileVersion {
+  return decodeContent(row);
 }
 
 /** A file or a symlink. A directory of the same name is another thing. */
@@ -106,7 +99,8 @@ export function findDirectory(tx: Reader, path: FilePath): Program<FileRecord | 
 export function* pathOf(tx: Reader, inode: Inode): Program<string | undefined> {
   const names: string[] = [];
   for (let current = inode; current !== ROOT_INODE;) {
-    const file = yield* readInode(tx, current);
+    const row = yield* tx.get(attributesKey(current));
+    const file = row === undefined ? undefined : decodeAttributes(current, row);
     if (file?.parent === undefined) return undefined;
     names.unshift(file.parent.name);
     current = file.parent.inode;
@@ -125,9 +119,9 @@ export function* ensureDirectory(tx: Transaction, path: string, maker: Maker): P
   for (const component of componentsOf(path)) {
     const name = `${component}/`;
     const found = yield* readEntry(tx, inode, name);
-    inode =
-      found ??
-      addDirectory(tx, { parent: inode, name }, maker, { implicit: true, mode: DIRECTORY_MODE, uid: 0, gid: 0 }).inode;
+    const place = { parent: inode, name };
+    const attributes = { implicit: true, mode: DIRECTORY_MODE, uid: 0, gid: 0 };
+    inode = (found ?? (yield* addDirectory(tx, place, maker, attributes))).inode;
   }
   return inode;
 }
@@ -139,27 +133,30 @@ export interface DirectoryAttributes {
   readonly gid: number;
 }
 
-export function addDirectory(
+export function* addDirectory(
   tx: Transaction,
   place: Place,
   { nowMs, nextInode }: Maker,
   attributes: DirectoryAttributes,
-): FileRecord {
+): Program<FileRecord> {
+  const now = momentOf(nowMs);
   const directory: FileRecord = {
     inode: nextInode(),
     kind: "directory",
     mode: attributes.mode,
     uid: attributes.uid,
     gid: attributes.gid,
-    linkCount: 1,
-    createdMs: nowMs,
-    modifiedMs: nowMs,
-    changedMs: nowMs,
+    linkCount: 2,
+    sizeBytes: 0,
+    accessed: now,
+    modified: now,
+    changed: now,
+    created: now,
     parent: { inode: place.parent, name: place.name.slice(0, -1) },
     ...(attributes.implicit ? { implicit: true } : {}),
   };
-  writeInode(tx, directory);
-  writeEntry(tx, place.parent, place.name, directory.inode);
+  writeAttributes(tx, directory);
+  yield* addEntry(tx, place, directory, now);
   return directory;
 }
 
@@ -169,13 +166,14 @@ export function* isEmpty(tx: Reader, directory: Inode): Program<boolean> {
 }
 
 /** After an entry went: implicit directories that are empty now go, too, up to the first that stays. */
-export function* pruneUpwards(tx: Transaction, from: Inode): Program<void> {
+export function* pruneUpwards(tx: Transaction, from: Inode, nowMs: number): Program<void> {
   let inode = from;
   while (inode !== ROOT_INODE && (yield* isEmpty(tx, inode))) {
-    const directory = yield* getInode(tx, inode);
+    const directory = yield* getAttributes(tx, { inode, kind: "directory" });
     if (directory.implicit !== true || directory.parent === undefined) return;
-    removeEntry(tx, directory.parent.inode, `${directory.parent.name}/`);
-    tx.delete(inodeKey(inode));
-    inode = directory.parent.inode;
+    const place = { parent: directory.parent.inode, name: `${directory.parent.name}/` };
+    yield* dropEntry(tx, place, directory, momentOf(nowMs));
+    dropInode(tx, directory);
+    inode = place.parent;
   }
 }

@@ -1,8 +1,9 @@
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
+import type { Moment } from "../core/moment.ts";
 
 /** What the catalog knows. `docs/formats.md` says how each of these lies in the KV. */
 
-export type FileKind = "file" | "directory" | "symlink";
+export type FileKind = "file" | "directory" | "symlink" | "fifo" | "socket" | "characterDevice" | "blockDevice";
 
 /**
  * present: the site holds exactly this version's bytes, verified. foreign: adopted as found, not written by us.
@@ -143,24 +144,35 @@ export interface HistoryEntry {
   readonly file?: FileRecord;
 }
 
-export interface FileRecord {
+/** What stat(2) tells of an inode, and how a directory hangs in the tree: one row, which nobody who moves bytes has to touch. */
+export interface FileAttributes {
   readonly inode: Inode;
   readonly kind: FileKind;
+  /** Permissions, set-user-id, set-group-id and sticky; the kind is not in it. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Names that lead here; a directory has one. None leads to the holder of an older version. */
+  /** Names that lead here. None leads to the holder of an older version. Of a directory: two, and one for each directory in it. */
   readonly linkCount: number;
-  readonly createdMs: number;
-  readonly modifiedMs: number;
-  readonly changedMs: number;
+  /** Of a file that of its version, of a symlink that of its target, else 0. */
+  readonly sizeBytes: number;
+  readonly accessed: Moment;
+  readonly modified: Moment;
+  readonly changed: Moment;
+  readonly created: Moment;
+  /** Devices: the number, as the kernel that made it packed it. */
+  readonly rdev?: number;
   /** Directories: made only because an object needed it; it goes when its last entry goes, as S3 users expect. */
   readonly implicit?: boolean;
   /** Directories: where it hangs, so that a path can be told from an inode. */
   readonly parent?: { readonly inode: Inode; readonly name: string };
   /** Symlinks. */
   readonly target?: string;
-  /** Files. */
+}
+
+/** An inode with its content, for those who want both. They lie in two rows: a change of the one never meets a change of the other. */
+export interface FileRecord extends FileAttributes {
+  /** Files; absent until somebody wrote to it. */
   readonly version?: FileVersion;
 }
 

@@ -1,7 +1,8 @@
 import { afterPrefix, keyAfter, type Key, prefixRange, type Program, type Reader } from "../kv/index.ts";
 import { decodeHistory, historyBelow, historyKey, historyOf, type HistoryRow, newestOf } from "./history-rows.ts";
 import { listPage } from "./list.ts";
-import { findFile, getInode } from "./tree.ts";
+import { getInode } from "./inodes.ts";
+import { findFile } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 import type { FilePath } from "../core/ids.ts";
 

@@ -4,7 +4,7 @@ import { RowReader, RowWriter } from "./bytes.ts";
 import type { FileVersion, VersionPart } from "./types.ts";
 
 /**
- * The parts that a version was uploaded in: one row beside the inode row, which is read only when somebody asks for a part. It is written
+ * The parts that a version was uploaded in: one row beside the content, which is read only when somebody asks for a part. It is written
  * with the version, whose `details.partCount` says that it is there, and goes with it.
  */
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { SiteName, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import {
   findMarker,
   findOwner,
@@ -36,7 +37,7 @@ describe("a write in a bucket that keeps versions", () => {
     const first = await catalog.putApart("b/x", { id: id("1") });
     const second = await catalog.putApart("b/x", { id: id("2") });
     expect(second).toMatchObject({ orphans: [], previous: { id: "1" }, file: { inode: first.file.inode } });
-    expect(second.kept).toEqual({ ...first.file, inode: second.kept?.inode, linkCount: 0, changedMs: 2_000 });
+    expect(second.kept).toEqual({ ...first.file, inode: second.kept?.inode, linkCount: 0, changed: momentOf(2_000) });
     expect(second.kept?.inode).not.toBe(first.file.inode);
     expect(await rows("b/x")).toEqual([
       { path: "b/x", sequence: 1, versionId: "1", versioned: true, createdMs: 1_000, inode: second.kept?.inode },
@@ -299,12 +300,14 @@ describe("an overwritten version where none are kept", () => {
       uid: 0,
       gid: 0,
       linkCount: 1,
-      createdMs: 2_000,
-      modifiedMs: 1_000,
-      changedMs: 2_000,
+      sizeBytes: 3,
+      accessed: momentOf(1_000),
+      modified: momentOf(1_000),
+      changed: momentOf(2_000),
+      created: momentOf(2_000),
     });
     const again = await catalog.put("plain/x", { nowMs: 4_000 });
-    expect(again.file).toMatchObject({ inode: first.file.inode, createdMs: 2_000, changedMs: 4_000 });
+    expect(again.file).toMatchObject({ inode: first.file.inode, created: momentOf(2_000), changed: momentOf(4_000) });
     expect(again.previous).toEqual(first.file.version);
   });
 });

@@ -99,6 +99,6 @@ test("docs/formats.md lists every key space of the catalog", () => {
     });
   });
   const page = read("formats.md");
-  const table = page.slice(page.indexOf("### Spaces"), page.indexOf("### Inode row"));
+  const table = page.slice(page.indexOf("### Spaces"), page.indexOf("### Access key"));
   expect([...rowsOf(table).keys()].sort()).toEqual([...new Set(spaces)].sort());
 });

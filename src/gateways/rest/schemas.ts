@@ -218,7 +218,7 @@ const explainedRoute = z.object({
 export const explainSchema = z.object({
   key: z.string(),
   exists: z.boolean(),
-  kind: z.enum(["file", "directory", "symlink"]).optional(),
+  kind: z.enum(["file", "directory", "symlink", "fifo", "socket", "characterDevice", "blockDevice"]).optional(),
   object: objectSchema.optional(),
   copies: z.array(
     z.object({

@@ -1,18 +1,12 @@
-import type { Inode, SiteName, VersionId } from "../core/ids.ts";
+import type { SiteName, VersionId } from "../core/ids.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
 import { readDetails, writeDetails } from "./details-codec.ts";
-import type { Copy, CopyState, FileKind, FileRecord, FileVersion, ListedObject } from "./types.ts";
+import type { Copy, CopyState, FileVersion, ListedObject } from "./types.ts";
 
-/** An inode row: the file, its current version and that version's copies, in one value. `docs/formats.md` draws it. */
+/** The content of a file: its current version and that version's copies, in one row, which a job that moves bytes writes. `docs/formats.md` draws it. */
 
 const FORMAT = 1;
-const KINDS: readonly FileKind[] = ["file", "directory", "symlink"];
 const STATES: readonly CopyState[] = ["present", "foreign", "pending", "stale", "failed"];
-const KIND_MASK = 0b11;
-const IMPLICIT = 1 << 2;
-const HAS_PARENT = 1 << 3;
-const HAS_TARGET = 1 << 4;
-const HAS_VERSION = 1 << 5;
 const HAS_SHA256 = 1;
 const HAS_CONTENT_TYPE = 1 << 1;
 const HAS_DETAILS = 1 << 2;
@@ -21,29 +15,10 @@ const HAS_ETAG = 1 << 3;
 const HAS_REASON = 1 << 4;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
-export function encodeRecord(file: FileRecord): Buffer {
+export function encodeContent(version: FileVersion): Buffer {
   const row = new RowWriter();
   row.byte(FORMAT);
-  row.byte(
-    KINDS.indexOf(file.kind) |
-      (file.implicit === true ? IMPLICIT : 0) |
-      (file.parent === undefined ? 0 : HAS_PARENT) |
-      (file.target === undefined ? 0 : HAS_TARGET) |
-      (file.version === undefined ? 0 : HAS_VERSION),
-  );
-  row.count(file.mode);
-  row.count(file.uid);
-  row.count(file.gid);
-  row.count(file.linkCount);
-  row.time(file.createdMs);
-  row.time(file.modifiedMs);
-  row.time(file.changedMs);
-  if (file.parent !== undefined) {
-    row.count(file.parent.inode);
-    row.text(file.parent.name);
-  }
-  if (file.target !== undefined) row.text(file.target);
-  if (file.version !== undefined) writeVersion(row, file.version);
+  writeVersion(row, version);
   return row.finish();
 }
 
@@ -85,52 +60,26 @@ function writeCopy(row: RowWriter, copy: Copy): void {
   if (copy.reason !== undefined) row.text(copy.reason);
 }
 
-export function decodeRecord(inode: Inode, bytes: Uint8Array): FileRecord {
+export function decodeContent(bytes: Uint8Array): FileVersion {
   const row = new RowReader(bytes);
   if (row.byte() !== FORMAT) throw corrupt();
-  const flags = row.byte();
-  const kind = KINDS[flags & KIND_MASK];
-  if (kind === undefined) throw corrupt();
-  const file = {
-    inode,
-    kind,
-    mode: row.count(),
-    uid: row.count(),
-    gid: row.count(),
-    linkCount: row.count(),
-    createdMs: row.time(),
-    modifiedMs: row.time(),
-    changedMs: row.time(),
-  } as { -readonly [Field in keyof FileRecord]: FileRecord[Field] };
-  if (flags & IMPLICIT) file.implicit = true;
-  if (flags & HAS_PARENT) file.parent = { inode: row.count() as Inode, name: row.text() };
-  if (flags & HAS_TARGET) file.target = row.text();
-  if (flags & HAS_VERSION) file.version = readVersion(row);
+  const version = readVersion(row);
   row.end();
-  return file;
+  return version;
 }
 
 /** What a listing shows of a row, in one pass: most of a row tells where the copies are, which nobody asks there. */
 export function decodeListed(key: string, bytes: Uint8Array, brief = false): ListedObject {
   const row = new RowReader(bytes);
   if (row.byte() !== FORMAT) throw corrupt();
-  const flags = row.byte();
-  // The mode, both owners, the number of links, and when it was made.
-  for (let left = 5; left > 0; left--) row.skipCount();
-  const modifiedMs = row.time();
-  row.skipCount();
-  if (flags & HAS_PARENT) {
-    row.skipCount();
-    row.skipText();
-  }
-  if (flags & HAS_TARGET) row.skipText();
-  if (!(flags & HAS_VERSION)) {
-    row.end();
-    return { key, sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs, metadata: NO_METADATA, versionId: "" };
-  }
   const listed = readListedVersion(row, key, brief);
   row.end();
   return listed;
+}
+
+/** What a listing shows of a file that nobody has written to yet, and of everything that has no bytes. */
+export function listedEmpty(key: string, modifiedMs: number): ListedObject {
+  return { key, sizeBytes: 0, etag: EMPTY_ETAG, modifiedMs, metadata: NO_METADATA, versionId: "" };
 }
 
 function readListedVersion(row: RowReader, key: string, brief: boolean): ListedObject {
