@@ -86,16 +86,20 @@ async function importFiles(): Promise<void> {
         metadata: {},
       };
     });
-    const { adopted } = await allocator.transact((tx, nextInode) =>
-      adoptForeign(tx, {
-        site,
-        objects,
-        nowMs,
-        nextInode,
-        nextVersionId: () => nextUlid() as VersionId,
-      }),
-    );
-    if (adopted !== count) throw new Error(`Only ${adopted} of ${count} objects were adopted.`);
+    for (let left = objects; left.length > 0;) {
+      const some = left;
+      const { seen, adopted } = await allocator.transact((tx, nextInode) =>
+        adoptForeign(tx, {
+          site,
+          objects: some,
+          nowMs,
+          nextInode,
+          nextVersionId: () => nextUlid() as VersionId,
+        }),
+      );
+      if (adopted !== seen) throw new Error(`Only ${adopted} of ${seen} objects were adopted.`);
+      left = some.slice(seen);
+    }
     done += count;
     if (done % REPORT_EVERY === 0 || done === files) {
       const part = done % REPORT_EVERY === 0 ? REPORT_EVERY : done % REPORT_EVERY;

@@ -68,6 +68,16 @@ test("a key with a lifetime has a session token and says when it expired; long a
   expect((await rig.coordinator.listAccessKeys(rigCtx)).map(({ id }) => id)).toEqual([lasting.id]);
 });
 
+test("many keys that ended long ago go with those that are made next, and keep no place", async () => {
+  for (let index = 0; index < 60; index++) await create({ lifetimeMs: 60_000 });
+  nowMs += 8 * 86_400_000;
+  await create();
+  const left = async (): Promise<number> => (await rig.coordinator.listAccessKeys(rigCtx)).length;
+  expect(await left()).toBe(11);
+  await create();
+  expect(await left()).toBe(2);
+});
+
 test("a grant that was changed in the catalog makes the key useless", async () => {
   const key = await create({ grants: [{ path: "a", role: "reader" }] });
   await kv.transact(function* (tx): Program<void> {

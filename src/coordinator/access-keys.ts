@@ -15,6 +15,7 @@ import type { Parts } from "./parts.ts";
 import type { AccessGrant, AccessKeyService, AccessRole, CreateAccessKey, KnownAccessKey } from "./service.ts";
 
 const MAX_ACCESS_KEYS = 10_000;
+const REMOVED_AT_ONCE = 50;
 const MAX_GRANTS = 32;
 const CACHED_KEYS = 4_096;
 const LONGEST_LIFETIME_MS = 366 * 86_400_000;
@@ -54,10 +55,12 @@ export function createAccessKeyService({ kv, clock, random, secrets, log }: Part
       const row = encodeAccessKey(key, secrets);
       await kv.transact(function* (tx): Program<void> {
         let count = 0;
+        let removed = 0;
         for (const { key: rowKey, value } of yield* tx.range({ ...allRows(), limit: MAX_ACCESS_KEYS })) {
           const { expiresMs } = decodeAccessKey(idOfAccessKeyRow(rowKey), value);
-          if (expiresMs !== undefined && expiresMs + EXPIRED_RETENTION_MS < nowMs) tx.delete(rowKey);
-          else count += 1;
+          if (expiresMs === undefined || expiresMs + EXPIRED_RETENTION_MS >= nowMs) count += 1;
+          // Others go with the keys that are made next.
+          else if (++removed <= REMOVED_AT_ONCE) tx.delete(rowKey);
         }
         if (count >= MAX_ACCESS_KEYS) {
           throw new GfsError("TooLarge", `There are ${MAX_ACCESS_KEYS} access keys already; delete some first.`);

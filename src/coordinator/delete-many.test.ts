@@ -26,8 +26,8 @@ describe("many deletes at once", () => {
       keys.map(() => ({ result: { deleted: true, pendingSites: [] } })),
     );
     await settled();
-    // Three for the deletes, and a few for their jobs.
-    expect((await kv.revision()) - before).toBeLessThan(12);
+    // Some keys share each, and their jobs go thirty at a time.
+    expect((await kv.revision()) - before).toBeLessThan(keys.length / 3);
     expect((await coordinator.listObjects(rigCtx, { limit: 10 })).objects).toEqual([]);
     for (const key of keys) expect(await bodyAt(local, key)).toBeUndefined();
     expect((await coordinator.listJobs(rigCtx, { limit: 10 })).jobs).toEqual([]);

@@ -4,7 +4,6 @@ import { toGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import { findFile, keepsVersions, rulesOf } from "../namespace/index.ts";
-import { compareKeys } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { clearNow, type Deleted, deleteObject, recordDelete, resultOf } from "./delete.ts";
 import { locate } from "./lookup.ts";
@@ -12,13 +11,16 @@ import type { Parts } from "./parts.ts";
 import type { DeleteOutcome, DeleteRequest, DeleteResult } from "./service.ts";
 import { askSites, type UnknownKey } from "./unknown-key.ts";
 
-/** So many keys share a commit. Their locks are held together, so that they must not be too many either. */
-const KEYS_A_COMMIT = 128;
+/** So many keys go together: their locks are held at the same time. */
+const KEYS_A_PAGE = 128;
+/** Strips of a page commit side by side, each as many keys at a time as a transaction has room for. */
+const STRIPS = 8;
+const LEAST_IN_A_STRIP = 8;
 const PARALLEL = 32;
 
 /**
  * Many keys, each with an outcome of its own. Those whose current version goes unconditionally share commits; any other is deleted by itself, and
- * so is every key of a commit that failed.
+ * so is every key whose commit failed.
  */
 export async function deleteObjects(
   parts: Parts,
@@ -27,11 +29,15 @@ export async function deleteObjects(
 ): Promise<DeleteOutcome[]> {
   const outcomes: DeleteOutcome[] = Array.from({ length: requests.length });
   const alone: number[] = [];
-  for (let from = 0; from < requests.length; from += KEYS_A_COMMIT) {
-    const together = await chooseTogether(parts, requests, { from, to: from + KEYS_A_COMMIT, alone });
-    const done = together.length === 0 ? [] : await deleteTogether(parts, ctx, together);
-    if (done === undefined) alone.push(...together.map(({ index }) => index));
-    else for (const { index, outcome } of done) outcomes[index] = outcome;
+  for (let from = 0; from < requests.length; from += KEYS_A_PAGE) {
+    const together = await chooseTogether(parts, requests, { from, to: from + KEYS_A_PAGE, alone });
+    if (together.length === 0) continue;
+    const found = await deleteTogether(parts, ctx, together);
+    for (const [position, { index }] of together.entries()) {
+      const outcome = found[position];
+      if (outcome === undefined) alone.push(index);
+      else outcomes[index] = outcome;
+    }
   }
   await forEachBounded(alone, PARALLEL, async (index) => {
     const { key, ...options } = requests[index] as DeleteRequest;
@@ -101,32 +107,23 @@ function plainPathOf({ key, conditions, versionId }: DeleteRequest): FilePath | 
   }
 }
 
-/** Undefined when the commit failed, and nothing has happened. */
+/** Undefined for a key whose commit failed: nothing has happened to it. */
 async function deleteTogether(
   parts: Parts,
   ctx: Ctx,
   chosen: readonly Chosen[],
-): Promise<{ readonly index: number; readonly outcome: DeleteOutcome }[] | undefined> {
+): Promise<readonly (DeleteOutcome | undefined)[]> {
   return await lockAll(parts, chosen.map(({ path }) => path).sort(), async () => {
-    let deleted: readonly Deleted[];
-    try {
-      deleted = await commitDeletes(parts, await askOfUnknown(parts, ctx, chosen));
-    } catch (error) {
-      parts.log.info("deletes_not_together", { keys: chosen.length, error: toGfsError(error).message });
-      return undefined;
-    }
-    const done: { readonly index: number; readonly outcome: DeleteOutcome }[] = [];
-    await forEachBounded(chosen, PARALLEL, async ({ path, index }, position) => {
-      const { places, ...rest } = deleted[position] as Deleted;
-      const outcome = await outcomeOf(async () =>
-        resultOf(await clearNow(parts, ctx, { path, places }), {
-          places,
-          ...rest,
-        }),
+    const deleted = await commitDeletes(parts, ctx, chosen);
+    const outcomes: (DeleteOutcome | undefined)[] = Array.from({ length: chosen.length });
+    await forEachBounded(chosen, PARALLEL, async ({ path }, position) => {
+      const done = deleted[position];
+      if (done === undefined) return;
+      outcomes[position] = await outcomeOf(async () =>
+        resultOf(await clearNow(parts, ctx, { path, places: done.places }), done),
       );
-      done.push({ index, outcome });
     });
-    return done;
+    return outcomes;
   });
 }
 
@@ -144,21 +141,44 @@ async function askOfUnknown(parts: Parts, ctx: Ctx, chosen: readonly Chosen[]): 
   return asked;
 }
 
-async function commitDeletes(parts: Parts, chosen: readonly Chosen[]): Promise<readonly Deleted[]> {
+async function commitDeletes(
+  parts: Parts,
+  ctx: Ctx,
+  chosen: readonly Chosen[],
+): Promise<readonly (Deleted | undefined)[]> {
+  const deleted: (Deleted | undefined)[] = Array.from({ length: chosen.length });
+  try {
+    const asked = await askOfUnknown(parts, ctx, chosen);
+    const length = Math.max(LEAST_IN_A_STRIP, Math.ceil(asked.length / STRIPS));
+    await forEachBounded(Array.from({ length: STRIPS }).keys(), STRIPS, async (strip) => {
+      const [from, to] = [strip * length, Math.min(asked.length, (strip + 1) * length)];
+      for (let next = from; next < to;) {
+        for (const done of await commitSome(parts, asked.slice(next, to))) deleted[next++] = done;
+      }
+    });
+  } catch (error) {
+    parts.log.info("deletes_not_together", { keys: chosen.length, error: toGfsError(error).message });
+  }
+  return deleted;
+}
+
+/** One transaction, with as many of the keys, from the first on, as it has room for. */
+async function commitSome(parts: Parts, chosen: readonly Chosen[]): Promise<readonly Deleted[]> {
   const nowMs = parts.clock.nowMs();
-  const orders = chosen.map(({ path, request, unknown }, position) => ({
-    position,
+  const orders = chosen.map(({ path, request, unknown }) => ({
     path,
     tombstoneVersionId: parts.nextVersionId(),
     ...(request.owner === undefined ? {} : { owner: request.owner }),
     ...(unknown === undefined ? {} : { unknown }),
   }));
-  // Backwards: whether a directory is empty now is seen from its first entry, and stepping over all that went before would cost the square of it.
-  orders.sort((one, other) => compareKeys(other.path, one.path));
+  const sites = parts.sites.list().length;
+  const room = { writes: 45 + 6 * sites, sizeBytes: (64 + 16 * sites) * 1_024 };
   return await parts.kv.transact(function* (tx): Program<readonly Deleted[]> {
-    const deleted: Deleted[] = Array.from({ length: orders.length });
-    for (const { position, tombstoneVersionId, ...order } of orders)
-      deleted[position] = yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId });
+    const deleted: Deleted[] = [];
+    for (const { tombstoneVersionId, ...order } of orders) {
+      if (deleted.length > 0 && !tx.hasRoom(room)) break;
+      deleted.push(yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId }));
+    }
     return deleted;
   });
 }

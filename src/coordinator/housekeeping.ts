@@ -22,7 +22,7 @@ import { uploadCheck } from "./uploads/collect.ts";
 /** What the leader does now and then so that nothing grows without bound. Each turn is small; what is left waits for the next. */
 
 const TOMBSTONES_A_TURN = 500;
-const CHANGES_A_TURN = 5_000;
+const CHANGES_A_COMMIT = 99;
 const RELOCATION_TURNS = 50;
 const DISPLACED_A_PAGE = 1_000;
 
@@ -142,7 +142,7 @@ async function trim(parts: Parts): Promise<void> {
   const beforeMs = parts.clock.nowMs() - CHANGE_RETENTION_MS;
   let cursor: ChangeCursor | undefined;
   do {
-    cursor = await parts.kv.transact((tx) => trimChanges(tx, { beforeMs, limit: CHANGES_A_TURN }));
+    cursor = await parts.kv.transact((tx) => trimChanges(tx, { beforeMs, limit: CHANGES_A_COMMIT }));
   } while (cursor !== undefined);
 }
 

@@ -6,8 +6,6 @@ import type { Site } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 import type { ImportProgress, ImportRequest } from "./service.ts";
 
-/** Objects of one transaction: long enough to be fast, short enough not to hold up a write. */
-const OBJECTS_A_TRANSACTION = 500;
 const OBJECTS_A_PAGE = 1_000;
 
 /** Takes a site's objects into the catalog, page by page; each page is kept when the import is stopped. */
@@ -39,26 +37,27 @@ export async function* importPrefix(
       next = fetchPage(continuation);
       next.catch(() => undefined);
     }
-    for (let from = 0; from < page.objects.length; from += OBJECTS_A_TRANSACTION) {
+    for (let objects = page.objects; objects.length > 0;) {
       parts.assertCatalogSpace();
-      const objects = page.objects.slice(from, from + OBJECTS_A_TRANSACTION);
+      const some = objects;
       const nowMs = parts.clock.nowMs();
       const outcome = await parts.inodes.transact((tx, nextInode) =>
         adoptForeign(tx, {
           site: site.name,
-          objects,
+          objects: some,
           nowMs,
           nextInode,
           nextVersionId: parts.nextVersionId,
           ...(request.buryHidden === undefined ? {} : { buryHidden: request.buryHidden }),
         }),
       );
-      total.scanned += objects.length;
+      total.scanned += outcome.seen;
       total.adopted += outcome.adopted;
       total.skipped += outcome.skipped;
       total.refused += outcome.refused.length;
       refusedExample ??= outcome.refused[0];
-      position = (objects.at(-1) as { key: string }).key;
+      position = (some[outcome.seen - 1] as { key: string }).key;
+      objects = some.slice(outcome.seen);
     }
     const done = continuation === undefined;
     yield { ...total, position, done, ...(refusedExample === undefined ? {} : { refusedExample }) };

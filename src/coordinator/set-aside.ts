@@ -37,8 +37,13 @@ export const SET_ASIDE_PREFIX = ".globalfs/set-aside/";
 const KEPT_OF_A_PATH = 4;
 const RETENTION_MS = 30 * 86_400_000;
 const ROWS_A_TURN = 500;
-/** So many at most make room for a new one. */
-const MOST_PUSHED_OUT = 500;
+/** So many times at most some make room for a new one; what does not fit then is given up. */
+const MOST_PAGES = 50;
+const PUSHED_OUT_A_COMMIT = 10;
+/** In the transaction that decides, when others have come since room was made. */
+const PUSHED_OUT_AT_LAST = 1;
+/** As much as one of them may take on its way out. */
+const ROOM_FOR_ONE = { writes: 10, sizeBytes: 32 * 1024 };
 
 export interface Loser {
   readonly path: FilePath;
@@ -59,14 +64,16 @@ export async function copyAside(parts: Parts, ctx: Ctx, loser: Loser): Promise<S
   const versionId = parts.nextVersionId();
   const key = `${SET_ASIDE_PREFIX}${versionId}`;
   try {
+    const { sizeBytes } = info;
     const kept = await site.store.copy(ctx, info.key, key, { sourceIfMatch: info.etag });
+    await makeRoom(parts, { site: site.name, sizeBytes });
     return {
       path,
       versionId,
       site: site.name,
       key,
       etag: kept.etag,
-      sizeBytes: info.sizeBytes,
+      sizeBytes,
       shownEtag: info.sha256 === undefined ? shownEtag(info) : etagOf(info.sha256),
       modifiedMs: info.modifiedMs,
       metadata: userMetadata(info.metadata),
@@ -82,14 +89,20 @@ export async function copyAside(parts: Parts, ctx: Ctx, loser: Loser): Promise<S
   }
 }
 
+/** Before the transaction that decides, as there may be many small ones. */
+async function makeRoom(parts: Parts, wanted: Wanted): Promise<void> {
+  for (let page = 0; page < MOST_PAGES; page++)
+    if (await parts.kv.transact((tx) => pushOut(tx, parts, { ...wanted, most: PUSHED_OUT_A_COMMIT }))) return;
+}
+
 /**
  * In the transaction that decides. Of a path that loses again and again only the newest stay, and of a site what there is room for. False when so many small
  * ones would have to make room that the new one is given up.
  */
 export function* recordSetAside(tx: Transaction, parts: Parts, kept: SetAside): Program<boolean> {
   const older = yield* listSetAside(tx, kept.path);
-  for (const row of older.slice(0, Math.max(0, older.length + 1 - KEPT_OF_A_PATH))) yield* drop(tx, parts, row);
-  if (!(yield* makeRoom(tx, parts, kept))) {
+  if (older.length >= KEPT_OF_A_PATH) yield* drop(tx, parts, older[0] as SetAside);
+  if (!(yield* pushOut(tx, parts, { ...kept, most: PUSHED_OUT_AT_LAST }))) {
     yield* removeObject(tx, parts, kept);
     return false;
   }
@@ -99,14 +112,21 @@ export function* recordSetAside(tx: Transaction, parts: Parts, kept: SetAside): 
   return true;
 }
 
-/** The oldest at the site go. */
-function* makeRoom(tx: Transaction, parts: Parts, kept: SetAside): Program<boolean> {
+interface Wanted {
+  readonly site: SiteName;
+  readonly sizeBytes: number;
+}
+
+/** The oldest at the site go; resolves with whether there is room now. */
+function* pushOut(tx: Transaction, parts: Parts, wanted: Wanted & { readonly most: number }): Program<boolean> {
+  const { site, most } = wanted;
   const maxBytes = maxSetAsideBytes(parts);
   const fits = function* (): Program<boolean> {
-    return (yield* bytesAt(tx, kept.site)) + takenBy(kept) <= maxBytes;
+    return (yield* bytesAt(tx, site)) + takenBy(wanted) <= maxBytes;
   };
   if (yield* fits()) return true;
-  for (const { path, versionId } of yield* oldestAt(tx, kept.site, MOST_PUSHED_OUT)) {
+  for (const { path, versionId } of yield* oldestAt(tx, site, most)) {
+    if (!tx.hasRoom(ROOM_FOR_ONE)) return false;
     const row = yield* tx.get(rowKey({ path, versionId }));
     if (row !== undefined) yield* drop(tx, parts, decode(row));
     if (yield* fits()) return true;

@@ -6,7 +6,7 @@ import type { UploadBook } from "../stores/index.ts";
 
 /** The uploads in parts that this catalog's coordinator began at each site, so that a sweep takes no others. */
 const SPACE = "coordinator-upload";
-const ROWS_A_TURN = 1_000;
+const ROWS_A_TURN = 100;
 
 /** Ids of uploads may be longer than keys. */
 function keyOf(site: SiteName, uploadId: string): Key {

@@ -3,7 +3,7 @@
  *
  * Keys sort as unsigned bytes. Transactions are serializable, and a transaction that was acknowledged survives kill -9 and power loss.
  * What one transaction may hold is `BUDGET`, on every engine: more is refused with `TooLarge` and changes nothing. Larger work is a walk in
- * many transactions, with its position in a row.
+ * many transactions, page by page, with its position in a row where it must survive the process.
  *
  * Work on it is written as *programs*: generator functions that yield their reads and stage their writes.
  *
@@ -20,12 +20,11 @@
  */
 export const BUDGET = {
   /** Puts and deletes of different keys, and appends, of one transaction. */
-  writes: 100_000,
-  appends: 1_024,
+  writes: 100,
   /** Of keys and values that one transaction writes. */
-  sizeBytes: 16 * 1024 ** 2,
+  sizeBytes: 512 * 1024,
   keyBytes: 1_900,
-  valueBytes: 1024 ** 2,
+  valueBytes: 448 * 1024,
 } as const;
 
 export type Key = Uint8Array;
@@ -81,6 +80,8 @@ export interface Transaction extends Reader {
    * refused with `NoSpace`.
    */
   claimRoom(): void;
+  /** Whether so much more may be staged: a walk ends its page before a step for which there is no room. */
+  hasRoom(step: { readonly writes: number; readonly sizeBytes: number }): boolean;
 }
 
 export type LeaseId = string;

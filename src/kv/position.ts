@@ -1,9 +1,9 @@
-import { BUDGET, type Key } from "./kv.ts";
+import type { Key } from "./kv.ts";
 
 /** Where an append stands among all others: the revision of its commit, and its place in the transaction. */
 
-/** With so many places in each, revisions may grow to some nine million million. */
-const PLACES = BUDGET.appends;
+/** More than one transaction may append. With so many places in each, revisions may grow to some nine million million. */
+const PLACES = 1_024;
 
 export function positionAt(revision: number, index: number): number {
   return revision * PLACES + index;

@@ -89,33 +89,40 @@ describe("writes that wait for their commit", () => {
     expect(limits).toEqual([2, 4, 8, 16, 32]);
   });
 
-  test("have keys of 1 to 1,900 bytes and values of at most 1 MiB, appends, too", () => {
-    const { staged, tx } = staging();
-    tx.put(Buffer.alloc(1_900), Buffer.alloc(1024 ** 2));
-    tx.delete(Buffer.alloc(1));
-    tx.append(Buffer.alloc(1_900), Buffer.alloc(1024 ** 2));
+  test("have keys of 1 to 1,900 bytes and values of at most 448 KiB, appends, too", () => {
+    const whole = Buffer.alloc(448 * 1_024);
+    const over = Buffer.alloc(448 * 1_024 + 1);
+    const [puts, appends] = [staging(), staging()];
+    puts.tx.put(Buffer.alloc(1_900), whole);
+    puts.tx.delete(Buffer.alloc(1));
+    appends.tx.append(Buffer.alloc(1_900), whole);
+    const { tx } = puts;
     const tooLarge = [
       () => tx.put(Buffer.alloc(0), Buffer.alloc(0)),
       () => tx.put(Buffer.alloc(1_901), Buffer.alloc(0)),
-      () => tx.put(Buffer.alloc(1), Buffer.alloc(1024 ** 2 + 1)),
+      () => tx.put(Buffer.alloc(1), over),
       () => tx.delete(Buffer.alloc(1_901)),
       () => tx.append(Buffer.alloc(1_901), Buffer.alloc(0)),
-      () => tx.append(Buffer.alloc(1), Buffer.alloc(1024 ** 2 + 1)),
+      () => tx.append(Buffer.alloc(1), over),
     ];
     expect(tooLarge.map(codeOf)).toEqual(tooLarge.map(() => "TooLarge"));
-    expect([[...staged.writes].length, staged.appends.length]).toEqual([2, 1]);
+    expect([[...puts.staged.writes].length, appends.staged.appends.length]).toEqual([2, 1]);
   });
 
-  test("are at most 16 MiB of keys and values, to the byte", () => {
+  test("are at most 512 KiB of keys and values, to the byte, and what is written over counts no more", () => {
     const { tx } = staging();
-    for (let index = 0; index < 15; index++) tx.put(Buffer.from([index]), Buffer.alloc(1024 ** 2 - 1));
+    tx.put(Buffer.from([1]), Buffer.alloc(400 * 1_024));
+    tx.put(Buffer.from([1]), Buffer.alloc(300 * 1_024 - 1));
     tx.delete(Buffer.alloc(100));
     // An append's key has eight bytes more.
-    tx.append(Buffer.alloc(92), Buffer.alloc(1024 ** 2 - 201));
+    tx.append(Buffer.alloc(92), Buffer.alloc(212 * 1_024 - 201));
+    expect(tx.hasRoom({ writes: 1, sizeBytes: 1 })).toBe(true);
+    expect(tx.hasRoom({ writes: 1, sizeBytes: 2 })).toBe(false);
     expect(codeOf(() => tx.delete(Buffer.alloc(2)))).toBe("TooLarge");
     const { tx: other } = staging();
-    for (let index = 0; index < 15; index++) other.put(Buffer.from([index]), Buffer.alloc(1024 ** 2 - 1));
-    other.append(Buffer.alloc(92), Buffer.alloc(1024 ** 2 - 100));
+    other.put(Buffer.from([1]), Buffer.alloc(300 * 1_024 - 1));
+    other.append(Buffer.alloc(92), Buffer.alloc(212 * 1_024 - 100));
+    expect(other.hasRoom({ writes: 1, sizeBytes: 0 })).toBe(true);
     expect(codeOf(() => other.delete(Buffer.alloc(1)))).toBe("TooLarge");
   });
 
@@ -139,15 +146,19 @@ describe("writes that wait for their commit", () => {
     expect([read(1), asked]).toEqual([undefined, [1, 2]]);
   });
 
-  test("are at most 100,000, and 1,024 appends among them", () => {
+  test("are at most a hundred, with the appends among them", () => {
     const { tx } = staging();
     const nothing = Buffer.alloc(0);
-    for (let index = 0; index < 1_024; index++) tx.append(Buffer.from("a"), nothing);
-    for (let index = 0; index < 98_976; index++) tx.put(keyOf(index), nothing);
+    for (let index = 0; index < 40; index++) tx.append(Buffer.from("a"), nothing);
+    for (let index = 0; index < 60; index++) {
+      expect(tx.hasRoom({ writes: 60 - index, sizeBytes: 0 })).toBe(true);
+      expect(tx.hasRoom({ writes: 61 - index, sizeBytes: 0 })).toBe(false);
+      tx.put(keyOf(index), nothing);
+    }
     tx.put(keyOf(0), nothing);
-    expect(codeOf(() => tx.put(keyOf(100_000), nothing))).toBe("TooLarge");
+    expect(codeOf(() => tx.put(keyOf(100), nothing))).toBe("TooLarge");
     const appends = staging().tx;
-    for (let index = 0; index < 1_024; index++) appends.append(Buffer.from("a"), nothing);
+    for (let index = 0; index < 100; index++) appends.append(Buffer.from("a"), nothing);
     expect(codeOf(() => appends.append(Buffer.from("a"), nothing))).toBe("TooLarge");
   });
 

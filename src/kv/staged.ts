@@ -48,6 +48,8 @@ export class Staged implements Snapshot {
       claimRoom: () => {
         this.#claimsRoom = true;
       },
+      hasRoom: ({ writes, sizeBytes }) =>
+        this.#count + writes <= BUDGET.writes && this.#stagedBytes + sizeBytes <= BUDGET.sizeBytes,
     };
   }
 
@@ -78,8 +80,9 @@ export class Staged implements Snapshot {
 
   #stage(write: StagedPut): void {
     checkSizes(write.key, write.value);
+    const before = this.#writes.get(nameOf(write.key));
     this.#write(write);
-    this.#charge(write.key.byteLength + (write.value?.byteLength ?? 0));
+    this.#charge(sizeOf(write) - (before === undefined ? 0 : sizeOf(before)));
   }
 
   #write(write: StagedPut): void {
@@ -87,14 +90,16 @@ export class Staged implements Snapshot {
     if (this.#ordered !== undefined) this.#unordered.push(write);
   }
 
+  get #count(): number {
+    return this.#writes.size - this.#discarded + this.appends.length;
+  }
+
   #charge(sizeBytes: number): void {
     this.#stagedBytes += sizeBytes;
-    const writes = this.#writes.size - this.#discarded + this.appends.length;
-    if (this.#stagedBytes <= BUDGET.sizeBytes && writes <= BUDGET.writes && this.appends.length <= BUDGET.appends)
-      return;
+    if (this.#stagedBytes <= BUDGET.sizeBytes && this.#count <= BUDGET.writes) return;
     throw new GfsError(
       "TooLarge",
-      `One transaction stages at most ${BUDGET.sizeBytes} bytes, ${BUDGET.writes} writes and ${BUDGET.appends} appends; split it.`,
+      `One transaction stages at most ${BUDGET.writes} writes and ${BUDGET.sizeBytes} bytes; split it.`,
     );
   }
 
@@ -221,6 +226,10 @@ function lowerBound(ordered: readonly StagedPut[], key: Key): number {
 function nameOf(key: Key): string {
   const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
   return bytes.toString("latin1");
+}
+
+function sizeOf({ key, value }: StagedPut): number {
+  return key.byteLength + (value?.byteLength ?? 0);
 }
 
 function checkSizes(key: Key, value: Value | undefined): void {

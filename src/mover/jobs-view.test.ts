@@ -26,17 +26,17 @@ const spec = (path: string): JobSpec => ({
 /** While no mover runs: so many jobs in each of these states. */
 async function fill(states: Readonly<Partial<Record<JobState, number>>>): Promise<JobId[]> {
   const ids: JobId[] = [];
-  await rig.kv.transact(function* (tx): Program<void> {
-    for (const [state, count] of Object.entries(states) as [JobState, number][]) {
-      for (let index = 0; index < count; index++) {
-        const id = rig.nextJobId();
-        ids.push(id);
+  for (const [state, count] of Object.entries(states) as [JobState, number][]) {
+    for (let index = 0; index < count; index++) {
+      const id = rig.nextJobId();
+      ids.push(id);
+      await rig.kv.transact(function* (tx): Program<void> {
         yield* enqueueJob(tx, spec(`${state}${index}`), { id, nowMs: 1, limit: 10_000 });
         if (state === "done" || state === "failed") yield* settleJob(tx, id, { state, nowMs: 1 });
         else if (state === "paused" || state === "canceled") yield* setJobState(tx, id, { state, nowMs: 1 });
-      }
+      });
     }
-  });
+  }
   return ids;
 }
 

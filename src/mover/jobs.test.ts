@@ -8,6 +8,7 @@ import {
   enqueueJob,
   findJob,
   findNextDue,
+  findTrimBorder,
   getJob,
   isFirstOfLane,
   jobsOfPath,
@@ -169,14 +170,29 @@ describe("the queue of jobs", () => {
     const waiting = await add({ path: "waiting" as FilePath });
     const left = async (): Promise<number[]> =>
       (await Promise.all(ids.map(find))).flatMap((job, index) => (job === undefined ? [] : [index]));
-    const trim = (keep: number, beforeMs: number): Promise<number> =>
-      kv.transact((tx): Program<number> => trimFinished(tx, { keep, beforeMs, limit: 100 }));
-    expect(await trim(4, 0)).toBe(2);
+    const trim = async (keep: number, beforeMs: number): Promise<boolean> => {
+      const border = await kv.view((tx) => findTrimBorder(tx, { keep, beforeMs }));
+      return await kv.transact((tx): Program<boolean> => trimFinished(tx, border));
+    };
+    expect(await trim(4, 0)).toBe(false);
     expect(await left()).toEqual([2, 3, 4, 5]);
-    expect(await trim(4, 0)).toBe(0);
-    expect(await trim(100, 10_004)).toBe(2);
+    await trim(4, 0);
+    expect(await left()).toEqual([2, 3, 4, 5]);
+    await trim(100, 10_004);
     expect(await left()).toEqual([4, 5]);
+    await trim(1, 10_005);
+    expect(await left()).toEqual([5]);
     expect(await find(waiting)).toBeDefined();
+  });
+
+  it("takes finished jobs away fifty at a time, and says while there are more", async () => {
+    const { add, settle, kv } = queue();
+    for (let index = 0; index < 70; index++)
+      await settle((await add({ path: `f${index}` as FilePath })) as JobId, "done", 10_000 + index);
+    const border = await kv.view((tx) => findTrimBorder(tx, { keep: 5, beforeMs: 0 }));
+    const trim = (): Promise<boolean> => kv.transact((tx): Program<boolean> => trimFinished(tx, border));
+    expect([await trim(), await trim(), await trim()]).toEqual([true, false, false]);
+    expect((await kv.view((tx) => pageJobs(tx, { limit: 100 }))).jobs.length).toBe(5);
   });
 
   it("drops jobs whose work is done already, and none that a person or another job of the lane still needs", async () => {
@@ -222,11 +238,11 @@ describe("the queue of jobs", () => {
 
   it("lets many jobs whose time has come go in turns, and says that there are more", async () => {
     const { add, settle, kv } = queue();
-    for (let index = 0; index < 501; index++) {
+    for (let index = 0; index < 31; index++) {
       const id = (await add({ path: `f${index}` as FilePath }, 1_000)) as JobId;
       await settle(id, "waiting", 2_000, { notBeforeMs: 3_000 });
     }
-    expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 500, nextDueMs: 4_000 });
+    expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 30, nextDueMs: 4_000 });
     expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 1, nextDueMs: undefined });
   });
 

@@ -62,6 +62,8 @@ export function* enqueueJob(tx: Transaction, spec: JobSpec, { id, nowMs, limit }
 }
 
 const MAX_LANE = 1_000;
+/** What one more job may drop in its transaction; others find nothing to do when they run. */
+const MOST_DROPPED = 4;
 
 /** A file that is overwritten while its site is away needs one copy of the newest version, not one of each. */
 function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
@@ -74,6 +76,7 @@ function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
     removeIndexes(tx, job);
     tx.delete(jobKey(job.id));
     dropped += 1;
+    if (dropped === MOST_DROPPED) break;
   }
   return dropped;
 }
@@ -100,17 +103,26 @@ export function isFinished(state: JobState): boolean {
 }
 
 function removeIndexes(tx: Transaction, job: Job): void {
-  tx.delete(readyKey(job));
-  tx.delete(delayedKey(job));
+  removeFromQueue(tx, job);
   tx.delete(laneKey(job));
+}
+
+function queueKey(job: Job): Key | undefined {
+  if (job.state !== "waiting") return undefined;
+  return job.notBeforeMs > 0 ? delayedKey(job) : readyKey(job);
+}
+
+function removeFromQueue(tx: Transaction, job: Job): void {
+  const key = queueKey(job);
+  if (key !== undefined) tx.delete(key);
 }
 
 /** Writes the job's new state and the indexes that follow from it. */
 export function* writeJob(tx: Transaction, before: Job, after: Job): Program<void> {
-  tx.delete(readyKey(before));
-  tx.delete(delayedKey(before));
+  removeFromQueue(tx, before);
   tx.put(jobKey(after.id), encodeJob(after));
-  if (after.state === "waiting") tx.put(after.notBeforeMs > 0 ? delayedKey(after) : readyKey(after), Buffer.alloc(0));
+  const key = queueKey(after);
+  if (key !== undefined) tx.put(key, Buffer.alloc(0));
   if (isFinished(before.state) === isFinished(after.state)) return;
   const count = decodeCount(yield* tx.get(countKey));
   if (isFinished(after.state)) {
@@ -273,13 +285,15 @@ export function* findNextDue(tx: Reader): Program<number | undefined> {
   return first === undefined ? undefined : partsOfDelayedKey(first.key).dueMs;
 }
 
+const PROMOTED_A_COMMIT = 30;
+
 /** Makes jobs ready whose time has come; says when the next one's comes. */
 export function* promoteDue(
   tx: Transaction,
   nowMs: number,
 ): Program<{ readonly promoted: number; readonly nextDueMs: number | undefined }> {
   let promoted = 0;
-  for (const { key } of yield* tx.range({ ...prefixRange(delayedSpace), limit: 500 })) {
+  for (const { key } of yield* tx.range({ ...prefixRange(delayedSpace), limit: PROMOTED_A_COMMIT })) {
     const { dueMs, id } = partsOfDelayedKey(key);
     if (dueMs > nowMs) return { promoted, nextDueMs: dueMs };
     const job = yield* findJob(tx, id);
@@ -287,26 +301,30 @@ export function* promoteDue(
     else tx.delete(key);
     promoted += 1;
   }
-  return { promoted, nextDueMs: promoted === 500 ? nowMs : undefined };
+  return { promoted, nextDueMs: promoted === PROMOTED_A_COMMIT ? nowMs : undefined };
 }
 
-/** Keeps the newest finished jobs, to be looked at. Resolves with how many went. */
-export function* trimFinished(
-  tx: Transaction,
-  { keep, beforeMs, limit }: { readonly keep: number; readonly beforeMs: number; readonly limit: number },
-): Program<number> {
+/** The newest finished jobs are kept to be looked at, for a while: those below this go. */
+export function* findTrimBorder(
+  tx: Reader,
+  { keep, beforeMs }: { readonly keep: number; readonly beforeMs: number },
+): Program<Key> {
   const newest = yield* tx.range({ ...prefixRange(finishedSpace), limit: Math.min(10_000, keep), reverse: true });
-  const border = newest.length < keep ? undefined : newest.at(-1)?.key;
-  let removed = 0;
-  for (const { key } of yield* tx.range({ ...prefixRange(finishedSpace), limit })) {
-    const id = idOfFinishedKey(key);
-    const old = Buffer.compare(key, finishedKey(beforeMs, "" as JobId)) < 0;
-    if (!old && (border === undefined || Buffer.compare(key, border) >= 0)) break;
+  const tooOld = finishedKey(beforeMs, "" as JobId);
+  const surplus = newest.length < keep ? undefined : newest.at(-1)?.key;
+  return surplus === undefined || Buffer.compare(surplus, tooOld) < 0 ? tooOld : surplus;
+}
+
+const TRIMMED_A_COMMIT = 50;
+
+/** Resolves with whether there may be more below the border. */
+export function* trimFinished(tx: Transaction, border: Key): Program<boolean> {
+  const rows = yield* tx.range({ start: finishedSpace, end: border, limit: TRIMMED_A_COMMIT });
+  for (const { key } of rows) {
     tx.delete(key);
-    tx.delete(jobKey(id));
-    removed += 1;
+    tx.delete(jobKey(idOfFinishedKey(key)));
   }
-  return removed;
+  return rows.length === TRIMMED_A_COMMIT;
 }
 
 export interface MarkUnqueued {

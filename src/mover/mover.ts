@@ -11,6 +11,7 @@ import {
   enqueueJob,
   findJob,
   findNextDue,
+  findTrimBorder,
   getJob,
   isFirstOfLane,
   pageJobs,
@@ -54,6 +55,8 @@ const DRAIN_MS = 10_000;
 const FINISHED_KEPT = 1_000;
 const FINISHED_KEPT_MS = 7 * 86_400_000;
 const TRIM_EVERY = 500;
+/** So many at a time, so that those that are ready need not wait for long. */
+const UNQUEUED_PAGES = 30;
 const BUDGET_CHUNKS = 8;
 const MIN_BUDGET_BYTES = 64 * 1024 ** 2;
 
@@ -327,13 +330,13 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     const { nextDueMs } = await promote();
     if (sinceTrim >= TRIM_EVERY) {
       sinceTrim = 0;
-      await kv.transact((tx) =>
-        trimFinished(tx, { keep: FINISHED_KEPT, beforeMs: clock.nowMs() - FINISHED_KEPT_MS, limit: 2 * TRIM_EVERY }),
-      );
+      const beforeMs = clock.nowMs() - FINISHED_KEPT_MS;
+      const border = await kv.view((tx) => findTrimBorder(tx, { keep: FINISHED_KEPT, beforeMs }));
+      while (await kv.transact((tx) => trimFinished(tx, border)));
     }
     if (await kv.view(hasUnqueued)) {
       const order = { nowMs: clock.nowMs(), limit: config.maxQueuedJobs, nextJobId: deps.nextJobId };
-      await kv.transact((tx) => takeUnqueued(tx, order));
+      for (let page = 0; page < UNQUEUED_PAGES && (await kv.transact((tx) => takeUnqueued(tx, order))); page++);
     }
     return nextDueMs === undefined ? IDLE_LOOK_MS : Math.max(1, Math.min(IDLE_LOOK_MS, nextDueMs - clock.nowMs()));
   };

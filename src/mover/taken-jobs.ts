@@ -5,7 +5,7 @@ import type { Logger } from "../core/ports/log.ts";
 import type { Kv } from "../kv/index.ts";
 import { dropJobs } from "./jobs.ts";
 
-const JOBS_A_COMMIT = 200;
+const JOBS_A_COMMIT = 30;
 
 /** A job whose work a request does itself, while its caller waits; the row is there in case that the process dies. */
 export interface TakenJob {

@@ -23,7 +23,7 @@ const mark = (written: Written, site: string, more: { readonly versionId?: strin
       site: site as SiteName,
     }),
   );
-const take = (limit: number): Promise<void> =>
+const take = (limit: number): Promise<boolean> =>
   rig.kv.transact((tx) => takeUnqueued(tx, { nowMs: 5_000, limit, nextJobId: () => rig.nextJobId() }));
 const isLeft = (): Promise<boolean> => rig.kv.view(hasUnqueued);
 

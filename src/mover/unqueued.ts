@@ -25,18 +25,21 @@ export function* carryUnqueued(
   }
 }
 
-const MOST_A_TURN = 500;
+const TAKEN_A_COMMIT = 25;
+/** As much as one job may take, with those that it supersedes. */
+const ROOM_FOR_ONE = { writes: 20, sizeBytes: 32 * 1024 };
 
 export function* hasUnqueued(tx: Reader): Program<boolean> {
   return (yield* tx.range({ ...prefixRange(unqueuedSpace), limit: 1 })).length > 0;
 }
 
-/** Copies that found the queue full get their jobs once a tenth of it is free. */
-export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: TakeUnqueued): Program<void> {
+/** Copies that found the queue full get their jobs once a tenth of it is free. Resolves with whether there may be more that can have one now. */
+export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: TakeUnqueued): Program<boolean> {
   const room = limit - decodeCount(yield* tx.get(countKey));
-  if (room <= limit / 10) return;
-  const rows = yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(MOST_A_TURN, Math.floor(room)) });
+  if (room <= limit / 10) return false;
+  const rows = yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(TAKEN_A_COMMIT, Math.floor(room)) });
   for (const { key, value } of rows) {
+    if (!tx.hasRoom(ROOM_FOR_ONE)) return true;
     const { inode, site } = placeOfUnqueuedKey(key);
     const { path, versionId } = decodeUnqueued(value);
     tx.delete(key);
@@ -55,4 +58,5 @@ export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: Take
     };
     yield* enqueueJob(tx, spec, { id: nextJobId(), nowMs, limit });
   }
+  return rows.length === TAKEN_A_COMMIT;
 }

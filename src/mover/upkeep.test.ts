@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
-import type { Program } from "../kv/index.ts";
 import type { MoverConfig } from "./context.ts";
 import { enqueueJob, settleJob } from "./jobs.ts";
 import { createMover } from "./mover.ts";
@@ -29,10 +28,8 @@ const spec = (path: string): JobSpec => ({
 async function enqueue(count: number): Promise<JobId[]> {
   const ids = Array.from({ length: count }, () => rig.nextJobId());
   const nowMs = rig.clock.nowMs();
-  await rig.kv.transact(function* (tx): Program<void> {
-    for (const [index, id] of ids.entries())
-      yield* enqueueJob(tx, spec(`f${index}`), { id, nowMs, limit: Number.MAX_SAFE_INTEGER });
-  });
+  for (const [index, id] of ids.entries())
+    await rig.kv.transact((tx) => enqueueJob(tx, spec(`f${index}`), { id, nowMs, limit: Number.MAX_SAFE_INTEGER }));
   rig.mover.wake();
   return ids;
 }

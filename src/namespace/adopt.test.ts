@@ -188,7 +188,7 @@ describe("adopting", () => {
     await catalog.put("owned");
     await catalog.remove("gone");
     const objects = [object(".globalfs/x"), object("owned", { etag: "other" }), object("gone"), object("bad//key")];
-    expect(await adopt(objects)).toEqual({ adopted: 0, skipped: 3, refused: ["bad//key"] });
+    expect(await adopt(objects)).toEqual({ seen: 4, adopted: 0, skipped: 3, refused: ["bad//key"] });
     expect(await adopt([object("gone", { modifiedMs: 5_001 })])).toMatchObject({ adopted: 1 });
   });
 
@@ -269,6 +269,21 @@ describe("adopting", () => {
     await catalog.deleteKey("b/x");
     await adopt([object("b/x", { key: "b/x", modifiedMs: 9_000, etag: "new" })], { site: CLOUD });
     expect((await catalog.file("b/x"))?.version?.details).toEqual({ versioned: true });
+    expect((await catalog.check()).faults).toEqual([]);
+  });
+
+  it("goes as far as the transaction has room, and says how far that was", async () => {
+    const objects = Array.from({ length: 60 }, (_, index) => object(`d${index % 3}/deep/x${index}`));
+    let [adopted, commits] = [0, 0];
+    for (let left = objects; left.length > 0;) {
+      const outcome = await adopt(left);
+      expect(outcome).toMatchObject({ adopted: outcome.seen, skipped: 0, refused: [] });
+      adopted += outcome.adopted;
+      commits += 1;
+      left = left.slice(outcome.seen);
+    }
+    expect(adopted).toBe(60);
+    expect(commits).toBeGreaterThan(1);
     expect((await catalog.check()).faults).toEqual([]);
   });
 

@@ -17,6 +17,10 @@ import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
 /** Our own corner of a site: what lies there is nobody's file, or has its owner. */
 const OWN_PREFIX = ".globalfs/";
+/** As much as one object may take: its rows, and all that is said of it. */
+const ROOM_FOR_ONE = { writes: 8, sizeBytes: 64 * 1024 };
+/** When the directories above it have to be made, too. */
+const ROOM_WITH_DIRECTORIES = { writes: 60, sizeBytes: 128 * 1024 };
 
 export interface AdoptForeign {
   readonly site: SiteName;
@@ -29,6 +33,8 @@ export interface AdoptForeign {
 }
 
 export interface Adopted {
+  /** How many of the objects, from the first on, the transaction had room for. */
+  readonly seen: number;
   readonly adopted: number;
   /** Known already, or deleted here. */
   readonly skipped: number;
@@ -36,29 +42,35 @@ export interface Adopted {
   readonly refused: readonly string[];
 }
 
-/** Takes a page of a site's listing into the catalog. Sorted keys share their directories' lookups. */
+/** Takes what there is room for of a site's listing into the catalog. Sorted keys share their directories' lookups. */
 export function* adoptForeign(tx: Transaction, request: AdoptForeign): Program<Adopted> {
   tx.claimRoom();
   const directories = new Map<string, Inode>();
   const refused: string[] = [];
   let adopted = 0;
+  let seen = 0;
   for (const object of request.objects) {
+    const place = isNameable(object.key) ? parseKey(object.key) : undefined;
+    const isInKnown = place !== undefined && directories.has(splitPath(place.path).parent);
+    if (!tx.hasRoom(isInKnown ? ROOM_FOR_ONE : ROOM_WITH_DIRECTORIES)) break;
+    seen += 1;
     if (object.key.startsWith(OWN_PREFIX)) continue;
-    if (!isNameable(object.key)) refused.push(object.key);
-    else if (yield* adoptOne(tx, request, object, directories)) adopted += 1;
+    if (place === undefined) refused.push(object.key);
+    else if (place.directory) adopted += Number(yield* adoptMarker(tx, request, place.path));
+    else adopted += Number(yield* adoptOne(tx, request, { object, path: place.path, directories }));
   }
-  return { adopted, skipped: request.objects.length - adopted - refused.length, refused };
+  return { seen, adopted, skipped: seen - adopted - refused.length, refused };
 }
 
-function* adoptOne(
-  tx: Transaction,
-  request: AdoptForeign,
-  object: ForeignObject,
-  directories: Map<string, Inode>,
-): Program<boolean> {
+interface Found {
+  readonly object: ForeignObject;
+  readonly path: FilePath;
+  /** Of the objects before, by their paths. */
+  readonly directories: Map<string, Inode>;
+}
+
+function* adoptOne(tx: Transaction, request: AdoptForeign, { object, path, directories }: Found): Program<boolean> {
   const { site, nowMs } = request;
-  const { path, directory } = parseKey(object.key);
-  if (directory) return yield* adoptMarker(tx, request, path);
   if ((yield* tx.get(ownerKey(site, path))) !== undefined) return false;
   if (isBuried(yield* findTombstone(tx, path), object)) return false;
   const { parent, name } = splitPath(path);

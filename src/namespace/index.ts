@@ -65,17 +65,19 @@ export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type
 export { readInode as findByInode } from "./inodes.ts";
 export { type ContentRow, findContentRow, findDirectory, findFile, pathOf, readContentRow } from "./tree.ts";
 export {
+  dropLeftParts,
   dropPart,
   type EndedUpload,
   endUpload,
   findEndedUpload,
   findPart,
   findUpload,
-  forgetEndedUploads,
+  forgetEndedUpload,
   findOverwrittenBy,
   isBeingCompleted,
   isUploadInUse,
   listUploads,
+  pageEndedUploads,
   type PartRecord,
   putPart,
   putUpload,

@@ -84,28 +84,19 @@ describe("a directory that is renamed with its history", () => {
   });
 
   const remember = async (paths: readonly string[]): Promise<void> => {
-    for (let begin = 0; begin < paths.length; begin += 5_000)
+    for (let begin = 0; begin < paths.length; begin += 40)
       await catalog.run(function* (tx): Program<void> {
-        for (const path of paths.slice(begin, begin + 5_000))
+        for (const path of paths.slice(begin, begin + 40))
           putHistory(tx, { path: at(path), sequence: 1, versionId: id("m"), versioned: true, createdMs: 1 });
       });
   };
 
-  it("with more than 20,000 older versions is too large to be renamed at once", async () => {
+  it("with more than twenty older versions is too large to be renamed at once", async () => {
     await catalog.makeDirectory("b/d");
-    await remember(Array.from({ length: 20_000 }, (_, index) => `b/d/${index}`));
+    await remember(Array.from({ length: 20 }, (_, index) => `b/d/${index}`));
     await moveDirectory("b/d", "b/e");
-    expect(await catalog.history("b/e/19999")).toEqual(["m!"]);
+    expect(await catalog.history("b/e/19")).toEqual(["m!"]);
     await remember(["b/e/one more"]);
-    await expect(moveDirectory("b/e", "b/d")).rejects.toMatchObject({ code: "TooLarge" });
-  });
-
-  it("with too many bytes of names in its history is too large, too", async () => {
-    const deep = `${"y".repeat(250)}/`.repeat(3);
-    await catalog.makeDirectory("b/d");
-    await remember(Array.from({ length: 3_000 }, (_, index) => `b/d/${deep}${index}`));
-    await moveDirectory("b/d", "b/e");
-    await remember(Array.from({ length: 1_000 }, (_, index) => `b/e/${deep}more${index}`));
     await expect(moveDirectory("b/e", "b/d")).rejects.toMatchObject({ code: "TooLarge" });
   });
 });

@@ -17,9 +17,10 @@ import { readContent, writeContent } from "./inodes.ts";
 
 /** Histories hang at paths, so a renamed directory takes those below it along, row by row. */
 
-const MAX_ROWS = 20_000;
-const MAX_BYTES = 12 * 1024 ** 2;
-const PAGE = 5_000;
+/** What fits one transaction. */
+const MAX_ROWS = 20;
+const MAX_BYTES = 400 * 1024;
+const PAGE = 100;
 /** A row and its index, each taken away and put down again, without the path. */
 const OVERHEAD_BYTES = 400;
 

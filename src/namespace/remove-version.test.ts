@@ -169,7 +169,7 @@ describe("the history of a key", () => {
 
 describe("the parts that a version came in", () => {
   const parts = [
-    { partNumber: 1, sizeBytes: 5, checksum: "c" },
+    { partNumber: 1, sizeBytes: 5, checksum: "AQID" },
     { partNumber: 2, sizeBytes: 1 },
   ];
   const putInParts = async (path: string, versionId: string): Promise<FileVersion> => {

@@ -328,7 +328,7 @@ describe("adopting", () => {
       object("made/"),
       object("bad//key"),
     ]);
-    expect(outcome).toEqual({ adopted: 3, skipped: 2, refused: ["bad//key"] });
+    expect(outcome).toEqual({ seen: 6, adopted: 3, skipped: 2, refused: ["bad//key"] });
     expect((await kv.view((tx) => listPage(tx, { prefix: "", limit: 10 }))).files.map(({ key }) => key)).toEqual([
       "known",
       "made/",

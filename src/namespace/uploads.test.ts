@@ -4,8 +4,8 @@ import { createMemoryKv, type Kv, type Program, type Reader } from "../kv/index.
 import { listUploads, putUpload, type UploadPage, type UploadQuery } from "./uploads.ts";
 
 async function begin(kv: Kv, paths: readonly string[]): Promise<void> {
-  await kv.transact(function* (tx): Program<void> {
-    for (const [index, path] of paths.entries()) {
+  for (const [index, path] of paths.entries()) {
+    await kv.transact(function* (tx): Program<void> {
       putUpload(tx, {
         path: path as FilePath,
         uploadId: `U${String(index).padStart(6, "0")}` as VersionId,
@@ -14,8 +14,8 @@ async function begin(kv: Kv, paths: readonly string[]): Promise<void> {
         sites: [],
         inBucket: false,
       });
-    }
-  });
+    });
+  }
 }
 
 /** The page, and how many rows were read for it. */

@@ -4,6 +4,7 @@ import {
   afterPrefix,
   encodeKey,
   type Key,
+  type KvEntry,
   keyAfter,
   prefixRange,
   type Program,
@@ -72,14 +73,19 @@ export interface EndedUpload {
   readonly answer?: unknown;
   /** Its completion was interrupted, and the key was no more what it was to replace when somebody looked again. */
   readonly superseded?: { readonly versionId?: VersionId };
+  /** The rows of its parts that did not go with it, because there were too many for one transaction. */
+  readonly partsLeft?: true;
 }
 
 const UPLOAD = "u";
 const PART = "up";
 const SITE_UPLOAD = "us";
 const ENDED = "ue";
-const MAX_PARTS = 10_000;
 const PAGE = 1_000;
+/** So many parts go with their upload, while there is room; those of larger ones are left to a walk. */
+const PARTS_AT_ONCE = 20;
+/** For what else the transaction may have to say. */
+const ROOM_BEHIND = { writes: 10, sizeBytes: 64 * 1024 };
 
 function uploadKey(path: FilePath, uploadId: string): Key {
   return encodeKey(UPLOAD, path, tail(uploadId));
@@ -130,35 +136,71 @@ export function* isUploadInUse(tx: Reader, site: SiteName, uploadId: string): Pr
   return (yield* tx.get(siteUploadKey(site, uploadId))) !== undefined;
 }
 
-/** Takes the upload and its parts away and remembers what became of it. */
+/** Takes the upload away, with its parts when they are few, and remembers what became of it. */
 export function* endUpload(tx: Transaction, upload: UploadRecord, ended: EndedUpload): Program<void> {
   tx.delete(uploadKey(upload.path, upload.uploadId));
   for (const { site, uploadId } of upload.sites) tx.delete(siteUploadKey(site, uploadId));
-  const parts = encodeKey(PART, upload.uploadId);
-  for (const { key } of yield* tx.range({ start: parts, end: afterPrefix(parts), limit: MAX_PARTS })) tx.delete(key);
-  tx.put(encodeKey(ENDED, tail(upload.uploadId)), encodeRow(ended));
+  const parts = yield* partRows(tx, upload.uploadId, PARTS_AT_ONCE + 1);
+  let left = parts.length;
+  for (const { key } of parts.slice(0, PARTS_AT_ONCE)) {
+    if (!tx.hasRoom(ROOM_BEHIND)) break;
+    tx.delete(key);
+    left -= 1;
+  }
+  putEnded(tx, left > 0 ? { ...ended, partsLeft: true } : ended);
+}
+
+function* partRows(tx: Reader, uploadId: VersionId, limit: number): Program<KvEntry[]> {
+  return yield* tx.range({ ...prefixRange(encodeKey(PART, uploadId)), limit });
+}
+
+function putEnded(tx: Transaction, ended: EndedUpload): void {
+  tx.put(endedKey(ended.uploadId), encodeRow(ended));
+}
+
+function endedKey(uploadId: string): Key {
+  return encodeKey(ENDED, tail(uploadId));
 }
 
 export function* findEndedUpload(tx: Reader, uploadId: string): Program<EndedUpload | undefined> {
-  const row = yield* tx.get(encodeKey(ENDED, tail(uploadId)));
+  const row = yield* tx.get(endedKey(uploadId));
   return row === undefined ? undefined : (decodeRow(row) as EndedUpload);
 }
 
-/** Forgets what ended before; resolves with where to go on, or undefined at the end. */
-export function* forgetEndedUploads(
-  tx: Transaction,
-  query: { readonly beforeMs: number; readonly after?: string },
-): Program<string | undefined> {
+const PARTS_A_COMMIT = 99;
+
+/** Takes parts away that their upload has left behind; resolves with whether there are more. */
+export function* dropLeftParts(tx: Transaction, uploadId: VersionId): Program<boolean> {
+  const ended = yield* findEndedUpload(tx, uploadId);
+  if (ended?.partsLeft !== true) return false;
+  const rows = yield* partRows(tx, uploadId, PARTS_A_COMMIT);
+  for (const { key } of rows) tx.delete(key);
+  if (rows.length === PARTS_A_COMMIT) return true;
+  const { partsLeft: _, ...rest } = ended;
+  putEnded(tx, rest);
+  return false;
+}
+
+export interface EndedPage {
+  readonly ended: readonly EndedUpload[];
+  /** Absent on the last page. */
+  readonly next?: VersionId;
+}
+
+export function* pageEndedUploads(
+  tx: Reader,
+  { after, limit }: { readonly after?: VersionId; readonly limit: number },
+): Program<EndedPage> {
   const space = encodeKey(ENDED);
-  const start = query.after === undefined ? space : keyAfter(encodeKey(ENDED, tail(query.after)));
-  const rows = yield* tx.range({ start, end: afterPrefix(space), limit: PAGE });
-  let last: string | undefined;
-  for (const { key, value } of rows) {
-    const ended = decodeRow(value) as EndedUpload;
-    last = ended.uploadId;
-    if (ended.endedMs < query.beforeMs) tx.delete(key);
-  }
-  return rows.length === PAGE ? last : undefined;
+  const start = after === undefined ? space : keyAfter(endedKey(after));
+  const rows = yield* tx.range({ start, end: afterPrefix(space), limit });
+  const ended = rows.map(({ value }) => decodeRow(value) as EndedUpload);
+  const last = ended.at(-1);
+  return { ended, ...(rows.length === limit && last !== undefined ? { next: last.uploadId } : {}) };
+}
+
+export function forgetEndedUpload(tx: Transaction, uploadId: VersionId): void {
+  tx.delete(endedKey(uploadId));
 }
 
 export function putPart(tx: Transaction, uploadId: VersionId, part: PartRecord): void {

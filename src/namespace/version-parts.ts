@@ -22,7 +22,10 @@ export function encodeVersionParts(parts: readonly VersionPart[]): Buffer {
     row.byte(checksum === undefined ? 0 : HAS_CHECKSUM);
     row.count(partNumber);
     row.count(sizeBytes);
-    if (checksum !== undefined) row.text(checksum);
+    if (checksum === undefined) continue;
+    const sum = Buffer.from(checksum, "base64");
+    row.count(sum.byteLength);
+    row.hex(sum.toString("hex"));
   }
   return row.finish();
 }
@@ -33,7 +36,8 @@ export function decodeVersionParts(bytes: Uint8Array): VersionPart[] {
   for (let left = row.count(); left > 0; left--) {
     const flags = row.byte();
     const part = { partNumber: row.count(), sizeBytes: row.count() };
-    parts.push(flags & HAS_CHECKSUM ? { ...part, checksum: row.text() } : part);
+    const checksum = flags & HAS_CHECKSUM ? Buffer.from(row.hex(row.count()), "hex").toString("base64") : undefined;
+    parts.push(checksum === undefined ? part : { ...part, checksum });
   }
   row.end();
   return parts;

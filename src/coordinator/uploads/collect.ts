@@ -1,22 +1,14 @@
 import type { Ctx } from "../../core/context.ts";
 import type { SiteName } from "../../core/ids.ts";
-import type { Program } from "../../kv/index.ts";
-import {
-  findUpload,
-  forgetEndedUploads,
-  isUploadInUse,
-  listUploads,
-  type UploadRecord,
-} from "../../namespace/index.ts";
+import { findUpload, isUploadInUse, listUploads, type UploadRecord } from "../../namespace/index.ts";
 import type { UploadCheck } from "../../stores/index.ts";
 import type { Parts } from "../parts.ts";
 import { finishCompleting } from "./complete.ts";
 import type { UploadContext } from "./context.ts";
+import { forgetEnded } from "./ended.ts";
 import { endAborted, findBucketOf } from "./open.ts";
 
 const UPLOADS_A_PAGE = 200;
-/** An answer may be asked for again so long. */
-const ANSWER_RETENTION_MS = 86_400_000;
 /** A completion that was marked longer ago, and is not under way here, has lost its process. */
 const COMPLETION_GRACE_MS = 60_000;
 
@@ -66,17 +58,6 @@ async function collectOne(context: UploadContext, ctx: Ctx, listed: UploadRecord
     // Another turn tries again; one upload must not keep the others.
     parts.log.warn("upload_not_collected", { path, upload: uploadId, error: String(error) });
   }
-}
-
-async function forgetEnded(parts: Parts): Promise<void> {
-  const beforeMs = parts.clock.nowMs() - ANSWER_RETENTION_MS;
-  let after: string | undefined;
-  do {
-    const from = after;
-    after = await parts.kv.transact(function* (tx): Program<string | undefined> {
-      return yield* forgetEndedUploads(tx, { beforeMs, ...(from === undefined ? {} : { after: from }) });
-    });
-  } while (after !== undefined);
 }
 
 /** For one sweep of a site: uploads of its own that belong to one of ours, or to a job. */

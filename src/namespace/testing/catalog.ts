@@ -47,6 +47,8 @@ export const at = (path: string): FilePath => path as FilePath;
 
 type PutOptions = Partial<CommitVersion> & { readonly key?: string; readonly site?: string; readonly id?: VersionId };
 
+const ROWS_A_COMMIT = 100;
+
 /** A catalog in memory with its root, and the steps that tests take in it. */
 export class TestCatalog {
   readonly kv: Kv = createMemoryKv();
@@ -151,12 +153,14 @@ export class TestCatalog {
   }
 
   async write(rows: readonly (readonly [Key, Uint8Array | undefined])[]): Promise<void> {
-    await this.run(function* (tx): Program<void> {
-      for (const [key, value] of rows) {
-        if (value === undefined) tx.delete(key);
-        else tx.put(key, value);
-      }
-    });
+    for (let from = 0; from < rows.length; from += ROWS_A_COMMIT) {
+      await this.run(function* (tx): Program<void> {
+        for (const [key, value] of rows.slice(from, from + ROWS_A_COMMIT)) {
+          if (value === undefined) tx.delete(key);
+          else tx.put(key, value);
+        }
+      });
+    }
   }
 
   async check(): Promise<CatalogReport> {

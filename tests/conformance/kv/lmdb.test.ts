@@ -4,7 +4,7 @@ import path from "node:path";
 import { open } from "lmdb";
 import { expect, it } from "vitest";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
-import { openLmdbKv, type Program } from "../../../src/kv/index.ts";
+import { BUDGET, openLmdbKv, type Program } from "../../../src/kv/index.ts";
 import { mountSmallDisk } from "../../e2e/support/small-disk.ts";
 import { describeEngine } from "./suite.ts";
 
@@ -213,7 +213,7 @@ it("writes down what frees room on a disk that others have filled to the last bl
   const claimed = async (): Promise<void> =>
     await kv.transact(function* (tx): Program<void> {
       tx.claimRoom();
-      tx.put(Buffer.from("more"), Buffer.alloc(1024 ** 2));
+      tx.put(Buffer.from("more"), Buffer.alloc(BUDGET.valueBytes));
     });
   await expect(claimed()).rejects.toMatchObject({ code: "NoSpace" });
   expect((await stat(reserve)).size).toBe(whole);

@@ -1,0 +1,30 @@
+import type { VersionId } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
+import { dropLeftParts, forgetEndedUpload, pageEndedUploads } from "../../namespace/index.ts";
+import type { Parts } from "../parts.ts";
+
+/** An answer may be asked for again so long. */
+const ANSWER_RETENTION_MS = 86_400_000;
+const ROWS_A_PAGE = 100;
+
+/** What became of an upload is forgotten after a day; parts that it has left behind go at once, page by page. */
+export async function forgetEnded(parts: Parts): Promise<void> {
+  const { kv } = parts;
+  const beforeMs = parts.clock.nowMs() - ANSWER_RETENTION_MS;
+  let after: VersionId | undefined;
+  do {
+    const from = after;
+    const { ended, next } = await kv.view((tx) =>
+      pageEndedUploads(tx, { limit: ROWS_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
+    );
+    for (const { uploadId, partsLeft } of ended)
+      if (partsLeft === true) while (await kv.transact((tx) => dropLeftParts(tx, uploadId)));
+    const old = ended.filter(({ endedMs }) => endedMs < beforeMs);
+    if (old.length > 0) {
+      await kv.transact(function* (tx): Program<void> {
+        for (const { uploadId } of old) forgetEndedUpload(tx, uploadId);
+      });
+    }
+    after = next;
+  } while (after !== undefined);
+}
