@@ -1,4 +1,17 @@
-import { type BigIntStats, closeSync, constants, fstatSync, fsync, ftruncate, read, type Stats, write } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  ftruncate,
+  link,
+  read,
+  rename,
+  type Stats,
+  unlink,
+  write,
+} from "node:fs";
 import fs from "node:fs/promises";
 import { dirname } from "node:path";
 import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../../core/ports/disk.ts";
@@ -39,29 +52,25 @@ export async function diskFor(directory: string): Promise<Disk> {
 export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDiskOptions): Disk {
   const within = async <T>(path: string, work: (place: string) => Promise<T>): Promise<T> => {
     const slash = path.lastIndexOf("/");
-    const directory = await reachHere(slash === 0 ? "/" : path.slice(0, slash));
+    const reaching = reachHere(slash === 0 ? "/" : path.slice(0, slash));
+    const directory = reaching instanceof Promise ? await reaching : reaching;
     try {
       return await work(`${directory.path}/${path.slice(slash + 1)}`);
     } finally {
       directory.release();
     }
   };
-  const between = async (
-    from: string,
-    to: string,
-    work: (from: string, to: string) => Promise<void>,
-  ): Promise<void> => {
-    await within(from, async (source) => await within(to, async (target) => await work(source, target)));
-  };
+  const between = (from: string, to: string, work: TwoPaths): Promise<void> =>
+    within(from, (source) => within(to, (target) => settled((done) => work(source, target, done))));
   return {
     async open(path, flags) {
       const cached = opensAtOnce && flags === "read" ? openCached(path, "file") : undefined;
       if (cached !== undefined) return new NodeFile(cached.descriptor, cached.close);
       return new NodeFile(await within(path, (place) => descriptor(place, FLAGS[flags])));
     },
-    rename: async (from, to) => await between(from, to, fs.rename),
-    link: async (from, to) => await between(from, to, fs.link),
-    unlink: async (path) => await within(path, fs.unlink),
+    rename: (from, to) => between(from, to, rename),
+    link: (from, to) => between(from, to, link),
+    unlink: (path) => within(path, (place) => settled((done) => unlink(place, done))),
     makeDirectory: async (path) => await within(path, (place) => fs.mkdir(place)),
     removeDirectory: async (path) => await within(path, (place) => fs.rmdir(place)),
     async readDirectory(path) {
@@ -125,6 +134,16 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
     },
     realPath: async (path) => await fs.realpath(path),
   };
+}
+
+type Done = (error: Error | null) => void;
+type TwoPaths = (from: string, to: string, done: Done) => void;
+
+/** A call of `fs`, whose promises cost half as much again. */
+function settled(call: (done: Done) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => (error === null ? resolve() : reject(error)));
+  });
 }
 
 /** For programs that look at a few files. */
@@ -225,9 +244,7 @@ class NodeFile implements DiskFile {
   }
 
   truncate(sizeBytes: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      ftruncate(this.#fd, sizeBytes, (error) => (error === null ? resolve() : reject(error)));
-    });
+    return settled((done) => ftruncate(this.#fd, sizeBytes, done));
   }
 
   /** At once: the inode of an open file is in memory, and a trip through the thread pool costs fifty times as much. */
@@ -244,9 +261,7 @@ class NodeFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fsync(this.#fd, (error) => (error === null ? resolve() : reject(error)));
-    });
+    return settled((done) => fsync(this.#fd, done));
   }
 
   /** At once, too: what had to be durable was synced before, so that nothing is left to write. */

@@ -123,15 +123,22 @@ export async function linkSafety(): Promise<"kernel" | "walk" | "look"> {
   return typeof way === "string" ? way : "kernel";
 }
 
-/** Rejects with ELOOP or ENOTDIR when a component is a link. */
-export type Reach = (directory: string) => Promise<Reached>;
+/** Rejects, or throws, with ELOOP or ENOTDIR when a component is a link. Without a promise where nothing is waited for. */
+export type Reach = (directory: string) => Reached | Promise<Reached>;
 
 /** The best way there is here. */
-export const reach: Reach = async (directory) => {
-  const way = loaded ?? (await ways());
-  if (way === "look") return await reachByLooking(directory);
-  if (way === "walk") return await reachByWalking(directory);
-  return byDescriptor(await openDirectory(way, directory), way.close);
+export const reach: Reach = (directory) => {
+  if (loaded === undefined) return ways().then(async () => await reach(directory));
+  if (loaded === "look") return reachByLooking(directory);
+  if (loaded === "walk") return reachByWalking(directory);
+  const { openat2, knowsCached, errno, close } = loaded;
+  if (knowsCached) {
+    const found = openat2(SYSCALL_OPENAT2, AT_FDCWD, directory, REACH_CACHED, HOW_BYTES);
+    if (found >= 0) return byDescriptor(found, close);
+    const reason = errno();
+    if (reason !== EAGAIN) throw failure(reason, directory);
+  }
+  return reachByWaiting(loaded, directory);
 };
 
 /**
@@ -147,20 +154,14 @@ export function openCached(path: string, kind: keyof typeof CACHED): Opened | un
   throw failure(errno, path);
 }
 
-async function openDirectory({ openat2, knowsCached, errno }: Calls, path: string): Promise<number> {
-  if (knowsCached) {
-    const found = openat2(SYSCALL_OPENAT2, AT_FDCWD, path, REACH_CACHED, HOW_BYTES);
-    if (found >= 0) return found;
-    const reason = errno();
-    if (reason !== EAGAIN) throw failure(reason, path);
-  }
+async function reachByWaiting({ openat2, errno, close }: Calls, path: string): Promise<Reached> {
   const release = await waitingCalls.acquire();
   try {
     return await new Promise((resolve, reject) => {
       openat2.async(SYSCALL_OPENAT2, AT_FDCWD, path, REACH, HOW_BYTES, (error, found) => {
         if (error !== null) reject(error);
         else if (found < 0) reject(failure(errno(), path));
-        else resolve(found);
+        else resolve(byDescriptor(found, close));
       });
     });
   } finally {
@@ -172,7 +173,7 @@ function byDescriptor(directory: number, close: Opened["close"]): Reached {
   return { path: `/proc/self/fd/${directory}`, release: () => void close(directory) };
 }
 
-export const reachByWalking: Reach = async (path) => {
+export const reachByWalking = async (path: string): Promise<Reached> => {
   let directory = await descriptor("/", DIRECTORY);
   for (const name of path.split("/")) {
     if (name === "") continue;
@@ -186,7 +187,7 @@ export const reachByWalking: Reach = async (path) => {
   return byDescriptor(directory, closeSync);
 };
 
-export const reachByLooking: Reach = async (path) => {
+export const reachByLooking = async (path: string): Promise<Reached> => {
   let at = "";
   for (const name of path.split("/")) {
     if (name === "") continue;
