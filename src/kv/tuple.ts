@@ -1,3 +1,4 @@
+import { byteLengthOfText, textOfBytes, writeText } from "../core/byte-text.ts";
 import { GfsError } from "../core/errors.ts";
 import type { Key, KeyRange } from "./kv.ts";
 
@@ -6,7 +7,8 @@ import type { Key, KeyRange } from "./kv.ts";
  *
  * - The space and a string end with a zero byte, so that "a" sorts before "ab" and one is never a prefix of the other.
  * - A number is eight bytes, big-endian.
- * - A tail is raw UTF-8 up to the end of the key, so that a scan yields names in the order of their bytes.
+ * - A tail is raw up to the end of the key, so that a scan yields names in the order of their bytes.
+ * - Texts are UTF-8, and may stand for any other bytes (`core/byte-text.ts`), save NUL in a string.
  *
  * Parts carry no type tags: whoever reads a key knows its shape. `docs/formats.md` lists every shape.
  */
@@ -27,8 +29,8 @@ export function encodeKey(space: string, ...parts: readonly KeyPart[]): Key {
   let size = space.length + 1;
   for (const part of parts) {
     if (typeof part === "number") size += 8;
-    else if (typeof part === "string") size += Buffer.byteLength(part) + 1;
-    else size += Buffer.byteLength(part.tail);
+    else if (typeof part === "string") size += byteLengthOfText(part) + 1;
+    else size += byteLengthOfText(part.tail);
   }
   const key = Buffer.allocUnsafe(size);
   let offset = key.write(space, 0, "latin1");
@@ -40,10 +42,10 @@ export function encodeKey(space: string, ...parts: readonly KeyPart[]): Key {
       key.writeUInt32BE(part % HIGH, offset + 4);
       offset += 8;
     } else if (typeof part === "string") {
-      offset += key.write(part, offset, "utf8");
+      offset = writeText(key, part, offset);
       key[offset++] = 0;
     } else {
-      offset += key.write(part.tail, offset, "utf8");
+      offset = writeText(key, part.tail, offset);
     }
   }
   return key;
@@ -71,10 +73,10 @@ export function decodeKey(key: Key, shape: readonly PartShape[]): (string | numb
     } else if (kind === "string") {
       const end = bytes.indexOf(0, offset);
       if (end === -1) throw corrupt();
-      parts.push(bytes.toString("utf8", offset, end));
+      parts.push(textOfBytes(bytes, offset, end));
       offset = end + 1;
     } else {
-      parts.push(bytes.toString("utf8", offset, bytes.length));
+      parts.push(textOfBytes(bytes, offset));
       offset = bytes.length;
     }
   }

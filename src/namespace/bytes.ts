@@ -1,3 +1,4 @@
+import { byteLengthOfText, textOfBytes, writeText } from "../core/byte-text.ts";
 import { GfsError } from "../core/errors.ts";
 import type { Moment } from "../core/moment.ts";
 
@@ -64,10 +65,10 @@ export class RowWriter {
   }
 
   text(value: string): void {
-    const sizeBytes = Buffer.byteLength(value);
+    const sizeBytes = byteLengthOfText(value);
     this.count(sizeBytes);
     this.#room(sizeBytes);
-    this.#length += this.#bytes.write(value, this.#length, "utf8");
+    this.#length = writeText(this.#bytes, value, this.#length);
   }
 
   hex(value: string): void {
@@ -141,7 +142,7 @@ export class RowReader {
 
   text(): string {
     const start = this.#skip(this.count());
-    return this.#bytes.toString("utf8", start, this.#offset);
+    return textOfBytes(this.#bytes, start, this.#offset);
   }
 
   hex(sizeBytes: number): string {

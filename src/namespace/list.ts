@@ -1,3 +1,4 @@
+import { compareTexts } from "../core/byte-text.ts";
 import type { Inode } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Key, type KvEntry, type Program, type Reader } from "../kv/index.ts";
 import { decodeListed, listedEmpty } from "./content-codec.ts";
@@ -128,9 +129,9 @@ class Walk<Listed> {
     const base = yield* findDirectoryInode(tx, basePath.slice(0, -1));
     if (base === undefined) return;
     const after = this.#after;
-    if (after !== undefined && !after.startsWith(this.#prefix) && isBehind(after, this.#prefix)) return;
+    if (after !== undefined && !after.startsWith(this.#prefix) && compareTexts(after, this.#prefix) > 0) return;
     const inside = after?.startsWith(basePath) === true ? after.slice(basePath.length) : undefined;
-    if (basePath !== "" && basePath === this.#prefix && (after === undefined || isBehind(basePath, after))) {
+    if (basePath !== "" && basePath === this.#prefix && (after === undefined || compareTexts(basePath, after) > 0)) {
       if (!(yield* isImplicit(tx, base))) yield* this.#add(basePath, { inode: base, kind: "directory" });
     }
     this.#enter(base, basePath, this.#prefix.slice(slash + 1), inside);
@@ -236,9 +237,4 @@ class Walk<Listed> {
     this.#listed.push(yield* this.#show.one(key, entry));
     this.#last = key;
   }
-}
-
-/** Whether `one` sorts after `other` in the order of their bytes. */
-function isBehind(one: string, other: string): boolean {
-  return Buffer.compare(Buffer.from(one), Buffer.from(other)) > 0;
 }

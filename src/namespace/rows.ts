@@ -1,3 +1,4 @@
+import { textOfBytes } from "../core/byte-text.ts";
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key, tail } from "../kv/index.ts";
 import { KIND_MASK, KINDS } from "./attributes-codec.ts";
@@ -72,7 +73,7 @@ export function isDirectoryEntry(key: Key): boolean {
 
 export function nameOfEntryKey(key: Key): string {
   const bytes = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength);
-  return bytes.toString("utf8", NAME_OFFSET);
+  return textOfBytes(bytes, NAME_OFFSET);
 }
 
 export function parentOfEntryKey(key: Key): Inode {

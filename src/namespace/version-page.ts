@@ -4,6 +4,7 @@ import { listPage } from "./list.ts";
 import { getInode } from "./inodes.ts";
 import { findFile } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
+import { compareTexts } from "../core/byte-text.ts";
 import type { FilePath } from "../core/ids.ts";
 
 /** Current versions and histories in one order: by key, and within a key the newest first. All of a page comes from one moment. */
@@ -52,7 +53,7 @@ export function* pageVersions(tx: Reader, query: VersionQuery): Program<VersionP
     ...(first === undefined || after === undefined ? [] : [{ key: after.key, file: first }]),
     ...current.files.map(({ key, file }) => ({ key, file: file as FileRecord | undefined })),
     ...current.prefixes.map((key) => ({ key, file: undefined })),
-  ].sort((one, other) => compare(one.key, other.key));
+  ].sort((one, other) => compareTexts(one.key, other.key));
   const history = new HistoryWalk(query);
   const items: VersionItem[] = [];
   const prefixes: string[] = [];
@@ -61,7 +62,8 @@ export function* pageVersions(tx: Reader, query: VersionQuery): Program<VersionP
   for (;;) {
     const entry = entries[index];
     const row = yield* history.peek(tx);
-    const key = row === undefined || (entry !== undefined && compare(entry.key, row.key) <= 0) ? entry?.key : row.key;
+    const key =
+      row === undefined || (entry !== undefined && compareTexts(entry.key, row.key) <= 0) ? entry?.key : row.key;
     if (key === undefined) break;
     if (items.length + prefixes.length === limit)
       return { items, prefixes, ...(last === undefined ? {} : { next: last }) };
@@ -168,8 +170,4 @@ class HistoryWalk {
     const start = afterPrefix(historyBelow(prefix));
     if (Buffer.compare(start, this.#start) > 0) this.#start = start;
   }
-}
-
-function compare(one: string, other: string): number {
-  return one === other ? 0 : Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
