@@ -169,6 +169,7 @@ describe("adopting", () => {
       modified: momentOf(10),
       changed: momentOf(50),
       created: momentOf(50),
+      parent: { inode: (await catalog.directory("d"))?.inode, name: "a" },
       version: {
         id: file?.version?.id,
         sizeBytes: 3,

@@ -11,8 +11,9 @@ import { settleVersion } from "./locks.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
-import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
-import { addEntry, ensureDirectory, findDirectory, readEntry } from "./tree.ts";
+import { getEntered, newFile, writeContent } from "./inodes.ts";
+import { addFirstName, readEntry } from "./names.ts";
+import { ensureDirectory, findDirectory } from "./tree.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
 /** Our own corner of a site: what lies there is nobody's file, or has its owner. */
@@ -96,9 +97,8 @@ function* adoptOne(tx: Transaction, request: AdoptForeign, { object, path, direc
   const now = momentOf(nowMs);
   const file = newFile({ inode: request.nextInode(), version, modified: momentOf(object.modifiedMs), now });
   tx.put(ownerKey(site, path), encodeOwner({ inode: file.inode, versionId: version.id }));
-  writeAttributes(tx, file);
   writeContent(tx, file.inode, version);
-  yield* addEntry(tx, { parent: parentInode, name }, file, now);
+  yield* addFirstName(tx, { parent: parentInode, name }, file, now);
   recordChange(tx, { kind: "created", path, inode: file.inode, versionId: version.id, atMs: nowMs });
   return true;
 }

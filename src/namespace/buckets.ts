@@ -6,7 +6,8 @@ import { advanceGeneration, MAX_DOCUMENTS, NO_RULES, readDocuments } from "./buc
 import { makeDirectory, removeDirectory } from "./directories.ts";
 import { bucketDocumentKey, bucketKey, bucketSpace, nameOfBucketKey } from "./rows.ts";
 import { getAttributes } from "./inodes.ts";
-import { findDirectory, readEntry } from "./tree.ts";
+import { readEntry } from "./names.ts";
+import { findDirectory } from "./tree.ts";
 import type { BucketSettings } from "./types.ts";
 
 /** Buckets: directories at the top of the tree, with their settings and documents. */

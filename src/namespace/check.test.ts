@@ -12,10 +12,12 @@ import {
   encodeEntry,
   encodeOwner,
   entryKey,
+  nameKey,
   ownerKey,
   touchedKey,
 } from "./rows.ts";
-import { TestCatalog } from "./testing/catalog.ts";
+import { link } from "./links.ts";
+import { at, TestCatalog } from "./testing/catalog.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
 
 let catalog: TestCatalog;
@@ -69,6 +71,7 @@ describe("the check of the catalog", () => {
       `Entry x in ${bucket} leads to a directory.`,
       `Entry x in ${bucket} says it leads to a file, and inode ${directory} is a directory.`,
       `Directory ${bucket} says it has 3 links, and has 2.`,
+      `Inode ${file.inode} hangs elsewhere than it says.`,
     ]);
   });
 
@@ -87,6 +90,13 @@ describe("the check of the catalog", () => {
       [entryKey(998_000_000_000 as Inode, "alone"), fileEntry(file.inode)],
     ]);
     await rewrite(file.inode, (record) => ({ ...record, linkCount: 3 }));
+    await catalog.write(
+      [
+        { parent: bucket, name: "x" },
+        { parent: file.inode, name: "below" },
+        { parent: 998_000_000_000 as Inode, name: "alone" },
+      ].map((place) => [nameKey(file.inode, place), Buffer.alloc(0)]),
+    );
     expect(await faults()).toEqual([
       `Entry below hangs in inode ${file.inode}, which is no directory.`,
       `Entry alone hangs in inode 998000000000, which is no directory.`,
@@ -95,9 +105,42 @@ describe("the check of the catalog", () => {
 
   it("finds a number of names that is wrong", async () => {
     await rewrite(file.inode, (record) => ({ ...record, linkCount: 2 }));
-    expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 1 lead to it.`]);
+    expect(await faults()).toEqual([
+      `Inode ${file.inode} has several names, and no row for x in ${bucket}.`,
+      `Inode ${file.inode} says it has 2 names, and 1 lead to it.`,
+    ]);
     await catalog.write([[entryKey(bucket, "x"), undefined]]);
-    expect(await faults()).toEqual([`Inode ${file.inode} says it has 2 names, and 0 lead to it.`]);
+    expect(await faults()).toEqual([
+      `Inode ${file.inode} says it has 2 names, and 0 lead to it.`,
+      `Inode ${file.inode} hangs elsewhere than it says.`,
+    ]);
+  });
+
+  it("finds a file that hangs elsewhere than it says", async () => {
+    await rewrite(file.inode, (record) => ({ ...record, parent: { inode: bucket, name: "y" } }));
+    expect(await faults()).toEqual([`Inode ${file.inode} hangs elsewhere than it says.`]);
+    await rewrite(file.inode, ({ parent: _, ...record }) => record);
+    expect(await faults()).toEqual([`Inode ${file.inode} hangs elsewhere than it says.`]);
+  });
+
+  it("finds a row of a name of what has one name, and of one that leads elsewhere", async () => {
+    await catalog.write([[nameKey(file.inode, { parent: bucket, name: "x" }), Buffer.alloc(0)]]);
+    const says = (name: string): string =>
+      `There is a row for ${name} in ${bucket} as one of several names of inode ${file.inode}.`;
+    expect(await faults()).toEqual([says("x")]);
+    await catalog.run((tx) => link(tx, { from: at("b/x"), to: at("b/y"), nowMs: 1, nextInode: catalog.nextInode }));
+    expect(await faults()).toEqual([]);
+    await catalog.write([[nameKey(file.inode, { parent: bucket, name: "z" }), Buffer.alloc(0)]]);
+    expect(await faults()).toEqual([says("z")]);
+  });
+
+  it("finds a mark of what hides a file that is wrong", async () => {
+    await catalog.write([[entryKey(bucket, "x"), encodeEntry({ inode: file.inode, kind: "file", hidden: true })]]);
+    expect(await faults()).toEqual([`Entry x in ${bucket} is marked as hidden by a directory.`]);
+    await catalog.makeDirectory("b/x");
+    expect(await faults()).toEqual([]);
+    await catalog.write([[entryKey(bucket, "x"), fileEntry(file.inode)]]);
+    expect(await faults()).toEqual([`Entry x in ${bucket} is not marked as hidden by a directory.`]);
   });
 
   it("finds a number of directories in a directory that is wrong", async () => {
@@ -208,10 +251,13 @@ describe("the check of histories", () => {
   });
 
   it("finds a file with names that a row of history leads to", async () => {
+    await rewrite(holder.inode, (record) => ({ ...record, parent: { inode: bucket, name: "x" } }));
+    expect(await faults()).toEqual([`Inode ${holder.inode} has no name, and says that it hangs in ${bucket}.`]);
     await rewrite(holder.inode, (record) => ({ ...record, linkCount: 1 }));
     expect(await faults()).toEqual([
       `Inode ${holder.inode} has 1 names, and 1 rows of history lead to it.`,
       `Inode ${holder.inode} says it has 1 names, and 0 lead to it.`,
+      `Inode ${holder.inode} hangs elsewhere than it says.`,
     ]);
   });
 
@@ -266,9 +312,9 @@ describe("a check of many rows", () => {
       fileEntry(file.inode),
     ]);
     await catalog.write(rows);
-    await rewrite(file.inode, (record) => ({ ...record, linkCount: 1_002 }));
     const report = await catalog.check();
-    expect(report).toMatchObject({ entries: 1_003, files: 1, faults: [] });
+    expect(report).toMatchObject({ entries: 1_003, files: 1 });
+    expect(report.faults).toEqual([`Inode ${file.inode} says it has 1 names, and 1002 lead to it.`]);
   });
 
   it("says a thousand faults at most", async () => {

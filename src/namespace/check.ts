@@ -22,14 +22,18 @@ import {
   type Entry,
   inodeOfKey,
   nameOfBucketKey,
+  nameKey,
   nameOfEntryKey,
+  nameSpace,
   ownerSpace,
   parentOfEntryKey,
+  placeOfNameKey,
   placeOfOwnerKey,
   touchedSpace,
 } from "./rows.ts";
 import { findOwner } from "./owners.ts";
 import { readContent, readInode } from "./inodes.ts";
+import { readEntry } from "./names.ts";
 import { findDirectory, findFile, isEmpty } from "./tree.ts";
 import type { FileAttributes } from "./types.ts";
 
@@ -102,6 +106,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
       fault(`Directory ${file.inode} says it has ${file.linkCount} links, and has ${links}.`);
     if (file.implicit === true && (yield* isEmpty(tx, file.inode)))
       fault(`Directory ${file.inode} is implicit and empty.`);
+    yield* checkHome(tx, file, fault);
     yield* checkSize(tx, file, fault);
   });
   await eachRow(kv, contentSpace, function* (tx, row) {
@@ -114,6 +119,12 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
       if (owner?.inode !== inode)
         fault(`Inode ${inode} has a copy at ${copy.site}, and does not own ${copy.key} there.`);
     }
+  });
+  await eachRow(kv, nameSpace, function* (tx, row) {
+    const { inode, parent, name } = placeOfNameKey(row.key);
+    const several = ((yield* readInode(tx, inode))?.linkCount ?? 0) > 1;
+    if (!several || (yield* readEntry(tx, parent, name))?.inode !== inode)
+      fault(`There is a row for ${name} in ${parent} as one of several names of inode ${inode}.`);
   });
   await eachRow(kv, touchedSpace, function* (tx, row) {
     const inode = inodeOfKey(row.key);
@@ -148,6 +159,18 @@ function* checkHistory(tx: Reader, entry: KvEntry, fault: (sentence: string) => 
     fault(`${path} has no entry, and its newest version ${versionId} is no delete marker.`);
 }
 
+/** An inode hangs where it says, and one with several names has a row for each. */
+function* checkHome(tx: Reader, file: FileAttributes, fault: (sentence: string) => void): Program<void> {
+  const { inode, kind, linkCount, parent } = file;
+  if (inode === ROOT_INODE || kind === "directory") return;
+  if (linkCount === 0) {
+    if (parent !== undefined) fault(`Inode ${inode} has no name, and says that it hangs in ${parent.inode}.`);
+    return;
+  }
+  const entry = parent === undefined ? undefined : yield* readEntry(tx, parent.inode, parent.name);
+  if (entry?.inode !== inode) fault(`Inode ${inode} hangs elsewhere than it says.`);
+}
+
 function* checkSize(tx: Reader, file: FileAttributes, fault: (sentence: string) => void): Program<void> {
   if (file.kind !== "file") return;
   const sizeBytes = (yield* readContent(tx, file.inode))?.sizeBytes ?? 0;
@@ -171,6 +194,15 @@ function* checkEntry(tx: Reader, { row, parent, entry, fault }: EntryCheck): Pro
   if ((file.kind === "directory") !== directory) fault(`Entry ${name} in ${parent} leads to a ${file.kind}.`);
   if (file.kind !== kind)
     fault(`Entry ${name} in ${parent} says it leads to a ${kind}, and inode ${inode} is a ${file.kind}.`);
+  const mark = !directory && (yield* readEntry(tx, parent, `${name}/`)) !== undefined;
+  if ((entry.hidden === true) !== mark)
+    fault(`Entry ${name} in ${parent} is ${mark ? "not " : ""}marked as hidden by a directory.`);
+  if (
+    file.kind !== "directory" &&
+    file.linkCount > 1 &&
+    (yield* tx.get(nameKey(inode, { parent, name }))) === undefined
+  )
+    fault(`Inode ${inode} has several names, and no row for ${name} in ${parent}.`);
   if (directory && (file.parent?.inode !== parent || `${file.parent.name}/` !== name)) {
     fault(`Directory ${inode} hangs at ${name} in ${parent} and says otherwise.`);
   }

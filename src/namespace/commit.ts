@@ -9,7 +9,8 @@ import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, release, samePlace } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
-import { addEntry, ensureDirectory, readEntry } from "./tree.ts";
+import { addFirstName, readEntry } from "./names.ts";
+import { ensureDirectory } from "./tree.ts";
 import type {
   Change,
   CommitVersion,
@@ -51,16 +52,16 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
     commit.found === true ? yield* rulesForFound(tx, { path, rules: bucket, current: existing?.version }) : bucket;
   const version = settleVersion(commit.version, rules, nowMs);
   const [now, modified] = [momentOf(nowMs), momentOf(version.createdMs)];
-  const file: FileRecord & { readonly version: FileVersion } =
+  let file: FileRecord =
     existing === undefined
       ? newFile({ inode: commit.nextInode(), version, modified, now })
       : { ...existing, version, sizeBytes: version.sizeBytes, modified, changed: now };
   for (const copy of version.copies) yield* claim(tx, { inode: file.inode, versionId: version.id, copy });
   const before: Outgoing = existing === undefined ? NOTHING : yield* makeWay(tx, { existing, version, rules, commit });
   const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path, nowMs }) : [];
-  writeAttributes(tx, file);
   writeContent(tx, file.inode, version);
-  if (existing === undefined) yield* addEntry(tx, { parent: directory, name }, file, now);
+  if (existing === undefined) file = yield* addFirstName(tx, { parent: directory, name }, file, now);
+  else writeAttributes(tx, file);
   recordChange(tx, {
     kind: existing === undefined ? "created" : "updated",
     path,

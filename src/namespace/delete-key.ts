@@ -11,7 +11,8 @@ import { etagsOf } from "./owners.ts";
 import { removeFile, unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
 import { getEntered } from "./inodes.ts";
-import { dropEntry, findPlace, type Place, pruneUpwards, readEntry } from "./tree.ts";
+import { dropName, type Place, readEntry } from "./names.ts";
+import { findPlace, pruneUpwards } from "./tree.ts";
 import type { Copy, Expectation, FileRecord } from "./types.ts";
 
 export interface DeleteKey {
@@ -89,7 +90,7 @@ function* takeAway(
     if (file.linkCount === 1) assertDestroyable(version, { path, nowMs });
     return yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId, silent: true });
   }
-  yield* dropEntry(tx, place, file, momentOf(nowMs));
+  yield* dropName(tx, place, file, momentOf(nowMs));
   yield* retire(tx, { path, file, version, nowMs });
   return [];
 }

@@ -7,16 +7,8 @@ import { recordChange } from "./changes.ts";
 import { hasHistoryBelow } from "./history-rows.ts";
 import { splitPath } from "./path.ts";
 import { dropInode, getEntered, writeAttributes } from "./inodes.ts";
-import {
-  addDirectory,
-  dropEntry,
-  ensureDirectory,
-  findDirectoryInode,
-  findPlace,
-  isEmpty,
-  pruneUpwards,
-  readEntry,
-} from "./tree.ts";
+import { dropName, readEntry } from "./names.ts";
+import { addDirectory, ensureDirectory, findDirectoryInode, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
 export interface MakeDirectory {
@@ -91,7 +83,7 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
       throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
     yield* dropBucketRow(tx, path);
   }
-  yield* dropEntry(tx, place, entry, momentOf(nowMs));
+  yield* dropName(tx, place, yield* getEntered(tx, entry), momentOf(nowMs));
   dropInode(tx, entry);
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
   yield* pruneUpwards(tx, place.parent, nowMs);

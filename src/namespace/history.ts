@@ -10,7 +10,8 @@ import { releaseAll } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
-import { addEntry, ensureDirectory, findFile, type Maker } from "./tree.ts";
+import { addFirstName } from "./names.ts";
+import { ensureDirectory, findFile, type Maker } from "./tree.ts";
 import type { Copy, FileRecord, FileVersion } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
@@ -104,15 +105,14 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
   dropHistory(tx, row);
   const now = momentOf(nowMs);
   const { sizeBytes } = version;
-  const file: FileRecord =
-    into === undefined
-      ? { ...holder, linkCount: 1, changed: now }
-      : { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
-  writeAttributes(tx, file);
+  let file: FileRecord;
   if (into === undefined) {
     const { parent, name } = splitPath(path);
-    yield* addEntry(tx, { parent: yield* ensureDirectory(tx, parent, request), name }, file, now);
+    const place = { parent: yield* ensureDirectory(tx, parent, request), name };
+    file = yield* addFirstName(tx, place, { ...holder, changed: now }, now);
   } else {
+    file = { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
+    writeAttributes(tx, file);
     writeContent(tx, file.inode, version);
     dropInode(tx, holder);
     takeOver(tx, file.inode, version);

@@ -3,7 +3,8 @@ import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Reader } from "../kv/index.ts";
 import { findTombstone } from "./tombstones.ts";
 import { getEntered } from "./inodes.ts";
-import { findPlace, readEntry } from "./tree.ts";
+import { readEntry } from "./names.ts";
+import { findPlace } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
 /** What a key was at a moment. Any commit that somebody was told of since then shows in it; what jobs do to copies does not. */

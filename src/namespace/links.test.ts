@@ -15,7 +15,7 @@ import {
   setAttributes,
 } from "./index.ts";
 import { encodeAttributes } from "./attributes-codec.ts";
-import { attributesKey, encodeEntry, entryKey } from "./rows.ts";
+import { attributesKey, encodeEntry, entryKey, namesOf } from "./rows.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import type { FileRecord } from "./types.ts";
 
@@ -39,6 +39,29 @@ describe("a hard link", () => {
     expect(await linkTo("a", "x/b")).toEqual({ ...file, linkCount: 2, changed: momentOf(8_000) });
     expect(await catalog.file("a")).toEqual(await catalog.file("x/b"));
     expect(await catalog.directory("x")).toMatchObject({ implicit: true });
+    expect((await catalog.check()).faults).toEqual([]);
+  });
+
+  it("leaves a file that hangs at one of the names that it still has, whichever go", async () => {
+    const { file } = await catalog.put("a/x");
+    for (const name of ["b/y", "a/z", "c"]) await linkTo("a/x", name);
+    const path = async (): Promise<string | undefined> => await catalog.view((tx) => pathOf(tx, file.inode));
+    const look = async (): Promise<[string | undefined, number]> => [
+      await path(),
+      await catalog.rowsBelow(namesOf(file.inode)),
+    ];
+    expect(await look()).toEqual(["a/x", 4]);
+    await catalog.remove("b/y");
+    expect(await look()).toEqual(["a/x", 3]);
+    await catalog.move("a/x", "d");
+    expect(await look()).toEqual(["d", 3]);
+    await catalog.move("c", "e");
+    expect(await look()).toEqual(["d", 3]);
+    await catalog.remove("d");
+    expect(await look()).toEqual(["e", 2]);
+    expect((await catalog.check()).faults).toEqual([]);
+    await catalog.remove("e");
+    expect(await look()).toEqual(["a/z", 0]);
     expect((await catalog.check()).faults).toEqual([]);
   });
 
@@ -77,6 +100,7 @@ describe("a symbolic link", () => {
       modified: momentOf(8_000),
       changed: momentOf(8_000),
       created: momentOf(8_000),
+      parent: { inode: (await catalog.directory("x"))?.inode, name: "s" },
       target: "../nowhere//./",
     });
     expect(await catalog.file("x/s")).toEqual(made);
@@ -174,7 +198,7 @@ describe("attributes", () => {
 });
 
 describe("the tree", () => {
-  it("tells the path of a directory, and of one that hangs nowhere that it has none", async () => {
+  it("tells the path of an inode, and of one that hangs nowhere that it has none", async () => {
     await catalog.put("a/b/c/file");
     const inode = (await catalog.directory("a/b/c"))?.inode as Inode;
     const look = async (of: Inode): Promise<string | undefined> => await catalog.view((tx) => pathOf(tx, of));
@@ -183,7 +207,7 @@ describe("the tree", () => {
       "",
       undefined,
     ]);
-    expect(await look((await catalog.file("a/b/c/file"))?.inode as Inode)).toBeUndefined();
+    expect(await look((await catalog.file("a/b/c/file"))?.inode as Inode)).toBe("a/b/c/file");
     expect((await catalog.view((tx) => findByInode(tx, inode)))?.kind).toBe("directory");
     expect(await catalog.view((tx) => findByInode(tx, 999_000_000_000 as Inode))).toBeUndefined();
   });

@@ -5,7 +5,8 @@ import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { recordChange } from "./changes.ts";
 import { checkPath, splitPath } from "./path.ts";
 import { writeAttributes } from "./inodes.ts";
-import { addEntry, ensureDirectory, findDirectory, findFile, type Place, readEntry } from "./tree.ts";
+import { addFirstName, addName, type Place, readEntry } from "./names.ts";
+import { ensureDirectory, findDirectory, findFile } from "./tree.ts";
 import { touchedKey } from "./rows.ts";
 import type { FileRecord } from "./types.ts";
 
@@ -29,9 +30,7 @@ export function* link(tx: Transaction, request: Link): Program<FileRecord> {
   if (file === undefined) throw new GfsError("NotFound", `There is no file ${from}.`);
   if (file.linkCount >= MAX_LINKS) throw new GfsError("TooManyLinks", `${from} has ${MAX_LINKS} names; no more fit.`);
   const place = yield* freePlace(tx, to, request);
-  const linked: FileRecord = { ...file, linkCount: file.linkCount + 1, changed: momentOf(nowMs) };
-  writeAttributes(tx, linked);
-  yield* addEntry(tx, place, file, linked.changed);
+  const linked = yield* addName(tx, place, file, momentOf(nowMs));
   recordChange(tx, {
     kind: "created",
     path: to,
@@ -59,7 +58,7 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
   }
   const place = yield* freePlace(tx, path, request);
   const now = momentOf(nowMs);
-  const file: FileRecord = {
+  const unnamed: FileRecord = {
     inode: request.nextInode(),
     kind: "symlink",
     mode: 0o777,
@@ -73,8 +72,7 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
     created: now,
     target,
   };
-  writeAttributes(tx, file);
-  yield* addEntry(tx, place, file, now);
+  const file = yield* addFirstName(tx, place, unnamed, now);
   recordChange(tx, { kind: "created", path, inode: file.inode, atMs: nowMs });
   return file;
 }

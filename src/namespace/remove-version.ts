@@ -7,7 +7,8 @@ import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { etagsOf, releaseAll } from "./owners.ts";
 import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
-import { findFile, findPlace, type Maker, type Place, pruneUpwards } from "./tree.ts";
+import type { Place } from "./names.ts";
+import { findFile, findPlace, type Maker, pruneUpwards } from "./tree.ts";
 import type { Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 

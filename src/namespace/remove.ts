@@ -5,8 +5,9 @@ import { recordChange } from "./changes.ts";
 import { checkExpectation } from "./commit.ts";
 import { etagsOf, releaseAll } from "./owners.ts";
 import { entombKey } from "./tombstones.ts";
-import { dropInode, getEntered, writeAttributes } from "./inodes.ts";
-import { dropEntry, findPlace, type Place, pruneUpwards, readEntry } from "./tree.ts";
+import { dropInode, getEntered } from "./inodes.ts";
+import { dropName, type Place, readEntry } from "./names.ts";
+import { findPlace, pruneUpwards } from "./tree.ts";
 import type { ChangeCause, Copy, Expectation, FileRecord, Removed } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
@@ -65,7 +66,7 @@ export function* unlink(
   { place, file, path, nowMs, coveredId, cause, silent }: Unlink,
 ): Program<readonly Copy[]> {
   const now = momentOf(nowMs);
-  yield* dropEntry(tx, place, file, now);
+  const { linkCount } = yield* dropName(tx, place, file, now);
   if (silent !== true) {
     recordChange(tx, {
       kind: "removed",
@@ -76,10 +77,7 @@ export function* unlink(
       ...(cause === undefined ? {} : { cause }),
     });
   }
-  if (file.linkCount > 1) {
-    writeAttributes(tx, { ...file, linkCount: file.linkCount - 1, changed: now });
-    return [];
-  }
+  if (linkCount > 0) return [];
   dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });

@@ -14,17 +14,9 @@ import { etagsOf } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
-import { dropInode, getEntered, getInode, writeAttributes, writeContent } from "./inodes.ts";
-import {
-  addEntry,
-  dropEntry,
-  ensureDirectory,
-  findPlace,
-  isEmpty,
-  type Place,
-  pruneUpwards,
-  readEntry,
-} from "./tree.ts";
+import { dropInode, getEntered, getInode, writeContent } from "./inodes.ts";
+import { dropName, moveName, type Place, readEntry } from "./names.ts";
+import { ensureDirectory, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
 import type { FileRecord, FileVersion, Removed } from "./types.ts";
 
 export interface Rename {
@@ -71,17 +63,9 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
 
   if (directory) yield* moveSettings(tx, from, to);
   const now = momentOf(nowMs);
-  yield* dropEntry(tx, source, entry, now);
-  yield* addEntry(tx, target, entry, now);
+  const renamed = yield* moveName(tx, { source, target }, moved, now);
   const version = moved.version === undefined ? undefined : yield* arrive(tx, moved.version, { to, nowMs });
   if (version !== undefined && version !== moved.version) writeContent(tx, inode, version);
-  const renamed: FileRecord = {
-    ...moved,
-    changed: now,
-    ...(directory ? { parent: { inode: target.parent, name } } : {}),
-    ...(version === undefined ? {} : { version }),
-  };
-  writeAttributes(tx, renamed);
   recordChange(tx, {
     kind: "renamed",
     path: to,
@@ -97,7 +81,10 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
     yield* markAbandoned(tx, { path: from, nowMs, versionId });
   }
   yield* pruneUpwards(tx, source.parent, nowMs);
-  return { moved: renamed, ...(cleared === undefined ? {} : { replaced: cleared }) };
+  return {
+    moved: version === undefined ? renamed : { ...renamed, version },
+    ...(cleared === undefined ? {} : { replaced: cleared }),
+  };
 }
 
 /** Under its new name the version is one of the bucket that it comes to. */
@@ -155,7 +142,7 @@ function* clearTarget(
     const rules = yield* rulesOf(tx, to);
     const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path: to, nowMs }) : [];
     if (staysBehind(file, rules)) {
-      yield* dropEntry(tx, target, entry, momentOf(nowMs));
+      yield* dropName(tx, target, file, momentOf(nowMs));
       yield* retire(tx, { path: to, file, version: file.version, nowMs });
       recordChange(tx, { kind: "removed", path: to, inode, versionId: file.version.id, atMs: nowMs });
       return nulls.length === 0 ? undefined : { file, orphans: nulls };
@@ -173,7 +160,7 @@ function* clearTarget(
   const remembered = bucketOf(to) === undefined && (yield* hasHistoryBelow(tx, `${to}/`));
   if (remembered || !(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
-  yield* dropEntry(tx, target, entry, momentOf(nowMs));
-  dropInode(tx, entry);
+  yield* dropName(tx, target, file, momentOf(nowMs));
+  dropInode(tx, file);
   return undefined;
 }

@@ -10,6 +10,7 @@ import type { Change, ChangeCause, ChangeKind, FileKind, Owner, Tombstone } from
 const ATTRIBUTES = "i";
 const CONTENT = "ic";
 const TOUCHED = "it";
+const NAME = "in";
 const ENTRY = "d";
 const OWNER = "o";
 const TOMBSTONE = "t";
@@ -23,6 +24,7 @@ const HIGH = 2 ** 32;
 export const attributesSpace = encodeKey(ATTRIBUTES);
 export const contentSpace = encodeKey(CONTENT);
 export const touchedSpace = encodeKey(TOUCHED);
+export const nameSpace = encodeKey(NAME);
 export const entrySpace = encodeKey(ENTRY);
 export const ownerSpace = encodeKey(OWNER);
 export const tombstoneSpace = encodeKey(TOMBSTONE);
@@ -52,6 +54,20 @@ export function contentKey(inode: Inode): Key {
 /** When an entry last came to a directory or went from it. */
 export function touchedKey(inode: Inode): Key {
   return inodeKey(touchedSpace, inode);
+}
+
+/** A name of an inode that has several. */
+export function nameKey(inode: Inode, { parent, name }: { readonly parent: Inode; readonly name: string }): Key {
+  return encodeKey(NAME, inode, parent, tail(name));
+}
+
+export function namesOf(inode: Inode): Key {
+  return encodeKey(NAME, inode);
+}
+
+export function placeOfNameKey(key: Key): { readonly inode: Inode; readonly parent: Inode; readonly name: string } {
+  const [inode, parent, name] = decodeKey(key, ["number", "number", "tail"]);
+  return { inode: inode as Inode, parent: parent as Inode, name: name as string };
 }
 
 /** Of any of the rows of an inode. */
@@ -84,23 +100,28 @@ export function parentOfEntryKey(key: Key): Inode {
 export interface Entry {
   readonly inode: Inode;
   readonly kind: FileKind;
+  /** Of what is no directory: one of the same name is beside it, and hides it where names have no slashes. */
+  readonly hidden?: boolean;
 }
 
-export function encodeEntry({ inode, kind }: Entry): Buffer {
+export function encodeEntry({ inode, kind, hidden }: Entry): Buffer {
   const row = new RowWriter();
-  row.byte(KINDS.indexOf(kind));
+  row.byte(KINDS.indexOf(kind) | (hidden === true ? HIDDEN : 0));
   row.count(inode);
   return row.finish();
 }
 
 export function decodeEntry(bytes: Uint8Array): Entry {
   const row = new RowReader(bytes);
-  const kind = KINDS[row.byte() & KIND_MASK];
+  const flags = row.byte();
+  const kind = KINDS[flags & KIND_MASK];
   if (kind === undefined) throw corrupt();
   const inode = row.count() as Inode;
   row.end();
-  return { inode, kind };
+  return flags & HIDDEN ? { inode, kind, hidden: true } : { inode, kind };
 }
+
+const HIDDEN = 1 << 3;
 
 export function ownerKey(site: SiteName, objectKey: string): Key {
   return encodeKey(OWNER, site, tail(objectKey));

@@ -1,40 +1,17 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
-import { type Moment, momentOf } from "../core/moment.ts";
+import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { decodeAttributes } from "./attributes-codec.ts";
 import { decodeContent } from "./content-codec.ts";
-import { dropInode, getAttributes, getEntered, touch, writeAttributes } from "./inodes.ts";
+import { dropInode, getAttributes, getEntered } from "./inodes.ts";
+import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
 import { componentsOf, splitPath } from "./path.ts";
-import { attributesKey, contentKey, decodeEntry, encodeEntry, type Entry, entryKey } from "./rows.ts";
-import type { FileRecord, FileVersion } from "./types.ts";
+import { attributesKey, contentKey, type Entry, entryKey } from "./rows.ts";
+import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
 
-/** Directory entries and paths: the steps that every program on the tree is made of. */
+/** From paths to inodes and back, and the directories that are made for a path. */
 
 const DIRECTORY_MODE = 0o755;
-
-export function* readEntry(tx: Reader, parent: Inode, name: string): Program<Entry | undefined> {
-  const row = yield* tx.get(entryKey(parent, name));
-  return row === undefined ? undefined : decodeEntry(row);
-}
-
-/** The directory's times show that something came, and its links that it is a directory. */
-export function* addEntry(tx: Transaction, { parent, name }: Place, entry: Entry, now: Moment): Program<void> {
-  tx.put(entryKey(parent, name), encodeEntry(entry));
-  touch(tx, parent, now);
-  if (entry.kind === "directory") yield* countLinks(tx, parent, 1);
-}
-
-/** Of a directory the one that it hung in has one link less. */
-export function* dropEntry(tx: Transaction, { parent, name }: Place, { kind }: Entry, now: Moment): Program<void> {
-  tx.delete(entryKey(parent, name));
-  touch(tx, parent, now);
-  if (kind === "directory") yield* countLinks(tx, parent, -1);
-}
-
-function* countLinks(tx: Transaction, directory: Inode, more: number): Program<void> {
-  const attributes = yield* getAttributes(tx, { inode: directory, kind: "directory" });
-  writeAttributes(tx, { ...attributes, linkCount: attributes.linkCount + more });
-}
 
 /** The inode of a directory; the empty path is the root. */
 export function* findDirectoryInode(tx: Reader, path: string): Program<Inode | undefined> {
@@ -44,12 +21,6 @@ export function* findDirectoryInode(tx: Reader, path: string): Program<Inode | u
     if (inode === undefined) return undefined;
   }
   return inode;
-}
-
-export interface Place {
-  readonly parent: Inode;
-  /** With a trailing slash for a directory. */
-  readonly name: string;
 }
 
 /** Where an entry of this path hangs; undefined when its directory is not there. */
@@ -138,9 +109,9 @@ export function* addDirectory(
   place: Place,
   { nowMs, nextInode }: Maker,
   attributes: DirectoryAttributes,
-): Program<FileRecord> {
+): Program<FileAttributes> {
   const now = momentOf(nowMs);
-  const directory: FileRecord = {
+  const directory: FileAttributes = {
     inode: nextInode(),
     kind: "directory",
     mode: attributes.mode,
@@ -152,12 +123,9 @@ export function* addDirectory(
     modified: now,
     changed: now,
     created: now,
-    parent: { inode: place.parent, name: place.name.slice(0, -1) },
     ...(attributes.implicit ? { implicit: true } : {}),
   };
-  writeAttributes(tx, directory);
-  yield* addEntry(tx, place, directory, now);
-  return directory;
+  return yield* addFirstName(tx, place, directory, now);
 }
 
 export function* isEmpty(tx: Reader, directory: Inode): Program<boolean> {
@@ -172,7 +140,7 @@ export function* pruneUpwards(tx: Transaction, from: Inode, nowMs: number): Prog
     const directory = yield* getAttributes(tx, { inode, kind: "directory" });
     if (directory.implicit !== true || directory.parent === undefined) return;
     const place = { parent: directory.parent.inode, name: `${directory.parent.name}/` };
-    yield* dropEntry(tx, place, directory, momentOf(nowMs));
+    yield* dropName(tx, place, directory, momentOf(nowMs));
     dropInode(tx, directory);
     inode = place.parent;
   }

@@ -164,7 +164,7 @@ export interface FileAttributes {
   readonly rdev?: number;
   /** Directories: made only because an object needed it; it goes when its last entry goes, as S3 users expect. */
   readonly implicit?: boolean;
-  /** Directories: where it hangs, so that a path can be told from an inode. */
+  /** Where it hangs, so that a path can be told from an inode; of what has several names, one of them. */
   readonly parent?: { readonly inode: Inode; readonly name: string };
   /** Symlinks. */
   readonly target?: string;

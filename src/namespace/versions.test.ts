@@ -37,7 +37,9 @@ describe("a write in a bucket that keeps versions", () => {
     const first = await catalog.putApart("b/x", { id: id("1") });
     const second = await catalog.putApart("b/x", { id: id("2") });
     expect(second).toMatchObject({ orphans: [], previous: { id: "1" }, file: { inode: first.file.inode } });
-    expect(second.kept).toEqual({ ...first.file, inode: second.kept?.inode, linkCount: 0, changed: momentOf(2_000) });
+    const { parent, ...unnamed } = first.file;
+    expect(parent).toEqual({ inode: (await catalog.directory("b"))?.inode, name: "x" });
+    expect(second.kept).toEqual({ ...unnamed, inode: second.kept?.inode, linkCount: 0, changed: momentOf(2_000) });
     expect(second.kept?.inode).not.toBe(first.file.inode);
     expect(await rows("b/x")).toEqual([
       { path: "b/x", sequence: 1, versionId: "1", versioned: true, createdMs: 1_000, inode: second.kept?.inode },
