@@ -119,7 +119,10 @@ describe("the check of the catalog", () => {
   it("finds a file that hangs elsewhere than it says", async () => {
     await rewrite(file.inode, (record) => ({ ...record, parent: { inode: bucket, name: "y" } }));
     expect(await faults()).toEqual([`Inode ${file.inode} hangs elsewhere than it says.`]);
-    await rewrite(file.inode, ({ parent: _, ...record }) => record);
+    await rewrite(file.inode, (record) => {
+      const { parent: _, ...unnamed } = record;
+      return unnamed;
+    });
     expect(await faults()).toEqual([`Inode ${file.inode} hangs elsewhere than it says.`]);
   });
 
