@@ -3,6 +3,7 @@ import { isGfsError } from "../core/errors.ts";
 import type { FilePath } from "../core/ids.ts";
 import {
   type ChangeCursor,
+  clearLeftExtended,
   dropTombstone,
   findOwner,
   isBeingCompleted,
@@ -58,6 +59,9 @@ export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping
       });
       await step("tombstones", async () => {
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
+      });
+      await step("attributes", async () => {
+        while (!signal.aborted && (await parts.kv.transact(clearLeftExtended)));
       });
       await step("changes", async () => await trim(parts));
       await step("set aside", async () => {

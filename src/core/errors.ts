@@ -45,8 +45,10 @@ export const ERROR_CODES = {
   IncompleteBody: meaning(400, "IncompleteBody", "INVALID_ARGUMENT", "EIO", EXIT.failure, "info"),
   Unauthenticated: meaning(401, "AccessDenied", "UNAUTHENTICATED", "EACCES", EXIT.denied, "warn"),
   PermissionDenied: meaning(403, "AccessDenied", "PERMISSION_DENIED", "EACCES", EXIT.denied, "warn"),
+  NotPermitted: meaning(403, "AccessDenied", "PERMISSION_DENIED", "EPERM", EXIT.denied, "info"),
   ReadOnly: meaning(403, "AccessDenied", "FAILED_PRECONDITION", "EROFS", EXIT.denied, "warn"),
   NotFound: meaning(404, "NoSuchKey", "NOT_FOUND", "ENOENT", EXIT.notFound, "debug"),
+  NoAttribute: meaning(404, "InvalidRequest", "NOT_FOUND", "ENODATA", EXIT.notFound, "debug"),
   MethodNotAllowed: meaning(405, "MethodNotAllowed", "UNIMPLEMENTED", "EPERM", EXIT.usage, "info"),
   AlreadyExists: meaning(409, "OperationAborted", "ALREADY_EXISTS", "EEXIST", EXIT.conflict, "info"),
   Conflict: meaning(409, "OperationAborted", "ABORTED", "EAGAIN", EXIT.conflict, "info"),
@@ -67,6 +69,7 @@ export const ERROR_CODES = {
   Overloaded: meaning(503, "SlowDown", "RESOURCE_EXHAUSTED", "EAGAIN", EXIT.unavailable, "warn"),
   Unavailable: meaning(503, "ServiceUnavailable", "UNAVAILABLE", "EIO", EXIT.unavailable, "warn"),
   Timeout: meaning(504, "RequestTimeout", "DEADLINE_EXCEEDED", "ETIMEDOUT", EXIT.unavailable, "warn"),
+  QuotaExceeded: meaning(507, "QuotaExceeded", "RESOURCE_EXHAUSTED", "EDQUOT", EXIT.unavailable, "info"),
   NoSpace: meaning(507, "InsufficientStorage", "RESOURCE_EXHAUSTED", "ENOSPC", EXIT.unavailable, "error"),
 } as const satisfies Record<string, ErrorMeaning>;
 

@@ -1,3 +1,4 @@
+import { byteLengthOfText } from "../core/byte-text.ts";
 import type { Inode } from "../core/ids.ts";
 import { isSameMoment, type Moment } from "../core/moment.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
@@ -18,6 +19,7 @@ export const KINDS: readonly FileKind[] = [
 export const KIND_MASK = 0b111;
 const IMPLICIT = 1 << 3;
 const HAS_PARENT = 1 << 4;
+const HAS_EXTENDED = 1 << 5;
 
 const ACCESSED_AS_MODIFIED = 1;
 const CHANGED_AS_MODIFIED = 1 << 1;
@@ -31,7 +33,10 @@ export function encodeAttributes(file: FileAttributes): Buffer {
   const row = new RowWriter();
   row.byte(FORMAT);
   row.byte(
-    KINDS.indexOf(file.kind) | (file.implicit === true ? IMPLICIT : 0) | (file.parent === undefined ? 0 : HAS_PARENT),
+    KINDS.indexOf(file.kind) |
+      (file.implicit === true ? IMPLICIT : 0) |
+      (file.parent === undefined ? 0 : HAS_PARENT) |
+      (file.extended === undefined ? 0 : HAS_EXTENDED),
   );
   row.count(file.mode);
   row.count(file.uid);
@@ -44,6 +49,10 @@ export function encodeAttributes(file: FileAttributes): Buffer {
   if (file.parent !== undefined) {
     row.count(file.parent.inode);
     row.text(file.parent.name);
+  }
+  if (file.extended !== undefined) {
+    row.count(file.extended.count);
+    row.count(file.extended.sizeBytes);
   }
   return row.finish();
 }
@@ -87,10 +96,11 @@ export function decodeAttributes(inode: Inode, bytes: Uint8Array): FileAttribute
   else if (isDevice(kind)) file.rdev = row.count();
   else if (kind === "symlink") {
     file.target = row.text();
-    file.sizeBytes = Buffer.byteLength(file.target);
+    file.sizeBytes = byteLengthOfText(file.target);
   }
   if (flags & IMPLICIT) file.implicit = true;
   if (flags & HAS_PARENT) file.parent = { inode: row.count() as Inode, name: row.text() };
+  if (flags & HAS_EXTENDED) file.extended = { count: row.count(), sizeBytes: row.count() };
   row.end();
   return file;
 }

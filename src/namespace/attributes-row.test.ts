@@ -42,6 +42,11 @@ describe("the row of an inode's attributes", () => {
       { ...bare, kind: "symlink", target: "to", sizeBytes: 2 },
       `0102${OWNERS}${TIMES}02${text("to")}`,
     ],
+    [
+      "a file with extended attributes",
+      { ...bare, extended: { count: 2, sizeBytes: 300 } },
+      `0120${OWNERS}${TIMES}0002ac02`,
+    ],
     ["a named pipe", { ...bare, kind: "fifo" }, `0103${OWNERS}${TIMES}`],
     ["a socket", { ...bare, kind: "socket" }, `0104${OWNERS}${TIMES}`],
     ["a character device", { ...bare, kind: "characterDevice", rdev: 259 }, `0105${OWNERS}${TIMES}8302`],

@@ -16,6 +16,7 @@ import {
   ownerKey,
   touchedKey,
 } from "./rows.ts";
+import { extendedKey } from "./extended-rows.ts";
 import { link } from "./links.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
@@ -135,6 +136,18 @@ describe("the check of the catalog", () => {
     expect(await faults()).toEqual([]);
     await catalog.write([[nameKey(file.inode, { parent: bucket, name: "z" }), Buffer.alloc(0)]]);
     expect(await faults()).toEqual([says("z")]);
+  });
+
+  it("finds extended attributes that nobody counted, or whose inode is gone", async () => {
+    const says = (inode: number): string =>
+      `Inode ${inode} says it has 0 extended attributes of 0 bytes, and has 1 of 7.`;
+    await catalog.write([[extendedKey(file.inode, "user.a"), Buffer.from("1")]]);
+    expect(await faults()).toEqual([says(file.inode)]);
+    await catalog.write([
+      [extendedKey(file.inode, "user.a"), undefined],
+      [extendedKey(999_000_000_000 as Inode, "user.a"), Buffer.from("1")],
+    ]);
+    expect(await faults()).toEqual(["Inode 999000000000 is missing, and has the extended attribute user.a."]);
   });
 
   it("finds a mark of what hides a file that is wrong", async () => {

@@ -1,5 +1,5 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
-import { afterPrefix, keyAfter, type Kv, type KvEntry, type Program, type Reader } from "../kv/index.ts";
+import { afterPrefix, keyAfter, type Kv, type KvEntry, prefixRange, type Program, type Reader } from "../kv/index.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import {
   decodeHistory,
@@ -32,6 +32,7 @@ import {
   touchedSpace,
 } from "./rows.ts";
 import { findOwner } from "./owners.ts";
+import { extendedKey, extendedSpace, isLeft, MAX_EXTENDED, placeOfExtendedKey } from "./extended-rows.ts";
 import { readContent, readInode } from "./inodes.ts";
 import { readEntry } from "./names.ts";
 import { findDirectory, findFile, isEmpty } from "./tree.ts";
@@ -108,6 +109,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
       fault(`Directory ${file.inode} is implicit and empty.`);
     yield* checkHome(tx, file, fault);
     yield* checkSize(tx, file, fault);
+    yield* checkExtended(tx, file, fault);
   });
   await eachRow(kv, contentSpace, function* (tx, row) {
     const inode = inodeOfKey(row.key);
@@ -119,6 +121,11 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
       if (owner?.inode !== inode)
         fault(`Inode ${inode} has a copy at ${copy.site}, and does not own ${copy.key} there.`);
     }
+  });
+  await eachRow(kv, extendedSpace, function* (tx, row) {
+    const { inode, name } = placeOfExtendedKey(row.key);
+    if ((yield* readInode(tx, inode)) === undefined && !(yield* isLeft(tx, inode)))
+      fault(`Inode ${inode} is missing, and has the extended attribute ${name}.`);
   });
   await eachRow(kv, nameSpace, function* (tx, row) {
     const { inode, parent, name } = placeOfNameKey(row.key);
@@ -176,6 +183,21 @@ function* checkSize(tx: Reader, file: FileAttributes, fault: (sentence: string) 
   const sizeBytes = (yield* readContent(tx, file.inode))?.sizeBytes ?? 0;
   if (sizeBytes !== file.sizeBytes)
     fault(`Inode ${file.inode} says it has ${file.sizeBytes} bytes, and its content has ${sizeBytes}.`);
+}
+
+function* checkExtended(tx: Reader, file: FileAttributes, fault: (sentence: string) => void): Program<void> {
+  const { count, sizeBytes } = file.extended ?? { count: 0, sizeBytes: 0 };
+  const range = prefixRange(extendedKey(file.inode, ""));
+  const rows = yield* tx.range({ ...range, limit: MAX_EXTENDED + 1 });
+  const found = rows.reduce(
+    (sum, { key, value }) => sum + (key.byteLength - range.start.byteLength) + value.byteLength,
+    0,
+  );
+  if (rows.length !== count || found !== sizeBytes) {
+    fault(
+      `Inode ${file.inode} says it has ${count} extended attributes of ${sizeBytes} bytes, and has ${rows.length} of ${found}.`,
+    );
+  }
 }
 
 interface EntryCheck {

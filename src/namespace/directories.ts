@@ -83,8 +83,9 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
       throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
     yield* dropBucketRow(tx, path);
   }
-  yield* dropName(tx, place, yield* getEntered(tx, entry), momentOf(nowMs));
-  dropInode(tx, entry);
+  const directory = yield* getEntered(tx, entry);
+  yield* dropName(tx, place, directory, momentOf(nowMs));
+  yield* dropInode(tx, directory);
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
   yield* pruneUpwards(tx, place.parent, nowMs);
   return true;

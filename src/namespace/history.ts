@@ -29,8 +29,17 @@ export interface Retire {
 
 /** The version stays, with its copies, in a holder that only its history row leads to. */
 export function* retire(tx: Transaction, { path, file, version, holder, nowMs }: Retire): Program<FileRecord> {
-  const { parent: _, ...kept } = file;
-  const held: FileRecord = { ...kept, inode: holder ?? file.inode, linkCount: 0, changed: momentOf(nowMs), version };
+  // Extended attributes stay with the inode that they hang at.
+  const { parent: _, extended, ...kept } = file;
+  const own = holder === undefined && extended !== undefined ? { extended } : {};
+  const held: FileRecord = {
+    ...kept,
+    ...own,
+    inode: holder ?? file.inode,
+    linkCount: 0,
+    changed: momentOf(nowMs),
+    version,
+  };
   writeAttributes(tx, held);
   if (holder !== undefined || version !== file.version) writeContent(tx, held.inode, version);
   if (holder !== undefined) takeOver(tx, holder, version);
@@ -64,7 +73,7 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
   const file = yield* getInode(tx, row.inode);
   assertDestroyable(file.version, destroyer);
   dropHistory(tx, row);
-  dropInode(tx, file);
+  yield* dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return { file, orphans: yield* releaseAll(tx, file, { nowMs: destroyer.nowMs }) };
 }
@@ -114,7 +123,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
     file = { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
     writeAttributes(tx, file);
     writeContent(tx, file.inode, version);
-    dropInode(tx, holder);
+    yield* dropInode(tx, holder);
     takeOver(tx, file.inode, version);
   }
   recordChange(tx, {

@@ -30,6 +30,7 @@ export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME,
 export { type DeletedKey, type DeleteKey, deleteKey } from "./delete-key.ts";
 export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirectory } from "./directories.ts";
 export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
+export { clearLeftExtended } from "./extended-rows.ts";
 export { findMarker, type FoundVersion, findVersion } from "./history.ts";
 export {
   findHistory,
@@ -55,6 +56,7 @@ export { type ChangeLabels, changeLabels } from "./labels.ts";
 export { listObjectPage, listPage } from "./list.ts";
 export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
+export * as posix from "./posix/index.ts";
 export { findOwner } from "./owners.ts";
 export { EMPTY_ETAG } from "./content-codec.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";

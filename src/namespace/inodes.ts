@@ -4,6 +4,7 @@ import { laterOf, type Moment } from "../core/moment.ts";
 import type { Program, Reader, Transaction, Value } from "../kv/index.ts";
 import { decodeAttributes, decodeMoment, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
 import { decodeContent, encodeContent } from "./content-codec.ts";
+import { dropExtended } from "./extended-rows.ts";
 import { attributesKey, contentKey, type Entry, touchedKey } from "./rows.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
 
@@ -32,7 +33,13 @@ export function* getEntered(tx: Reader, { inode, kind }: Entry): Program<FileRec
   return yield* getAttributes(tx, { inode, kind });
 }
 
-export function* getAttributes(tx: Reader, { inode, kind }: Entry): Program<FileAttributes> {
+/** The row alone: of a directory without when an entry last came or went. */
+export function* readAttributes(tx: Reader, inode: Inode): Program<FileAttributes | undefined> {
+  const row = yield* tx.get(attributesKey(inode));
+  return row === undefined ? undefined : decodeAttributes(inode, row);
+}
+
+export function* getAttributes(tx: Reader, { inode, kind }: Pick<Entry, "inode" | "kind">): Program<FileAttributes> {
   if (kind !== "directory") return decodeAttributes(inode, (yield* tx.get(attributesKey(inode))) ?? missing(inode));
   const [attributes, touched] = yield* tx.getMany([attributesKey(inode), touchedKey(inode)]);
   return withTouch(decodeAttributes(inode, attributes ?? missing(inode)), touched);
@@ -100,8 +107,10 @@ export function newFile(made: {
 }
 
 /** All rows of an inode that nothing leads to any more. */
-export function dropInode(tx: Transaction, { inode, kind }: Entry): void {
+export function* dropInode(tx: Transaction, file: FileAttributes): Program<void> {
+  const { inode, kind } = file;
   tx.delete(attributesKey(inode));
+  yield* dropExtended(tx, file);
   if (kind === "file") tx.delete(contentKey(inode));
   if (kind === "directory") tx.delete(touchedKey(inode));
 }

@@ -1,3 +1,4 @@
+import { byteLengthOfText, isByteText } from "../core/byte-text.ts";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
@@ -13,6 +14,7 @@ import type { FileRecord } from "./types.ts";
 /** Hard links, symbolic links, and the attributes a file system keeps beside the content. */
 
 const MAX_LINKS = 65_000;
+const MAX_TARGET_BYTES = 4_095;
 /** As Linux has it (path_resolution(7)). */
 const MAX_FOLLOWED = 40;
 
@@ -53,9 +55,7 @@ export interface MakeSymlink {
 
 export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<FileRecord> {
   const { path, target, uid, gid, nowMs } = request;
-  if (target === "" || target.includes("\0") || Buffer.byteLength(target) > 4_095) {
-    throw new GfsError("InvalidArgument", "A symbolic link points to a path of 1 to 4,095 bytes without NUL.");
-  }
+  checkTarget(target);
   const place = yield* freePlace(tx, path, request);
   const now = momentOf(nowMs);
   const unnamed: FileRecord = {
@@ -65,7 +65,7 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
     uid,
     gid,
     linkCount: 1,
-    sizeBytes: Buffer.byteLength(target),
+    sizeBytes: byteLengthOfText(target),
     accessed: now,
     modified: now,
     changed: now,
@@ -75,6 +75,11 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
   const file = yield* addFirstName(tx, place, unnamed, now);
   recordChange(tx, { kind: "created", path, inode: file.inode, atMs: nowMs });
   return file;
+}
+
+export function checkTarget(target: string): void {
+  if (target === "" || target.includes("\0") || !isByteText(target) || byteLengthOfText(target) > MAX_TARGET_BYTES)
+    throw new GfsError("InvalidArgument", "A symbolic link points to a path of 1 to 4,095 bytes without NUL.");
 }
 
 function* freePlace(

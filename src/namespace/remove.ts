@@ -78,7 +78,7 @@ export function* unlink(
     });
   }
   if (linkCount > 0) return [];
-  dropInode(tx, file);
+  yield* dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
 }

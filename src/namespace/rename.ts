@@ -161,6 +161,6 @@ function* clearTarget(
   if (remembered || !(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
   yield* dropName(tx, target, file, momentOf(nowMs));
-  dropInode(tx, file);
+  yield* dropInode(tx, file);
   return undefined;
 }

@@ -1,12 +1,11 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
-import { decodeAttributes } from "./attributes-codec.ts";
 import { decodeContent } from "./content-codec.ts";
-import { dropInode, getAttributes, getEntered } from "./inodes.ts";
+import { dropInode, getAttributes, getEntered, readAttributes } from "./inodes.ts";
 import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
 import { componentsOf, splitPath } from "./path.ts";
-import { attributesKey, contentKey, type Entry, entryKey } from "./rows.ts";
+import { contentKey, type Entry, entryKey } from "./rows.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
 
 /** From paths to inodes and back, and the directories that are made for a path. */
@@ -70,8 +69,7 @@ export function findDirectory(tx: Reader, path: FilePath): Program<FileRecord | 
 export function* pathOf(tx: Reader, inode: Inode): Program<string | undefined> {
   const names: string[] = [];
   for (let current = inode; current !== ROOT_INODE;) {
-    const row = yield* tx.get(attributesKey(current));
-    const file = row === undefined ? undefined : decodeAttributes(current, row);
+    const file: FileAttributes | undefined = yield* readAttributes(tx, current);
     if (file?.parent === undefined) return undefined;
     names.unshift(file.parent.name);
     current = file.parent.inode;
@@ -141,7 +139,7 @@ export function* pruneUpwards(tx: Transaction, from: Inode, nowMs: number): Prog
     if (directory.implicit !== true || directory.parent === undefined) return;
     const place = { parent: directory.parent.inode, name: `${directory.parent.name}/` };
     yield* dropName(tx, place, directory, momentOf(nowMs));
-    dropInode(tx, directory);
+    yield* dropInode(tx, directory);
     inode = place.parent;
   }
 }

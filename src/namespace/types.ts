@@ -168,6 +168,8 @@ export interface FileAttributes {
   readonly parent?: { readonly inode: Inode; readonly name: string };
   /** Symlinks. */
   readonly target?: string;
+  /** How many extended attributes there are, and the bytes of their names and values. */
+  readonly extended?: { readonly count: number; readonly sizeBytes: number };
 }
 
 /** An inode with its content, for those who want both. They lie in two rows: a change of the one never meets a change of the other. */

@@ -56,8 +56,12 @@ export class TestCatalog {
 
   static async open(): Promise<TestCatalog> {
     const catalog = new TestCatalog();
-    await catalog.kv.transact((tx) => initialize(tx, 1_000));
+    await catalog.initialize();
     return catalog;
+  }
+
+  async initialize(): Promise<void> {
+    await this.kv.transact((tx) => initialize(tx, 1_000));
   }
 
   async run<T>(program: (tx: Transaction) => Program<T>): Promise<T> {

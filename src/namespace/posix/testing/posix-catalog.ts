@@ -1,0 +1,104 @@
+import { isGfsError } from "../../../core/errors.ts";
+import { type Inode, ROOT_INODE } from "../../../core/ids.ts";
+import type { Moment } from "../../../core/moment.ts";
+import { encodeAttributes } from "../../attributes-codec.ts";
+import { removeDirectory } from "../../directories.ts";
+import { attributesKey } from "../../rows.ts";
+import { at, TestCatalog } from "../../testing/catalog.ts";
+import type { FileAttributes } from "../../types.ts";
+import * as posix from "../index.ts";
+
+/** How a file system calls the failure. */
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  return await work.then(
+    () => "none",
+    (error: unknown) => (isGfsError(error) ? error.meaning.errno : String(error)),
+  );
+}
+
+export const NOW: Moment = { ms: 9_000, ns: 123_456 };
+
+/** A catalog in memory, worked on as a file system does. */
+export class PosixCatalog extends TestCatalog {
+  now: Moment = NOW;
+
+  static override async open(): Promise<PosixCatalog> {
+    const catalog = new PosixCatalog();
+    await catalog.initialize();
+    return catalog;
+  }
+
+  /** The inode at a path, as a mount would walk there. */
+  async inodeAt(path: string): Promise<Inode> {
+    let inode: Inode = ROOT_INODE;
+    for (const name of path.split("/").filter((each) => each !== "")) {
+      const parent = inode;
+      const found = await this.view((tx) => posix.lookup(tx, { parent, name }));
+      if (found === undefined) throw new Error(`There is no ${name} on the way to ${path}.`);
+      inode = found.inode;
+    }
+    return inode;
+  }
+
+  async stat(path: string): Promise<FileAttributes> {
+    const inode = await this.inodeAt(path);
+    return await this.view((tx) => posix.getattr(tx, inode));
+  }
+
+  async childAt(path: string): Promise<posix.Child> {
+    const slash = path.lastIndexOf("/");
+    return { parent: await this.inodeAt(path.slice(0, slash + 1)), name: path.slice(slash + 1) };
+  }
+
+  async mknod(path: string, more: Partial<posix.MakeNode> = {}): Promise<FileAttributes> {
+    const child = await this.childAt(path);
+    const request = { ...child, ...this.maker(), kind: "file" as const, mode: 0o644, ...more };
+    return await this.run((tx) => posix.mknod(tx, request));
+  }
+
+  async mkdir(path: string, more: Partial<posix.Make & { mode: number }> = {}): Promise<FileAttributes> {
+    const request = { ...(await this.childAt(path)), ...this.maker(), mode: 0o755, ...more };
+    return await this.run((tx) => posix.mkdir(tx, request));
+  }
+
+  async symlink(path: string, target: string): Promise<FileAttributes> {
+    const request = { ...(await this.childAt(path)), ...this.maker(), target };
+    return await this.run((tx) => posix.symlink(tx, request));
+  }
+
+  async link(from: string, to: string): Promise<FileAttributes> {
+    const request = { inode: await this.inodeAt(from), ...(await this.childAt(to)), now: this.now };
+    return await this.run((tx) => posix.link(tx, request));
+  }
+
+  async setattr(path: string, changes: Partial<posix.SetAttr>): Promise<FileAttributes> {
+    const request = { inode: await this.inodeAt(path), now: this.now, ...changes };
+    return await this.run((tx) => posix.setattr(tx, request));
+  }
+
+  async names(path: string): Promise<string[]> {
+    const inode = await this.inodeAt(path);
+    const { entries } = await this.view((tx) => posix.readdir(tx, { inode, limit: 1_000 }));
+    return entries.map(({ name }) => name);
+  }
+
+  /** By whatever way there is. */
+  async removeAny(path: string): Promise<void> {
+    if ((await this.stat(path)).kind !== "directory") await this.remove(path);
+    else await this.run((tx) => removeDirectory(tx, { path: at(path), semantics: "directory", nowMs: this.now.ms }));
+  }
+
+  async rewrite(inode: Inode, change: (file: FileAttributes) => FileAttributes): Promise<void> {
+    const file = await this.view((tx) => posix.getattr(tx, inode));
+    await this.write([[attributesKey(inode), encodeAttributes(change(file))]]);
+  }
+
+  maker(): Omit<posix.Make, keyof posix.Child> {
+    return { uid: 7, gid: 8, now: this.now, nextInode: this.nextInode };
+  }
+
+  async noFaults(): Promise<void> {
+    const { faults } = await this.check();
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+  }
+}
