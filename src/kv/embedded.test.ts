@@ -98,6 +98,21 @@ test("a transaction that changes nothing makes no revision, and none that fails 
   expect(heard).toEqual([4]);
 });
 
+test("a commit that failed and was written all the same counts, so that nobody goes on with what was there before", async () => {
+  const table = tableSince(3);
+  const { commit } = table;
+  const kv = createEmbeddedKv(table, { clock: createFakeClock() });
+  table.commit = async (work) => {
+    await commit.call(table, work);
+    throw new GfsError("Unavailable", "The answer was lost.");
+  };
+  await expect(append(kv, "a")).rejects.toMatchObject({ code: "Unavailable" });
+  expect([kv.revisionSync?.(), await kv.revision()]).toEqual([4, 4]);
+  await expect(kv.lease(1)).rejects.toMatchObject({ code: "Unavailable" });
+  expect(kv.revisionSync?.()).toBe(5);
+  await kv.close();
+});
+
 test("a watch has begun when it returns, and one that was stopped keeps nothing", async () => {
   const kv = createEmbeddedKv(tableSince(0), { clock: createFakeClock() });
   const controller = new AbortController();

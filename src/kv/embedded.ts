@@ -55,7 +55,9 @@ export async function commitInKeptRoom(
 }
 
 export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
-  const hub = new WatchHub(table.revision());
+  /** Of what has been acknowledged. Nobody but this process commits. */
+  let committed = table.revision();
+  const hub = new WatchHub(committed);
   const unpublished: { readonly batch: WatchBatch; readonly undo: () => void; done: boolean; failed: boolean }[] = [];
   const running = new Set<Promise<unknown>>();
   let closed = false;
@@ -103,6 +105,8 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
         }
       });
     } catch (error) {
+      // Should it have been written all the same, it counts from now on.
+      committed = Math.max(committed, table.revision());
       if (pending !== undefined) {
         pending.failed = true;
         pending.undo();
@@ -111,7 +115,10 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
       if (!claimsRoom && isGfsError(error, "NoSpace") && (await table.giveRoom())) return await commit(program);
       throw toGfsError(error, "kv.transact");
     }
-    if (pending !== undefined) pending.done = true;
+    if (pending !== undefined) {
+      pending.done = true;
+      committed = Math.max(committed, pending.batch.revision);
+    }
     publishInOrder();
     if (outcome === undefined) throw new GfsError("Internal", "The transaction did not run.", { op: "kv.transact" });
     if ("error" in outcome) throw outcome.error;
@@ -147,6 +154,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     } catch (error) {
       throw toGfsError(error, "kv.lease");
     } finally {
+      committed = Math.max(committed, table.revision());
       running.delete(work);
     }
     return epoch;
@@ -159,7 +167,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     transact,
     async revision() {
       assertOpen();
-      return table.revision();
+      return committed;
     },
     watch: (range, options) => {
       assertOpen();
@@ -167,7 +175,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     },
     revisionSync() {
       assertOpen();
-      return table.revision();
+      return committed;
     },
     async lease(ttlMs): Promise<KvLease> {
       assertOpen();

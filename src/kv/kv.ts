@@ -131,7 +131,7 @@ export interface Kv {
   transact<T>(program: (tx: Transaction) => Program<T>): Promise<T>;
   /** `view` without a promise, on engines whose data is in this process; undefined elsewhere. */
   readonly viewSync?: <T>(program: (tx: Reader) => Program<T>) => T;
-  /** The revision of the newest commit; grows by at least one with each. */
+  /** The revision of the newest commit that was acknowledged, or a later one; grows by at least one with each. */
   revision(): Promise<number>;
   /** The same without a promise, where `viewSync` is: while it stays, so does everything that was read. */
   readonly revisionSync?: () => number;

@@ -29,13 +29,16 @@ export class BodyTurns {
     return new BodyTurn(this, Math.max(LEAST_BYTES, Math.min(sizeBytes ?? MOST_BYTES, MOST_BYTES)));
   }
 
+  takeAtOnce(turn: BodyTurn): boolean {
+    const release = this.#bytes.tryAcquire(turn.sizeBytes);
+    if (release === undefined) return false;
+    this.#give(turn, release);
+    return true;
+  }
+
   /** Undefined: at once. */
   take(turn: BodyTurn, signal: AbortSignal | undefined): void | Promise<void> {
-    const release = this.#bytes.tryAcquire(turn.sizeBytes);
-    if (release !== undefined) {
-      this.#give(turn, release);
-      return;
-    }
+    if (this.takeAtOnce(turn)) return undefined;
     this.#watch();
     return this.#bytes.acquire(turn.sizeBytes, signal).then((later) => this.#give(turn, later));
   }
@@ -88,6 +91,11 @@ export class BodyTurn {
   constructor(turns: BodyTurns, sizeBytes: number) {
     this.#turns = turns;
     this.sizeBytes = sizeBytes;
+  }
+
+  /** The first turn, where nobody has to be waited for. */
+  takeAtOnce(): boolean {
+    return this.#turns.takeAtOnce(this);
   }
 
   /** Before bytes are taken. Undefined: it is its turn. */

@@ -37,15 +37,18 @@ const READS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 export function createPageGuard(own: OwnNames): PageGuard {
   const known = new Set(own.names.map((name) => name.toLowerCase()));
   const isOwn = ownHost(own);
+  /** Nearly all requests come under the same name. */
+  let ownBefore: string | undefined;
 
   return {
     check({ headers, method = "GET" }) {
       const host = headers.host?.toLowerCase();
-      if (host !== undefined && !isOwn(host)) {
+      if (host !== ownBefore && host !== undefined && !isOwn(host)) {
         throw refused(
           `The coordinator does not answer to the name ${host.slice(0, 100)}; coordinator.host_names lists those besides local ones.`,
         );
       }
+      ownBefore = host;
       const site = headers["sec-fetch-site"];
       const isOurs = site === undefined || site === "same-origin" || site === "none";
       if (READS.has(method)) {

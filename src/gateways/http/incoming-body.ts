@@ -33,7 +33,7 @@ export async function* incomingBody(
   { idleMs, minBytesPerSecond = 0, turns, onFirstRead, deadline }: IncomingBody,
 ): AsyncGenerator<Buffer> {
   const turn = turns?.turnOf(sizeOf(request));
-  if (turn !== undefined) await myTurn(turn, request);
+  if (turn !== undefined && !turn.takeAtOnce()) await myTurn(turn, request);
   onFirstRead();
   let isIdle = false;
   let sizeBytes = 0;
@@ -57,7 +57,8 @@ export async function* incomingBody(
         yield chunk;
         timer.refresh();
         isIdle = false;
-      } else if (request.readableEnded || request.destroyed) {
+      } else if (request.complete || request.readableEnded || request.destroyed) {
+        // Of a whole body nothing is left to be read, and its end is not waited for.
         break;
       } else if (isIdle) {
         throw tooSlow(`No byte of the body came for ${Math.round(idleMs / 1_000)} s.`);
@@ -95,12 +96,10 @@ function sizeOf({ headers }: IncomingMessage): number | undefined {
 /** A client that leaves while it waits keeps nobody behind it waiting. */
 async function myTurn(turn: BodyTurn, request: IncomingMessage): Promise<void> {
   const gone = new AbortController();
-  const waited = turn.take(gone.signal);
-  if (waited === undefined) return;
   const leave = (): void => gone.abort(new GfsError("IncompleteBody", "The connection ended before the body did."));
   request.once("close", leave);
   try {
-    await waited;
+    await turn.take(gone.signal);
   } finally {
     request.off("close", leave);
   }

@@ -150,7 +150,7 @@ function routeName(url: string): string {
 function paramsOf(route: Route, request: FastifyRequest): Record<string, string> {
   const mark = route.path.indexOf("{key...}");
   if (mark === -1) return { ...(request.params as Record<string, string>) };
-  return { key: keyFromUrl(request.raw.url ?? "", route.path.slice(0, mark)).key };
+  return { key: keyFromUrl(request.raw.url ?? "", route.path.slice(0, mark)) };
 }
 
 function check(schema: z.ZodType | undefined, value: unknown, what: string): unknown {

@@ -6,12 +6,10 @@ export const OBJECTS_PREFIX = "/api/v1/objects/";
  * The key is what stands in the request line, percent-decoded once. Nothing is normalised: `..` is refused further in, and never
  * becomes another route.
  */
-export function keyFromUrl(url: string, prefix: string): { readonly key: string; readonly query: URLSearchParams } {
+export function keyFromUrl(url: string, prefix: string): string {
   const mark = url.indexOf("?");
-  const path = mark === -1 ? url : url.slice(0, mark);
-  const query = new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1));
   try {
-    return { key: decodeURIComponent(path.slice(prefix.length)), query };
+    return decodeURIComponent(url.slice(prefix.length, mark === -1 ? undefined : mark));
   } catch {
     throw new GfsError("InvalidKey", "The key in the address is not percent-encoded UTF-8.");
   }

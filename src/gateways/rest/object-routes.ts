@@ -65,7 +65,7 @@ export function createObjectHandler({ service, door, clock, pace }: ObjectRoutes
   function enter(scope: RequestScope, expectsContinue: boolean): Promise<void> | undefined {
     const { request } = scope;
     const method = request.method ?? "";
-    const { key } = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
+    const key = keyFromUrl(request.url ?? "", OBJECTS_PREFIX);
     const allowed = accessOf(scope, { service, clock }).object(actionOf(method, key), key);
     if (allowed !== undefined) return allowed.then(async () => await handle(scope, { method, key, expectsContinue }));
     if (method === "GET" && answerAtOnce(scope, key)) return undefined;

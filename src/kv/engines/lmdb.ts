@@ -4,7 +4,7 @@ import type { RootDatabase } from "lmdb";
 import { fromErrno, GfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { commitInKeptRoom, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
-import type { Key, Kv, Value } from "../kv.ts";
+import { BUDGET, type Key, type Kv, type Value } from "../kv.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { openDiskReserve } from "./disk-reserve.ts";
 import {
@@ -147,6 +147,8 @@ async function openTable(
     reserveAtMs = clock.monotonicMs();
     await reserve.restore();
   };
+  /** How many commits, however large, still fit into the room that was found: to look for each would take a good part of its time. */
+  let surely = 0;
   const writer: TableWriter = {
     ...snapshot,
     put: (key, value) => put(rows, key, value),
@@ -165,6 +167,7 @@ async function openTable(
     engine: "lmdb",
     committed: snapshot,
     async commit(work) {
+      surely -= 1;
       try {
         await root.transaction(() => work(writer));
       } catch (error) {
@@ -178,12 +181,14 @@ async function openTable(
     },
     assertRoom({ kept }) {
       // The library enlarges the map by itself, whatever size was set.
-      if (options.mapSizeBytes === undefined) return;
+      if (options.mapSizeBytes === undefined || surely > 0) return;
       const { lastPageNumber, pageSize, free } = root.getStats() as EnvironmentStats;
       // The list of free pages, eight bytes each, tells how many there are, roughly.
       const freeBytes = free.overflowPages * (pageSize / 8) * pageSize;
       const keptBytes = kept ? Math.min(MOST_KEPT_BYTES, options.mapSizeBytes / 16) : 0;
-      if (lastPageNumber * pageSize - freeBytes < options.mapSizeBytes + keptBytes) return;
+      const roomBytes = options.mapSizeBytes - (lastPageNumber * pageSize - freeBytes);
+      surely = Math.floor(roomBytes / (2 * BUDGET.sizeBytes + MOST_PAGES_A_WRITE * pageSize * BUDGET.writes));
+      if (roomBytes + keptBytes > 0) return;
       throw new GfsError(
         "NoSpace",
         "The catalog has reached the size that coordinator.kv.map_size allows; raise it and restart.",
@@ -248,6 +253,8 @@ function put(rows: Rows, key: Key, value: Value): void {
   rows.putSync(asBuffer(key), asBuffer(value));
 }
 
+/** Those on the way to a row, in the tree of rows and in that of free pages. */
+const MOST_PAGES_A_WRITE = 16;
 /** Beyond the size that was set: for deletes, and for finishing what was begun. */
 const MOST_KEPT_BYTES = 64 * 1024 ** 2;
 const MAP_FULL = -30_792;

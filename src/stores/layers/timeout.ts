@@ -17,54 +17,54 @@ const LONG_CALL_FACTOR = 10;
 
 /** Each attempt is given up when its time is over, also when the driver does not notice; the caller's deadline counts, too. */
 export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
-  const limited = async <T>(
+  const limited = <T>(
     ctx: Ctx,
     limitMs: number,
     work: (ctx: Ctx) => Promise<T>,
     discard?: (late: T) => void,
-  ): Promise<T> => {
-    const leftMs = ctx.deadlineMs === undefined ? limitMs : Math.min(limitMs, ctx.deadlineMs - clock.monotonicMs());
-    if (leftMs <= 0) throw timedOut("The time for this request is over.");
-    const bounded = new BoundedCtx(ctx);
-    let over = false;
-    let cancelTimer: (() => void) | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      cancelTimer = clock.timer(leftMs, () => {
+  ): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const leftMs = ctx.deadlineMs === undefined ? limitMs : Math.min(limitMs, ctx.deadlineMs - clock.monotonicMs());
+      if (leftMs <= 0) throw timedOut("The time for this request is over.");
+      const bounded = new BoundedCtx(ctx);
+      let over = false;
+      const cancelTimer = clock.timer(leftMs, () => {
         over = true;
         const error = timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`);
         bounded.abort(error);
+        bounded.release();
         reject(error);
       });
+      const end = (): void => {
+        cancelTimer();
+        bounded.release();
+      };
+      const answered = (result: T): void => {
+        if (over) discard?.(result);
+        else end();
+        resolve(result);
+      };
+      const failed = (error: unknown): void => {
+        if (!over) end();
+        reject(error);
+      };
+      work(bounded).then(answered, failed);
     });
-    const working = work(bounded);
-    working.then(
-      (late) => (over ? discard?.(late) : undefined),
-      () => undefined,
-    );
-    try {
-      return await Promise.race([working, timeout]);
-    } catch (error) {
-      throw over && !ctx.signal.aborted
-        ? timedOut(`The site did not answer within ${Math.round(leftMs)} ms.`, error)
-        : error;
-    } finally {
-      cancelTimer?.();
-      bounded.release();
-    }
-  };
-  const idle = async <T>(work: () => Promise<T>): Promise<T> => {
-    let cancelTimer: (() => void) | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      cancelTimer = clock.timer(policy.idleMs, () =>
+  const idle = <T>(work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const cancelTimer = clock.timer(policy.idleMs, () =>
         reject(timedOut(`The site moved no byte for ${policy.idleMs} ms.`)),
       );
+      const moved = (result: T): void => {
+        cancelTimer();
+        resolve(result);
+      };
+      const failed = (error: unknown): void => {
+        cancelTimer();
+        reject(error);
+      };
+      work().then(moved, failed);
     });
-    try {
-      return await Promise.race([work(), timeout]);
-    } finally {
-      cancelTimer?.();
-    }
-  };
 
   async function* watched(body: ObjectBody): AsyncGenerator<Uint8Array> {
     const iterator = body.stream[Symbol.asyncIterator]();

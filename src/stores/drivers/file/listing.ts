@@ -8,7 +8,7 @@ import type { ListPage, ListQuery, ObjectInfo } from "../../store.ts";
 import { decodeName, placeOf, RESERVED } from "./disk-names.ts";
 import { errnoOf } from "./failures.ts";
 import type { Layout } from "./layout.ts";
-import { ATTRIBUTE, describeObject } from "./object-record.ts";
+import { ATTRIBUTE, decodeRecord, describeObject } from "./object-record.ts";
 
 /** Walks the tree in key order, opening only directories that can hold a key of the page. */
 
@@ -154,7 +154,7 @@ class Walk {
     await forEachBounded(asked, PARALLEL_STATS, async ({ key, path }, index) => {
       try {
         const { stat, attribute } = await this.#deps.disk.inspect(path, ATTRIBUTE);
-        if (stat.kind === "file") infos[index] = describeObject(key, stat, attribute);
+        if (stat.kind === "file") infos[index] = describeObject(key, stat, decodeRecord(attribute, stat));
       } catch (error) {
         if (errnoOf(error) !== "ENOENT") throw error;
       }

@@ -75,8 +75,7 @@ function metadataOf(found: unknown): Readonly<Record<string, string>> {
   );
 }
 
-export function describeObject(key: string, stat: DiskStat, attribute: Uint8Array | undefined): ObjectInfo {
-  const record = decodeRecord(attribute, stat);
+export function describeObject(key: string, stat: DiskStat, record: ObjectRecord | undefined): ObjectInfo {
   const base = { key, sizeBytes: stat.sizeBytes, modifiedMs: stat.modifiedMs };
   if (record === undefined) return { ...base, etag: `file-${stat.identity}`, metadata: {} };
   return {

@@ -8,7 +8,7 @@ import { checkReadCondition } from "../../conditions.ts";
 import type { GetOptions, ObjectBody, ObjectInfo } from "../../store.ts";
 import { ABSENT, errnoOf } from "./failures.ts";
 import type { Layout } from "./layout.ts";
-import { ATTRIBUTE, describeObject } from "./object-record.ts";
+import { ATTRIBUTE, decodeRecord, describeObject } from "./object-record.ts";
 
 /** Small reads are taken at once, so that nobody has to remember to close anything; large ones come in pieces of this size. */
 const AT_ONCE_BYTES = 64 * 1024;
@@ -46,7 +46,7 @@ async function openAt(disk: Disk, key: string, path: string): Promise<OpenObject
       await file.close();
       return undefined;
     }
-    return { file, info: describeObject(key, stat, await file.getAttribute(ATTRIBUTE)) };
+    return { file, info: describeObject(key, stat, decodeRecord(await file.getAttribute(ATTRIBUTE), stat)) };
   } catch (error) {
     await file.close();
     throw fromErrno(error, "store.get", { key });

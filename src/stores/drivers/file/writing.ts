@@ -197,8 +197,8 @@ export async function sealFile(
   attributes: Attributes,
 ): Promise<ObjectInfo> {
   const stat = await file.stat();
-  const record = place.keepsAttributes() ? encodeRecord(makeRecord(attributes, stat)) : undefined;
-  if (record !== undefined) await file.setAttribute(ATTRIBUTE, record);
+  const record = place.keepsAttributes() ? makeRecord(attributes, stat) : undefined;
+  if (record !== undefined) await file.setAttribute(ATTRIBUTE, encodeRecord(record));
   await file.sync();
   return describeObject(key, stat, record);
 }

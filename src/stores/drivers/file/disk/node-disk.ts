@@ -17,7 +17,7 @@ import { dirname } from "node:path";
 import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../../core/ports/disk.ts";
 import { copyFileRange } from "./copy-file-range.ts";
 import { descriptor } from "./descriptor.ts";
-import { openCached, type Opened, reach, type Reach } from "./open-without-links.ts";
+import { openCached, reach, type Reach } from "./open-without-links.ts";
 import { getXattr, getXattrOfEntry, lgetXattr, setXattr } from "./xattr.ts";
 
 /** The Disk port over the operating system. No component of a path may be a symbolic link, save for `realPath`: one is ELOOP or ENOTDIR. */
@@ -84,16 +84,25 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
     },
     async stat(path) {
       const cached = opensAtOnce ? openCached(path, "entry") : undefined;
-      if (cached !== undefined) return await lookAt(cached, async (stat) => stat);
+      if (cached !== undefined) {
+        try {
+          return describe(fstatSync(cached.descriptor, { bigint: true }));
+        } finally {
+          cached.close(cached.descriptor);
+        }
+      }
       return await within(path, async (place) => describe(await fs.lstat(place, { bigint: true })));
     },
     async inspect(path, attribute) {
       const cached = opensAtOnce ? openCached(path, "entry") : undefined;
       if (cached !== undefined) {
-        return await lookAt(cached, async (stat, fd) => ({
-          stat,
-          attribute: stat.kind === "file" ? await getXattrOfEntry(fd, attribute) : undefined,
-        }));
+        const { descriptor: fd, close } = cached;
+        try {
+          const stat = describe(fstatSync(fd, { bigint: true }));
+          return { stat, attribute: stat.kind === "file" ? await getXattrOfEntry(fd, attribute) : undefined };
+        } finally {
+          close(fd);
+        }
       }
       return await within(path, async (place) => {
         const stat = describe(await fs.lstat(place, { bigint: true }));
@@ -148,17 +157,6 @@ function settled(call: (done: Done) => void): Promise<void> {
 
 /** For programs that look at a few files. */
 export const nodeDisk: Disk = createNodeDisk({ opensAtOnce: false });
-
-async function lookAt<T>(
-  { descriptor: fd, close }: Opened,
-  work: (stat: DiskStat, fd: number) => Promise<T>,
-): Promise<T> {
-  try {
-    return await work(describe(fstatSync(fd, { bigint: true })), fd);
-  } finally {
-    close(fd);
-  }
-}
 
 /** An open file by its descriptor: nobody can put another one in its place. */
 function pathOf(fd: number, path: string): string {
