@@ -16,5 +16,5 @@ export function* afterCommit(
   if (kept?.version !== undefined)
     yield* carryUnqueued(tx, { version: kept.version, from: file.inode, to: kept.inode });
   const versionId = kept === undefined && previous !== undefined ? previous.id : version.id;
-  for (const copy of orphans) yield* enqueueRemoval(tx, parts, { path, inode: file.inode, versionId, copy, nowMs });
+  for (const place of orphans) yield* enqueueRemoval(tx, parts, { path, inode: file.inode, versionId, place, nowMs });
 }

@@ -12,28 +12,28 @@ import {
   type VersionLabels,
 } from "../namespace/index.ts";
 import { createQuickProof } from "../mover/index.ts";
-import type { ObjectInfo, StagedWrite } from "../stores/index.ts";
+import type { ObjectInfo, Site } from "../stores/index.ts";
 import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { suspectCopy } from "./copy-check.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { getVersion, type Located, locate } from "./lookup.ts";
-import { chooseKeys, type Target } from "./object-keys.ts";
+import { abortAll, atSite, type SiteWrite } from "./landing.ts";
+import { chooseLandings, lookAhead, type Target } from "./object-keys.ts";
 import { checkUserMetadata, describeWrite, lateMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import type { CopyCheck, CopyObject, ObjectMeta, ObjectRead, PutResult } from "./service.ts";
-import { abortAll, atSite, type SiteWrite } from "./site-commit.ts";
 import { readSource } from "./uploads/copy-part.ts";
 import { assertLockable } from "./uploads/open.ts";
-import { commitPut, putObject } from "./write.ts";
+import { commitWrite, putObject } from "./write.ts";
 
 type Copied = PutResult & { readonly source: ObjectMeta };
 
 const MAX_ATTEMPTS = 3;
 
 /**
- * A site that holds the source copies it by itself; the others get its bytes through here, in one pass for all of them. The copies become
- * visible under the locks of both paths, and are committed as a put is, so that one that fails is undone at the sites where it showed.
+ * A site that holds the source copies it by itself; the others get its bytes through here, in one pass for all of them. They land where nothing lies and
+ * are committed as a put is.
  */
 export async function copyObject(parts: Parts, ctx: Ctx, request: CopyObject): Promise<Copied> {
   const from = locate(request.from.key);
@@ -116,9 +116,14 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
       ? undefined
       : createChecksum(request.checksumAlgorithm);
   const draft = draftOf(parts, request, source.meta, kept);
-  const targets = await readCatalog(parts.kv, (tx) =>
-    chooseKeys(tx, { path, sites: plan.required, owner: known, versionId: draft.id }),
+  const chosen = await readCatalog(parts.kv, (tx) =>
+    chooseLandings(tx, { path, sites: plan.required, inode: known?.inode, versionId: draft.id }),
   );
+  const targets = await lookAhead(ctx, chosen, {
+    path,
+    versionId: draft.id,
+    isMovable: ({ store }) => sizeBytes <= store.capabilities.movableBytes,
+  });
   const held = copy.streamed || summed !== undefined ? [] : await copiesOf(parts, ctx, copy);
   const { writes, streams } = await openWrites(parts, ctx, {
     targets,
@@ -131,7 +136,7 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
     const sums = streams.length === 0 ? {} : await stream(source, streams, draft, summed);
     const version = { ...draft, ...sums };
     const commit = async (): Promise<PutResult> =>
-      await commitPut(parts, ctx, {
+      await commitWrite(parts, ctx, {
         conditions: request.conditions,
         path,
         writes,
@@ -139,7 +144,7 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
         following: plan.following,
         copied: true,
       });
-    return { ...(await lockBoth(parts, [from.path, path], commit)), source: source.meta };
+    return { ...(await parts.locks.run(path, commit)), source: source.meta };
   } catch (error) {
     await abortAll(writes);
     throw lostSource(error) ?? toGfsError(error, "coordinator.copy");
@@ -148,14 +153,6 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
 
 function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {
   return file?.version === undefined ? undefined : { etag: file.version.etag, modifiedMs: file.version.createdMs };
-}
-
-/** In one order everywhere, so that two copies in opposite directions do not wait for each other. */
-async function lockBoth<T>(parts: Parts, paths: readonly [FilePath, FilePath], work: () => Promise<T>): Promise<T> {
-  const [first, second] = [...new Set(paths)].sort();
-  return await parts.locks.run(first as FilePath, async () =>
-    second === undefined ? await work() : await parts.locks.run(second, work),
-  );
 }
 
 /** That of all bytes is still true of the copy; one of parts is not. */
@@ -228,11 +225,11 @@ async function openWrites(
   const writes: SiteWrite[] = [];
   const streams: SiteWrite[] = [];
   try {
-    for (const { site, objectKey } of targets) {
+    for (const target of targets) {
+      const { site, objectKey } = target;
       const copy = site.store.capabilities.serverSideCopy ? held.find((each) => each.site === site.name) : undefined;
       const write: SiteWrite = {
-        site,
-        objectKey,
+        ...target,
         versionId: draft.id,
         staged:
           copy === undefined
@@ -241,7 +238,7 @@ async function openWrites(
                 .catch((error: unknown) => {
                   throw atSite(site, error);
                 })
-            : copyAtSite(parts, { site, objectKey }, { copy, attributes, draft, source }),
+            : copyAtSite(parts, target, { copy, attributes, draft, source }),
       };
       writes.push(write);
       if (copy === undefined) streams.push(write);
@@ -261,22 +258,29 @@ interface CopyWithin {
 }
 
 /** Shows at once when it is committed, as a staged write does; there is nothing to prepare and nothing to abort. */
-function copyAtSite(parts: Parts, target: Target, { copy, attributes, draft, source }: CopyWithin): StagedWrite {
+function copyAtSite(
+  parts: Parts,
+  target: Target,
+  { copy, attributes, draft, source }: CopyWithin,
+): SiteWrite["staged"] {
   const { site, objectKey } = target;
   return {
     write: () => Promise.reject(new GfsError("Internal", "A site copies by itself what it holds.")),
     seal: () => Promise.resolve(),
     abort: () => Promise.resolve(),
-    async commit(ctx) {
+    async commit(ctx, { as = objectKey, ...conditions }) {
       try {
-        const info = await site.store.copy(ctx, copy.key, objectKey, {
+        const info = await site.store.copy(ctx, copy.key, as, {
           ...attributes,
+          ...conditions,
           ...(copy.etag === undefined ? {} : { sourceIfMatch: copy.etag }),
         });
-        if (site.store.capabilities.copiesUnchecked === true) await assertRight(ctx, target, { info, draft });
+        if (site.store.capabilities.copiesUnchecked === true) await assertRight(ctx, site, { info, draft });
         return info;
       } catch (error) {
         if (isGfsError(error, "DataCorrupt")) await suspectCopy(parts, { ...source, site: site.name, key: copy.key });
+        const conditional = conditions.ifNoneMatch !== undefined && isGfsError(error, "PreconditionFailed");
+        if (conditional && (await isThere(ctx, site, objectKey))) throw error;
         if (!isGfsError(error, "NotFound", "PreconditionFailed", "Conflict", "Unsupported", "TooLarge", "DataCorrupt"))
           throw error;
         throw new GfsError("Conflict", `It could not copy the source by itself: ${error.message}`, {
@@ -289,15 +293,26 @@ function copyAtSite(parts: Parts, target: Target, { copy, attributes, draft, sou
   };
 }
 
+/** Which of the two conditions did not hold: that nothing lies there yet, or that the source is the one that was looked up. */
+async function isThere(ctx: Ctx, site: Site, key: string): Promise<boolean> {
+  try {
+    await site.store.head(ctx, key);
+    return true;
+  } catch (error) {
+    if (isGfsError(error, "NotFound")) return false;
+    throw error;
+  }
+}
+
 /** The site took the bytes as they lay there: a rotten source must not become a rotten copy that nothing can mend. */
 async function assertRight(
   ctx: Ctx,
-  { site, objectKey }: Target,
+  site: Site,
   { info, draft }: { readonly info: ObjectInfo; readonly draft: Draft },
 ): Promise<void> {
   const proof = createQuickProof({ ...draft, copies: [] });
   if (proof === undefined) return;
-  const body = await site.store.get(ctx, objectKey, { ifMatch: info.etag, checkedByCaller: true });
+  const body = await site.store.get(ctx, info.key, { ifMatch: info.etag, checkedByCaller: true });
   for await (const chunk of body.stream) proof.update(chunk);
   if (proof.holds()) return;
   throw new GfsError("DataCorrupt", `Site ${site.name} copied other bytes than the source's checksum says.`, {

@@ -5,7 +5,6 @@ import { type FilePath, type JobId, ROOT_INODE, type VersionId } from "../core/i
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { carryUnqueued } from "../mover/index.ts";
 import {
-  type Copy,
   deleteKey,
   type Expectation,
   type FileVersion,
@@ -14,9 +13,9 @@ import {
   findTombstone,
   findVersion,
   type HistoryRow,
-  isBeingCompleted,
   isBuried,
   keepsVersions,
+  type ObjectPlace,
   removeDirectory,
   type RemoveVersion,
   removeVersion,
@@ -119,7 +118,7 @@ export async function deleteVersion(parts: Parts, ctx: Ctx, order: VersionOrder)
 
 export interface Place {
   readonly site: Site;
-  readonly copy: Copy;
+  readonly place: ObjectPlace;
   /** Removes the object there. */
   readonly jobId: JobId;
 }
@@ -157,7 +156,8 @@ export function* recordDelete(
   const current = yield* findFile(tx, path);
   checkWriteConditions(conditions, currentOf(current?.version));
   const unknown = current === undefined ? order.unknown : undefined;
-  if (unknown?.mayHold.size === 0 && !(yield* leavesMark(tx, path))) return { existed: false, places: [] };
+  // Nobody has it; only a delete marker would remember that somebody asked.
+  if (unknown?.mayHold.size === 0 && !(yield* keepsIn(tx, path))) return { existed: false, places: [] };
   const { file, orphans, marker } = yield* deleteKey(tx, {
     path,
     expect: order.expect ?? { kind: "any" },
@@ -170,36 +170,31 @@ export function* recordDelete(
     marker === undefined && (file === undefined || orphans.length > 0 || file.version?.copies.length === 0);
   const wanted: Omit<Place, "jobId">[] = [];
   for (const site of targets) {
-    const own = orphans.filter((copy) => copy.site === site.name);
-    for (const copy of own) wanted.push({ site, copy });
+    const own = orphans.filter((place) => place.site === site.name);
+    for (const place of own) wanted.push({ site, place });
     // Another tool may have put an object under this key; the delete is meant for it, too.
-    const hidden = site.foreign === "merge" && lastName && own.every((copy) => copy.key !== path);
+    const hidden = site.foreign === "merge" && lastName && own.every(({ key }) => key !== path);
     if (
       hidden &&
       (unknown === undefined || unknown.mayHold.has(site.name)) &&
       (yield* findOwner(tx, site.name, path)) === undefined
     ) {
-      wanted.push({ site, copy: { site: site.name, key: path, state: "foreign", changedMs: nowMs } });
+      wanted.push({ site, place: { site: site.name, key: path } });
     }
   }
   const inode = file?.inode ?? ROOT_INODE;
   const versionId = file?.version?.id ?? tombstoneVersionId;
   const places: Place[] = [];
-  for (const place of wanted) {
-    const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy: place.copy, nowMs });
-    places.push({ ...place, jobId });
+  for (const { site, place } of wanted) {
+    const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId, place, nowMs });
+    places.push({ site, place, jobId });
   }
-  for (const copy of orphans) {
-    if (places.some((place) => place.copy === copy)) continue;
-    yield* enqueueRemoval(tx, parts, { path, inode, versionId, copy, nowMs });
+  for (const place of orphans) {
+    if (places.some((each) => each.place === place)) continue;
+    yield* enqueueRemoval(tx, parts, { path, inode, versionId, place, nowMs });
   }
   const existed = current !== undefined || order.unknown?.visible === true;
   return { existed, places, ...(marker === undefined ? {} : { marker }) };
-}
-
-/** Nobody has it, and the delete must be remembered all the same: by a delete marker, or because something is on its way to the key. */
-function* leavesMark(tx: Reader, path: FilePath): Program<boolean> {
-  return (yield* keepsIn(tx, path)) || (yield* isBeingCompleted(tx, path));
 }
 
 async function commitRemoval(
@@ -239,10 +234,10 @@ async function commitRemoval(
     const places: Place[] = [];
     const inode = removed?.file?.inode ?? ROOT_INODE;
     const id = removed?.file?.version?.id ?? tombstoneVersionId;
-    for (const copy of removed?.orphans ?? []) {
-      const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, copy, nowMs });
-      const site = parts.sites.find(copy.site);
-      if (site !== undefined) places.push({ site, copy, jobId });
+    for (const place of removed?.orphans ?? []) {
+      const jobId = yield* enqueueRemoval(tx, parts, { path, inode, versionId: id, place, nowMs });
+      const site = parts.sites.find(place.site);
+      if (site !== undefined) places.push({ site, place, jobId });
     }
     return { places, marker: removed?.marker === true, existed: removed !== undefined };
   });
@@ -268,17 +263,14 @@ export async function clearNow(parts: Parts, ctx: Ctx, { path, places }: Clearin
   ];
   let failure: { readonly site: Site; readonly error: GfsError } | undefined;
   const works = primaries.map((place) => ({ place, job: parts.mover.take(place.jobId) }));
-  await forEachBounded(works, PARALLEL_SITES, async ({ place: { site, copy }, job }) => {
+  await forEachBounded(works, PARALLEL_SITES, async ({ place: { site, place }, job }) => {
     try {
-      await site.store.delete(ctx, copy.key, copy.etag === undefined ? {} : { ifMatch: copy.etag });
-      // Without a name for the content it is for the job to look at what else may lie there.
-      if (copy.etag === undefined) job.leave();
-      else job.done();
+      if (await clearPlace(parts, ctx, site, place)) job.done();
+      // It is for the job to look at what else may lie there.
+      else job.leave();
     } catch (error) {
       job.leave();
-      if (isGfsError(error, "NotFound")) return;
-      const left = isGfsError(error, "PreconditionFailed") ? await clearBuried(parts, ctx, site, copy.key) : error;
-      if (left !== undefined) failure ??= { site, error: toGfsError(left, "coordinator.delete") };
+      failure ??= { site, error: toGfsError(error, "coordinator.delete") };
     }
   });
   if (pendingSites.length > 0) parts.mover.wake();
@@ -293,18 +285,28 @@ export async function clearNow(parts: Parts, ctx: Ctx, { path, places }: Clearin
   return pendingSites;
 }
 
-/** The catalog expected another object. One of our own that the delete covers, of a write that was never answered, goes all the same. */
-async function clearBuried(parts: Parts, ctx: Ctx, site: Site, key: string): Promise<unknown> {
+/** Removes what the delete is meant for; resolves with whether nothing is left to do. */
+async function clearPlace(parts: Parts, ctx: Ctx, site: Site, { key, etag }: ObjectPlace): Promise<boolean> {
+  try {
+    if (etag !== undefined) {
+      await site.store.delete(ctx, key, { ifMatch: etag });
+      return true;
+    }
+  } catch (error) {
+    if (!isGfsError(error, "PreconditionFailed", "NotFound")) throw error;
+  }
   try {
     const info = await site.store.head(ctx, key);
-    if (info.metadata["globalfs-version"] === undefined) return undefined;
+    const ours = info.metadata["globalfs-version"] !== undefined;
+    // Where the catalog expected another object, only one of our own that the delete covers goes: of a write that was never answered, say.
+    if (etag !== undefined && !ours) return false;
     const covered = await parts.kv.view(function* (tx): Program<boolean> {
       if ((yield* findOwner(tx, site.name, key)) !== undefined) return false;
-      return isBuried(yield* findTombstone(tx, key as FilePath), info);
+      return !ours || isBuried(yield* findTombstone(tx, key as FilePath), info);
     });
     if (covered) await site.store.delete(ctx, key, { ifMatch: info.etag });
-    return undefined;
   } catch (error) {
-    return isGfsError(error, "NotFound", "PreconditionFailed") ? undefined : error;
+    if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
   }
+  return false;
 }

@@ -46,9 +46,9 @@ describe("what explain says of an object", () => {
     await rig.coordinator.rename(rigCtx, { from: "x", to: "y" });
     expect(await notesOf(rig, "y")).toEqual([
       paused,
-      "At local the object still has the key x; a relocate job moves it.",
+      "At local the object still has the key x; a publish job brings it to y.",
       "The copy at cloud waits for its job.",
-      "At cloud the object still has the key x; a relocate job moves it.",
+      "At cloud the object still has the key x; a publish job brings it to y.",
     ]);
     const [job] = (await rig.jobsIn("waiting")).filter(({ kind }) => kind === "replicate");
     await rig.coordinator.cancelJob(rigCtx, job?.id as never);

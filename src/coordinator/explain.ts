@@ -107,7 +107,7 @@ function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): s
     else if (copy.state === "stale")
       notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
     if (copy.key !== path && !copy.key.startsWith(VERSIONS_PREFIX))
-      notes.push(`At ${copy.site} the object still has the key ${copy.key}; a relocate job moves it.`);
+      notes.push(`At ${copy.site} the object still has the key ${copy.key}; a publish job brings it to ${path}.`);
   }
   const readable = copies.filter((copy) => copy.state === "present" || copy.state === "foreign");
   if (file.kind === "file" && !readable.some((copy) => copy.healthy))

@@ -173,7 +173,7 @@ export function* enqueueCopies(tx: Transaction, parts: Parts, { file, path, nowM
   if (version === undefined) return;
   const { required, following } = parts.router.planWrite(path);
   const lacking = [...required, ...following].filter((site) => version.copies.every((copy) => copy.site !== site.name));
-  const targets = yield* chooseKeys(tx, { path, sites: lacking, owner: file, versionId: version.id });
+  const targets = yield* chooseKeys(tx, { path, sites: lacking, inode, versionId: version.id });
   for (const { site, objectKey: key } of targets) {
     const place = { path, inode, versionId: version.id, site: site.name };
     const copy: Copy = { site: site.name, key, state: "pending", changedMs: nowMs };

@@ -6,17 +6,17 @@ import {
   clearLeftExtended,
   dropTombstone,
   findOwner,
-  isBeingCompleted,
+  hasParts,
   pageTombstones,
   trimChanges,
 } from "../namespace/index.ts";
 import type { Program, Reader } from "../kv/index.ts";
 import { isShared, type Site } from "../stores/index.ts";
-import { DISPLACED_PREFIX, VERSIONS_PREFIX } from "./object-keys.ts";
+import { LANDED_PREFIX, versionIdOf, VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Parts } from "./parts.ts";
 import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "./set-aside.ts";
 import { reportSetAside } from "./set-aside-space.ts";
-import { relocateSome } from "./relocation.ts";
+import { publishSome } from "./publishing.ts";
 import type { Uploads } from "./uploads.ts";
 import { uploadCheck } from "./uploads/collect.ts";
 
@@ -24,8 +24,8 @@ import { uploadCheck } from "./uploads/collect.ts";
 
 const TOMBSTONES_A_TURN = 500;
 const CHANGES_A_COMMIT = 99;
-const RELOCATION_TURNS = 50;
-const DISPLACED_A_PAGE = 1_000;
+const PUBLISHING_TURNS = 50;
+const OBJECTS_A_PAGE = 1_000;
 
 export interface Housekeeping {
   start(): void;
@@ -54,8 +54,8 @@ export function createHousekeeping(parts: Parts, uploads: Uploads): Housekeeping
   const run = async (signal: AbortSignal): Promise<void> => {
     const ctx = backgroundCtx({ signal, log, requestId: "housekeeping" });
     while (!signal.aborted) {
-      await step("relocate", async () => {
-        for (let turn = 0; turn < RELOCATION_TURNS && !signal.aborted; turn++) if (!(await relocateSome(parts))) return;
+      await step("publish", async () => {
+        for (let turn = 0; turn < PUBLISHING_TURNS && !signal.aborted; turn++) if (!(await publishSome(parts))) return;
       });
       await step("tombstones", async () => {
         tombstoneCursor = await forgetTombstones(parts, ctx, tombstoneCursor);
@@ -119,10 +119,7 @@ async function forgetTombstones(parts: Parts, ctx: Ctx, after: FilePath | undefi
     if (tombstone.deletedMs > oldestKeptMs || ctx.signal.aborted) continue;
     if (!(await goneEverywhere(parts, ctx, tombstone.path))) continue;
     const { path, versionId } = tombstone;
-    await parts.kv.transact(function* (tx): Program<void> {
-      // A completion whose process died must still find that the key was deleted since.
-      if (!(yield* isBeingCompleted(tx, path))) yield* dropTombstone(tx, { path, versionId });
-    });
+    await parts.kv.transact((tx) => dropTombstone(tx, { path, versionId }));
   }
   return page.next;
 }
@@ -156,7 +153,7 @@ async function sweepSite(parts: Parts, ctx: Ctx, site: Site): Promise<void> {
   const removed = await site.store.sweep(ctx, parts.settings.stagingRetentionMs, uploadCheck(parts, site.name));
   if (removed > 0) parts.log.info("staging_swept", { site: site.name, removed });
   let lost = 0;
-  for (const prefix of [DISPLACED_PREFIX, VERSIONS_PREFIX, SET_ASIDE_PREFIX])
+  for (const prefix of [LANDED_PREFIX, VERSIONS_PREFIX, SET_ASIDE_PREFIX])
     lost += await removeLostWrites(parts, ctx, site, prefix);
   if (lost > 0) parts.log.info("lost_writes_removed", { site: site.name, removed: lost });
 }
@@ -169,7 +166,7 @@ async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site, prefix: stri
   do {
     const page = await site.store.list(ctx, {
       prefix,
-      limit: DISPLACED_A_PAGE,
+      limit: OBJECTS_A_PAGE,
       ...(continuation === undefined ? {} : { continuation }),
     });
     for (const { key, etag, modifiedMs } of page.objects) {
@@ -184,7 +181,9 @@ async function removeLostWrites(parts: Parts, ctx: Ctx, site: Site, prefix: stri
 }
 
 function* isAnybodys(tx: Reader, site: Site, key: string): Program<boolean> {
-  return key.startsWith(SET_ASIDE_PREFIX)
-    ? yield* isSetAside(tx, key)
-    : (yield* findOwner(tx, site.name, key)) !== undefined;
+  if (key.startsWith(SET_ASIDE_PREFIX)) return yield* isSetAside(tx, key);
+  if ((yield* findOwner(tx, site.name, key)) !== undefined) return true;
+  // A completion whose process died has made it, and may be asked for again.
+  const id = versionIdOf(key);
+  return id !== undefined && (yield* hasParts(tx, id));
 }

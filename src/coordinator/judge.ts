@@ -2,7 +2,7 @@ import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
 import { createProof } from "../mover/index.ts";
-import { type Copy, type FileVersion, findOverwrittenBy } from "../namespace/index.ts";
+import type { Copy, FileVersion } from "../namespace/index.ts";
 import type { ObjectInfo, Site, Span } from "../stores/index.ts";
 import type { Parts } from "./parts.ts";
 import { isReadable } from "./wanted.ts";
@@ -36,8 +36,6 @@ export async function judge(parts: Parts, ctx: Ctx, found: Disagreement, info: O
   // Only a write to this file goes to a key that it owns, also under the key that the file had before a rename.
   if (writtenId !== undefined && found.holder === undefined && writtenId > version.id)
     return { kind: "news", reason: "a newer version that GlobalFS wrote" };
-  if (writtenId !== undefined && found.holder === undefined && (await isOverwritten(parts, version, info)))
-    return { kind: "news", reason: "an upload that was completed over the version" };
   if (writtenId === version.id) return damage("other bytes that say they are this version");
   if (writtenId !== undefined) return damage("an older version that GlobalFS wrote");
   if (found.holder !== undefined || copy.key !== path) return damage("other bytes under a key that is GlobalFS's own");
@@ -49,13 +47,6 @@ export async function judge(parts: Parts, ctx: Ctx, found: Disagreement, info: O
   if (info.sizeBytes < version.sizeBytes && (await isCutOff(parts, ctx, found, info)))
     return damage(`only the first ${info.sizeBytes} of ${version.sizeBytes} bytes`);
   return { kind: "news", reason: "a newer object of another tool" };
-}
-
-/** An upload has its id from when it began, and may have come over a version that was written since. */
-async function isOverwritten(parts: Parts, { id }: FileVersion, { key, metadata }: ObjectInfo): Promise<boolean> {
-  const uploadId = metadata["globalfs-version"];
-  if (uploadId === undefined) return false;
-  return (await parts.kv.view((tx) => findOverwrittenBy(tx, key as FilePath, uploadId))) === id;
 }
 
 function damage(reason: string): Judgement {

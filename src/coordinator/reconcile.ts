@@ -7,7 +7,7 @@ import type { ObjectInfo } from "../stores/index.ts";
 import { commitAdopted, enqueueCopies } from "./foreign.ts";
 import { type Disagreement, judge } from "./judge.ts";
 import type { Parts } from "./parts.ts";
-import { enqueueRelocations } from "./relocation.ts";
+import { enqueuePublishing } from "./publishing.ts";
 import { copyAside, recordSetAside, type SetAside } from "./set-aside.ts";
 import { reportSetAside } from "./set-aside-space.ts";
 import { isReadable } from "./wanted.ts";
@@ -154,7 +154,7 @@ async function rollForward(parts: Parts, found: Disagreement, { info, kept }: Ne
     const file = yield* commitAdopted(tx, parts, { path, found: [{ site, info }], versionId, nowMs, nextInode });
     const recorded = kept !== undefined && (yield* recordSetAside(tx, parts, kept));
     yield* enqueueCopies(tx, parts, { file, path, nowMs });
-    yield* enqueueRelocations(tx, parts, { file, path, nowMs });
+    yield* enqueuePublishing(tx, parts, { file, path, nowMs });
     return recorded;
   });
   parts.mover.wake();

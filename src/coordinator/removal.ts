@@ -1,20 +1,20 @@
 import type { FilePath, JobId, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
-import type { Copy, FileRecord } from "../namespace/index.ts";
+import type { FileRecord, ObjectPlace } from "../namespace/index.ts";
 import type { Parts } from "./parts.ts";
 
 export interface Removal {
   readonly path: FilePath;
   readonly inode: FileRecord["inode"];
   readonly versionId: VersionId;
-  readonly copy: Copy;
+  readonly place: ObjectPlace;
   readonly nowMs: number;
 }
 
 /** Deletes are never refused for a full queue: an object that nobody removes would come back. */
 export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal): Program<JobId> {
-  const { path, inode, versionId, copy, nowMs } = removal;
+  const { path, inode, versionId, place, nowMs } = removal;
   const id = parts.nextJobId();
   yield* enqueueJob(
     tx,
@@ -23,11 +23,11 @@ export function* enqueueRemoval(tx: Transaction, parts: Parts, removal: Removal)
       path,
       inode,
       versionId,
-      site: copy.site,
-      key: copy.key,
+      site: place.site,
+      key: place.key,
       sizeBytes: 0,
       priority: 10,
-      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+      ...(place.etag === undefined ? {} : { etag: place.etag }),
     },
     { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
   );

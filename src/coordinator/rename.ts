@@ -6,7 +6,7 @@ import { type Removed, rename } from "../namespace/index.ts";
 import { importPrefix } from "./import.ts";
 import { findRecord, type Located, locate } from "./lookup.ts";
 import type { Parts } from "./parts.ts";
-import { enqueueRelocations, markForRelocation } from "./relocation.ts";
+import { enqueuePublishing, markForPublishing } from "./publishing.ts";
 import { enqueueRemoval } from "./removal.ts";
 
 export interface RenameRequest {
@@ -16,7 +16,7 @@ export interface RenameRequest {
 }
 
 /**
- * One transaction in the catalog, however much lies below a directory. The objects keep their old keys until relocate jobs have
+ * One transaction in the catalog, however much lies below a directory. The objects keep their old keys until publish jobs have
  * moved them; readers follow the catalog and notice nothing.
  */
 export async function renameObject(parts: Parts, ctx: Ctx, request: RenameRequest): Promise<void> {
@@ -81,12 +81,17 @@ async function commitRename(parts: Parts, { from, to, overwrite }: Move): Promis
       tombstoneVersionId,
     });
     const replaced = renamed.replaced;
-    for (const copy of replaced?.orphans ?? []) {
+    for (const place of replaced?.orphans ?? []) {
       const { inode, version } = (replaced as Removed).file;
       const versionId = version?.id ?? tombstoneVersionId;
-      yield* enqueueRemoval(tx, parts, { path: to.path, inode, versionId, copy, nowMs });
+      yield* enqueueRemoval(tx, parts, { path: to.path, inode, versionId, place, nowMs });
     }
-    if (from.directory) markForRelocation(tx, renamed.moved.inode);
-    else yield* enqueueRelocations(tx, parts, { path: to.path, file: renamed.moved, nowMs });
+    for (const place of renamed.left) {
+      const { inode, version } = renamed.moved;
+      const versionId = version?.id ?? tombstoneVersionId;
+      yield* enqueueRemoval(tx, parts, { path: from.path, inode, versionId, place, nowMs });
+    }
+    if (from.directory) markForPublishing(tx, renamed.moved.inode);
+    else yield* enqueuePublishing(tx, parts, { path: to.path, file: renamed.moved, nowMs });
   });
 }

@@ -151,8 +151,8 @@ function* drop(tx: Transaction, parts: Parts, row: SetAside): Program<void> {
 
 function* removeObject(tx: Transaction, parts: Parts, row: SetAside): Program<void> {
   const { path, versionId, site, key, etag } = row;
-  const copy = { site, key, state: "foreign" as const, etag, changedMs: row.atMs };
-  yield* enqueueRemoval(tx, parts, { path, inode: ROOT_INODE, versionId, copy, nowMs: parts.clock.nowMs() });
+  const place = { site, key, etag };
+  yield* enqueueRemoval(tx, parts, { path, inode: ROOT_INODE, versionId, place, nowMs: parts.clock.nowMs() });
 }
 
 /** The oldest first. */

@@ -26,7 +26,7 @@ export function createUploads(parts: Parts): Uploads {
       listParts: async (_ctx, request) => await listParts(context, request),
       listUploads: async (_ctx, request) => await listUploads(context, request),
       completeUpload: async (ctx, request) => await completeUpload(context, ctx, request),
-      abortUpload: async (ctx, place) => await abortUpload(context, ctx, place),
+      abortUpload: async (_ctx, place) => await abortUpload(context, place),
       copyObject: async (ctx, request) => await copyObject(parts, ctx, request),
     },
     collect: async (ctx) => await collectUploads(context, ctx),

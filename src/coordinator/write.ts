@@ -9,11 +9,9 @@ import {
   type ContentChecksum,
   type Copy,
   etagOf,
-  type Expectation,
   type FileRecord,
   type FileVersion,
   findFile,
-  findOwner,
   makeDirectory,
   noObjectLock,
   rulesOf,
@@ -26,19 +24,19 @@ import { readCatalog } from "./catalog-view.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
-import { chooseKeys } from "./object-keys.ts";
+import { abortAll, atSite, landAll, type Landed, type SiteWrite, stageAll, undo } from "./landing.ts";
+import { chooseHome, chooseKeys, chooseLandings, lookAhead } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
-import { enqueueRelocations } from "./relocation.ts";
+import { enqueuePublishing } from "./publishing.ts";
 import type { Conditions, PutRequest, PutResult } from "./service.ts";
-import { abortAll, atSite, commitAll, type Landed, type SiteWrite, stageAll, undo } from "./site-commit.ts";
 
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
 /**
- * Streams the body to all required sites at once, then commits: under the path's lock every site shows the object, the catalog
- * takes the version and the jobs for the other sites in one transaction. Until then the old version stands.
+ * Streams the body to all required sites at once, to keys where nothing lies; then one transaction makes it the file's, with the jobs for the other sites
+ * and those that publish it. Before that nothing has happened: the old version stands, and its bytes lie where they lay.
  */
 export async function putObject(parts: Parts, ctx: Ctx, request: PutRequest): Promise<PutResult> {
   const where = locate(request.key);
@@ -98,9 +96,15 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
 
   const versionId = parts.nextVersionId();
   const createdMs = parts.clock.nowMs();
-  const targets = await readCatalog(parts.kv, (tx) =>
-    chooseKeys(tx, { path, sites: plan.required, owner: known, versionId }),
+  const chosen = await readCatalog(parts.kv, (tx) =>
+    chooseLandings(tx, { path, sites: plan.required, inode: known?.inode, versionId }),
   );
+  const sizeBytes = request.sizeBytes ?? Number.POSITIVE_INFINITY;
+  const targets = await lookAhead(ctx, chosen, {
+    path,
+    versionId,
+    isMovable: ({ store }) => sizeBytes <= store.capabilities.movableBytes,
+  });
   const writes = await stageAll(ctx, targets, versionId, {
     metadata: storedMetadata(request.metadata ?? {}, {
       path,
@@ -129,17 +133,8 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
       details: detailsOf(request, checksum),
     };
-    return await parts.locks.run(
-      path,
-      async () =>
-        await commitPut(parts, ctx, {
-          conditions: request.conditions,
-          path,
-          writes,
-          version,
-          following: plan.following,
-        }),
-    );
+    const ready = { conditions: request.conditions, path, writes, version, following: plan.following };
+    return await parts.locks.run(path, async () => await commitWrite(parts, ctx, ready));
   } catch (error) {
     digest.abandon();
     await abortAll(writes);
@@ -208,104 +203,129 @@ export interface ReadyToCommit {
   readonly also?: (tx: Transaction, committed: Committed) => Program<void>;
 }
 
-/** The caller holds the path's lock, and aborts the writes when this rejects. */
-export async function commitPut(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
-  const { conditions, path, writes } = ready;
-  const { current, taken } = await readCatalog(parts.kv, (tx) => lookBeforeCommit(tx, ready));
-  // An import may have found what an earlier attempt of this very write left at a site.
-  const own = current?.version !== undefined && current.version.id === writes[0]?.versionId;
-  checkWriteConditions(conditions, own ? undefined : currentOf(current));
-  if (taken) {
-    throw new GfsError("Conflict", `Another file was renamed away from ${path} meanwhile; send the write again.`, {
-      op: "coordinator.put",
-    });
-  }
+/**
+ * The caller aborts the writes when this rejects. It holds the path's lock, so that the writers of one process do not meet each other's objects under the
+ * path; nothing rests on it.
+ */
+export async function commitWrite(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
+  const { path, writes, version } = ready;
   parts.assertCatalogSpace();
-  const landed = await commitAll(parts, ctx, path, writes, { sent: ready.version, previous: current });
+  await readCatalog(parts.kv, (tx) => checkBefore(tx, ready));
+  const landed = await landAll(parts, ctx, { path, writes, sent: version });
   const nowMs = parts.clock.nowMs();
-  const expect: Expectation =
-    current?.version === undefined ? { kind: "absent" } : { kind: "version", id: current.version.id };
   try {
-    const { committed, pendingSites } = await parts.inodes.transact((tx, nextInode) =>
-      recordPut(tx, parts, { ready, landed, expect, nowMs, nextInode }),
+    const { committed, pendingSites, created } = await parts.inodes.transact((tx, nextInode) =>
+      recordWrite(tx, parts, { ready, landed, nowMs, nextInode }),
     );
-    if (parts.sites.list().length > writes.length || committed.orphans.length > 0) parts.mover.wake();
-    return { meta: describeFile(path, committed.file), created: current?.version === undefined, pendingSites };
+    if (leavesWork(parts, committed)) parts.mover.wake();
+    return { meta: describeFile(path, committed.file), created, pendingSites };
   } catch (error) {
-    const { id: versionId, sizeBytes } = ready.version;
-    await undo(parts, path, { versionId, sizeBytes, landed, doubtful: [], previous: current });
+    await undo(parts, path, {
+      versionId: writes[0]?.versionId ?? version.id,
+      sizeBytes: version.sizeBytes,
+      landed,
+      doubtful: [],
+    });
     throw error;
   }
 }
 
-/** Between the choice of keys and the lock somebody may have renamed a file away, leaving its object where this one should go. */
-function* lookBeforeCommit(
-  tx: Reader,
-  { path, writes }: ReadyToCommit,
-): Program<{ readonly current: FileRecord | undefined; readonly taken: boolean }> {
-  const current = yield* findFile(tx, path);
-  for (const { site, objectKey } of writes) {
-    const owner = yield* findOwner(tx, site.name, objectKey);
-    if (owner !== undefined && owner.inode !== current?.inode) return { current, taken: true };
-  }
-  return { current, taken: false };
+/** Jobs that somebody should take up now. */
+function leavesWork(parts: Parts, { file, orphans }: Committed): boolean {
+  const copies = file.version?.copies ?? [];
+  return (
+    parts.sites.list().length > copies.length ||
+    orphans.length > 0 ||
+    copies.some(({ home, state }) => home !== undefined || state === "pending")
+  );
+}
+
+/** What will not hold in the transaction either is said before anything lands. */
+function* checkBefore(tx: Reader, ready: ReadyToCommit): Program<void> {
+  if (ready.holds !== undefined) yield* ready.holds(tx);
+  checkWriteConditions(ready.conditions, currentOf(yield* findOther(tx, ready)));
+}
+
+/** The file that has the path. An import may have found what an earlier attempt of this very write left at a site: that is none. */
+function* findOther(tx: Reader, { path, writes }: ReadyToCommit): Program<FileRecord | undefined> {
+  const file = yield* findFile(tx, path);
+  return file?.version !== undefined && file.version.id === writes[0]?.versionId ? undefined : file;
 }
 
 interface Recording {
   readonly ready: ReadyToCommit;
   readonly landed: readonly Landed[];
-  readonly expect: Expectation;
   readonly nowMs: number;
   readonly nextInode: () => Inode;
 }
 
-function* recordPut(
+interface Recorded {
+  readonly committed: Committed;
+  readonly pendingSites: readonly string[];
+  readonly created: boolean;
+}
+
+function* recordWrite(
   tx: Transaction,
   parts: Parts,
-  { ready, landed, expect, nowMs, nextInode }: Recording,
-): Program<{ committed: Committed; pendingSites: string[] }> {
+  { ready, landed, nowMs, nextInode }: Recording,
+): Program<Recorded> {
   const { path, following } = ready;
-  if (ready.holds !== undefined) yield* ready.holds(tx);
-  const present = landed.map(({ site, objectKey, info }): Copy => ({
-    site: site.name,
-    key: objectKey,
-    state: "present",
-    etag: info.etag,
-    changedMs: nowMs,
-  }));
-  const before = yield* findFile(tx, path);
-  const targets = yield* chooseKeys(tx, { path, sites: following, owner: before, versionId: ready.version.id });
+  yield* checkBefore(tx, ready);
+  const created = (yield* findOther(tx, ready))?.version === undefined;
+  const file = yield* findFile(tx, path);
+  const copies: Copy[] = [];
+  for (const place of landed) {
+    const { site, objectKey: key, info } = place;
+    const home = yield* chooseHome(tx, { ...place, path, file });
+    copies.push({ site: site.name, key, state: "present", etag: info.etag, changedMs: nowMs, ...home });
+  }
+  const targets = yield* chooseKeys(tx, { path, sites: following, inode: file?.inode, versionId: ready.version.id });
   const pending = targets.map(({ site, objectKey }): Copy => ({
     site: site.name,
     key: objectKey,
     state: "pending",
     changedMs: nowMs,
   }));
-  const version: FileVersion = { ...ready.version, copies: [...present, ...pending] };
-  // An import may have found the objects before the catalog knew them; they are this version all the same.
-  const writtenAs = ready.writes[0]?.versionId;
-  const found: Expectation =
-    writtenAs !== undefined && before?.version?.id === writtenAs ? { kind: "version", id: writtenAs } : expect;
+  const version: FileVersion = { ...ready.version, copies: [...copies, ...pending] };
   const committed = yield* commitVersion(tx, {
     path,
     version,
-    expect: found,
+    expect: { kind: "any" },
     nowMs,
     nextInode,
     ...(ready.copied === undefined ? {} : { copied: ready.copied }),
   });
   yield* afterCommit(tx, parts, { path, committed, nowMs });
+  const pendingSites = yield* enqueueReplication(tx, parts, { path, committed, nowMs });
+  yield* enqueuePublishing(tx, parts, { path, file: committed.file, nowMs });
+  if (ready.also !== undefined) yield* ready.also(tx, committed);
+  return { committed, pendingSites, created };
+}
+
+interface Replication {
+  readonly path: FilePath;
+  readonly committed: Committed;
+  readonly nowMs: number;
+}
+
+/** Resolves with the sites that the full queue had no room for. */
+function* enqueueReplication(
+  tx: Transaction,
+  parts: Parts,
+  { path, committed, nowMs }: Replication,
+): Program<readonly string[]> {
   const { inode } = committed.file;
-  const base = { path, inode, versionId: version.id, sizeBytes: version.sizeBytes };
+  const version = committed.file.version as FileVersion;
   const limit = parts.settings.maxQueuedJobs;
   const pendingSites: string[] = [];
-  for (const copy of pending) {
-    const spec = { ...base, kind: "replicate" as const, site: copy.site, key: copy.key, priority: 10 };
+  for (const { site, key, state } of version.copies) {
+    if (state !== "pending") continue;
+    const place = { path, inode, versionId: version.id, site };
+    const spec = { ...place, kind: "replicate" as const, key, sizeBytes: version.sizeBytes, priority: 10 };
     if (yield* enqueueJob(tx, spec, { id: parts.nextJobId(), nowMs, limit })) continue;
-    yield* markUnqueued(tx, { path, inode, versionId: version.id, site: copy.site });
-    pendingSites.push(copy.site);
+    yield* markUnqueued(tx, place);
+    pendingSites.push(site);
   }
-  yield* enqueueRelocations(tx, parts, { path, file: committed.file, nowMs });
-  if (ready.also !== undefined) yield* ready.also(tx, committed);
-  return { committed, pendingSites };
+  return pendingSites;
 }

@@ -1,4 +1,4 @@
-/** Durable background work on bytes: replicate, remove, relocate, repair, verify. */
+/** Durable background work on bytes: replicate, remove, publish, repair, verify. */
 export { createProof, createQuickProof, isProvable } from "./proof.ts";
 export type * from "./types.ts";
 export type { BandwidthLimit, FoundOther, MoverConfig, MoverDeps } from "./context.ts";

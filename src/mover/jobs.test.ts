@@ -197,7 +197,7 @@ describe("the queue of jobs", () => {
 
   it("drops jobs whose work is done already, and none that a person or another job of the lane still needs", async () => {
     const { add, find, settle, count, first, kv } = queue();
-    const drop = (...ids: readonly JobId[]): Promise<void> => kv.transact((tx) => dropJobs(tx, ids));
+    const drop = (...ids: readonly JobId[]): Promise<boolean> => kv.transact((tx) => dropJobs(tx, ids));
     const [one, behind, other, another] = [
       (await add({ kind: "remove" })) as JobId,
       (await add({ kind: "remove" })) as JobId,
@@ -205,10 +205,11 @@ describe("the queue of jobs", () => {
       (await add({ path: "another" as FilePath })) as JobId,
     ];
     await settle(other, "done");
-    await drop(behind, other, "none" as JobId);
+    expect(await drop(behind, other, "none" as JobId)).toBe(false);
     for (const id of [one, behind, other, another]) expect(await find(id), id).toBeDefined();
     expect(await count()).toBe(3);
-    await drop(one, another);
+    // One job of the lane can run now.
+    expect([await drop(another), await drop(one)]).toEqual([false, true]);
     expect([await find(one), await find(another), await count()]).toEqual([undefined, undefined, 1]);
     expect(await first((await find(behind)) as Job)).toBe(true);
     expect(await kv.view((tx) => jobsOfPath(tx, "another", 10))).toEqual([]);

@@ -39,7 +39,7 @@ export interface Enqueue {
 export function* enqueueJob(tx: Transaction, spec: JobSpec, { id, nowMs, limit }: Enqueue): Program<boolean> {
   const count = decodeCount(yield* tx.get(countKey));
   let superseded = 0;
-  if (spec.kind === "replicate") superseded = yield* dropSuperseded(tx, spec);
+  if (spec.kind === "replicate" || spec.kind === "publish") superseded = yield* dropSuperseded(tx, spec);
   if (count - superseded >= limit) {
     if (superseded > 0) tx.put(countKey, encodeCount(count - superseded));
     return false;
@@ -65,13 +65,13 @@ const MAX_LANE = 1_000;
 /** What one more job may drop in its transaction; others find nothing to do when they run. */
 const MOST_DROPPED = 4;
 
-/** A file that is overwritten while its site is away needs one copy of the newest version, not one of each. */
+/** A file that is overwritten while its site is away needs one copy of the newest version, not one of each, and no older one is published any more. */
 function* dropSuperseded(tx: Transaction, spec: JobSpec): Program<number> {
   let dropped = 0;
   for (const { key } of yield* tx.range({ ...prefixRange(laneRange(spec)), limit: MAX_LANE })) {
     const job = yield* findJob(tx, idOfLaneKey(key));
     // Another file may have had this path when its job was made, and has been renamed since.
-    if (job?.kind !== "replicate" || job.inode !== spec.inode) continue;
+    if (job?.kind !== spec.kind || job.inode !== spec.inode) continue;
     if (job.versionId === spec.versionId || job.upload !== undefined || (yield* isKept(tx, job))) continue;
     removeIndexes(tx, job);
     tx.delete(jobKey(job.id));
@@ -160,18 +160,21 @@ export function* settleJob(tx: Transaction, id: JobId, change: JobChange): Progr
 
 /**
  * Jobs whose work somebody else has done leave no trace. One behind others of its lane stays: what these still bring to the site is for it to
- * remove.
+ * remove. Resolves with whether another job can run now that waited for one of them.
  */
-export function* dropJobs(tx: Transaction, ids: readonly JobId[]): Program<void> {
+export function* dropJobs(tx: Transaction, ids: readonly JobId[]): Program<boolean> {
   let dropped = 0;
+  let freed = false;
   for (const id of ids) {
     const job = yield* findJob(tx, id);
     if (job === undefined || isFinished(job.state) || !(yield* isFirstOfLane(tx, job))) continue;
     removeIndexes(tx, job);
     tx.delete(jobKey(id));
     dropped += 1;
+    freed ||= (yield* findFirstOfLane(tx, job)) !== undefined;
   }
   if (dropped > 0) tx.put(countKey, encodeCount(Math.max(0, decodeCount(yield* tx.get(countKey)) - dropped)));
+  return freed;
 }
 
 export interface SetJobState {

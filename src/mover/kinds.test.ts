@@ -151,7 +151,7 @@ describe("relocating an object", () => {
     await rig.mover.pauseAll(false);
     await rig.idle();
     expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual(["ours", "theirs"]);
-    expect(await rig.job({ kind: "relocate" })).toMatchObject({
+    expect(await rig.job({ kind: "publish" })).toMatchObject({
       state: "failed",
       reason: expect.stringContaining("Another tool's object") as string,
     });
@@ -208,9 +208,9 @@ describe("relocating an object", () => {
 
   it("has nothing to do, and waits for nobody, when the object is where it belongs", async () => {
     const written = await rig.put("file", "bytes", { to: [] });
-    await rig.order("relocate", written, "local");
+    await rig.order("publish", written, "local");
     await rig.idle();
-    expect(await rig.job({ kind: "relocate" })).toMatchObject({ state: "done" });
+    expect(await rig.job({ kind: "publish" })).toMatchObject({ state: "done" });
   });
 });
 

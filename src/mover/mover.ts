@@ -23,7 +23,7 @@ import {
 } from "./jobs.ts";
 import { findJobFile } from "./job-file.ts";
 import { createJobsView } from "./jobs-view.ts";
-import { relocate } from "./kinds/relocate.ts";
+import { publish } from "./kinds/publish.ts";
 import { removeObject } from "./kinds/remove.ts";
 import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
 import { verifyCopy } from "./kinds/verify.ts";
@@ -222,8 +222,8 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
         return await replicate(ctx, job, attempt);
       case "remove":
         return await removeObject(ctx, job, deps);
-      case "relocate":
-        return await relocate(ctx, job, deps);
+      case "publish":
+        return await publish(ctx, job, deps);
       case "verify":
         return await verifyCopy(ctx, job, attempt);
     }

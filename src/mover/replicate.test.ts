@@ -162,10 +162,11 @@ describe("replication", () => {
 
   it("waits for a source that is away while another has lost the bytes, and gives up when all have", async () => {
     await start(["one", "two", "target"]);
-    await rig.put("file", "bytes", { at: ["one", "two"], to: [] });
     rig.store("two").script.before = failing("get");
+    await rig.mover.pauseAll(true);
     const written = await rig.put("file", "bytes", { at: ["one", "two"], to: ["target"] });
     await rig.store("one").delete(ctx, "file");
+    await rig.mover.pauseAll(false);
     await rig.clock.advance(600_000);
     await rig.idle();
     expect(await rig.job({ kind: "replicate" })).toMatchObject({ state: "waiting" });
@@ -301,7 +302,8 @@ describe("a delete or a write that comes during a transfer", () => {
     await start();
     rig.store("cloud").script.before = away;
     for (let version = 0; version < 20; version++) await rig.put("file", `version ${version}`);
-    expect(await rig.mover.depth()).toBeLessThanOrEqual(2);
+    // The one under way at the cloud, the newest behind it, and the newest that is published here.
+    expect(await rig.mover.depth()).toBeLessThanOrEqual(3);
     delete rig.store("cloud").script.before;
     await rig.clock.advance(60_000);
     await rig.idle();

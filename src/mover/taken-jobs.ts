@@ -18,6 +18,7 @@ export interface TakenJob {
 export interface TakenJobsDeps {
   readonly kv: Kv;
   readonly log: Logger;
+  /** There may be a job to run that was held up. */
   readonly onLeft: () => void;
 }
 
@@ -63,12 +64,14 @@ export class TakenJobs {
       // Those of the same turn of the event loop go along.
       await nextTurn();
       const ids = this.#done.splice(0, JOBS_A_COMMIT);
+      let freed = false;
       try {
-        await this.#deps.kv.transact((tx) => dropJobs(tx, ids));
+        if (await this.#deps.kv.transact((tx) => dropJobs(tx, ids))) freed = true;
       } catch (error) {
         this.#deps.log.info("jobs_not_dropped", { jobs: ids.length, error: toGfsError(error).message });
       }
       for (const id of ids) this.#taken.delete(id);
+      if (freed) this.#deps.onLeft();
     }
     this.#dropping = undefined;
   }

@@ -3,10 +3,10 @@ import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts
 /** A durable unit of background work. Rows are in the KV, written in the transaction that made the work necessary. */
 
 /**
- * replicate: bring a version's bytes to `site`. remove: delete an object that no live copy owns. relocate: move a renamed file's
- * object to its native key. repair: put the committed version back where other bytes landed. verify: read a copy back and compare.
+ * replicate: bring a version's bytes to `site`. remove: delete an object that no live copy owns. publish: bring an object to its file's path, from
+ * where it landed or where the file was. repair: put the committed version back where other bytes landed. verify: read a copy back and compare.
  */
-export type JobKind = "replicate" | "remove" | "relocate" | "repair" | "verify";
+export type JobKind = "replicate" | "remove" | "publish" | "repair" | "verify";
 
 /**
  * waiting: ready, or until `notBeforeMs`. running: a process works on it now, which only that process knows. paused: by a person.

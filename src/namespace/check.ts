@@ -31,7 +31,7 @@ import {
   placeOfOwnerKey,
   touchedSpace,
 } from "./rows.ts";
-import { findOwner } from "./owners.ts";
+import { findOwner, isPlaceOf, placesOf } from "./owners.ts";
 import { extendedKey, extendedSpace, isLeft, MAX_EXTENDED, placeOfExtendedKey } from "./extended-rows.ts";
 import { readContent, readInode } from "./inodes.ts";
 import { readEntry } from "./names.ts";
@@ -116,10 +116,9 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     const kind = (yield* readInode(tx, inode))?.kind;
     if (kind !== "file")
       fault(`There is content of inode ${inode}, which is ${kind === undefined ? "missing" : `a ${kind}`}.`);
-    for (const copy of decodeContent(row.value).copies) {
-      const owner = yield* findOwner(tx, copy.site, copy.key);
-      if (owner?.inode !== inode)
-        fault(`Inode ${inode} has a copy at ${copy.site}, and does not own ${copy.key} there.`);
+    for (const { site, key } of decodeContent(row.value).copies.flatMap(placesOf)) {
+      const owner = yield* findOwner(tx, site, key);
+      if (owner?.inode !== inode) fault(`Inode ${inode} has a copy at ${site}, and does not own ${key} there.`);
     }
   });
   await eachRow(kv, extendedSpace, function* (tx, row) {
@@ -143,8 +142,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     const { site, objectKey } = placeOfOwnerKey(row.key);
     const { inode, versionId } = decodeOwner(row.value);
     const version = yield* readContent(tx, inode);
-    const owns =
-      version?.id === versionId && version.copies.some((copy) => copy.site === site && copy.key === objectKey);
+    const owns = version?.id === versionId && isPlaceOf(version.copies, { site, key: objectKey });
     if (!owns) fault(`At ${site} the key ${objectKey} is owned by inode ${inode}, which has no such copy.`);
   });
   return { ...count, faults };

@@ -6,7 +6,7 @@ import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { destroyNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
-import { claim, release, samePlace } from "./owners.ts";
+import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
 import { addFirstName, readEntry } from "./names.ts";
@@ -15,11 +15,11 @@ import type {
   Change,
   CommitVersion,
   Committed,
-  Copy,
   Expectation,
   FileKind,
   FileRecord,
   FileVersion,
+  ObjectPlace,
 } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
@@ -79,7 +79,7 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
 }
 
 interface Outgoing {
-  readonly orphans: readonly Copy[];
+  readonly orphans: readonly ObjectPlace[];
   readonly kept?: FileRecord;
 }
 
@@ -100,7 +100,9 @@ function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incomin
   const previous = existing.version;
   if (previous === undefined) return NOTHING;
   const { path, nowMs } = commit;
-  const remaining = previous.copies.filter((copy) => !version.copies.some((each) => samePlace(each, copy)));
+  const remaining = previous.copies.filter(
+    (copy) => !version.copies.some((each) => each.site === copy.site && each.key === copy.key),
+  );
   const overwritten = remaining.length < previous.copies.length;
   const stays =
     keepsVersions(rules) &&
@@ -114,9 +116,11 @@ function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incomin
   }
   if (!overwritten) assertDestroyable(previous, { path, nowMs });
   if (previous.id !== version.id) dropVersionParts(tx, previous);
-  for (const copy of remaining)
-    yield* release(tx, { inode: existing.inode, version: previous, copy, nowMs, coveredId: version.id });
-  return { orphans: remaining };
+  // What lies under the key that the new one is to be published under is replaced then.
+  const orphans = previous.copies.flatMap(placesOf).filter((place) => !isPlaceOf(version.copies, place));
+  for (const place of orphans)
+    yield* release(tx, { inode: existing.inode, version: previous, place, nowMs, coveredId: version.id });
+  return { orphans };
 }
 
 export function checkExpectation(expect: Expectation, current: FileVersion | undefined): void {

@@ -13,6 +13,8 @@ const HAS_DETAILS = 1 << 2;
 const STATE_MASK = 0b111;
 const HAS_ETAG = 1 << 3;
 const HAS_REASON = 1 << 4;
+const HAS_HOME = 1 << 5;
+const HAS_REPLACED = 1 << 6;
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 export function encodeContent(version: FileVersion): Buffer {
@@ -51,13 +53,17 @@ function writeCopy(row: RowWriter, copy: Copy): void {
   row.byte(
     STATES.indexOf(copy.state) |
       (copy.etag === undefined ? 0 : HAS_ETAG) |
-      (copy.reason === undefined ? 0 : HAS_REASON),
+      (copy.reason === undefined ? 0 : HAS_REASON) |
+      (copy.home === undefined ? 0 : HAS_HOME) |
+      (copy.replaces === undefined ? 0 : HAS_REPLACED),
   );
   row.text(copy.site);
   row.text(copy.key);
   row.time(copy.changedMs);
   if (copy.etag !== undefined) row.text(copy.etag);
   if (copy.reason !== undefined) row.text(copy.reason);
+  if (copy.home !== undefined) row.text(copy.home);
+  if (copy.replaces !== undefined) row.text(copy.replaces);
 }
 
 export function decodeContent(bytes: Uint8Array): FileVersion {
@@ -119,6 +125,8 @@ function skipCopy(row: RowReader): void {
   row.skipCount();
   if (flags & HAS_ETAG) row.skipText();
   if (flags & HAS_REASON) row.skipText();
+  if (flags & HAS_HOME) row.skipText();
+  if (flags & HAS_REPLACED) row.skipText();
 }
 
 function readVersion(row: RowReader): FileVersion {
@@ -165,5 +173,7 @@ function readCopy(row: RowReader): Copy {
   };
   if (flags & HAS_ETAG) copy.etag = row.text();
   if (flags & HAS_REASON) copy.reason = row.text();
+  if (flags & HAS_HOME) copy.home = row.text();
+  if (flags & HAS_REPLACED) copy.replaces = row.text();
   return copy;
 }

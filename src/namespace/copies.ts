@@ -1,6 +1,6 @@
 import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
-import { claim, release, samePlace } from "./owners.ts";
+import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
 import { readContent, writeContent } from "./inodes.ts";
 import type { Copy, FileVersion } from "./types.ts";
 
@@ -20,8 +20,8 @@ export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: Set
   const copies =
     before === undefined ? [...version.copies, copy] : version.copies.map((each) => (each === before ? copy : each));
   const changed: FileVersion = { ...version, copies };
-  if (before !== undefined && !samePlace(before, copy))
-    yield* release(tx, { inode, version: changed, copy: before, nowMs });
+  for (const place of before === undefined ? [] : placesOf(before))
+    if (!isPlaceOf([copy], place)) yield* release(tx, { inode, version: changed, place, nowMs });
   writeContent(tx, inode, changed);
   return true;
 }
@@ -39,7 +39,7 @@ export function* removeCopy(tx: Transaction, { inode, versionId, site, nowMs }: 
   if (version?.id !== versionId) return undefined;
   const gone = version.copies.find((each) => each.site === site);
   if (gone === undefined) return undefined;
-  yield* release(tx, { inode, version, copy: gone, nowMs });
+  for (const place of placesOf(gone)) yield* release(tx, { inode, version, place, nowMs });
   writeContent(tx, inode, { ...version, copies: version.copies.filter((each) => each !== gone) });
   return gone;
 }

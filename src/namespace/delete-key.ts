@@ -13,7 +13,7 @@ import { entombKey } from "./tombstones.ts";
 import { getEntered } from "./inodes.ts";
 import { dropName, type Place, readEntry } from "./names.ts";
 import { findPlace, pruneUpwards } from "./tree.ts";
-import type { Copy, Expectation, FileRecord } from "./types.ts";
+import type { Expectation, FileRecord, ObjectPlace } from "./types.ts";
 
 export interface DeleteKey {
   readonly path: FilePath;
@@ -31,7 +31,7 @@ export interface DeletedKey {
   /** The file that had the name. */
   readonly file?: FileRecord;
   /** Objects that nobody needs any more. */
-  readonly orphans: readonly Copy[];
+  readonly orphans: readonly ObjectPlace[];
   /** In a bucket that keeps versions: what hides the key from now on. */
   readonly marker?: HistoryRow;
 }
@@ -46,7 +46,7 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   const file = entry === undefined ? undefined : yield* getEntered(tx, entry);
   checkExpectation(request.expect, file?.version);
   const versioned = rules.versioning === "enabled";
-  const orphans: Copy[] = [];
+  const orphans: ObjectPlace[] = [];
   if (place !== undefined && file !== undefined)
     orphans.push(...(yield* takeAway(tx, { place, file, versioned }, request)));
   if (!versioned) orphans.push(...(yield* destroyNull(tx, { path, nowMs })));
@@ -83,7 +83,7 @@ function* takeAway(
   tx: Transaction,
   { place, file, versioned }: Taken,
   { path, nowMs, tombstoneVersionId }: DeleteKey,
-): Program<readonly Copy[]> {
+): Program<readonly ObjectPlace[]> {
   const { version } = file;
   const stays = version !== undefined && (versioned || version.details?.versioned === true);
   if (!stays || file.linkCount > 1) {

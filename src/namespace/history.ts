@@ -6,13 +6,13 @@ import { keepsVersions } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { dropHistory, findHistory, type HistoryRow, newestOf, pushHistory, shownIdOf } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
-import { releaseAll } from "./owners.ts";
+import { placesOf, releaseAll } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { addFirstName } from "./names.ts";
 import { ensureDirectory, findFile, type Maker } from "./tree.ts";
-import type { Copy, FileRecord, FileVersion } from "./types.ts";
+import type { FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 /** How versions come into a path's history and out of it again. */
@@ -55,13 +55,13 @@ export function* retire(tx: Transaction, { path, file, version, holder, nowMs }:
 
 /** The objects stay where they are; only whose they are changes. */
 function takeOver(tx: Transaction, inode: Inode, version: FileVersion): void {
-  for (const copy of version.copies)
-    tx.put(ownerKey(copy.site, copy.key), encodeOwner({ inode, versionId: version.id }));
+  for (const { site, key } of version.copies.flatMap(placesOf))
+    tx.put(ownerKey(site, key), encodeOwner({ inode, versionId: version.id }));
 }
 
 export interface Destroyed {
   readonly file?: FileRecord;
-  readonly orphans: readonly Copy[];
+  readonly orphans: readonly ObjectPlace[];
 }
 
 /** Takes a row out of the history for good, with the version that it leads to. */
@@ -79,7 +79,7 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
 }
 
 /** A path has one version that S3 calls `null`: a new one takes the place of the old. */
-export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly Copy[]> {
+export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly ObjectPlace[]> {
   const row = yield* findHistory(tx, destroyer.path, "null");
   return row === undefined ? [] : (yield* destroyRow(tx, row, destroyer)).orphans;
 }

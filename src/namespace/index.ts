@@ -40,7 +40,6 @@ export {
   shownIdOf,
   shownVersionId,
 } from "./history-rows.ts";
-export { isSamePlace, isSameState, type KeyState, readKeyState } from "./key-state.ts";
 export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
 export {
   type Followed,
@@ -75,8 +74,7 @@ export {
   findPart,
   findUpload,
   forgetEndedUpload,
-  findOverwrittenBy,
-  isBeingCompleted,
+  hasParts,
   isUploadInUse,
   listUploads,
   pageEndedUploads,

@@ -1,6 +1,6 @@
 import type { SiteName } from "../core/ids.ts";
 import { type Key, keyAfter, prefixRange, type Program, type Reader } from "../kv/index.ts";
-import { decodeOwner, ownerRange } from "./rows.ts";
+import { decodeOwner, ownerRange, placeOfOwnerKey } from "./rows.ts";
 import { readContent } from "./inodes.ts";
 
 export interface LoneCopiesQuery {
@@ -24,12 +24,17 @@ export function* pageLoneCopies(tx: Reader, { site, others, after, limit }: Lone
   const start = after === undefined ? range.start : keyAfter(after);
   const rows = yield* tx.range({ start, end: range.end, limit });
   let count = 0;
-  for (const { value } of rows) {
+  for (const { key, value } of rows) {
+    const { objectKey } = placeOfOwnerKey(key);
     const { inode, versionId } = decodeOwner(value);
     const version = yield* readContent(tx, inode);
     if (version?.id !== versionId) continue;
     const holders = version.copies.filter(({ state }) => state === "present" || state === "foreign");
-    if (!holders.some((copy) => copy.site === site) || holders.some((copy) => others.has(copy.site))) continue;
+    if (
+      !holders.some((copy) => copy.site === site && copy.key === objectKey) ||
+      holders.some((copy) => others.has(copy.site))
+    )
+      continue;
     count += 1;
   }
   const last = rows.at(-1)?.key;

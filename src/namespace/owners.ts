@@ -3,11 +3,11 @@ import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { entombKey } from "./tombstones.ts";
 import { decodeOwner, encodeOwner, ownerKey } from "./rows.ts";
-import type { Copy, FileRecord, FileVersion, Owner } from "./types.ts";
+import type { Copy, FileRecord, FileVersion, ObjectPlace, Owner } from "./types.ts";
 
 /**
- * Who owns the object under a key at a site. Every copy owns its object, whatever the copy's state. A row that goes without the same place
- * being owned again leaves a tombstone: else an object whose removal is late would show up as somebody else's new file.
+ * Who owns the object under a key at a site. Every copy owns its object, whatever the copy's state, and the key that it is to be published under. A row
+ * that goes without the same place being owned again leaves a tombstone: else an object whose removal is late would show up as somebody else's new file.
  */
 
 export function* findOwner(tx: Reader, site: SiteName, objectKey: string): Program<Owner | undefined> {
@@ -22,39 +22,49 @@ export interface Claim {
 }
 
 export function* claim(tx: Transaction, { inode, versionId, copy }: Claim): Program<void> {
-  const owner = yield* findOwner(tx, copy.site, copy.key);
-  if (owner !== undefined && owner.inode !== inode) {
-    throw new GfsError("Conflict", `At site ${copy.site} the key ${copy.key} belongs to another file; try again.`, {
-      op: "namespace.claim",
-      context: { site: copy.site, key: copy.key, inode: owner.inode },
-    });
+  for (const { site, key } of placesOf(copy)) {
+    const owner = yield* findOwner(tx, site, key);
+    if (owner !== undefined && owner.inode !== inode) {
+      throw new GfsError("Conflict", `At site ${site} the key ${key} belongs to another file; try again.`, {
+        op: "namespace.claim",
+        context: { site, key, inode: owner.inode },
+      });
+    }
+    tx.put(ownerKey(site, key), encodeOwner({ inode, versionId }));
   }
-  tx.put(ownerKey(copy.site, copy.key), encodeOwner({ inode, versionId }));
+}
+
+/** Where its bytes are, and where they are to be published: there is what was there before. */
+export function placesOf({ site, key, etag, home, replaces }: Copy): readonly ObjectPlace[] {
+  const place: ObjectPlace = { site, key, ...(etag === undefined ? {} : { etag }) };
+  return home === undefined || home === key
+    ? [place]
+    : [place, { site, key: home, ...(replaces === undefined ? {} : { etag: replaces }) }];
 }
 
 export interface Release {
   readonly inode: Inode;
   readonly version: FileVersion;
-  readonly copy: Copy;
+  readonly place: ObjectPlace;
   readonly nowMs: number;
   /** Also covers what later versions left there whose write died before the catalog knew; absent: the version and those before it. */
   readonly coveredId?: VersionId;
 }
 
-export function* release(tx: Transaction, { inode, version, copy, nowMs, coveredId }: Release): Program<void> {
-  const owner = yield* findOwner(tx, copy.site, copy.key);
+export function* release(tx: Transaction, { inode, version, place, nowMs, coveredId }: Release): Program<void> {
+  const owner = yield* findOwner(tx, place.site, place.key);
   if (owner === undefined || owner.inode !== inode) return;
-  tx.delete(ownerKey(copy.site, copy.key));
+  tx.delete(ownerKey(place.site, place.key));
   yield* entombKey(tx, {
-    path: copy.key as FilePath,
+    path: place.key as FilePath,
     deletedMs: nowMs,
     versionId: coveredId !== undefined && coveredId > version.id ? coveredId : version.id,
     etags: etagsOf(version),
   });
 }
 
-export function samePlace(one: Copy, other: Copy): boolean {
-  return one.site === other.site && one.key === other.key;
+export function isPlaceOf(copies: readonly Copy[], place: ObjectPlace): boolean {
+  return copies.some(({ site, key, home }) => site === place.site && (key === place.key || home === place.key));
 }
 
 /** How the version's bytes may be called at a site where a late write brings them once more. */
@@ -64,14 +74,15 @@ export function etagsOf(version: FileVersion): string[] {
   return [...etags];
 }
 
-/** All copies of a file that has lost its last name: each must be removed. */
+/** All copies of a file that has lost its last name: what lies at each of the places must be removed. */
 export function* releaseAll(
   tx: Transaction,
   file: FileRecord,
   last: { readonly nowMs: number; readonly coveredId?: VersionId },
-): Program<readonly Copy[]> {
+): Program<readonly ObjectPlace[]> {
   const version = file.version;
   if (version === undefined) return [];
-  for (const copy of version.copies) yield* release(tx, { inode: file.inode, version, copy, ...last });
-  return version.copies;
+  const places = version.copies.flatMap(placesOf);
+  for (const place of places) yield* release(tx, { inode: file.inode, version, place, ...last });
+  return places;
 }

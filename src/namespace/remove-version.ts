@@ -9,7 +9,7 @@ import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
 import type { Place } from "./names.ts";
 import { findFile, findPlace, type Maker, pruneUpwards } from "./tree.ts";
-import type { Copy, Expectation, FileRecord, FileVersion } from "./types.ts";
+import type { Expectation, FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveVersion extends Maker, Destroyer {
@@ -25,7 +25,7 @@ export interface RemoveVersion extends Maker, Destroyer {
 
 export interface RemovedVersion {
   readonly file?: FileRecord;
-  readonly orphans: readonly Copy[];
+  readonly orphans: readonly ObjectPlace[];
   /** What was removed is a delete marker. */
   readonly marker: boolean;
   /** The version that is current now was in this holder, which is gone. */
@@ -66,7 +66,7 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   checkExpectation(request.expect, version);
   assertDestroyable(version, request);
   const newest = yield* newestOf(tx, path);
-  const orphans: Copy[] = [];
+  const orphans: ObjectPlace[] = [];
   let promoted: RemovedVersion["promoted"];
   if (newest?.inode === undefined) {
     const place = (yield* findPlace(tx, path, false)) as Place;

@@ -8,7 +8,7 @@ import { entombKey } from "./tombstones.ts";
 import { dropInode, getEntered } from "./inodes.ts";
 import { dropName, type Place, readEntry } from "./names.ts";
 import { findPlace, pruneUpwards } from "./tree.ts";
-import type { ChangeCause, Copy, Expectation, FileRecord, Removed } from "./types.ts";
+import type { ChangeCause, Expectation, FileRecord, ObjectPlace, Removed } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveFile {
@@ -64,7 +64,7 @@ export interface Unlink {
 export function* unlink(
   tx: Transaction,
   { place, file, path, nowMs, coveredId, cause, silent }: Unlink,
-): Program<readonly Copy[]> {
+): Program<readonly ObjectPlace[]> {
   const now = momentOf(nowMs);
   const { linkCount } = yield* dropName(tx, place, file, now);
   if (silent !== true) {

@@ -7,15 +7,8 @@ import {
   findTombstone,
   initialize,
   isBuried,
-  isSamePlace,
-  isSameState,
-  type KeyState,
-  changeLabels,
   pageLoneCopies,
-  readKeyState,
-  removeFile,
   removeVersion,
-  rename,
   setCopy,
   writeBucket,
 } from "./index.ts";
@@ -73,85 +66,6 @@ describe("a version that was removed for good", () => {
     const tombstone = await kv.view((tx) => findTombstone(tx, PATH));
     expect(tombstone?.etags).toContain(newer.file.version?.etag);
     expect(tombstone?.etags).not.toContain(older.file.version?.etag);
-  });
-});
-
-describe("the state of a key", () => {
-  const look = async (): Promise<KeyState> => await kv.view((tx) => readKeyState(tx, PATH));
-  const moment = { nowMs: 6_000, tombstoneVersionId: "7ZZZZZZZZZZZZZZZZZZZZZZZZ0" as VersionId };
-
-  it("stays while jobs bring copies, and while others come into the directory", async () => {
-    const { file } = await put(PATH);
-    const before = await look();
-    const copy = { site: "cloud" as SiteName, key: PATH, state: "present" as const, etag: "e", changedMs: 9 };
-    const versionId = file.version?.id as VersionId;
-    await kv.transact((tx) => setCopy(tx, { inode: file.inode, versionId, copy, nowMs: 9 }));
-    await put("b/y");
-    expect(isSameState(before, await look())).toBe(true);
-    expect(before.file?.versionId).toBe(versionId);
-  });
-
-  it("of a key that never was stays when its directory comes to be", async () => {
-    const before = await look();
-    await put("b/y");
-    const after = await look();
-    expect([before.directory, after.directory !== undefined]).toEqual([undefined, true]);
-    expect(isSameState(before, after)).toBe(true);
-  });
-
-  it.each([
-    ["a write", async () => void (await put(PATH))],
-    [
-      "a delete",
-      async () => {
-        await put("b/y");
-        await kv.transact((tx) => removeFile(tx, { path: PATH, expect: { kind: "any" }, ...moment }));
-      },
-    ],
-    [
-      "a change of labels",
-      async () => void (await kv.transact((tx) => changeLabels(tx, { path: PATH, nowMs: 9, tags: { a: "b" } }))),
-    ],
-    [
-      "a rename away and back",
-      async () => {
-        for (const [from, to] of [
-          [PATH, "b/z"],
-          ["b/z", PATH],
-        ] as [FilePath, FilePath][])
-          await kv.transact((tx) => rename(tx, { from, to, directory: false, overwrite: false, nextInode, ...moment }));
-      },
-    ],
-    [
-      "a rename of the directory",
-      async () => {
-        await kv.transact((tx) =>
-          rename(tx, {
-            from: "b" as FilePath,
-            to: "c" as FilePath,
-            directory: true,
-            overwrite: false,
-            nextInode,
-            ...moment,
-          }),
-        );
-        await put("b/y");
-      },
-    ],
-  ])("is another one after %s", async (_what, change) => {
-    await put(PATH);
-    const before = await look();
-    await change();
-    expect(isSameState(before, await look())).toBe(false);
-  });
-
-  it("is in the same place after a write, and not after a delete", async () => {
-    await put(PATH);
-    const before = await look();
-    await put(PATH);
-    expect(isSamePlace(before, await look())).toBe(true);
-    await kv.transact((tx) => removeFile(tx, { path: PATH, expect: { kind: "any" }, ...moment }));
-    expect(isSamePlace(before, await look())).toBe(false);
   });
 });
 

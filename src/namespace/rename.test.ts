@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { VersionId } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { findTombstone, historyAfter, type HistoryRow, link, makeSymlink } from "./index.ts";
-import { at, TestCatalog } from "./testing/catalog.ts";
+import { at, placesOf, TestCatalog } from "./testing/catalog.ts";
 import type { FileVersion } from "./index.ts";
 
 let catalog: TestCatalog;
@@ -215,7 +215,7 @@ describe("renaming", () => {
     await catalog.putApart("a", { id: id("1") });
     const b = await catalog.putApart("b", { id: id("2") });
     const { replaced } = await catalog.move("a", "b", { overwrite: true });
-    expect(replaced).toEqual({ file: b.file, orphans: b.file.version?.copies });
+    expect(replaced).toEqual({ file: b.file, orphans: placesOf(b.file) });
     expect(await catalog.view((tx) => findTombstone(tx, at("b")))).toEqual({
       path: "b",
       deletedMs: 6_000,

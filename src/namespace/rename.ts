@@ -10,14 +10,14 @@ import { destroyNull, retire } from "./history.ts";
 import { hasHistoryBelow } from "./history-rows.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { moveHistory } from "./move-history.ts";
-import { etagsOf } from "./owners.ts";
+import { etagsOf, isPlaceOf, placesOf, release } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
 import { dropInode, getEntered, getInode, writeContent } from "./inodes.ts";
 import { dropName, moveName, type Place, readEntry } from "./names.ts";
 import { ensureDirectory, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
-import type { FileRecord, FileVersion, Removed } from "./types.ts";
+import type { Copy, FileRecord, FileVersion, ObjectPlace, Removed } from "./types.ts";
 
 export interface Rename {
   readonly from: FilePath;
@@ -36,6 +36,8 @@ export interface Renamed {
   readonly moved: FileRecord;
   /** The file that had the name before. */
   readonly replaced?: Removed;
+  /** Where the file was to be published under its old name: what lies there must be removed. */
+  readonly left: readonly ObjectPlace[];
 }
 
 /** Moves one entry, however much lies below it. Objects keep their keys: their copies say where they are. */
@@ -50,7 +52,7 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   }
   const { inode } = entry;
   const moved = yield* getEntered(tx, entry);
-  if (from === to) return { moved };
+  if (from === to) return { moved, left: [] };
   if (directory && `${to}/`.startsWith(`${from}/`)) {
     throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
   }
@@ -59,10 +61,11 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   const { parent, name } = splitPath(to);
   const target: Place = { parent: yield* ensureDirectory(tx, parent, request), name: directory ? `${name}/` : name };
   const cleared = yield* clearTarget(tx, target, request, inode);
-  if (cleared === "same file") return { moved };
+  if (cleared === "same file") return { moved, left: [] };
 
   if (directory) yield* moveSettings(tx, from, to);
   const now = momentOf(nowMs);
+  const left = yield* leaveHomes(tx, moved, { to, nowMs, tombstoneVersionId: request.tombstoneVersionId });
   const renamed = yield* moveName(tx, { source, target }, moved, now);
   const version = moved.version === undefined ? undefined : yield* arrive(tx, moved.version, { to, nowMs });
   if (version !== undefined && version !== moved.version) writeContent(tx, inode, version);
@@ -83,8 +86,35 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   yield* pruneUpwards(tx, source.parent, nowMs);
   return {
     moved: version === undefined ? renamed : { ...renamed, version },
+    left,
     ...(cleared === undefined ? {} : { replaced: cleared }),
   };
+}
+
+interface Leaving {
+  readonly to: FilePath;
+  readonly nowMs: number;
+  readonly tombstoneVersionId: VersionId | undefined;
+}
+
+/** What was to be published under the old name is to be published under the new one; what lies under the old one has no owner any more. */
+function* leaveHomes(
+  tx: Transaction,
+  { inode, version }: FileRecord,
+  { to, nowMs, tombstoneVersionId: coveredId }: Leaving,
+): Program<readonly ObjectPlace[]> {
+  if (version === undefined) return [];
+  const copies = version.copies.map((copy) => withoutOldHome(copy, to));
+  const left = version.copies.flatMap(placesOf).filter((place) => !isPlaceOf(copies, place));
+  for (const place of left)
+    yield* release(tx, { inode, version, place, nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
+  return left;
+}
+
+function withoutOldHome(copy: Copy, to: FilePath): Copy {
+  if (copy.home === undefined || copy.home === to) return copy;
+  const { home: _home, replaces: _replaces, ...rest } = copy;
+  return rest;
 }
 
 /** Under its new name the version is one of the bucket that it comes to. */
@@ -94,7 +124,9 @@ function* arrive(
   { to, nowMs }: { readonly to: FilePath; readonly nowMs: number },
 ): Program<FileVersion> {
   const rules = yield* rulesOf(tx, to);
-  return settleVersion(rules.objectLock ? version : withoutLock(version), rules, nowMs);
+  const copies = version.copies.map((copy) => withoutOldHome(copy, to));
+  const moved = copies.every((copy, index) => copy === version.copies[index]) ? version : { ...version, copies };
+  return settleVersion(rules.objectLock ? moved : withoutLock(moved), rules, nowMs);
 }
 
 function withoutLock(version: FileVersion): FileVersion {

@@ -17,7 +17,7 @@ import {
 } from "./index.ts";
 import { createMemoryKv, type Program } from "../kv/index.ts";
 import { encodeOwner, attributesKey, ownerKey } from "./rows.ts";
-import { at, TestCatalog } from "./testing/catalog.ts";
+import { at, placesOf, TestCatalog } from "./testing/catalog.ts";
 import { nextTestId } from "./testing/model.ts";
 import type { Copy, ForeignObject, Tombstone } from "./types.ts";
 
@@ -143,7 +143,7 @@ describe("what is deleted", () => {
     const removed = await catalog.remove("a");
     expect(removed?.orphans).toEqual([]);
     expect(await catalog.file("b")).toEqual({ ...file, changed: momentOf(5_000), parent: { inode: 1, name: "b" } });
-    expect((await catalog.remove("b"))?.orphans).toEqual(file.version?.copies);
+    expect((await catalog.remove("b"))?.orphans).toEqual(placesOf(file));
   });
 });
 

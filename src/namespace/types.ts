@@ -11,14 +11,23 @@ export type FileKind = "file" | "directory" | "symlink" | "fifo" | "socket" | "c
  */
 export type CopyState = "present" | "foreign" | "pending" | "stale" | "failed";
 
-/** A version's bytes at one site. */
-export interface Copy {
+/** An object at a site, or where one may lie. */
+export interface ObjectPlace {
   readonly site: SiteName;
-  /** The object's key at the site: the file's path when it was written, until a relocate job moved it. */
   readonly key: string;
-  readonly state: CopyState;
-  /** What the site calls the content, for `If-Match`; absent until it is there. */
+  /** What the site calls the content, for `If-Match`; absent until it is there, and where nobody knows what lies there. */
   readonly etag?: string;
+}
+
+/** A version's bytes at one site: under the file's path, or under a key that nobody else has until they are published. */
+export interface Copy extends ObjectPlace {
+  readonly state: CopyState;
+  /**
+   * The file's own key, which is claimed for these bytes: a publish job brings them there. Until then older bytes of the file may lie under it, or nothing.
+   */
+  readonly home?: string;
+  /** What those older bytes are called there; they are replaced, and whatever else comes there is not. */
+  readonly replaces?: string;
   readonly changedMs: number;
   /** One sentence, for states that wait or failed. */
   readonly reason?: string;
@@ -213,8 +222,8 @@ export interface Committed {
   readonly file: FileRecord;
   /** The version this one replaced. */
   readonly previous?: FileVersion;
-  /** Copies of the previous version whose object no copy of the new one will overwrite: somebody must remove them. */
-  readonly orphans: readonly Copy[];
+  /** Where objects of the previous version lie that the new one does not take the place of: somebody must remove them. */
+  readonly orphans: readonly ObjectPlace[];
   /** In a bucket that keeps versions: where the previous version is now. Jobs find it by the objects that it owns. */
   readonly kept?: FileRecord;
 }
@@ -222,7 +231,7 @@ export interface Committed {
 export interface Removed {
   readonly file: FileRecord;
   /** Empty while other hard links still name the file. */
-  readonly orphans: readonly Copy[];
+  readonly orphans: readonly ObjectPlace[];
 }
 
 export interface ListQuery {

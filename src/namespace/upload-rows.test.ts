@@ -7,11 +7,9 @@ import {
   type EndedUpload,
   endUpload,
   findEndedUpload,
-  findOverwrittenBy,
   findPart,
   findUpload,
   forgetEndedUpload,
-  isBeingCompleted,
   isUploadInUse,
   listUploads,
   pageEndedUploads,
@@ -135,25 +133,6 @@ describe("an upload in parts", () => {
     });
     expect(await catalog.view((tx) => findPart(tx, "1" as VersionId, 3))).toBeUndefined();
     expect(await numbersOf("1", { limit: 10 })).toEqual([1, 2, 256]);
-  });
-
-  it("is being completed while one of its path says so", async () => {
-    const completing = { partNumbers: [1], atMs: 1, base: {} };
-    await begin(upload("a", "1"), upload("a", "2", { completing }), upload("b", "3"));
-    const look = async (path: string): Promise<boolean> => await catalog.view((tx) => isBeingCompleted(tx, at(path)));
-    expect([await look("a"), await look("b"), await look("none")]).toEqual([true, false, false]);
-  });
-
-  it("tells which version its interrupted completion has overwritten, also when it was given up", async () => {
-    const versionId = "old" as VersionId;
-    const base = { file: { digest: "d", versionId } };
-    const begun = upload("a", "1", { completing: { partNumbers: [1], atMs: 1, base } });
-    await begin(begun, upload("a", "2"));
-    const look = async (id: string): Promise<VersionId | undefined> =>
-      await catalog.view((tx) => findOverwrittenBy(tx, at("a"), id));
-    expect([await look("1"), await look("2"), await look("none")]).toEqual([versionId, undefined, undefined]);
-    await end(begun, { superseded: { versionId } });
-    expect(await look("1")).toBe(versionId);
   });
 
   it("whose row cannot be read is said to be damaged", async () => {

@@ -13,7 +13,6 @@ import {
   type Transaction,
 } from "../kv/index.ts";
 import { corrupt } from "./bytes.ts";
-import type { KeyState } from "./key-state.ts";
 import type { ChecksumAlgorithm, ContentChecksum, ContentHeaders, VersionLabels } from "./types.ts";
 
 /**
@@ -34,15 +33,6 @@ export interface UploadRecord {
   readonly sites: readonly SiteUpload[];
   /** Its bucket was there when it began, so without the bucket it is meant for nothing. */
   readonly inBucket: boolean;
-  /** The sites may have been told to complete it, with these parts; only a process that died leaves this behind. */
-  readonly completing?: Completing;
-}
-
-export interface Completing {
-  readonly partNumbers: readonly number[];
-  readonly atMs: number;
-  /** What the completion is to replace. Once the key is anything else it lands no more. */
-  readonly base: KeyState;
 }
 
 export interface SiteUpload {
@@ -71,8 +61,6 @@ export interface EndedUpload {
   readonly endedMs: number;
   /** Absent for one that was aborted. */
   readonly answer?: unknown;
-  /** Its completion was interrupted, and the key was no more what it was to replace when somebody looked again. */
-  readonly superseded?: { readonly versionId?: VersionId };
   /** The rows of its parts that did not go with it, because there were too many for one transaction. */
   readonly partsLeft?: true;
 }
@@ -116,19 +104,6 @@ export function putUpload(tx: Transaction, upload: UploadRecord): void {
 export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Program<UploadRecord | undefined> {
   const row = yield* tx.get(uploadKey(path, uploadId));
   return row === undefined ? undefined : (decodeRow(row) as UploadRecord);
-}
-
-/** Whether a completion of the path was begun and neither made the version nor failed: it is under way, or its process died. */
-export function* isBeingCompleted(tx: Reader, path: FilePath): Program<boolean> {
-  const rows = yield* tx.range({ ...prefixRange(encodeKey(UPLOAD, path)), limit: PAGE });
-  return rows.some(({ value }) => (decodeRow(value) as UploadRecord).completing !== undefined);
-}
-
-/** The version whose bytes an interrupted completion may have overwritten at the sites without replacing it in the catalog. */
-export function* findOverwrittenBy(tx: Reader, path: FilePath, uploadId: string): Program<VersionId | undefined> {
-  const upload = yield* findUpload(tx, path, uploadId);
-  if (upload !== undefined) return upload.completing?.base.file?.versionId;
-  return (yield* findEndedUpload(tx, uploadId))?.superseded?.versionId;
 }
 
 /** Whether a site's upload belongs to one that is under way. */
@@ -201,6 +176,11 @@ export function* pageEndedUploads(
 
 export function forgetEndedUpload(tx: Transaction, uploadId: VersionId): void {
   tx.delete(endedKey(uploadId));
+}
+
+/** Whether an upload with this id is under way and parts of it have arrived. */
+export function* hasParts(tx: Reader, uploadId: string): Program<boolean> {
+  return (yield* tx.range({ ...prefixRange(encodeKey(PART, uploadId)), limit: 1 })).length > 0;
 }
 
 export function putPart(tx: Transaction, uploadId: VersionId, part: PartRecord): void {

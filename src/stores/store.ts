@@ -59,6 +59,11 @@ export interface WriteConditions {
   readonly ifNoneMatch?: "*";
 }
 
+export interface CommitOptions extends WriteConditions {
+  /** The object appears under this key and not under the one that it was begun for; within `capabilities.movableBytes`. */
+  readonly as?: string;
+}
+
 export interface WriteAttributes {
   readonly contentType?: string;
   readonly metadata?: Readonly<Record<string, string>>;
@@ -74,7 +79,8 @@ export interface StagedWrite {
   write(chunk: Uint8Array): Promise<void>;
   /** `sha256` and `metadata` known only at the end; kept where the site can still take them. */
   seal(final?: { readonly sha256?: string; readonly metadata?: Readonly<Record<string, string>> }): Promise<void>;
-  commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo>;
+  /** Where a condition does not hold nothing has happened, and it can be committed otherwise. */
+  commit(ctx: Ctx, options?: CommitOptions): Promise<ObjectInfo>;
   abort(): Promise<void>;
 }
 
@@ -99,9 +105,15 @@ export interface MultipartOptions extends WriteAttributes {
   readonly sha256?: string;
 }
 
-export interface CompleteOptions extends WriteConditions {
+export interface CompleteOptions extends CommitOptions {
   /** Known only at the end; kept beside what the upload was begun with where the site can still take it. */
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+export interface CopyOptions extends WriteAttributes, WriteConditions {
+  readonly sourceIfMatch?: ETag;
+  /** Both keys may lead to the very same bytes on the medium: the caller is about to delete one of them. */
+  readonly mayShare?: boolean;
 }
 
 export interface MultipartUpload {
@@ -156,6 +168,12 @@ export interface StoreCapabilities {
   /** Absent where uploads in parts are not possible. */
   readonly multipart?: { readonly minPartBytes: number; readonly maxPartBytes: number; readonly maxParts: number };
   readonly serverSideCopy: boolean;
+  /** Conditions of a copy's target cost nothing: without this it is made in parts. */
+  readonly conditionalCopies: boolean;
+  /** Writes of up to so many bytes can be committed under another key than they were begun for. */
+  readonly movableBytes: number;
+  /** The same of uploads in parts. */
+  readonly movesUploads: boolean;
   /** A copy within the site takes the bytes as they lie there, so that rot comes along: whoever asks for one looks at it. */
   readonly copiesUnchecked?: boolean;
   readonly presign: boolean;
@@ -200,12 +218,7 @@ export interface Store {
   /** Idempotent. */
   abortMultipart(ctx: Ctx, upload: MultipartUpload): Promise<void>;
   /** Within the site, without moving bytes through this process. Keeps content type and metadata unless new ones are given. */
-  copy(
-    ctx: Ctx,
-    from: string,
-    to: string,
-    options?: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag },
-  ): Promise<ObjectInfo>;
+  copy(ctx: Ctx, from: string, to: string, options?: CopyOptions): Promise<ObjectInfo>;
   /** An absent object is success. With `ifMatch`, another object under the key is `PreconditionFailed` and stays. */
   delete(ctx: Ctx, key: string, options?: { readonly ifMatch?: ETag }): Promise<void>;
   /** One outcome a key, in order; at most 1,000 keys. */

@@ -128,20 +128,26 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     put: async (key, body, more = {}) =>
       await coordinator.putObject(rigCtx, { key, body: chunksOf(Buffer.from(body as Uint8Array)), ...more }),
     read: async (key) => (await readAll(coordinator, key)).toString(),
-    async settled() {
-      for (let look = 0; look < 500; look++) {
-        const { jobs } = await coordinator.listJobs(rigCtx, { limit: 1_000 });
-        if (jobs.every((job) => job.state !== "running" && (job.state !== "waiting" || job.notBeforeMs > 0))) return;
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      throw new Error("Jobs did not settle in time.");
-    },
+    settled: async () => await settleJobs(coordinator),
     stop: async () => await coordinator.stop(),
   };
 }
 
 export async function* chunksOf(bytes: Uint8Array, sizeBytes = 64 * 1024): AsyncGenerator<Uint8Array> {
   for (let offset = 0; offset < bytes.byteLength; offset += sizeBytes) yield bytes.subarray(offset, offset + sizeBytes);
+}
+
+/** Until no job is left that could run. */
+export async function settleJobs(coordinator: Coordinator): Promise<void> {
+  for (let look = 0; look < 2_000; look++) {
+    const { jobs } = await coordinator.listJobs(rigCtx, { limit: 1_000 });
+    if (jobs.every((job) => job.state !== "running" && (job.state !== "waiting" || job.notBeforeMs > 0))) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const left = (await coordinator.listJobs(rigCtx, { limit: 1_000 })).jobs.filter(({ state }) => state !== "done");
+  throw new Error(
+    `Jobs did not settle in time: ${left.map(({ kind, site, key, state, reason }) => `${kind} ${key} at ${site} is ${state}: ${reason ?? ""}`).join("; ")}`,
+  );
 }
 
 /** As a gateway does: a file that changes while it is opened is looked up again. */

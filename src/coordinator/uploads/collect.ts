@@ -3,18 +3,14 @@ import type { SiteName } from "../../core/ids.ts";
 import { findUpload, isUploadInUse, listUploads, type UploadRecord } from "../../namespace/index.ts";
 import type { UploadCheck } from "../../stores/index.ts";
 import type { Parts } from "../parts.ts";
-import { finishCompleting } from "./complete.ts";
 import type { UploadContext } from "./context.ts";
 import { forgetEnded } from "./ended.ts";
 import { endAborted, findBucketOf } from "./open.ts";
 
 const UPLOADS_A_PAGE = 200;
-/** A completion that was marked longer ago, and is not under way here, has lost its process. */
-const COMPLETION_GRACE_MS = 60_000;
 
 /**
- * What the leader does for uploads: finishes completions whose process died, ends uploads that nobody completed in time or whose bucket is
- * gone, and forgets what became of old ones.
+ * What the leader does for uploads: ends those that nobody completed in time or whose bucket is gone, and forgets what became of old ones.
  */
 export async function collectUploads(context: UploadContext, ctx: Ctx): Promise<void> {
   const { parts } = context;
@@ -31,29 +27,26 @@ export async function collectUploads(context: UploadContext, ctx: Ctx): Promise<
     );
     for (const upload of page.uploads) {
       if (ctx.signal.aborted) return;
-      await collectOne(context, ctx, upload);
+      await collectOne(context, upload);
     }
     after = page.next;
   } while (after !== undefined);
   await forgetEnded(parts);
 }
 
-async function collectOne(context: UploadContext, ctx: Ctx, listed: UploadRecord): Promise<void> {
+async function collectOne(context: UploadContext, listed: UploadRecord): Promise<void> {
   const { parts } = context;
   const { path, uploadId } = listed;
   const nowMs = parts.clock.nowMs();
-  const stuck = listed.completing !== undefined && listed.completing.atMs <= nowMs - COMPLETION_GRACE_MS;
   const old = listed.startedMs <= nowMs - parts.settings.uploadRetentionMs;
   const homeless = listed.inBucket && (await parts.kv.view((tx) => findBucketOf(tx, path))) === undefined;
-  if (!stuck && !old && !homeless) return;
+  if (!old && !homeless) return;
   try {
-    const finished = await context.gate.end(uploadId, async () => {
+    await context.gate.end(uploadId, async () => {
       const upload = await parts.kv.view((tx) => findUpload(tx, path, uploadId));
-      if (upload?.completing !== undefined) return await finishCompleting(parts, ctx, upload);
-      if (upload !== undefined && (old || homeless)) await endAborted(parts, upload);
-      return false;
+      if (upload !== undefined) await endAborted(parts, upload);
     });
-    parts.log.info("upload_collected", { path, upload: uploadId, finished });
+    parts.log.info("upload_collected", { path, upload: uploadId });
   } catch (error) {
     // Another turn tries again; one upload must not keep the others.
     parts.log.warn("upload_not_collected", { path, upload: uploadId, error: String(error) });

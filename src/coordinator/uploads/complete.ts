@@ -8,35 +8,31 @@ import {
   findEndedUpload,
   findFile,
   findUpload,
-  keepsVersions,
   putUpload,
-  readKeyState,
   readParts,
-  rulesOf,
   type UploadRecord,
   type VersionDetails,
   writeVersionParts,
 } from "../../namespace/index.ts";
-import type { PartInfo, StagedWrite } from "../../stores/index.ts";
+import type { ObjectInfo, PartInfo, Site } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
-import { checkWriteConditions } from "../conditions.ts";
 import { locate } from "../lookup.ts";
+import type { SiteWrite } from "../landing.ts";
+import { LANDED_PREFIX, landedKey } from "../object-keys.ts";
 import { describeFile, lateMetadata } from "../object-meta.ts";
 import type { Parts } from "../parts.ts";
 import type { CompleteUpload, PutResult, UploadPlace } from "../service.ts";
-import type { SiteWrite } from "../site-commit.ts";
-import { commitPut } from "../write.ts";
+import { commitWrite } from "../write.ts";
 import { checkCompletion, type Whole } from "./completion-check.ts";
 import { getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
-import { abandon, isSuperseded, isUntouched, mayFinish, superseded } from "./interrupted.ts";
 import { endAborted } from "./open.ts";
 import { type SiteTarget, sitesOf } from "./put-part.ts";
 
 const MAX_PARTS = 10_000;
 
 /**
- * The sites' uploads are completed as staged writes are committed, under the path's lock; one transaction makes the version, ends the upload and
- * remembers the answer. Until then the old version stands.
+ * The sites' uploads are completed as staged writes are committed, where nothing lies; one transaction makes the version, ends the upload and remembers
+ * the answer. Until then the old version stands, and a completion whose process died has not happened: whoever asks for it again completes it.
  */
 export async function completeUpload(context: UploadContext, ctx: Ctx, request: CompleteUpload): Promise<PutResult> {
   const { parts, gate } = context;
@@ -64,9 +60,7 @@ export async function completeUpload(context: UploadContext, ctx: Ctx, request: 
 /** A client whose answer was lost asks again, and is told the same. */
 async function findAnswer(parts: Parts, { key, uploadId }: UploadPlace): Promise<PutResult | undefined> {
   const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, uploadId));
-  if (ended?.path !== locate(key).path) return undefined;
-  if (ended.superseded !== undefined) throw superseded();
-  return ended.answer as PutResult | undefined;
+  return ended?.path === locate(key).path ? (ended.answer as PutResult | undefined) : undefined;
 }
 
 interface Landing {
@@ -78,10 +72,6 @@ interface Landing {
 /** The caller holds the path's lock. */
 async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landing): Promise<PutResult> {
   const { path, uploadId } = upload;
-  if (upload.completing !== undefined && !(await mayFinish(parts, ctx, upload))) {
-    await abandon(parts, upload);
-    throw superseded();
-  }
   const spent = new Set<SiteName>();
   const writes = sitesOf(parts, upload).flatMap((target): SiteWrite[] => {
     const infos = partsAt(target, whole);
@@ -91,6 +81,8 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
         site: target.site,
         objectKey: target.objectKey,
         versionId: uploadId,
+        // Where the upload goes was decided when it was begun.
+        ...(target.objectKey.startsWith(LANDED_PREFIX) ? { occupant: "unknown" as const } : {}),
         staged: stagedUpload(parts, { target, infos, upload, whole, spent }),
       },
     ];
@@ -102,10 +94,8 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
   const following = [...plan.required, ...plan.following].filter(
     (site, index, all) => all.indexOf(site) === index && !writes.some((write) => write.site.name === site.name),
   );
-  await assertNothingLost(parts, upload, writes);
-  const marked = await markCompleting(parts, upload, { whole, conditions });
   try {
-    return await commitPut(parts, ctx, {
+    return await commitWrite(parts, ctx, {
       conditions,
       path,
       writes,
@@ -113,7 +103,6 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       following,
       *holds(tx) {
         if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
-        if (!(yield* isUntouched(tx, upload))) throw superseded();
       },
       *also(tx, { file, previous }) {
         const meta = describeFile(path, file);
@@ -131,30 +120,9 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       },
     });
   } catch (error) {
-    if (isSuperseded(error)) await abandon(parts, marked);
-    else await keepWhatIsLeft(parts, upload, spent);
+    await keepWhatIsLeft(parts, upload, spent);
     throw toGfsError(error, "coordinator.upload");
   }
-}
-
-/** An upload that began before its bucket kept versions goes to the key where the version from then lies. */
-async function assertNothingLost(parts: Parts, { path }: UploadRecord, writes: readonly SiteWrite[]): Promise<void> {
-  const lost = await readCatalog(parts.kv, function* (tx): Program<boolean> {
-    if (!keepsVersions(yield* rulesOf(tx, path))) return false;
-    const current = yield* findFile(tx, path);
-    const copies = current?.version?.copies ?? [];
-    return writes.some(({ site, objectKey }) =>
-      copies.some(
-        (copy) => copy.site === site.name && copy.key === objectKey && current?.version?.id !== writes[0]?.versionId,
-      ),
-    );
-  });
-  if (!lost) return;
-  throw new GfsError(
-    "Conflict",
-    `The bucket began to keep versions after this upload was begun, and completing it would overwrite one; begin it anew.`,
-    { op: "coordinator.upload", retry: "never" },
-  );
 }
 
 function versionOf(parts: Parts, upload: UploadRecord, whole: Whole): Omit<FileVersion, "copies"> {
@@ -199,7 +167,7 @@ interface StagedAtSite {
 }
 
 /** All bytes are at the site already; what is left is to make them an object. */
-function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: StagedAtSite): StagedWrite {
+function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: StagedAtSite): SiteWrite["staged"] {
   const { site, objectKey: key } = target;
   const metadata = lateMetadata({ md5: whole.etag, checksum: whole.checksum });
   return {
@@ -207,118 +175,63 @@ function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: Sta
     seal: () => Promise.resolve(),
     // The parts stay for another attempt.
     abort: () => Promise.resolve(),
-    async commit(ctx) {
+    async commit(ctx, options) {
       try {
-        const info = await site.store.completeMultipart(
-          ctx,
-          { key, uploadId: target.uploadId },
-          infos,
-          metadata === undefined ? {} : { metadata },
-        );
+        const made = { key, uploadId: target.uploadId };
+        const info = await site.store.completeMultipart(ctx, made, infos, { ...options, metadata });
         spent.add(site.name);
         return info;
       } catch (error) {
         if (!isGfsError(error, "NotFound")) throw error;
         spent.add(site.name);
-        // An earlier attempt, whose process died or whose answer was lost, may have made the object.
-        const info = await site.store.head(ctx, key).catch(() => undefined);
-        if (info?.metadata["globalfs-version"] !== upload.uploadId || info.sizeBytes !== whole.sizeBytes) {
+        const landed = await findLanded(ctx, { site, upload, whole, key });
+        if (landed === undefined) {
           throw new GfsError(
             "Unavailable",
             "It has lost the parts of this upload; try again to complete it at the other sites.",
-            {
-              op: "coordinator.upload",
-              cause: error,
-            },
+            { op: "coordinator.upload", cause: error },
           );
         }
-        parts.log.info("upload_landed_before", { site: site.name, key, upload: upload.uploadId });
-        return info;
+        parts.log.info("upload_landed_before", { site: site.name, key: landed.key, upload: upload.uploadId });
+        return landed;
       }
     },
   };
 }
 
-/**
- * Should the process die now, the leader finishes what the sites may have begun to show, while the key is what it is now. The conditions are
- * checked here, because nobody else knows them then.
- */
-async function markCompleting(
-  parts: Parts,
-  upload: UploadRecord,
-  { whole, conditions }: Omit<Landing, "upload">,
-): Promise<UploadRecord> {
-  const partNumbers = whole.parts.map(({ partNumber }) => partNumber);
-  const atMs = parts.clock.nowMs();
-  return await parts.kv.transact(function* (tx): Program<UploadRecord> {
-    const { path, uploadId } = upload;
-    if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
-    const version = (yield* findFile(tx, path))?.version;
-    if (version?.id !== uploadId) checkWriteConditions(conditions, version && currentOf(version));
-    const base = upload.completing?.base ?? (yield* readKeyState(tx, path));
-    const marked: UploadRecord = { ...upload, completing: { partNumbers, atMs, base } };
-    putUpload(tx, marked);
-    return marked;
-  });
-}
-
-function currentOf({ etag, createdMs }: FileVersion): { etag: string; modifiedMs: number } {
-  return { etag, modifiedMs: createdMs };
+/** An earlier attempt, whose process died or whose answer was lost, may have made the object. */
+async function findLanded(
+  ctx: Ctx,
+  { site, upload, whole, key }: Pick<StagedAtSite, "upload" | "whole"> & { readonly site: Site; readonly key: string },
+): Promise<ObjectInfo | undefined> {
+  for (const place of new Set([key, landedKey(upload.path, upload.uploadId)])) {
+    const info = await site.store.head(ctx, place).catch(() => undefined);
+    if (info?.metadata["globalfs-version"] === upload.uploadId && info.sizeBytes === whole.sizeBytes) return info;
+  }
+  return undefined;
 }
 
 /** Sites whose upload has gone are no part of it any more; with none left there is nothing to complete. */
 async function keepWhatIsLeft(parts: Parts, upload: UploadRecord, spent: ReadonlySet<SiteName>): Promise<void> {
-  const { completing: _, ...rest } = upload;
   const sites = upload.sites.filter(({ site }) => !spent.has(site));
   if (sites.length === 0) {
     await endAborted(parts, upload);
     return;
   }
   await parts.kv.transact(function* (tx): Program<void> {
-    if ((yield* findUpload(tx, upload.path, upload.uploadId)) !== undefined) putUpload(tx, { ...rest, sites });
+    if ((yield* findUpload(tx, upload.path, upload.uploadId)) !== undefined) putUpload(tx, { ...upload, sites });
   });
 }
 
-export async function abortUpload(context: UploadContext, ctx: Ctx, place: UploadPlace): Promise<void> {
+export async function abortUpload(context: UploadContext, place: UploadPlace): Promise<void> {
   const { parts, gate } = context;
   await gate.end(place.uploadId, async () => {
     const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, place.uploadId));
     if (ended !== undefined && ended.path === locate(place.key).path && ended.answer === undefined) return;
     const upload = await getUpload(parts, place);
-    // Some site may show it already; then it has happened, and the abort comes too late.
-    if (upload.completing === undefined) await endAborted(parts, upload);
-    else if (await finishCompleting(parts, ctx, upload)) throw noUpload(place);
-  });
-}
-
-/** What waiting mends. */
-const WAITED_FOR = ["Unavailable", "Timeout", "Overloaded", "NoSpace", "Canceled", "Internal"] as const;
-
-/**
- * Of a completion whose process died in the middle; the caller has closed the gate. False when it was abandoned: the key has moved on, or
- * nothing will ever come of it.
- */
-export async function finishCompleting(parts: Parts, ctx: Ctx, upload: UploadRecord): Promise<boolean> {
-  const { path } = upload;
-  return await parts.locks.run(path, async () => {
-    try {
-      await land(parts, ctx, { upload, whole: await wholeOf(parts, upload), conditions: undefined });
-      return true;
-    } catch (error) {
-      if (isGfsError(error, ...WAITED_FOR) && error.retry !== "never") throw error;
-      if (!isSuperseded(error)) await abandon(parts, upload);
-      return false;
-    }
-  });
-}
-
-async function wholeOf(parts: Parts, upload: UploadRecord): Promise<Whole> {
-  const numbers = new Set(upload.completing?.partNumbers);
-  const arrived = await readCatalog(parts.kv, (tx) => readParts(tx, upload.uploadId, { limit: MAX_PARTS }));
-  const chosen = arrived.filter(({ partNumber }) => numbers.has(partNumber));
-  return checkCompletion(upload, arrived, {
-    key: upload.path,
-    uploadId: upload.uploadId,
-    parts: chosen.map(({ partNumber, etag }) => ({ partNumber, etag })),
+    // Somebody may have looked at a site where an interrupted completion had made the object, and taken it in: then it has happened.
+    const current = await readCatalog(parts.kv, (tx) => findFile(tx, upload.path));
+    await endAborted(parts, upload);
+    if (current?.version?.id === upload.uploadId) throw noUpload(place);
   });
 }

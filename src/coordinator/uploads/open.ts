@@ -1,6 +1,6 @@
 import { isCombinable } from "../../core/checksums.ts";
 import { backgroundCtx, type Ctx } from "../../core/context.ts";
-import { GfsError } from "../../core/errors.ts";
+import { GfsError, isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import type { Program, Reader } from "../../kv/index.ts";
 import {
@@ -8,6 +8,7 @@ import {
   type FileRecord,
   findDirectory,
   findFile,
+  findOwner,
   findUpload,
   listUploads as listUploadRows,
   noObjectLock,
@@ -19,11 +20,12 @@ import {
 } from "../../namespace/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { locate } from "../lookup.ts";
-import { chooseKeys, type Target } from "../object-keys.ts";
+import { chooseLandings, landedKey, lookAhead, type Target } from "../object-keys.ts";
+import { atSite } from "../landing.ts";
 import { checkUserMetadata, storedMetadata } from "../object-meta.ts";
 import type { Parts } from "../parts.ts";
+import type { Site } from "../../stores/index.ts";
 import type { CreateUpload, Upload, UploadPlace, UploadService } from "../service.ts";
-import { atSite } from "../site-commit.ts";
 import { describePart, describeUpload, getUpload, refuse, type UploadContext } from "./context.ts";
 
 const FILE_MODE = 0o644;
@@ -51,18 +53,20 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
   }
   const uploadId = parts.nextVersionId();
   const startedMs = parts.clock.nowMs();
-  const { targets, inBucket } = await readCatalog(parts.kv, function* (tx): Program<{
-    targets: Target[];
+  const { chosen, inBucket } = await readCatalog(parts.kv, function* (tx): Program<{
+    chosen: Target[];
     inBucket: boolean;
   }> {
-    const owner = yield* findFile(tx, path);
+    const file = yield* findFile(tx, path);
     const bucket = yield* findBucketOf(tx, path);
     return {
-      targets: yield* chooseKeys(tx, { path, sites: plan.required, owner, versionId: uploadId }),
+      chosen: yield* chooseLandings(tx, { path, sites: plan.required, inode: file?.inode, versionId: uploadId }),
       // A directory that is there only for its files may go with the last of them, and come again with this one.
       inBucket: bucket !== undefined && bucket.implicit !== true,
     };
   });
+  const isMovable = ({ store }: Site): boolean => store.capabilities.movesUploads;
+  const targets = await lookAhead(ctx, chosen, { path, versionId: uploadId, isMovable });
   const { contentType, contentHeaders, owner, labels, checksum } = request;
   const metadata = request.metadata ?? {};
   const details = {
@@ -172,6 +176,27 @@ export async function endAborted(parts: Parts, upload: UploadRecord): Promise<vo
     if (current !== undefined) yield* endUpload(tx, current, { uploadId, path, endedMs });
   });
   await abortAtSites(parts, upload.sites);
+  await removeLanded(parts, upload);
+}
+
+/** A completion whose process died may have made the object at a site, and nobody will make a version of it any more. */
+async function removeLanded(parts: Parts, { path, uploadId, sites }: UploadRecord): Promise<void> {
+  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: parts.log });
+  for (const { site: name, objectKey } of sites) {
+    const site = parts.sites.find(name);
+    if (site === undefined) continue;
+    for (const key of new Set([objectKey, landedKey(path, uploadId)])) {
+      try {
+        const { etag, metadata } = await site.store.head(ctx, key);
+        if (metadata["globalfs-version"] !== uploadId) continue;
+        if ((await parts.kv.view((tx) => findOwner(tx, name, key))) !== undefined) continue;
+        await site.store.delete(ctx, key, { ifMatch: etag });
+      } catch (error) {
+        if (!isGfsError(error, "NotFound"))
+          parts.log.info("upload_left_to_sweep", { site: name, key, error: String(error) });
+      }
+    }
+  }
 }
 
 export async function findUploadOf({ parts }: UploadContext, place: UploadPlace): Promise<Upload> {

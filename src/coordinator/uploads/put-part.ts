@@ -14,7 +14,7 @@ import {
 import type { PartInfo, Site } from "../../stores/index.ts";
 import type { Parts } from "../parts.ts";
 import type { PutPart, UploadedPart } from "../service.ts";
-import { atSite } from "../site-commit.ts";
+import { atSite } from "../landing.ts";
 import { BodyTee } from "./body-tee.ts";
 import { describePart, getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
 

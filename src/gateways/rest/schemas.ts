@@ -75,7 +75,7 @@ export const replicateBody = z.strictObject({ key, from: siteName, to: siteName 
 
 export const jobSchema = z.object({
   id: z.string(),
-  kind: z.enum(["replicate", "remove", "relocate", "repair", "verify"]),
+  kind: z.enum(["replicate", "remove", "publish", "repair", "verify"]),
   state: z.enum(["waiting", "running", "paused", "done", "failed", "canceled"]),
   key: z.string(),
   site: z.string(),

@@ -54,7 +54,7 @@ describe("what a copy is brought for", () => {
     await rig.rename("old", "new");
     const written = await rig.put("old", "bytes", { to: [] });
     const { id } = await rig.order("replicate", written, "cloud");
-    const relocation = await rig.job({ kind: "relocate", site: "cloud" as SiteName });
+    const relocation = await rig.job({ kind: "publish", site: "cloud" as SiteName });
     await rig.mover.pause(relocation?.id as never);
     await rig.mover.pauseAll(false);
     await rig.idle();

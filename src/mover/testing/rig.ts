@@ -10,6 +10,7 @@ import {
   type Copy,
   type FileRecord,
   type FileVersion,
+  type ObjectPlace,
   findByInode,
   findFile,
   findOwner,
@@ -140,9 +141,16 @@ export class MoverRig {
       const nowMs = this.clock.nowMs();
       const copies: Copy[] = [];
       for (const site of at) {
-        const objectKey = await this.#objectKey(site, key, id);
-        const info = await putBytes(this.store(site), objectKey, bytes, { "globalfs-version": id });
-        copies.push({ site: site as SiteName, key: objectKey, state: "present", etag: info.etag, changedMs: nowMs });
+        const { landing, home } = await this.#landing(site, key, id);
+        const info = await putBytes(this.store(site), landing, bytes, { "globalfs-version": id });
+        copies.push({
+          site: site as SiteName,
+          key: landing,
+          state: "present",
+          etag: info.etag,
+          changedMs: nowMs,
+          ...home,
+        });
       }
       for (const site of to) {
         copies.push({
@@ -162,6 +170,7 @@ export class MoverRig {
         copies,
       };
       const pending = copies.filter(({ state }) => state === "pending");
+      const landed = copies.filter((copy) => copy.key !== path && copy.state === "present");
       const specs = pending.map((copy): Omit<JobSpec, "inode"> => ({
         kind: "replicate",
         path: key,
@@ -171,7 +180,8 @@ export class MoverRig {
         sizeBytes: bytes.length,
         priority: 10,
       }));
-      const ids = [...specs, ...names].map(() => this.nextJobId());
+      const ids = [...specs, ...names, ...names].map(() => this.nextJobId());
+      const publishIds = names.map(() => this.nextJobId());
       const limit = this.config.maxQueuedJobs;
       const inode = await this.kv.transact(function* (tx): Program<Inode> {
         const { file, orphans, previous } = yield* commitVersion(tx, {
@@ -186,14 +196,36 @@ export class MoverRig {
             continue;
           yield* markUnqueued(tx, { path: key, inode: file.inode, versionId: id, site: spec.site });
         }
-        for (const [index, copy] of orphans.entries()) {
-          const removal = removalOf(key, file.inode, previous as FileVersion, copy);
+        for (const [index, place] of orphans.entries()) {
+          const removal = removalOf(key, file.inode, previous as FileVersion, place);
           yield* enqueueJob(tx, removal, { id: ids[specs.length + index] as JobId, nowMs, limit: Infinity });
+        }
+        for (const [index, copy] of landed.entries()) {
+          const spec = publishingOf(key, file.inode, version, copy);
+          yield* enqueueJob(tx, spec, { id: publishIds[index] as JobId, nowMs, limit: Infinity });
         }
         return file.inode;
       });
       this.mover.wake();
       return { path: key, inode, version };
+    });
+  }
+
+  /** The path for a new file; a key of its own where there is a file, and the path to be published under unless another's object lies there. */
+  async #landing(
+    site: string,
+    path: FilePath,
+    id: string,
+  ): Promise<{ landing: string; home: Pick<Copy, "home" | "replaces"> }> {
+    return await this.kv.view(function* (tx): Program<{ landing: string; home: Pick<Copy, "home" | "replaces"> }> {
+      const file = yield* findFile(tx, path);
+      const owner = yield* findOwner(tx, site as SiteName, path);
+      if (file === undefined && owner === undefined) return { landing: path, home: {} };
+      const landing = `.globalfs/landed/${id}`;
+      if (owner !== undefined && owner.inode !== file?.inode) return { landing, home: {} };
+      const before = file?.version?.copies.find((copy) => copy.site === site);
+      const replaces = before?.key === path ? before.etag : before?.replaces;
+      return { landing, home: { home: path, ...(replaces === undefined ? {} : { replaces }) } };
     });
   }
 
@@ -203,7 +235,7 @@ export class MoverRig {
       const owner = yield* findOwner(tx, site as SiteName, path);
       return owner !== undefined && owner.inode !== (yield* findFile(tx, path))?.inode;
     });
-    return taken ? `.globalfs/displaced/${id}` : path;
+    return taken ? `.globalfs/landed/${id}` : path;
   }
 
   /** What a delete does: the name goes with a tombstone, and every copy's object gets a remove job. */
@@ -211,7 +243,7 @@ export class MoverRig {
     const key = path as FilePath;
     await this.locks.run(path, async () => {
       const nowMs = this.clock.nowMs();
-      const ids = [...this.sites.keys()].map(() => this.nextJobId());
+      const ids = [...this.sites.keys(), ...this.sites.keys()].map(() => this.nextJobId());
       const tombstoneVersionId = nextTestId();
       await this.kv.transact(function* (tx): Program<void> {
         const removed = yield* removeFile(tx, { path: key, expect: { kind: "any" }, nowMs, tombstoneVersionId });
@@ -224,15 +256,17 @@ export class MoverRig {
     this.mover.wake();
   }
 
-  /** What a rename does: the objects keep their keys, and each copy gets a relocate job, also one that is still on its way. */
+  /** What a rename does: the objects keep their keys, and each copy gets a publish job, also one that is still on its way. */
   async rename(from: string, to: string): Promise<void> {
     const [first, second] = [from, to].sort() as [string, string];
     await this.locks.run(first, () =>
       this.locks.run(second, async () => {
         const nowMs = this.clock.nowMs();
-        const ids = [...this.sites.keys(), ...this.sites.keys()].map(() => this.nextJobId());
+        const ids = [...this.sites.keys(), ...this.sites.keys(), ...this.sites.keys(), ...this.sites.keys()].map(() =>
+          this.nextJobId(),
+        );
         await this.kv.transact(function* (tx): Program<void> {
-          const { moved, replaced } = yield* rename(tx, {
+          const { moved, replaced, left } = yield* rename(tx, {
             from: from as FilePath,
             to: to as FilePath,
             directory: false,
@@ -250,23 +284,14 @@ export class MoverRig {
             );
             yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
           }
+          for (const place of left) {
+            const removal = removalOf(from as FilePath, moved.inode, moved.version as FileVersion, place);
+            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
+          }
           for (const copy of moved.version?.copies ?? []) {
             if (copy.key === to) continue;
-            const { id: versionId, sizeBytes } = moved.version as FileVersion;
-            yield* enqueueJob(
-              tx,
-              {
-                kind: "relocate",
-                path: to as FilePath,
-                inode: moved.inode,
-                versionId,
-                site: copy.site,
-                key: copy.key,
-                sizeBytes,
-                priority: 20,
-              },
-              { id: ids[next++] as JobId, nowMs, limit: Infinity },
-            );
+            const spec = publishingOf(to as FilePath, moved.inode, moved.version as FileVersion, copy);
+            yield* enqueueJob(tx, spec, { id: ids[next++] as JobId, nowMs, limit: Infinity });
           }
         });
       }),
@@ -334,18 +359,22 @@ export class MoverRig {
   }
 }
 
-function removalOf(path: FilePath, inode: Inode, version: FileVersion, copy: Copy): JobSpec {
+function removalOf(path: FilePath, inode: Inode, version: FileVersion, place: ObjectPlace): JobSpec {
   return {
     kind: "remove",
     path,
     inode,
     versionId: version.id,
-    site: copy.site,
-    key: copy.key,
+    site: place.site,
+    key: place.key,
     sizeBytes: 0,
     priority: 1,
-    ...(copy.etag === undefined ? {} : { etag: copy.etag }),
+    ...(place.etag === undefined ? {} : { etag: place.etag }),
   };
+}
+
+function publishingOf(path: FilePath, inode: Inode, version: FileVersion, { site, key }: Copy): JobSpec {
+  return { kind: "publish", path, inode, versionId: version.id, site, key, sizeBytes: version.sizeBytes, priority: 20 };
 }
 
 /** A promise that a test resolves, to hold a site's call up. */

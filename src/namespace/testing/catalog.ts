@@ -29,6 +29,7 @@ import {
   initialize,
   makeDirectory,
   type MakeDirectory,
+  type ObjectPlace,
   readChanges,
   type Removed,
   removeFile,
@@ -44,6 +45,10 @@ import {
 import { nextTestId, nextTestInode, testCommit, testVersion } from "./model.ts";
 
 export const at = (path: string): FilePath => path as FilePath;
+
+/** Where the bytes of a file's version lie. */
+export const placesOf = ({ version }: FileRecord): ObjectPlace[] =>
+  (version?.copies ?? []).map(({ site, key, etag }) => ({ site, key, ...(etag === undefined ? {} : { etag }) }));
 
 type PutOptions = Partial<CommitVersion> & { readonly key?: string; readonly site?: string; readonly id?: VersionId };
 

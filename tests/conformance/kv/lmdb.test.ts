@@ -86,7 +86,7 @@ it("leaves a catalog of another format alone, and lets go of it", async () => {
   await write(9);
   for (let attempt = 0; attempt < 2; attempt++)
     await expect(openLmdbKv({ path: directory })).rejects.toThrow(/has format 9/);
-  await write(2);
+  await write(3);
   await (await openLmdbKv({ path: directory })).close();
   await rm(directory, { recursive: true });
 });

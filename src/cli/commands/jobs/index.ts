@@ -7,7 +7,7 @@ import { defineJobsResume } from "./resume.ts";
 import { defineJobsShow } from "./show.ts";
 
 export function defineJobs(program: Command, action: Action): void {
-  const jobs = program.command("jobs").description("background work: replication, repair, removal, relocation");
+  const jobs = program.command("jobs").description("background work: replication, repair, removal, publishing");
   for (const define of [defineJobsList, defineJobsShow, defineJobsPause, defineJobsResume, defineJobsCancel]) {
     define(jobs, action);
   }

@@ -3,7 +3,7 @@ import type { BlockBlobClient } from "@azure/storage-blob";
 import type { Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
-import type { ETag, ObjectInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import type { CopyOptions, ObjectInfo } from "../../store.ts";
 import { allowManyListeners } from "../remote/shared-signal.ts";
 import { azureConditions, azureMetadata, infoOf } from "./attributes.ts";
 import { toAzureError } from "./failures.ts";
@@ -13,7 +13,7 @@ export interface BlobCopy {
   readonly from: BlockBlobClient;
   readonly to: BlockBlobClient;
   readonly key: string;
-  readonly options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag };
+  readonly options: CopyOptions;
   readonly clock: Clock;
 }
 

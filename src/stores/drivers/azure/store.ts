@@ -9,6 +9,7 @@ import type { Random } from "../../../core/ports/random.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
   CompleteOptions,
+  CopyOptions,
   DeleteOutcome,
   ETag,
   GetOptions,
@@ -26,8 +27,6 @@ import type {
   Store,
   StoreCapabilities,
   UploadCheck,
-  WriteAttributes,
-  WriteConditions,
 } from "../../store.ts";
 import { sendPartBody } from "../remote/part-body.ts";
 import { type PartLimits, PartedWrite } from "../remote/parted-write.ts";
@@ -81,6 +80,9 @@ export class AzureStore implements Store {
       userMetadata: true,
       multipart: { minPartBytes: 1, maxPartBytes: MAX_PART_BYTES, maxParts: MAX_PARTS },
       serverSideCopy: true,
+      conditionalCopies: true,
+      movableBytes: this.#limits.partSizeBytes,
+      movesUploads: false,
       presign: azure.presign !== undefined,
       maxObjectBytes: MAX_OBJECT_BYTES,
       listAfter: "scan",
@@ -98,7 +100,8 @@ export class AzureStore implements Store {
   }
 
   async stage(ctx: Ctx, key: string, options: StageOptions = {}): Promise<StagedWrite> {
-    return new PartedWrite(ctx, new AzureStageTarget(this.#blob(key), this.#blocks, key), this.#limits, options);
+    const target = new AzureStageTarget((other) => this.#blob(other), this.#blocks, key);
+    return new PartedWrite(ctx, target, this.#limits, options);
   }
 
   async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
@@ -140,7 +143,8 @@ export class AzureStore implements Store {
   ): Promise<ObjectInfo> {
     const blob = this.#blob(upload.key);
     const { sha256, ...begun } = await this.#blocks.readRecord(ctx, upload.uploadId);
-    const { metadata, ...conditions } = options;
+    const { metadata, as, ...conditions } = options;
+    if (as !== undefined) throw new GfsError("Unsupported", "An upload in parts keeps its key.");
     const attributes = metadata === undefined ? begun : { ...begun, metadata: { ...begun.metadata, ...metadata } };
     const ending = { id: upload.uploadId, key: upload.key, parts, attributes, sha256, conditions };
     const info = await this.#repeat(ctx, () => this.#blocks.commit(ctx, blob, ending));
@@ -152,12 +156,7 @@ export class AzureStore implements Store {
     await this.#repeat(ctx, () => this.#blocks.deleteRecord(ctx, upload.uploadId));
   }
 
-  async copy(
-    ctx: Ctx,
-    from: string,
-    to: string,
-    options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag } = {},
-  ): Promise<ObjectInfo> {
+  async copy(ctx: Ctx, from: string, to: string, options: CopyOptions = {}): Promise<ObjectInfo> {
     return copyBlob(ctx, { from: this.#blob(from), to: this.#blob(to), key: to, options, clock: this.#clock });
   }
 

@@ -11,12 +11,14 @@ import type { Blocks } from "./multipart.ts";
 import { toAzureError } from "./failures.ts";
 
 export class AzureStageTarget implements PartedTarget<string> {
+  readonly #blobOf: (key: string) => BlockBlobClient;
   readonly #blob: BlockBlobClient;
   readonly #blocks: Blocks;
   readonly #key: string;
 
-  constructor(blob: BlockBlobClient, blocks: Blocks, key: string) {
-    this.#blob = blob;
+  constructor(blobOf: (key: string) => BlockBlobClient, blocks: Blocks, key: string) {
+    this.#blobOf = blobOf;
+    this.#blob = blobOf(key);
     this.#blocks = blocks;
     this.#key = key;
   }
@@ -26,12 +28,13 @@ export class AzureStageTarget implements PartedTarget<string> {
   }
 
   async put(ctx: Ctx, body: WholeBody): Promise<ObjectInfo> {
-    const { attributes, bytes, conditions } = body;
+    const { attributes, bytes, conditions, as: key = this.#key } = body;
+    const blob = this.#blobOf(key);
     const metadata = azureMetadata(attributes, body.sha256);
     const { contentType } = attributes;
     const md5 = createHash("md5").update(bytes).digest();
     try {
-      const done = await this.#blob.upload(bytes, bytes.byteLength, {
+      const done = await blob.upload(bytes, bytes.byteLength, {
         abortSignal: allowManyListeners(ctx.signal),
         conditions: azureConditions(conditions),
         metadata,
@@ -40,7 +43,7 @@ export class AzureStageTarget implements PartedTarget<string> {
           ...(contentType === undefined ? {} : { blobContentType: contentType }),
         },
       });
-      return infoOf(this.#key, bytes.byteLength, { ...done, contentType, metadata });
+      return infoOf(key, bytes.byteLength, { ...done, contentType, metadata });
     } catch (error) {
       const failure = toAzureError(error, "azure.put", ctx.signal);
       if (isGfsError(failure, "NotFound") && conditions?.ifMatch !== undefined) {
@@ -51,7 +54,7 @@ export class AzureStageTarget implements PartedTarget<string> {
       }
       const landed =
         body.maybeWritten && isGfsError(failure, "PreconditionFailed")
-          ? await this.#findLanded(ctx, body.sha256, md5)
+          ? await this.#findLanded(ctx, key, body.sha256, md5)
           : undefined;
       if (landed === undefined) throw failure;
       return landed;
@@ -75,10 +78,10 @@ export class AzureStageTarget implements PartedTarget<string> {
     // Blocks that were not committed are invisible, and Azure has no request that removes only them.
   }
 
-  async #findLanded(ctx: Ctx, sha256: string, md5: Uint8Array): Promise<ObjectInfo | undefined> {
+  async #findLanded(ctx: Ctx, key: string, sha256: string, md5: Uint8Array): Promise<ObjectInfo | undefined> {
     try {
-      const facts = await this.#blob.getProperties({ abortSignal: allowManyListeners(ctx.signal) });
-      const info = infoOf(this.#key, facts.contentLength ?? 0, facts);
+      const facts = await this.#blobOf(key).getProperties({ abortSignal: allowManyListeners(ctx.signal) });
+      const info = infoOf(key, facts.contentLength ?? 0, facts);
       const same =
         info.sha256 === sha256 && facts.contentMD5 !== undefined && Buffer.from(md5).equals(facts.contentMD5);
       return same ? info : undefined;

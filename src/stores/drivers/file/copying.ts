@@ -1,27 +1,32 @@
 import { type Ctx } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
-import type { ObjectInfo, WriteAttributes, WriteConditions } from "../../store.ts";
+import type { DiskFile } from "../../../core/ports/disk.ts";
+import type { CopyOptions, ObjectInfo } from "../../store.ts";
+import { errnoOf } from "./failures.ts";
+import { ATTRIBUTE, describeObject, encodeRecord, type ObjectRecord } from "./object-record.ts";
 import { existsAt, findInfo, openObject } from "./reading.ts";
 import { sealFile, type StagingPlace } from "./writing.ts";
 
 export interface CopyPlan {
   readonly from: string;
   readonly to: string;
-  readonly options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: string };
+  readonly options: CopyOptions;
 }
 
-/** The bytes are shared with the source where the file system can do that. */
-export async function copyObject(place: StagingPlace, ctx: Ctx, { from, to, options }: CopyPlan): Promise<ObjectInfo> {
+/** The bytes are shared with the source where the file system can do that, and the very file where the caller allows it. */
+export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan): Promise<ObjectInfo> {
   const { disk, layout } = place;
+  const { from, to, options } = plan;
   const source = await openObject(disk, layout, from);
   await source.file.close();
   if (options.sourceIfMatch !== undefined && options.sourceIfMatch !== source.info.etag) {
     throw new GfsError("PreconditionFailed", "The source is another object by now.", { op: "store.copy" });
   }
-  const { contentType, metadata, ifMatch, ifNoneMatch } = options;
+  const { ifMatch, ifNoneMatch } = options;
   const path = `${layout.staging}/copy-${process.pid}-${Math.random().toString(36).slice(2)}`;
   try {
-    await copyBytes(place, from, path);
+    const shared = options.mayShare === true && (await link(place, from, path));
+    if (!shared) await copyBytes(place, from, path);
     const file = await disk.open(path, "update");
     let sealed: ObjectInfo;
     try {
@@ -31,15 +36,13 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, { from, to, opti
       if (now?.etag !== source.info.etag || sizeBytes !== source.info.sizeBytes) {
         throw new GfsError("Conflict", `${from} changed while it was copied; try again.`, { op: "store.copy" });
       }
-      sealed = await sealFile(place, to, file, {
-        sha256: source.info.sha256,
-        contentType: contentType ?? source.info.contentType,
-        metadata: metadata ?? source.info.metadata,
-      });
+      sealed = shared
+        ? await describeAnew(place, file, { to, source: source.info, options })
+        : await sealFile(place, to, file, { sha256: source.info.sha256, ...attributesOf(source.info, options) });
     } finally {
       await file.close();
     }
-    return await place.publish(
+    const info = await place.publish(
       ctx,
       { path, info: sealed },
       {
@@ -47,14 +50,71 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, { from, to, opti
         ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
       },
     );
+    // rename(2) does nothing where both names are the same file already.
+    if (shared) await disk.unlink(path).catch(() => undefined);
+    return info;
   } catch (error) {
     await disk.unlink(path).catch(() => undefined);
     throw fromErrno(error, "store.copy", { from, to });
   }
 }
 
-async function copyBytes({ disk, layout }: StagingPlace, from: string, path: string): Promise<void> {
-  const { plain, beside } = layout.pathsOf(from);
-  if (beside !== undefined && (await existsAt(disk, plain)) !== "file") await disk.copy(beside, path);
-  else await disk.copy(plain, path);
+function attributesOf(source: ObjectInfo, { contentType, metadata }: CopyOptions) {
+  return { contentType: contentType ?? source.contentType, metadata: metadata ?? source.metadata };
+}
+
+interface Described {
+  readonly to: string;
+  readonly source: ObjectInfo;
+  readonly options: CopyOptions;
+}
+
+/** The file has both names, so that what is said of it holds for both; the content, and what it is called, stay. */
+async function describeAnew(
+  place: StagingPlace,
+  file: DiskFile,
+  { to, source, options }: Described,
+): Promise<ObjectInfo> {
+  const stat = await file.stat();
+  const { contentType, metadata } = attributesOf(source, options);
+  const same = contentType === source.contentType && isSame(metadata, source.metadata);
+  if (same || !place.keepsAttributes()) return { ...source, key: to };
+  const record: ObjectRecord = {
+    etag: source.etag,
+    metadata,
+    sizeBytes: stat.sizeBytes,
+    modifiedNs: stat.modifiedNs,
+    ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
+  await file.setAttribute(ATTRIBUTE, encodeRecord(record));
+  await file.sync();
+  return describeObject(to, stat, record);
+}
+
+function isSame(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}
+
+/** File systems that know no second names, or no more of them, get a copy. */
+const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS", "EACCES"]);
+
+async function link(place: StagingPlace, from: string, path: string): Promise<boolean> {
+  try {
+    await place.disk.link(await placeOf(place, from), path);
+    return true;
+  } catch (error) {
+    if (NO_LINKS.has(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+async function copyBytes(place: StagingPlace, from: string, path: string): Promise<void> {
+  await place.disk.copy(await placeOf(place, from), path);
+}
+
+async function placeOf({ disk, layout }: StagingPlace, key: string): Promise<string> {
+  const { plain, beside } = layout.pathsOf(key);
+  return beside !== undefined && (await existsAt(disk, plain)) !== "file" ? beside : plain;
 }

@@ -55,6 +55,13 @@ export function placeOf(key: string): DiskPlace {
   return { directories: [...directories, ...escaped.slice(0, -1)], name: escaped.at(-1) as string };
 }
 
+const OWN_CORNER = escape(RESERVED, "d");
+
+/** Where objects lie whose keys no path can be: they come and go all the time. */
+export function isInOwnCorner({ directories }: DiskPlace): boolean {
+  return directories[0] === OWN_CORNER;
+}
+
 export type Decoded =
   | { readonly kind: "object"; readonly component: string }
   | { readonly kind: "directory"; readonly component: string }

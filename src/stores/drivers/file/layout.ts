@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { Disk } from "../../../core/ports/disk.ts";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { GfsError, fromErrno } from "../../../core/errors.ts";
-import { type DiskPlace, placeOf, RESERVED } from "./disk-names.ts";
+import { type DiskPlace, isInOwnCorner, placeOf, RESERVED } from "./disk-names.ts";
 import { errnoOf, NO_SUCH_DIRECTORY } from "./failures.ts";
 import { SharedFlush } from "./shared-flush.ts";
 
@@ -189,6 +189,8 @@ export class Layout {
 
   /** Upwards from a directory that may have become empty. A write that needs it again makes it again. */
   async pruneDirectories(place: DiskPlace): Promise<void> {
+    // Those of our own corner would be made anew for the next object.
+    if (isInOwnCorner(place)) return;
     for (let count = place.directories.length; count > 0; count--) {
       const directory = `${this.root}/${place.directories.slice(0, count).join("/")}`;
       try {

@@ -226,7 +226,7 @@ export class MultipartFiles {
       let sealed: ObjectInfo;
       try {
         await file.truncate(sizeBytes);
-        sealed = await sealFile(this.#place, upload.key, file, {
+        sealed = await sealFile(this.#place, options.as ?? upload.key, file, {
           ...record,
           metadata: { ...record.metadata, ...options.metadata },
         });

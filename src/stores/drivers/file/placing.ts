@@ -31,7 +31,8 @@ export class Placing {
     const { key } = info;
     return await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
       throwIfAborted(ctx, "store.commit");
-      if (conditions !== undefined) checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
+      if (conditions?.ifMatch !== undefined || conditions?.ifNoneMatch !== undefined)
+        checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
       try {
         await this.#moveIntoPlace(key, path);
       } catch (error) {

@@ -5,6 +5,7 @@ import type { Disk } from "../../../core/ports/disk.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
   CompleteOptions,
+  CopyOptions,
   DeleteOutcome,
   GetOptions,
   ListPage,
@@ -21,8 +22,6 @@ import type {
   Store,
   StoreCapabilities,
   UploadCheck,
-  WriteAttributes,
-  WriteConditions,
 } from "../../store.ts";
 import { capabilitiesOf } from "./config.ts";
 import { copyObject } from "./copying.ts";
@@ -111,12 +110,7 @@ export class FileStore implements Store {
     await this.#multipart.abort(upload);
   }
 
-  async copy(
-    ctx: Ctx,
-    from: string,
-    to: string,
-    options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: string } = {},
-  ): Promise<ObjectInfo> {
+  async copy(ctx: Ctx, from: string, to: string, options: CopyOptions = {}): Promise<ObjectInfo> {
     checkObjectKey(from);
     checkObjectKey(to);
     return await copyObject(this.#place, ctx, { from, to, options });

@@ -4,7 +4,8 @@ import type { Ctx } from "../../../core/context.ts";
 import { throwIfAborted } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
-import type { ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
+import type { CommitOptions, ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
+import { checkObjectKey } from "../../object-key.ts";
 import { errnoOf } from "./failures.ts";
 import type { Layout } from "./layout.ts";
 import { ATTRIBUTE, type Attributes, describeObject, encodeRecord, makeRecord } from "./object-record.ts";
@@ -167,11 +168,13 @@ export class StagedFile implements StagedWrite {
     }
   }
 
-  async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
+  async commit(ctx: Ctx, { as = this.#key, ...conditions }: CommitOptions = {}): Promise<ObjectInfo> {
     if (this.#phase !== "sealed" || this.#sealed === undefined)
       throw new GfsError("Internal", `A write to ${this.#key} is ${this.#phase} and cannot be committed.`);
     throwIfAborted(ctx, "store.commit");
-    const info = await this.#place.publish(ctx, { path: this.#path, info: this.#sealed }, conditions);
+    checkObjectKey(as);
+    const sealed = { path: this.#path, info: { ...this.#sealed, key: as } };
+    const info = await this.#place.publish(ctx, sealed, conditions);
     this.#phase = "committed";
     return info;
   }

@@ -94,8 +94,10 @@ export class MemoryUploads {
       }
       bytes.push(found.bytes);
     }
+    const key = options.as ?? upload.key;
+    checkObjectKey(key);
     const info = this.#content.put(
-      upload.key,
+      key,
       Buffer.concat(bytes),
       { ...upload.options, metadata: { ...upload.options.metadata, ...options.metadata } },
       options,

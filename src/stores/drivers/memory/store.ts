@@ -5,6 +5,7 @@ import { checkConditions } from "../../conditions.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
   CompleteOptions,
+  CopyOptions,
   DeleteOutcome,
   GetOptions,
   ListPage,
@@ -19,8 +20,6 @@ import type {
   StageOptions,
   Store,
   UploadCheck,
-  WriteAttributes,
-  WriteConditions,
 } from "../../store.ts";
 import { CAPABILITIES, DEFAULT_MAX_BYTES, type MemoryStoreConfig } from "./config.ts";
 import { MemoryContent } from "./content.ts";
@@ -86,12 +85,7 @@ class MemoryStore implements Store {
     this.#uploads.forget(uploadId, 0);
   }
 
-  async copy(
-    _ctx: Ctx,
-    from: string,
-    to: string,
-    options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: string } = {},
-  ): Promise<ObjectInfo> {
+  async copy(_ctx: Ctx, from: string, to: string, options: CopyOptions = {}): Promise<ObjectInfo> {
     checkObjectKey(to);
     const { info, bytes } = this.#content.get(from);
     if (options.sourceIfMatch !== undefined && options.sourceIfMatch !== info.etag) {

@@ -24,11 +24,12 @@ export function stageWrite(content: MemoryContent, key: string, options: StageOp
       final = last;
       phase = "sealed";
     },
-    async commit(ctx, conditions) {
+    async commit(ctx, { as = key, ...conditions } = {}) {
       if (phase !== "sealed") throw new GfsError("Internal", `The write to ${key} is not sealed.`);
       throwIfAborted(ctx, "store.commit");
       const metadata = { ...options.metadata, ...final.metadata };
-      const info = content.put(key, Buffer.concat(chunks), { ...options, metadata, sha256: final.sha256 }, conditions);
+      checkObjectKey(as);
+      const info = content.put(as, Buffer.concat(chunks), { ...options, metadata, sha256: final.sha256 }, conditions);
       phase = "ended";
       return info;
     },

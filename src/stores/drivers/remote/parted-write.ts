@@ -10,7 +10,15 @@
 import type { Semaphore } from "../../../core/async/semaphore.ts";
 import { backgroundCtx, type Ctx } from "../../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../../core/errors.ts";
-import type { ObjectInfo, PartInfo, StagedWrite, StageOptions, WriteAttributes, WriteConditions } from "../../store.ts";
+import type {
+  CommitOptions,
+  ObjectInfo,
+  PartInfo,
+  StagedWrite,
+  StageOptions,
+  WriteAttributes,
+  WriteConditions,
+} from "../../store.ts";
 import { sha256Hex } from "./payload-hash.ts";
 import { type RepeatDeps, repeatSafely } from "./repeat.ts";
 import { allowManyListeners } from "./shared-signal.ts";
@@ -19,6 +27,8 @@ export interface WholeBody {
   readonly bytes: Uint8Array;
   readonly sha256: string;
   readonly attributes: WriteAttributes;
+  /** Another key than the write was begun for. */
+  readonly as?: string | undefined;
   readonly conditions?: WriteConditions | undefined;
   /** An earlier commit failed without an answer and may have worked: its object may be what the conditions meet. */
   readonly maybeWritten: boolean;
@@ -146,9 +156,10 @@ export class PartedWrite<Upload> implements StagedWrite {
     this.#phase = "sealed";
   }
 
-  async commit(ctx: Ctx, conditions?: WriteConditions): Promise<ObjectInfo> {
+  async commit(ctx: Ctx, options: CommitOptions = {}): Promise<ObjectInfo> {
     this.#expect("sealed");
-    const info = await repeatSafely(ctx, this.#limits, () => this.#attempt(ctx, conditions));
+    if (options.as !== undefined && this.#upload !== undefined) throw immovable();
+    const info = await repeatSafely(ctx, this.#limits, () => this.#attempt(ctx, options));
     this.#phase = "committed";
     this.#unlink();
     this.#releaseBuffer();
@@ -181,9 +192,9 @@ export class PartedWrite<Upload> implements StagedWrite {
     return this.#buffer === undefined ? Buffer.alloc(0) : this.#buffer.bytes.subarray(0, this.#buffer.filled);
   }
 
-  async #attempt(ctx: Ctx, conditions: WriteConditions | undefined): Promise<ObjectInfo> {
+  async #attempt(ctx: Ctx, options: CommitOptions): Promise<ObjectInfo> {
     try {
-      return await this.#finish(ctx, conditions);
+      return await this.#finish(ctx, options);
     } catch (error) {
       this.#commitUncertain ||=
         !isGfsError(error) || isGfsError(error, "Unavailable", "Timeout", "Canceled", "Internal");
@@ -191,10 +202,10 @@ export class PartedWrite<Upload> implements StagedWrite {
     }
   }
 
-  #finish(ctx: Ctx, conditions: WriteConditions | undefined): Promise<ObjectInfo> {
+  #finish(ctx: Ctx, { as, ...conditions }: CommitOptions): Promise<ObjectInfo> {
     const attributes = this.#attributes();
     if (this.#upload === undefined) {
-      const whole = { bytes: this.#content(), sha256: this.#sha256 as string, attributes, conditions };
+      const whole = { bytes: this.#content(), sha256: this.#sha256 as string, attributes, as, conditions };
       return this.#target.put(ctx, { ...whole, maybeWritten: this.#commitUncertain });
     }
     const parts = this.#arrived.toSorted((one, other) => one.partNumber - other.partNumber);
@@ -295,6 +306,12 @@ function append(buffer: PartBuffer, chunk: Uint8Array): void {
   }
   buffer.bytes.set(chunk, buffer.filled);
   buffer.filled = needed;
+}
+
+function immovable(): GfsError {
+  return new GfsError("Unsupported", "What went to the site in parts cannot be given another key.", {
+    op: "store.commit",
+  });
 }
 
 function tooLarge(maxObjectBytes: number): GfsError {

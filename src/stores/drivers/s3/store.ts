@@ -7,6 +7,7 @@ import type { Random } from "../../../core/ports/random.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import type {
   CompleteOptions,
+  CopyOptions,
   DeleteOutcome,
   ETag,
   GetOptions,
@@ -24,8 +25,6 @@ import type {
   Store,
   StoreCapabilities,
   UploadCheck,
-  WriteAttributes,
-  WriteConditions,
 } from "../../store.ts";
 import { sendPartBody } from "../remote/part-body.ts";
 import { type PartLimits, PartedWrite } from "../remote/parted-write.ts";
@@ -57,13 +56,16 @@ import {
 import { getObject, headObject } from "./reading.ts";
 import { S3StageTarget } from "./writing.ts";
 
-const CAPABILITIES: StoreCapabilities = {
+const CAPABILITIES: Omit<StoreCapabilities, "movableBytes"> = {
   conditionalWrites: true,
   conditionalReads: true,
   ranges: true,
   userMetadata: true,
   multipart: { minPartBytes: MIN_PART_BYTES, maxPartBytes: MAX_PART_BYTES, maxParts: MAX_PARTS },
   serverSideCopy: true,
+  // Known to hold only when an upload in parts is completed.
+  conditionalCopies: false,
+  movesUploads: false,
   presign: true,
   maxObjectBytes: MAX_OBJECT_BYTES,
   listAfter: "seek",
@@ -77,7 +79,7 @@ const DEFAULT_UPLOAD_BUFFER_BYTES = 128 * MIB;
 
 export class S3Store implements Store {
   readonly driver = "s3";
-  readonly capabilities = CAPABILITIES;
+  readonly capabilities: StoreCapabilities;
   readonly #client: S3Client;
   readonly #clock: Clock;
   readonly #prefix: string;
@@ -103,6 +105,7 @@ export class S3Store implements Store {
       maxObjectBytes: MAX_OBJECT_BYTES,
       ...deps,
     };
+    this.capabilities = { ...CAPABILITIES, movableBytes: this.#limits.partSizeBytes };
     this.#bulkDelete = new BulkDelete(client, this.#prefix);
   }
 
@@ -115,7 +118,8 @@ export class S3Store implements Store {
   }
 
   async stage(ctx: Ctx, key: string, options: StageOptions = {}): Promise<StagedWrite> {
-    return new PartedWrite(ctx, new S3StageTarget(this.#client, this.#keys(key), this.#uploads), this.#limits, options);
+    const target = new S3StageTarget(this.#client, key, (other) => this.#keys(other), this.#uploads);
+    return new PartedWrite(ctx, target, this.#limits, options);
   }
 
   async createMultipart(ctx: Ctx, key: string, options: MultipartOptions): Promise<MultipartUpload> {
@@ -147,6 +151,7 @@ export class S3Store implements Store {
     conditions?: CompleteOptions,
   ): Promise<ObjectInfo> {
     const full = this.#upload(upload);
+    if (conditions?.as !== undefined) throw new GfsError("Unsupported", "An upload in parts keeps its key.");
     const info = await this.#repeat(ctx, () => completeUpload(this.#client, ctx, full, { parts, conditions }));
     await noteEnd(this.#uploads, upload);
     return info;
@@ -158,13 +163,8 @@ export class S3Store implements Store {
     await noteEnd(this.#uploads, upload);
   }
 
-  async copy(
-    ctx: Ctx,
-    from: string,
-    to: string,
-    options: WriteAttributes & WriteConditions & { readonly sourceIfMatch?: ETag } = {},
-  ): Promise<ObjectInfo> {
-    const { ifMatch, ifNoneMatch, sourceIfMatch, ...attributes } = options;
+  async copy(ctx: Ctx, from: string, to: string, options: CopyOptions = {}): Promise<ObjectInfo> {
+    const { ifMatch, ifNoneMatch, sourceIfMatch, mayShare: _, ...attributes } = options;
     const conditions = {
       ...(ifMatch === undefined ? {} : { ifMatch }),
       ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),

@@ -17,15 +17,21 @@ import {
 } from "./multipart.ts";
 import { conditionHeaders, headOrUndefined, infoFrom } from "./reading.ts";
 
+interface ObjectKeys {
+  readonly key: string;
+  readonly fullKey: string;
+}
+
 export class S3StageTarget implements PartedTarget<FullUpload> {
   readonly #client: S3Client;
-  readonly #keys: { readonly key: string; readonly fullKey: string };
-
+  readonly #keys: ObjectKeys;
+  readonly #keysOf: (key: string) => ObjectKeys;
   readonly #uploads: UploadBook;
 
-  constructor(client: S3Client, keys: { readonly key: string; readonly fullKey: string }, uploads: UploadBook) {
+  constructor(client: S3Client, key: string, keysOf: (key: string) => ObjectKeys, uploads: UploadBook) {
     this.#client = client;
-    this.#keys = keys;
+    this.#keys = keysOf(key);
+    this.#keysOf = keysOf;
     this.#uploads = uploads;
   }
 
@@ -33,12 +39,13 @@ export class S3StageTarget implements PartedTarget<FullUpload> {
     attributeHeaders(attributes, undefined);
   }
 
-  async put(ctx: Ctx, { maybeWritten, ...body }: WholeBody): Promise<ObjectInfo> {
+  async put(ctx: Ctx, { maybeWritten, as, ...body }: WholeBody): Promise<ObjectInfo> {
+    const keys = as === undefined ? this.#keys : this.#keysOf(as);
     try {
-      return await putWhole(this.#client, ctx, { ...this.#keys, ...body });
+      return await putWhole(this.#client, ctx, { ...keys, ...body });
     } catch (error) {
       if (!maybeWritten || !isGfsError(error, "PreconditionFailed")) throw error;
-      const landed = await headOrUndefined(this.#client, ctx, this.#keys);
+      const landed = await headOrUndefined(this.#client, ctx, keys);
       const ours = landed?.sha256 === body.sha256 && landed.etag === createHash("md5").update(body.bytes).digest("hex");
       if (!ours) throw error;
       return landed;

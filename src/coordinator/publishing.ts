@@ -7,19 +7,19 @@ import type { Parts } from "./parts.ts";
 
 /**
  * After a directory was renamed its files' objects still have their old keys. The row of the directory says how far the walk has come that gives
- * each of them a relocate job; the walk goes on in small transactions while the queue has room, also after a restart.
+ * each of them a publish job; the walk goes on in small transactions while the queue has room, also after a restart.
  */
-const SPACE = "coordinator-relocation";
+const SPACE = "coordinator-publishing";
 const FILES_A_TURN = 200;
 /** New work waits while this many jobs wait already: the walk is housekeeping. */
 const QUEUE_ROOM = 5_000;
 
-export function markForRelocation(tx: Transaction, directory: Inode): void {
+export function markForPublishing(tx: Transaction, directory: Inode): void {
   tx.put(encodeKey(SPACE, directory), Buffer.from(""));
 }
 
 /** One turn of the walk; resolves with whether there is more to do. */
-export async function relocateSome(parts: Parts): Promise<boolean> {
+export async function publishSome(parts: Parts): Promise<boolean> {
   if ((await parts.mover.depth()) > QUEUE_ROOM) return true;
   const nowMs = parts.clock.nowMs();
   const more = await parts.kv.transact(function* (tx): Program<boolean> {
@@ -36,7 +36,7 @@ export async function relocateSome(parts: Parts): Promise<boolean> {
     const prefix = `${directory}/`;
     const page = yield* listPage(tx, { prefix, limit: FILES_A_TURN, ...(done === "" ? {} : { after: prefix + done }) });
     for (const { key, file } of page.files) {
-      if (file.kind === "file") yield* enqueueRelocations(tx, parts, { path: key as FilePath, file, nowMs });
+      if (file.kind === "file") yield* enqueuePublishing(tx, parts, { path: key as FilePath, file, nowMs });
     }
     if (page.next === undefined) tx.delete(row.key);
     else tx.put(row.key, Buffer.from(page.next.slice(prefix.length)));
@@ -46,27 +46,27 @@ export async function relocateSome(parts: Parts): Promise<boolean> {
   return more;
 }
 
-export interface Relocatable {
+export interface Publishable {
   readonly path: FilePath;
   readonly file: FileRecord;
   readonly nowMs: number;
 }
 
 /**
- * One relocate job for each copy whose object is not at the file's path, or will not be once it has arrived. Objects that were written as versions
+ * One publish job for each copy whose object is not at the file's path, or will not be once it has arrived. Objects that were written as versions
  * stay where they are.
  */
-export function* enqueueRelocations(tx: Transaction, parts: Parts, { path, file, nowMs }: Relocatable): Program<void> {
+export function* enqueuePublishing(tx: Transaction, parts: Parts, { path, file, nowMs }: Publishable): Program<void> {
   const version = file.version;
   if (version === undefined) return;
   for (const copy of version.copies) {
-    // A copy that is still on its way keeps the key its job was given; the relocate job waits for it.
+    // A copy that is still on its way keeps the key its job was given; the publish job waits for it.
     if (copy.key.startsWith(VERSIONS_PREFIX)) continue;
     if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
     yield* enqueueJob(
       tx,
       {
-        kind: "relocate",
+        kind: "publish",
         path,
         inode: file.inode,
         versionId: version.id,

@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await rig.mover.stop());
 
-const relocation = async (): Promise<JobProgress | undefined> => await rig.job({ kind: "relocate" });
+const relocation = async (): Promise<JobProgress | undefined> => await rig.job({ kind: "publish" });
 
 function changeSite(change: Partial<Site>): void {
   rig.sites.set("local", { ...(rig.sites.get("local") as Site), ...change });
@@ -90,7 +90,7 @@ describe("an object that is to get its file's path", () => {
     // The copy was made, the answer was lost, and the file went on to another name.
     const own = { "globalfs-version": written.version.id, "globalfs-path": "new" };
     await putBytes(rig.store("local"), "new", "bytes", own);
-    await putBytes(rig.store("local"), `.globalfs/displaced/${written.version.id}-aside`, "bytes", own);
+    await putBytes(rig.store("local"), `.globalfs/landed/${written.version.id}-aside`, "bytes", own);
     await rig.rename("new", "newest");
     await rig.mover.pauseAll(false);
     await rig.idle();
