@@ -173,11 +173,11 @@ async function commitSome(parts: Parts, chosen: readonly Chosen[]): Promise<read
   }));
   const sites = parts.sites.list().length;
   const room = { writes: 45 + 6 * sites, sizeBytes: (64 + 16 * sites) * 1_024 };
-  return await parts.kv.transact(function* (tx): Program<readonly Deleted[]> {
+  return await parts.inodes.transact(function* (tx, nextInode): Program<readonly Deleted[]> {
     const deleted: Deleted[] = [];
     for (const { tombstoneVersionId, ...order } of orders) {
       if (deleted.length > 0 && !tx.hasRoom(room)) break;
-      deleted.push(yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId }));
+      deleted.push(yield* recordDelete(tx, parts, order, { nowMs, tombstoneVersionId, nextInode }));
     }
     return deleted;
   });

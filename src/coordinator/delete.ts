@@ -1,7 +1,7 @@
 import { forEachBounded } from "../core/async/for-each.ts";
 import type { Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
-import { type FilePath, type JobId, ROOT_INODE, type VersionId } from "../core/ids.ts";
+import { type FilePath, type Inode, type JobId, ROOT_INODE, type VersionId } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { carryUnqueued } from "../mover/index.ts";
 import {
@@ -132,12 +132,13 @@ export interface Deleted {
 
 async function commitDelete(parts: Parts, order: DeleteOrder): Promise<Deleted> {
   const moment = { nowMs: parts.clock.nowMs(), tombstoneVersionId: parts.nextVersionId() };
-  return await parts.kv.transact((tx) => recordDelete(tx, parts, order, moment));
+  return await parts.inodes.transact((tx, nextInode) => recordDelete(tx, parts, order, { ...moment, nextInode }));
 }
 
 export interface Moment {
   readonly nowMs: number;
   readonly tombstoneVersionId: VersionId;
+  readonly nextInode: () => Inode;
 }
 
 /** Several may share a transaction. */
@@ -145,7 +146,7 @@ export function* recordDelete(
   tx: Transaction,
   parts: Parts,
   order: DeleteOrder,
-  { nowMs, tombstoneVersionId }: Moment,
+  { nowMs, tombstoneVersionId, nextInode }: Moment,
 ): Program<Deleted> {
   const { path, conditions, owner } = order;
   const sites = parts.router.routeDelete(path);
@@ -163,6 +164,7 @@ export function* recordDelete(
     expect: order.expect ?? { kind: "any" },
     nowMs,
     tombstoneVersionId,
+    nextInode,
     ...(owner === undefined ? {} : { owner }),
     ...(order.expired === undefined ? {} : { expired: order.expired }),
   });

@@ -7,6 +7,7 @@ import {
   findFile,
   findHistory,
   historyAfter,
+  type HistoryPlace,
   pageVersions,
   shownIdOf,
   shownVersionId,
@@ -52,15 +53,15 @@ function* placeAfter(tx: Reader, key: string, versionId: string | undefined): Pr
   const current = (yield* findFile(tx, path))?.version;
   if (current !== undefined && shownIdOf(current) === versionId) return { key, row: "current" };
   const row = yield* findHistory(tx, path, versionId);
-  if (row !== undefined) return { key, row: row.sequence };
+  if (row !== undefined) return { key, row };
   if (versionId === "null") return { key, row: "none" };
-  let last: number | undefined;
+  let last: HistoryPlace | undefined;
   for (;;) {
-    const rows = yield* historyAfter(tx, path, { limit: SCAN, ...(last === undefined ? {} : { sequence: last }) });
+    const rows = yield* historyAfter(tx, path, { limit: SCAN, ...(last === undefined ? {} : { after: last }) });
     for (const each of rows) {
       if (each.versionId < versionId && last !== undefined) return { key, row: last };
       if (each.versionId < versionId) return { key, row: isLater(current, versionId) ? "current" : "none" };
-      last = each.sequence;
+      last = each;
     }
     if (rows.length === SCAN) continue;
     return rows.length === 0 && last === undefined && current !== undefined && !isLater(current, versionId)

@@ -6,7 +6,7 @@ import { recordChange } from "./changes.ts";
 import { makeDirectory } from "./directories.ts";
 import { versionOf } from "./foreign.ts";
 import { rulesForFound } from "./history.ts";
-import { findHistory } from "./history-rows.ts";
+import { findHistory } from "./history-of-path.ts";
 import { settleVersion } from "./locks.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";

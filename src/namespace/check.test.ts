@@ -1,15 +1,25 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Inode, ROOT_INODE, type SiteName, type VersionId } from "../core/ids.ts";
 import { encodeBucket } from "./bucket-codec.ts";
-import { decodeHistory, encodeHistory, encodeSequence, historyKey, historySpace } from "./history-rows.ts";
-import { encodeKey, type Key, type KvEntry, prefixRange, tail } from "../kv/index.ts";
+import {
+  decodeHistory,
+  encodeHistory,
+  encodeSequence,
+  historyIn,
+  historyKey,
+  historySpace,
+  indexKey,
+} from "./history-rows.ts";
+import { type Key, type KvEntry, prefixRange } from "../kv/index.ts";
 import { decodeAttributes, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
 import { encodeContent } from "./content-codec.ts";
+import { decodePast, pastKey, pastSpace } from "./past-rows.ts";
 import {
   attributesKey,
   bucketKey,
   contentKey,
   encodeEntry,
+  encodeNumber,
   encodeOwner,
   entryKey,
   nameKey,
@@ -258,7 +268,7 @@ describe("the check of histories", () => {
     ]);
     await catalog.write([
       [key, encodeHistory(row)],
-      [historyKey("b/x", 5), encodeHistory(row)],
+      [historyKey(row, 5), encodeHistory(row)],
     ]);
     expect(await faults()).toEqual([
       `Version ${versionId} of b/x is not in the index of its history.`,
@@ -278,7 +288,7 @@ describe("the check of histories", () => {
   });
 
   it("finds a row that is not in the index, or at another place there", async () => {
-    const index = encodeKey("vi", "b/x", tail(versionId));
+    const index = indexKey({ directory: bucket, name: "x" }, versionId);
     await catalog.write([[index, undefined]]);
     expect(await faults()).toEqual([`Version ${versionId} of b/x is not in the index of its history.`]);
     await catalog.write([[index, encodeSequence(7)]]);
@@ -300,6 +310,37 @@ describe("the check of histories", () => {
     );
   });
 
+  it("finds a past directory that leads nowhere, hangs elsewhere, has an entry, too, or has no history in it", async () => {
+    await catalog.deleteKey("b/d/y");
+    expect(await faults()).toEqual([]);
+    const [row] = await catalog.view((tx) => tx.range({ ...prefixRange(pastSpace), limit: 1 }));
+    const { key: at, value } = row as KvEntry;
+    const past = decodePast(value);
+    await catalog.write([[entryKey(bucket, "d/"), encodeEntry({ inode: past, kind: "directory" })]]);
+    expect(await faults()).toContain(`Inode ${past} says it has 1 names, and 2 lead to it.`);
+    await catalog.write([[entryKey(bucket, "d/"), undefined]]);
+    await rewrite(past, (record) => ({ ...record, parent: { inode: bucket, name: "e" } }));
+    expect(await faults()).toContain(`The past directory ${past} hangs at d/ in ${bucket} and says otherwise.`);
+    await rewrite(past, (record) => ({ ...record, parent: { inode: bucket, name: "d" } }));
+    await catalog.write([[pastKey({ directory: bucket, name: "e/", order: 0 }), encodeNumber(holder.inode)]]);
+    expect(await faults()).toContain(
+      `The past directory e/ in ${bucket} leads to inode ${holder.inode}, which is none.`,
+    );
+    await catalog.write([[pastKey({ directory: bucket, name: "e/", order: 0 }), undefined]]);
+    for (const { key: each } of await catalog.view((tx) => tx.range({ ...prefixRange(historyIn(past)), limit: 9 })))
+      await catalog.write([[each, undefined]]);
+    expect(await faults()).toContain(`There is no history in the past directory ${past}.`);
+    await catalog.write([[at, undefined]]);
+    expect(await faults()).toContain(`Inode ${past} says it has 1 names, and 0 lead to it.`);
+  });
+
+  it("finds a row in a directory that hangs nowhere", async () => {
+    const row = await rowOf();
+    const lost = { ...row, directory: 999_000_000_000 as Inode };
+    await catalog.write([[historyKey(lost, 1), encodeHistory(lost)]]);
+    expect(await faults()).toContain(`Version ${versionId} of x hangs in inode 999000000000, which hangs nowhere.`);
+  });
+
   it("finds older versions in a bucket that keeps none", async () => {
     await catalog.write([[bucketKey("b"), undefined]]);
     expect(await faults()).toEqual(["b/x has older versions in a bucket that keeps none."]);
@@ -313,7 +354,7 @@ describe("the check of histories", () => {
     const markerRow = decodeHistory(marker?.key as Key, marker?.value as Uint8Array);
     await catalog.write([
       [marker?.key as Key, undefined],
-      [encodeKey("vi", "b/x", tail(markerRow.versionId)), undefined],
+      [indexKey(markerRow, markerRow.versionId), undefined],
     ]);
     const [newest] = rows.filter(({ key: each }) => each !== marker?.key);
     const { versionId: newestId } = decodeHistory(newest?.key as Key, newest?.value as Uint8Array);

@@ -1,15 +1,8 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Kv, type KvEntry, prefixRange, type Program, type Reader } from "../kv/index.ts";
-import { keepsVersions, rulesOf } from "./bucket-rows.ts";
-import {
-  decodeHistory,
-  findHistory,
-  historyIndexSpace,
-  historySpace,
-  newestOf,
-  placeOfIndexKey,
-  shownVersionId,
-} from "./history-rows.ts";
+import { checkHistory, checkIndex, checkPast } from "./check-history.ts";
+import { decodeHistory, historyIndexSpace, historySpace } from "./history-rows.ts";
+import { decodePast, pastSpace } from "./past-rows.ts";
 import { decodeAttributes } from "./attributes-codec.ts";
 import { decodeContent } from "./content-codec.ts";
 import {
@@ -35,7 +28,7 @@ import { findOwner, isPlaceOf, placesOf } from "./owners.ts";
 import { extendedKey, extendedSpace, isLeft, MAX_EXTENDED, placeOfExtendedKey } from "./extended-rows.ts";
 import { readContent, readInode } from "./inodes.ts";
 import { readEntry } from "./names.ts";
-import { findDirectory, findFile, isEmpty } from "./tree.ts";
+import { findDirectory, isEmpty } from "./tree.ts";
 import type { FileAttributes } from "./types.ts";
 
 /** Holds every row of the catalog against the others, page by page. The catalog should be quiet meanwhile. */
@@ -62,6 +55,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
   const names = new Map<Inode, number>();
   const directoriesIn = new Map<Inode, number>();
   const held = new Map<Inode, number>();
+  const past = new Map<Inode, number>();
   const count = { files: 0, directories: 0, entries: 0, owners: 0, olderVersions: 0 };
 
   await eachRow(kv, entrySpace, function* (tx, row) {
@@ -81,9 +75,12 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     yield* checkHistory(tx, row, fault);
   });
   await eachRow(kv, historyIndexSpace, function* (tx, row) {
-    const { path, shownId } = placeOfIndexKey(row.key);
-    if ((yield* findHistory(tx, path, shownId)) === undefined)
-      fault(`The index has version ${shownId} of ${path}, and the history has not.`);
+    yield* checkIndex(tx, row, fault);
+  });
+  await eachRow(kv, pastSpace, function* (tx, row) {
+    const inode = decodePast(row.value);
+    past.set(inode, (past.get(inode) ?? 0) + 1);
+    yield* checkPast(tx, row, fault);
   });
   await eachRow(kv, bucketSpace, function* (tx, row) {
     const name = nameOfBucketKey(row.key);
@@ -94,18 +91,19 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
   await eachRow(kv, attributesSpace, function* (tx, row) {
     const file = decodeAttributes(inodeOfKey(row.key), row.value);
     const directory = file.kind === "directory";
-    if (directory) count.directories += 1;
+    const isPast = past.has(file.inode);
+    if (directory) count.directories += isPast ? 0 : 1;
     else if (file.linkCount > 0) count.files += 1;
     const holders = held.get(file.inode) ?? 0;
-    if (holders !== (file.linkCount === 0 ? 1 : 0))
+    if (holders !== (file.linkCount === 0 && !isPast ? 1 : 0))
       fault(`Inode ${file.inode} has ${file.linkCount} names, and ${holders} rows of history lead to it.`);
-    const found = names.get(file.inode) ?? 0;
+    const found = (names.get(file.inode) ?? 0) + (past.get(file.inode) ?? 0);
     if (file.inode !== ROOT_INODE && found !== (directory ? 1 : file.linkCount))
       fault(`Inode ${file.inode} says it has ${directory ? 1 : file.linkCount} names, and ${found} lead to it.`);
-    const links = 2 + (directoriesIn.get(file.inode) ?? 0);
+    const links = isPast ? 0 : 2 + (directoriesIn.get(file.inode) ?? 0);
     if (directory && file.linkCount !== links)
       fault(`Directory ${file.inode} says it has ${file.linkCount} links, and has ${links}.`);
-    if (file.implicit === true && (yield* isEmpty(tx, file.inode)))
+    if (file.implicit === true && !isPast && (yield* isEmpty(tx, file.inode)))
       fault(`Directory ${file.inode} is implicit and empty.`);
     yield* checkHome(tx, file, fault);
     yield* checkSize(tx, file, fault);
@@ -146,22 +144,6 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (!owns) fault(`At ${site} the key ${objectKey} is owned by inode ${inode}, which has no such copy.`);
   });
   return { ...count, faults };
-}
-
-function* checkHistory(tx: Reader, entry: KvEntry, fault: (sentence: string) => void): Program<void> {
-  const row = decodeHistory(entry.key, entry.value);
-  const { path, versionId } = row;
-  const indexed = yield* findHistory(tx, path, shownVersionId(row));
-  if (indexed?.sequence !== row.sequence) fault(`Version ${versionId} of ${path} is not in the index of its history.`);
-  const version = row.inode === undefined ? undefined : yield* readContent(tx, row.inode);
-  if (row.inode !== undefined && version?.id !== versionId)
-    fault(`Version ${versionId} of ${path} leads to inode ${row.inode}, which does not hold it.`);
-  if (version !== undefined && (version.details?.versioned === true) !== row.versioned)
-    fault(`Version ${versionId} of ${path} and its row of history disagree whether it has an id.`);
-  if (!keepsVersions(yield* rulesOf(tx, path))) fault(`${path} has older versions in a bucket that keeps none.`);
-  if (row.inode === undefined || (yield* findFile(tx, path)) !== undefined) return;
-  if ((yield* newestOf(tx, path))?.sequence === row.sequence)
-    fault(`${path} has no entry, and its newest version ${versionId} is no delete marker.`);
 }
 
 /** An inode hangs where it says, and one with several names has a row for each. */

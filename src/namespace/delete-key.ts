@@ -5,20 +5,21 @@ import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { checkExpectation } from "./commit.ts";
 import { destroyNull, retire } from "./history.ts";
-import { type HistoryRow, newestOf, pushHistory } from "./history-rows.ts";
+import { ensureHistoryDirectory, historyLayers, newestOf, pushHistory } from "./history-of-path.ts";
+import type { HistoryRow } from "./history-rows.ts";
 import { assertDestroyable } from "./locks.ts";
 import { etagsOf } from "./owners.ts";
 import { removeFile, unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
 import { getEntered } from "./inodes.ts";
 import { dropName, type Place, readEntry } from "./names.ts";
-import { findPlace, pruneUpwards } from "./tree.ts";
+import { splitPath } from "./path.ts";
+import { findPlace, type Maker, pruneUpwards } from "./tree.ts";
 import type { Expectation, FileRecord, ObjectPlace } from "./types.ts";
 
-export interface DeleteKey {
+export interface DeleteKey extends Maker {
   readonly path: FilePath;
   readonly expect: Expectation;
-  readonly nowMs: number;
   /** Sorts after every version that was written until now. It is also the id of the delete marker. */
   readonly tombstoneVersionId: VersionId;
   /** Owns the delete marker. */
@@ -50,8 +51,10 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   if (place !== undefined && file !== undefined)
     orphans.push(...(yield* takeAway(tx, { place, file, versioned }, request)));
   if (!versioned) orphans.push(...(yield* destroyNull(tx, { path, nowMs })));
+  const { parent, name } = splitPath(path);
   const marker = yield* pushHistory(tx, {
-    path,
+    directory: yield* ensureHistoryDirectory(tx, parent, request.nextInode),
+    name,
     versionId: tombstoneVersionId,
     versioned,
     createdMs: nowMs,
@@ -105,5 +108,8 @@ export function* markAbandoned(
   const { versioning } = yield* rulesOf(tx, path);
   const versioned = versioning === "enabled";
   if (!versioned) yield* destroyNull(tx, { path, nowMs });
-  yield* pushHistory(tx, { path, versionId, versioned, createdMs: nowMs });
+  const { parent, name } = splitPath(path);
+  const [layer] = yield* historyLayers(tx, parent);
+  if (layer === undefined) return;
+  yield* pushHistory(tx, { directory: layer.inode, name, versionId, versioned, createdMs: nowMs });
 }

@@ -4,10 +4,10 @@ import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { dropBucketRow, hasBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
-import { hasHistoryBelow } from "./history-rows.ts";
 import { splitPath } from "./path.ts";
-import { dropInode, getEntered, writeAttributes } from "./inodes.ts";
+import { getEntered, writeAttributes } from "./inodes.ts";
 import { dropName, readEntry } from "./names.ts";
+import { hasHistoryIn, leaveDirectory } from "./past-directories.ts";
 import { addDirectory, ensureDirectory, findDirectoryInode, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
 import type { FileRecord } from "./types.ts";
 
@@ -79,13 +79,13 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
     return true;
   }
   if (place.parent === ROOT_INODE) {
-    if (yield* hasHistoryBelow(tx, `${path}/`))
+    if (yield* hasHistoryIn(tx, inode))
       throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
     yield* dropBucketRow(tx, path);
   }
   const directory = yield* getEntered(tx, entry);
   yield* dropName(tx, place, directory, momentOf(nowMs));
-  yield* dropInode(tx, directory);
+  yield* leaveDirectory(tx, place, directory);
   recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
   yield* pruneUpwards(tx, place.parent, nowMs);
   return true;

@@ -1,21 +1,11 @@
-import type { FilePath, Inode, VersionId } from "../core/ids.ts";
-import {
-  decodeKey,
-  encodeKey,
-  type Key,
-  keyAfter,
-  prefixRange,
-  type Program,
-  type Reader,
-  tail,
-  type Transaction,
-} from "../kv/index.ts";
+import type { Inode, VersionId } from "../core/ids.ts";
+import { decodeKey, encodeKey, type Key, tail, type Transaction } from "../kv/index.ts";
 import { RowReader, RowWriter } from "./bytes.ts";
 import type { FileVersion } from "./types.ts";
 
 /**
- * Older versions and delete markers of a path, newest first in the order of their commits; no clock has a say. Beside them an index by the id under
- * which S3 knows each. A version's row leads to its holder: an inode that no name leads to.
+ * Older versions and delete markers of a name in a directory, newest first in the order of their commits; no clock has a say. Beside them an index by
+ * the id under which S3 knows each. A version's row leads to its holder: an inode that no name leads to.
  */
 
 const HISTORY = "v";
@@ -29,49 +19,69 @@ const HAS_OWNER = 1 << 2;
 export const historySpace = encodeKey(HISTORY);
 export const historyIndexSpace = encodeKey(INDEX);
 
-export interface HistoryRow {
-  readonly path: FilePath;
-  /** Counts up with each row of the path. */
+/** Whose history it is. */
+export interface Named {
+  readonly directory: Inode;
+  readonly name: string;
+}
+
+/** Where a row stands in a history. */
+export interface HistoryPlace {
+  readonly directory: Inode;
+  /** Counts up with each row of the name. */
   readonly sequence: number;
+}
+
+export interface HistoryRow extends Named, HistoryPlace {
   readonly versionId: VersionId;
+  /** S3 knows it by its id; it calls any other `null`. */
   readonly versioned: boolean;
   readonly createdMs: number;
   /** Of a delete marker. */
   readonly owner?: string;
   /** The holder; absent for a delete marker. */
   readonly inode?: Inode;
+  /** It was a `null` version until its directory came to hang below another of its name, whose history may have one, too. */
+  readonly wasNull?: true;
 }
 
 /** As S3 shows it. */
 export function shownVersionId(version: Pick<HistoryRow, "versionId" | "versioned">): string {
-  return version.versioned ? version.versionId : "null";
+  return version.versioned ? version.versionId : NULL;
 }
 
 export function shownIdOf(version: FileVersion): string {
-  return version.details?.versioned === true ? version.id : "null";
+  return version.details?.versioned === true ? version.id : NULL;
 }
 
-export function historyKey(path: string, sequence: number): Key {
-  return encodeKey(HISTORY, path, TOP - sequence);
+export const NULL = "null";
+
+export function historyKey({ directory, name }: Named, sequence: number): Key {
+  return encodeKey(HISTORY, directory, name, TOP - sequence);
 }
 
-/** All rows of one path. */
-export function historyOf(path: string): Key {
-  return encodeKey(HISTORY, path);
+/** All rows of one name. */
+export function historyOf({ directory, name }: Named): Key {
+  return encodeKey(HISTORY, directory, name);
 }
 
-/** Where the rows of the paths with this prefix begin. */
-export function historyBelow(prefix: string): Key {
-  return encodeKey(HISTORY, tail(prefix));
+/** All rows of a directory, but not of those in it. */
+export function historyIn(directory: Inode): Key {
+  return encodeKey(HISTORY, directory);
 }
 
-function indexKey(path: string, shownId: string): Key {
-  return encodeKey(INDEX, path, tail(shownId));
+/** Where the rows of the names in a directory that begin so, or come after those, begin. */
+export function historyFrom(directory: Inode, prefix: string): Key {
+  return encodeKey(HISTORY, directory, tail(prefix));
 }
 
-export function placeOfIndexKey(key: Key): { readonly path: FilePath; readonly shownId: string } {
-  const [path, shownId] = decodeKey(key, ["string", "tail"]);
-  return { path: path as FilePath, shownId: shownId as string };
+export function indexKey({ directory, name }: Named, shownId: string): Key {
+  return encodeKey(INDEX, directory, name, tail(shownId));
+}
+
+export function placeOfIndexKey(key: Key): Named & { readonly shownId: string } {
+  const [directory, name, shownId] = decodeKey(key, ["number", "string", "tail"]);
+  return { directory: directory as Inode, name: name as string, shownId: shownId as string };
 }
 
 export function encodeHistory({ versionId, versioned, createdMs, owner, inode }: HistoryRow): Buffer {
@@ -85,7 +95,7 @@ export function encodeHistory({ versionId, versioned, createdMs, owner, inode }:
 }
 
 export function decodeHistory(key: Key, bytes: Uint8Array): HistoryRow {
-  const [path, inverted] = decodeKey(key, ["string", "number"]);
+  const [directory, name, inverted] = decodeKey(key, ["number", "string", "number"]);
   const row = new RowReader(bytes);
   const flags = row.byte();
   const versionId = row.text() as VersionId;
@@ -94,7 +104,8 @@ export function decodeHistory(key: Key, bytes: Uint8Array): HistoryRow {
   const inode = flags & MARKER ? undefined : (row.count() as Inode);
   row.end();
   return {
-    path: path as FilePath,
+    directory: directory as Inode,
+    name: name as string,
     sequence: TOP - (inverted as number),
     versionId,
     versioned: (flags & VERSIONED) !== 0,
@@ -117,48 +128,12 @@ export function decodeSequence(bytes: Uint8Array): number {
   return sequence;
 }
 
-export function* newestOf(tx: Reader, path: string): Program<HistoryRow | undefined> {
-  const [row] = yield* tx.range({ ...prefixRange(historyOf(path)), limit: 1 });
-  return row === undefined ? undefined : decodeHistory(row.key, row.value);
-}
-
-export function* findHistory(tx: Reader, path: string, shownId: string): Program<HistoryRow | undefined> {
-  const index = yield* tx.get(indexKey(path, shownId));
-  if (index === undefined) return undefined;
-  const key = historyKey(path, decodeSequence(index));
-  const row = yield* tx.get(key);
-  return row === undefined ? undefined : decodeHistory(key, row);
-}
-
-/** The rows of a path after one of them, or from the newest. */
-export function* historyAfter(
-  tx: Reader,
-  path: string,
-  { sequence, limit }: { readonly sequence?: number; readonly limit: number },
-): Program<HistoryRow[]> {
-  const range = prefixRange(historyOf(path));
-  const start = sequence === undefined ? range.start : keyAfter(historyKey(path, sequence));
-  return (yield* tx.range({ start, end: range.end, limit })).map(({ key, value }) => decodeHistory(key, value));
-}
-
-/** On top of what is there. */
-export function* pushHistory(tx: Transaction, row: Omit<HistoryRow, "sequence">): Program<HistoryRow> {
-  const below = yield* newestOf(tx, row.path);
-  const placed = { ...row, sequence: (below?.sequence ?? 0) + 1 };
-  putHistory(tx, placed);
-  return placed;
-}
-
 export function putHistory(tx: Transaction, row: HistoryRow): void {
-  tx.put(historyKey(row.path, row.sequence), encodeHistory(row));
-  tx.put(indexKey(row.path, shownVersionId(row)), encodeSequence(row.sequence));
+  tx.put(historyKey(row, row.sequence), encodeHistory(row));
+  tx.put(indexKey(row, shownVersionId(row)), encodeSequence(row.sequence));
 }
 
 export function dropHistory(tx: Transaction, row: HistoryRow): void {
-  tx.delete(historyKey(row.path, row.sequence));
-  tx.delete(indexKey(row.path, shownVersionId(row)));
-}
-
-export function* hasHistoryBelow(tx: Reader, prefix: string): Program<boolean> {
-  return (yield* tx.range({ ...prefixRange(historyBelow(prefix)), limit: 1 })).length > 0;
+  tx.delete(historyKey(row, row.sequence));
+  tx.delete(indexKey(row, row.wasNull === true ? NULL : shownVersionId(row)));
 }

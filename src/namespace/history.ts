@@ -1,14 +1,17 @@
+import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
-import { dropHistory, findHistory, type HistoryRow, newestOf, pushHistory, shownIdOf } from "./history-rows.ts";
+import { findHistory, historyLayers, newestOf, pushHistory } from "./history-of-path.ts";
+import { dropHistory, type HistoryRow, NULL, shownIdOf } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { placesOf, releaseAll } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts";
+import { prunePast } from "./past-directories.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { addFirstName } from "./names.ts";
 import { ensureDirectory, findFile, type Maker } from "./tree.ts";
@@ -43,8 +46,12 @@ export function* retire(tx: Transaction, { path, file, version, holder, nowMs }:
   writeAttributes(tx, held);
   if (holder !== undefined || version !== file.version) writeContent(tx, held.inode, version);
   if (holder !== undefined) takeOver(tx, holder, version);
+  const { parent: above, name } = splitPath(path);
+  const [layer] = yield* historyLayers(tx, above);
+  if (layer === undefined) throw new GfsError("Internal", `There is no directory ${above}, whose file was there.`);
   yield* pushHistory(tx, {
-    path,
+    directory: layer.inode,
+    name,
     versionId: version.id,
     versioned: version.details?.versioned === true,
     createdMs: version.createdMs,
@@ -67,20 +74,34 @@ export interface Destroyed {
 /** Takes a row out of the history for good, with the version that it leads to. */
 export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroyer): Program<Destroyed> {
   if (row.inode === undefined) {
-    dropHistory(tx, row);
+    yield* takeOff(tx, row);
     return { orphans: [] };
   }
-  const file = yield* getInode(tx, row.inode);
+  const file = yield* getHeld(tx, row, row.inode);
   assertDestroyable(file.version, destroyer);
-  dropHistory(tx, row);
+  yield* takeOff(tx, row);
   yield* dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
   return { file, orphans: yield* releaseAll(tx, file, { nowMs: destroyer.nowMs }) };
 }
 
+/** Takes a row away, and what was there only for it. */
+function* takeOff(tx: Transaction, row: HistoryRow): Program<void> {
+  dropHistory(tx, row);
+  yield* prunePast(tx, row.directory);
+}
+
+/** The version that a row leads to, as it shows. */
+export function* getHeld(tx: Reader, { wasNull }: HistoryRow, holder: Inode): Program<FileRecord> {
+  const file = yield* getInode(tx, holder);
+  if (wasNull !== true || file.version === undefined) return file;
+  const { version } = file;
+  return { ...file, version: { ...version, details: { ...version.details, versioned: true } } };
+}
+
 /** A path has one version that S3 calls `null`: a new one takes the place of the old. */
 export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly ObjectPlace[]> {
-  const row = yield* findHistory(tx, destroyer.path, "null");
+  const row = yield* findHistory(tx, destroyer.path, NULL);
   return row === undefined ? [] : (yield* destroyRow(tx, row, destroyer)).orphans;
 }
 
@@ -94,7 +115,7 @@ export interface FoundAt {
 export function* rulesForFound(tx: Reader, { path, rules, current }: FoundAt): Program<VersionRules> {
   if (!keepsVersions(rules)) return rules;
   const taken =
-    (current !== undefined && shownIdOf(current) === "null") || (yield* findHistory(tx, path, "null")) !== undefined;
+    (current !== undefined && shownIdOf(current) === NULL) || (yield* findHistory(tx, path, NULL)) !== undefined;
   return { ...rules, versioning: taken ? "enabled" : "suspended" };
 }
 
@@ -109,7 +130,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
   const { path, into, nowMs } = request;
   const row = yield* newestOf(tx, path);
   if (row?.inode === undefined) return undefined;
-  const holder = yield* getInode(tx, row.inode);
+  const holder = yield* getHeld(tx, row, row.inode);
   const version = holder.version as FileVersion;
   dropHistory(tx, row);
   const now = momentOf(nowMs);
@@ -119,6 +140,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
     const { parent, name } = splitPath(path);
     const place = { parent: yield* ensureDirectory(tx, parent, request), name };
     file = yield* addFirstName(tx, place, { ...holder, changed: now }, now);
+    if (row.wasNull === true) writeContent(tx, file.inode, version);
   } else {
     file = { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
     writeAttributes(tx, file);
@@ -126,6 +148,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
     yield* dropInode(tx, holder);
     takeOver(tx, file.inode, version);
   }
+  yield* prunePast(tx, row.directory);
   recordChange(tx, {
     kind: into === undefined ? "created" : "updated",
     path,
@@ -149,7 +172,7 @@ export function* findVersion(tx: Reader, path: FilePath, shownId: string): Progr
   const row = yield* findHistory(tx, path, shownId);
   if (row === undefined) return undefined;
   if (row.inode === undefined) return { kind: "marker", row };
-  return { kind: "older", file: yield* getInode(tx, row.inode), row };
+  return { kind: "older", file: yield* getHeld(tx, row, row.inode), row };
 }
 
 /** The delete marker that hides a path which has no entry. */

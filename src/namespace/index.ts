@@ -32,14 +32,8 @@ export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirector
 export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
 export { clearLeftExtended } from "./extended-rows.ts";
 export { findMarker, type FoundVersion, findVersion } from "./history.ts";
-export {
-  findHistory,
-  hasHistoryBelow,
-  historyAfter,
-  type HistoryRow,
-  shownIdOf,
-  shownVersionId,
-} from "./history-rows.ts";
+export { findHistory, historyAfter } from "./history-of-path.ts";
+export { type HistoryPlace, type HistoryRow, shownIdOf, shownVersionId } from "./history-rows.ts";
 export { createInodeAllocator, initialize, type InodeAllocator } from "./initialize.ts";
 export {
   type Followed,

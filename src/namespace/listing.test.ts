@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { VersionId } from "../core/ids.ts";
+import type { Inode, VersionId } from "../core/ids.ts";
 import { afterPrefix, type Key, type Program, type RangeQuery, type Reader } from "../kv/index.ts";
 import {
   listObjectPage,
@@ -10,6 +10,7 @@ import {
   type VersionPlace,
   type VersionQuery,
 } from "./index.ts";
+import { historyFrom } from "./history-rows.ts";
 import { encodeEntry, entryKey } from "./rows.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import { testVersion } from "./testing/model.ts";
@@ -255,11 +256,11 @@ describe("a listing of versions", () => {
 
   it("has a next page only when there is more", async () => {
     expect(await versions({ limit: 11 })).not.toHaveProperty("next");
-    expect(await versions({ limit: 10 })).toMatchObject({ next: { key: "b/k", row: 1 } });
-    expect(await versions({ limit: 3 })).toMatchObject({ next: { key: "b/d/x", row: 1 } });
+    expect(await versions({ limit: 10 })).toMatchObject({ next: { key: "b/k", row: { sequence: 1 } } });
+    expect(await versions({ limit: 3 })).toMatchObject({ next: { key: "b/d/x", row: { sequence: 1 } } });
     expect(await versions({ limit: 2 })).toMatchObject({ next: { key: "b/d/x", row: "current" } });
     expect(await versions({ limit: 3, delimiter: "/" })).toMatchObject({ next: { key: "b/e/" } });
-    expect(await versions({ limit: 9, delimiter: "/" })).toMatchObject({ next: { key: "b/k", row: 1 } });
+    expect(await versions({ limit: 9, delimiter: "/" })).toMatchObject({ next: { key: "b/k", row: { sequence: 1 } } });
     expect(await versions({ limit: 0 })).toEqual({ items: [], prefixes: [] });
   });
 
@@ -268,8 +269,11 @@ describe("a listing of versions", () => {
       (await versions({ ...more, after: place })).items;
     expect(await after({ key: "b/k" })).toEqual(ALL.slice(9));
     expect(await after({ key: "b/k", row: "current" })).toEqual(ALL.slice(7));
-    expect(await after({ key: "b/k", row: 2 })).toEqual(ALL.slice(8));
-    expect(await after({ key: "b/k", row: 1 })).toEqual(ALL.slice(9));
+    const directory = (await catalog.directory("b"))?.inode as Inode;
+    expect(await after({ key: "b/k", row: { directory, sequence: 2 } })).toEqual(ALL.slice(8));
+    expect(await after({ key: "b/k", row: { directory, sequence: 1 } })).toEqual(ALL.slice(9));
+    // A directory that is none of the path any more has nothing behind it.
+    expect(await after({ key: "b/k", row: { directory: 999 as Inode, sequence: 2 } })).toEqual(ALL.slice(9));
     expect(await after({ key: "b/k", row: "none" })).toEqual(ALL.slice(6));
     expect(await after({ key: "b/gone", row: "none" })).toEqual(ALL.slice(4));
     expect(await after({ key: "b/gone" })).toEqual(ALL.slice(6));
@@ -286,7 +290,7 @@ describe("a listing of versions", () => {
 
   it("knows a newer version that came since the page before", async () => {
     const { next } = await versions({ prefix: "b/gone", limit: 1 });
-    expect(next).toEqual({ key: "b/gone", row: 2 });
+    expect(next).toMatchObject({ key: "b/gone", row: { sequence: 2 } });
     expect((await versions({ prefix: "b/gone", after: next as VersionPlace })).items).toEqual(["b/gone 5"]);
     await catalog.removeVersion("b/gone", "6");
     await catalog.deleteKey("b/gone", { tombstoneVersionId: id("B") });
@@ -318,11 +322,15 @@ describe("a listing of versions", () => {
       await catalog.deleteKey("b/m", { tombstoneVersionId: id(`m${String(index).padStart(4, "0")}`) });
     const { items } = await versions({ prefix: "b/m", limit: 2_000 });
     expect([items.length, items[0], items.at(-1)]).toEqual([1_100, "b/m m1099! latest", "b/m m0000!"]);
-    expect((await versions({ prefix: "b/m", limit: 1_099 })).next).toEqual({ key: "b/m", row: 2 });
+    expect((await versions({ prefix: "b/m", limit: 1_099 })).next).toMatchObject({
+      key: "b/m",
+      row: { sequence: 2 },
+    });
   });
 
   it("takes nothing that lies behind the histories for one", async () => {
-    await catalog.write([[afterPrefix(Buffer.from("v\0b/z")), Buffer.from("no history")]]);
+    const directory = (await catalog.directory("b"))?.inode as Inode;
+    await catalog.write([[afterPrefix(historyFrom(directory, "z")), Buffer.from("no history")]]);
     expect((await versions({ prefix: "b/z" })).items).toEqual([]);
   });
 });

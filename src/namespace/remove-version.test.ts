@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { SiteName, VersionId } from "../core/ids.ts";
+import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { findHistory, findOwner, findTombstone, historyAfter, readVersionParts, writeVersionParts } from "./index.ts";
 import type { Program } from "../kv/index.ts";
@@ -156,8 +156,11 @@ describe("the history of a key", () => {
   it("is read after any of its rows, the newest first, and only of that key", async () => {
     for (const each of ["1", "2", "3"]) await catalog.deleteKey("b/x", { tombstoneVersionId: id(each) });
     await catalog.deleteKey("b/xy");
-    const after = async (query: { sequence?: number; limit: number }): Promise<number[]> =>
-      (await catalog.view((tx) => historyAfter(tx, "b/x", query))).map(({ sequence }) => sequence);
+    const directory = (await catalog.directory("b"))?.inode as Inode;
+    const after = async ({ sequence, limit }: { sequence?: number; limit: number }): Promise<number[]> => {
+      const query = { limit, ...(sequence === undefined ? {} : { after: { directory, sequence } }) };
+      return (await catalog.view((tx) => historyAfter(tx, "b/x", query))).map((row) => row.sequence);
+    };
     expect([await after({ limit: 9 }), await after({ limit: 2 })]).toEqual([
       [3, 2, 1],
       [3, 2],

@@ -2,7 +2,8 @@ import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { checkExpectation } from "./commit.ts";
 import { destroyRow, findVersion, promote } from "./history.ts";
-import { type HistoryRow, historyAfter, newestOf } from "./history-rows.ts";
+import { historyAfter, newestOf } from "./history-of-path.ts";
+import type { HistoryRow } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { etagsOf, releaseAll } from "./owners.ts";
 import { unlink } from "./remove.ts";
@@ -44,19 +45,20 @@ export function* removeVersion(tx: Transaction, request: RemoveVersion): Program
     if (only !== undefined) return undefined;
     return yield* removeCurrent(tx, found.file, request);
   }
-  if (only === "lone marker" && !(yield* isLone(tx, found.row))) return undefined;
+  if (only === "lone marker" && !(yield* isLone(tx, path, found.row))) return undefined;
   checkExpectation(request.expect, found.kind === "older" ? found.file.version : undefined);
-  const shows =
-    (yield* newestOf(tx, path))?.sequence === found.row.sequence && (yield* findFile(tx, path)) === undefined;
+  const newest = yield* newestOf(tx, path);
+  const isNewest = newest?.directory === found.row.directory && newest.sequence === found.row.sequence;
+  const shows = isNewest && (yield* findFile(tx, path)) === undefined;
   if (shows && only === "older") return undefined;
   const { file, orphans } = yield* destroyRow(tx, found.row, request);
   if (shows) yield* promote(tx, request);
   return { orphans, marker: found.kind === "marker", ...(file === undefined ? {} : { file }) };
 }
 
-function* isLone(tx: Transaction, row: HistoryRow): Program<boolean> {
-  if (row.inode !== undefined || (yield* findFile(tx, row.path)) !== undefined) return false;
-  return (yield* historyAfter(tx, row.path, { limit: 2 })).length === 1;
+function* isLone(tx: Transaction, path: FilePath, row: HistoryRow): Program<boolean> {
+  if (row.inode !== undefined || (yield* findFile(tx, path)) !== undefined) return false;
+  return (yield* historyAfter(tx, path, { limit: 2 })).length === 1;
 }
 
 function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersion): Program<RemovedVersion> {

@@ -6,15 +6,15 @@ import type { VersionRules } from "./bucket-codec.ts";
 import { bucketOf, dropBucketRow, keepsVersions, moveBucketRow, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { markAbandoned } from "./delete-key.ts";
+import { checkDirectoryRules } from "./directory-rules.ts";
 import { destroyNull, retire } from "./history.ts";
-import { hasHistoryBelow } from "./history-rows.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
-import { moveHistory } from "./move-history.ts";
 import { etagsOf, isPlaceOf, placesOf, release } from "./owners.ts";
+import { coverPast, hasHistoryIn, leaveDirectory } from "./past-directories.ts";
 import { splitPath } from "./path.ts";
 import { unlink } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
-import { dropInode, getEntered, getInode, writeContent } from "./inodes.ts";
+import { getEntered, getInode, writeContent } from "./inodes.ts";
 import { dropName, moveName, type Place, readEntry } from "./names.ts";
 import { ensureDirectory, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
 import type { Copy, FileRecord, FileVersion, ObjectPlace, Removed } from "./types.ts";
@@ -56,14 +56,17 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   if (directory && `${to}/`.startsWith(`${from}/`)) {
     throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
   }
-  if (directory) yield* moveHistory(tx, { from, to });
+  if (directory) yield* checkDirectoryRules(tx, { from, to });
   else assertDestroyable(moved.version, { path: from, nowMs });
   const { parent, name } = splitPath(to);
   const target: Place = { parent: yield* ensureDirectory(tx, parent, request), name: directory ? `${name}/` : name };
   const cleared = yield* clearTarget(tx, target, request, inode);
   if (cleared === "same file") return { moved, left: [] };
 
-  if (directory) yield* moveSettings(tx, from, to);
+  if (directory) {
+    yield* moveSettings(tx, from, to);
+    for (const place of [source, target]) yield* coverPast(tx, place, inode);
+  }
   const now = momentOf(nowMs);
   const left = yield* leaveHomes(tx, moved, { to, nowMs, tombstoneVersionId: request.tombstoneVersionId });
   const renamed = yield* moveName(tx, { source, target }, moved, now);
@@ -189,10 +192,10 @@ function* clearTarget(
     }
     return { file, orphans: [...orphans, ...nulls] };
   }
-  const remembered = bucketOf(to) === undefined && (yield* hasHistoryBelow(tx, `${to}/`));
+  const remembered = bucketOf(to) === undefined && (yield* hasHistoryIn(tx, inode));
   if (remembered || !(yield* isEmpty(tx, inode)))
     throw new GfsError("NotEmpty", `${to} is not empty; only an empty directory can be replaced.`);
   yield* dropName(tx, target, file, momentOf(nowMs));
-  yield* dropInode(tx, file);
+  yield* leaveDirectory(tx, target, file);
   return undefined;
 }

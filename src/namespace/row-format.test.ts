@@ -3,7 +3,16 @@ import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import { positionOf } from "../kv/index.ts";
 import { decodeBucket, decodeRules, encodeBucket } from "./bucket-codec.ts";
 import { RowReader, RowWriter } from "./bytes.ts";
-import { decodeHistory, decodeSequence, encodeHistory, encodeSequence, historyKey } from "./history-rows.ts";
+import {
+  decodeHistory,
+  decodeSequence,
+  encodeHistory,
+  encodeSequence,
+  historyKey,
+  indexKey,
+  placeOfIndexKey,
+} from "./history-rows.ts";
+import { pastKey, placeOfPastKey } from "./past-rows.ts";
 import { decodeContent, decodeListed, encodeContent } from "./content-codec.ts";
 import {
   attributesKey,
@@ -206,7 +215,13 @@ describe("the small rows", () => {
     expect(documentOfKey(bucketDocumentKey("b", "policy"))).toBe("policy");
     expect(hex(changeKey(259))).toBe(`${text("c")}000000000000000103`);
     expect(positionOf(changeKey(259))).toBe(259);
-    expect(hex(historyKey("p", 1))).toBe(`${text("v")}00${text("p")}00001ffffffffffffe`);
+    const named = { directory: 5 as Inode, name: "p" };
+    expect(hex(historyKey(named, 1))).toBe(`${text("v")}000000000000000005${text("p")}00001ffffffffffffe`);
+    expect(hex(indexKey(named, "null"))).toBe(`${text("vi")}000000000000000005${text("p")}00${text("null")}`);
+    expect(placeOfIndexKey(indexKey(named, "null"))).toEqual({ ...named, shownId: "null" });
+    const past = { directory: 5 as Inode, name: "d/", order: 3 };
+    expect(hex(pastKey(past))).toBe(`${text("vd")}000000000000000005${text("d/")}000000000000000003`);
+    expect(placeOfPastKey(pastKey(past))).toEqual(past);
   });
 
   it("of entries, owners, tombstones and numbers", () => {
@@ -258,9 +273,9 @@ describe("the small rows", () => {
     ["an older version", { versioned: true, inode: INODE }, "0201760807"],
     ["an older version that is null", { versioned: false, inode: INODE }, "0001760807"],
   ])("of the history: %s", (_what, part, expected) => {
-    const row = { path: "p" as FilePath, sequence: 6, versionId: "v" as VersionId, createdMs: 4, ...part };
+    const row = { directory: 5 as Inode, name: "p", sequence: 6, versionId: "v" as VersionId, createdMs: 4, ...part };
     expect(hex(encodeHistory(row))).toBe(expected);
-    expect(decodeHistory(historyKey("p", 6), Buffer.from(expected, "hex"))).toEqual(row);
+    expect(decodeHistory(historyKey(row, 6), Buffer.from(expected, "hex"))).toEqual(row);
   });
 
   it("of parts", () => {
@@ -279,7 +294,11 @@ describe("the small rows", () => {
     ["number", decodeNumber, "05"],
     ["sequence", decodeSequence, "05"],
     ["change", decodeChange, "0008070170"],
-    ["history", (bytes: Uint8Array) => decodeHistory(historyKey("p", 1), bytes), "01017608"],
+    [
+      "history",
+      (bytes: Uint8Array) => decodeHistory(historyKey({ directory: 5 as Inode, name: "p" }, 1), bytes),
+      "01017608",
+    ],
     ["parts", decodeVersionParts, "00"],
     ["bucket", (bytes: Uint8Array) => decodeBucket("b", bytes), `01000202${text("[]")}`],
   ])("of an %s are damaged when bytes lie behind their end", (_what, decode, row) => {

@@ -2,8 +2,10 @@ import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { decodeContent } from "./content-codec.ts";
-import { dropInode, getAttributes, getEntered, readAttributes } from "./inodes.ts";
+import { getAttributes, getEntered, readAttributes } from "./inodes.ts";
 import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
+import { leaveDirectory, makeAgain } from "./past-directories.ts";
+import { NAMELESS } from "./past-rows.ts";
 import { componentsOf, splitPath } from "./path.ts";
 import { contentKey, type Entry, entryKey } from "./rows.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
@@ -71,7 +73,7 @@ export function* pathOf(tx: Reader, inode: Inode): Program<string | undefined> {
   for (let current = inode; current !== ROOT_INODE;) {
     const file: FileAttributes | undefined = yield* readAttributes(tx, current);
     if (file?.parent === undefined) return undefined;
-    names.unshift(file.parent.name);
+    if (file.parent.name !== NAMELESS) names.unshift(file.parent.name);
     current = file.parent.inode;
   }
   return names.join("/");
@@ -110,7 +112,7 @@ export function* addDirectory(
 ): Program<FileAttributes> {
   const now = momentOf(nowMs);
   const directory: FileAttributes = {
-    inode: nextInode(),
+    inode: yield* makeAgain(tx, place, nextInode),
     kind: "directory",
     mode: attributes.mode,
     uid: attributes.uid,
@@ -139,7 +141,7 @@ export function* pruneUpwards(tx: Transaction, from: Inode, nowMs: number): Prog
     if (directory.implicit !== true || directory.parent === undefined) return;
     const place = { parent: directory.parent.inode, name: `${directory.parent.name}/` };
     yield* dropName(tx, place, directory, momentOf(nowMs));
-    yield* dropInode(tx, directory);
+    yield* leaveDirectory(tx, place, directory);
     inode = place.parent;
   }
 }

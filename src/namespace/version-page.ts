@@ -1,11 +1,15 @@
-import { afterPrefix, keyAfter, type Key, prefixRange, type Program, type Reader } from "../kv/index.ts";
-import { decodeHistory, historyBelow, historyKey, historyOf, type HistoryRow, newestOf } from "./history-rows.ts";
-import { listPage } from "./list.ts";
-import { getInode } from "./inodes.ts";
-import { findFile } from "./tree.ts";
-import type { FileRecord } from "./types.ts";
 import { compareTexts } from "../core/byte-text.ts";
 import type { FilePath } from "../core/ids.ts";
+import type { Program, Reader } from "../kv/index.ts";
+import { getHeld } from "./history.ts";
+import { historyLayers, newestOf } from "./history-of-path.ts";
+import type { HistoryPlace, HistoryRow } from "./history-rows.ts";
+import { getEntered } from "./inodes.ts";
+import { type Layer, layersOf } from "./past-rows.ts";
+import type { Entry } from "./rows.ts";
+import { findDirectoryInode, findFile } from "./tree.ts";
+import type { FileRecord } from "./types.ts";
+import { type After, DirectoryNames, isSameRow } from "./version-names.ts";
 
 /** Current versions and histories in one order: by key, and within a key the newest first. All of a page comes from one moment. */
 
@@ -19,7 +23,7 @@ export interface VersionQuery {
 export interface VersionPlace {
   readonly key: string;
   /** Of the history row that was given last; `current`: the key's current version was; `none`: nothing of it; absent: all of it. */
-  readonly row?: number | "current" | "none";
+  readonly row?: HistoryPlace | "current" | "none";
 }
 
 export interface VersionItem {
@@ -38,136 +42,147 @@ export interface VersionPage {
   readonly next?: VersionPlace;
 }
 
-const MAX_RANGE = 1_000;
-
 export function* pageVersions(tx: Reader, query: VersionQuery): Program<VersionPage> {
-  const { prefix, delimiter, after, limit } = query;
-  const scope = { prefix, ...(delimiter === undefined ? {} : { delimiter }) };
-  const current = yield* listPage(tx, {
-    ...scope,
-    limit: limit + 1,
-    ...(after === undefined ? {} : { after: after.key }),
-  });
-  const first = after?.row === "none" ? yield* findFile(tx, after.key as FilePath) : undefined;
-  const entries = [
-    ...(first === undefined || after === undefined ? [] : [{ key: after.key, file: first }]),
-    ...current.files.map(({ key, file }) => ({ key, file: file as FileRecord | undefined })),
-    ...current.prefixes.map((key) => ({ key, file: undefined })),
-  ].sort((one, other) => compareTexts(one.key, other.key));
-  const history = new HistoryWalk(query);
-  const items: VersionItem[] = [];
-  const prefixes: string[] = [];
-  let last: VersionPlace | undefined;
-  let index = 0;
-  for (;;) {
-    const entry = entries[index];
-    const row = yield* history.peek(tx);
-    const key =
-      row === undefined || (entry !== undefined && compareTexts(entry.key, row.key) <= 0) ? entry?.key : row.key;
-    if (key === undefined) break;
-    if (items.length + prefixes.length === limit)
-      return { items, prefixes, ...(last === undefined ? {} : { next: last }) };
-    if (entry?.key === key) {
-      index += 1;
-      if (entry.file === undefined) {
-        prefixes.push(key);
-        history.skip(key);
-        last = { key };
-      } else {
-        items.push({ key, file: entry.file, isLatest: true });
-        history.hasCurrent = key;
-        last = { key, row: "current" };
-      }
-    } else if (row?.row === undefined) {
-      prefixes.push(key);
-      history.skip(key);
-      last = { key };
+  return yield* new VersionWalk(query).run(tx);
+}
+
+interface Frame {
+  /** What all keys of the directory begin with: empty, or ending in a slash. */
+  readonly path: string;
+  readonly names: DirectoryNames;
+  /** What of `after` lies below the first directory that is met. */
+  readonly below: { readonly name: string; readonly rest: After } | undefined;
+}
+
+/** Depth first through directories that are there and past ones; with a delimiter it enters none of those that it rolls up. */
+class VersionWalk {
+  readonly #query: VersionQuery;
+  readonly #items: VersionItem[] = [];
+  readonly #prefixes: string[] = [];
+  readonly #stack: Frame[] = [];
+  #last: VersionPlace | undefined;
+  #isFull = false;
+
+  constructor(query: VersionQuery) {
+    this.#query = query;
+  }
+
+  *run(tx: Reader): Program<VersionPage> {
+    yield* this.#begin(tx);
+    for (let frame = this.#stack.at(-1); frame !== undefined; frame = this.#stack.at(-1)) {
+      const name = yield* frame.names.peek(tx);
+      if (name === undefined) this.#stack.pop();
+      else if (name.endsWith("/")) yield* this.#visitDirectory(tx, frame, name);
+      else yield* this.#visitFile(tx, frame, name);
+      if (this.#isFull) break;
+    }
+    const page = { items: this.#items, prefixes: this.#prefixes };
+    return this.#isFull && this.#last !== undefined ? { ...page, next: this.#last } : page;
+  }
+
+  *#begin(tx: Reader): Program<void> {
+    const { prefix, after } = this.#query;
+    if (after !== undefined && !after.key.startsWith(prefix) && compareTexts(after.key, prefix) > 0) return;
+    const base = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    const path = base.slice(0, -1);
+    const layers = yield* historyLayers(tx, path);
+    const there = yield* findDirectoryInode(tx, path);
+    const begins = after === undefined || compareTexts(base, after.key) > 0;
+    if (base !== "" && base === prefix && begins && there !== undefined)
+      yield* this.#addDirectory(tx, base, { inode: there, kind: "directory" });
+    const inside = after?.key.startsWith(base) === true ? { ...after, key: after.key.slice(base.length) } : undefined;
+    this.#enter({ path: base, layers, isThere: there !== undefined, prefix: prefix.slice(base.length), after: inside });
+  }
+
+  #enter(frame: {
+    readonly path: string;
+    readonly layers: readonly Layer[];
+    readonly isThere: boolean;
+    readonly prefix?: string;
+    readonly after?: After | undefined;
+  }): void {
+    const { path, after } = frame;
+    const most = this.#query.limit - this.#items.length - this.#prefixes.length + 1;
+    const slash = after?.key.indexOf("/") ?? -1;
+    const below =
+      after === undefined || slash === -1
+        ? undefined
+        : { name: after.key.slice(0, slash + 1), rest: { ...after, key: after.key.slice(slash + 1) } };
+    this.#stack.push({ path, names: new DirectoryNames({ ...frame, most }), below });
+  }
+
+  /** False when the page is full: there is more, and that is all the caller needs to know. */
+  #hasRoom(): boolean {
+    this.#isFull = this.#items.length + this.#prefixes.length >= this.#query.limit;
+    return !this.#isFull;
+  }
+
+  *#visitFile(tx: Reader, { path, names }: Frame, name: string): Program<void> {
+    const key = path + name;
+    const current = yield* names.peekEntry(tx, name);
+    if (current !== undefined) {
+      if (!this.#hasRoom()) return;
+      names.takeEntry();
+      this.#items.push({ key, file: yield* getEntered(tx, current), isLatest: true });
+      this.#last = { key, row: "current" };
+    }
+    let isFirst = current === undefined;
+    for (let row = yield* names.peekRow(tx, name); row !== undefined; row = yield* names.peekRow(tx, name)) {
+      if (!this.#hasRoom()) return;
+      const isLatest = isFirst && (yield* this.#isLatest(tx, key, row));
+      const holder = row.inode === undefined ? {} : { file: yield* getHeld(tx, row, row.inode) };
+      this.#items.push({ key, row, isLatest, ...holder });
+      this.#last = { key, row: { directory: row.directory, sequence: row.sequence } };
+      isFirst = false;
+      names.takeRow();
+    }
+  }
+
+  /** Where the page before ended within the key, what was given of it may be gone by now. */
+  *#isLatest(tx: Reader, key: string, row: HistoryRow): Program<boolean> {
+    const { after } = this.#query;
+    if (after?.key !== key || after.row === "none") return true;
+    if (after.row === "current") return false;
+    return isSameRow(yield* newestOf(tx, key), row) && (yield* findFile(tx, key as FilePath)) === undefined;
+  }
+
+  *#visitDirectory(tx: Reader, { path, names, below }: Frame, name: string): Program<void> {
+    const key = path + name;
+    const rest = below?.name === name ? below.rest : undefined;
+    const { entry, past } = yield* names.peekDirectory(tx, name);
+    if (this.#query.delimiter === "/") {
+      if (!(yield* this.#rollUp(tx, key, rest))) return;
     } else {
-      const holder = row.row.inode === undefined ? {} : { file: yield* getInode(tx, row.row.inode) };
-      items.push({ key, row: row.row, isLatest: row.isLatest, ...holder });
-      history.advance();
-      last = { key, row: row.row.sequence };
+      if (entry !== undefined && rest === undefined && !(yield* this.#addDirectory(tx, key, entry))) return;
+      const layers: Layer[] = [];
+      const there = entry === undefined ? [] : [{ inode: entry.inode, covered: false }];
+      for (const layer of [...there, ...past]) layers.push(...(yield* layersOf(tx, layer)));
+      this.#enter({ path: key, layers, isThere: entry !== undefined, after: rest?.key === "" ? undefined : rest });
     }
-  }
-  return { items, prefixes };
-}
-
-interface WalkedRow {
-  /** A common prefix when there is no row. */
-  readonly key: string;
-  readonly row?: HistoryRow;
-  readonly isLatest: boolean;
-}
-
-class HistoryWalk {
-  readonly #prefix: string;
-  readonly #rollUp: boolean;
-  readonly #end: Key;
-  readonly #page: number;
-  #start: Key;
-  #rows: HistoryRow[] = [];
-  #index = 0;
-  #ended = false;
-  #previousKey: string | undefined;
-  #resumed: string | undefined;
-  hasCurrent: string | undefined;
-
-  constructor({ prefix, delimiter, after, limit }: VersionQuery) {
-    this.#prefix = prefix;
-    this.#rollUp = delimiter === "/";
-    this.#page = Math.min(MAX_RANGE, limit + 1);
-    const range = prefixRange(historyBelow(prefix));
-    this.#end = range.end;
-    const from = after === undefined ? range.start : this.#startAfter(after);
-    this.#start = Buffer.compare(from, range.start) > 0 ? from : range.start;
+    names.takeDirectory();
   }
 
-  #startAfter({ key, row }: VersionPlace): Key {
-    if (typeof row === "number") {
-      this.#resumed = key;
-      return keyAfter(historyKey(key, row));
+  /** One that somebody made is listed as a key of its own. */
+  *#addDirectory(tx: Reader, key: string, entry: Entry): Program<boolean> {
+    const file = yield* getEntered(tx, entry);
+    if (file.implicit === true) return true;
+    if (!this.#hasRoom()) return false;
+    this.#items.push({ key, file, isLatest: true });
+    this.#last = { key, row: "current" };
+    return true;
+  }
+
+  /** When `after` lies below, the directory still counts if anything follows it there; when it is the prefix itself, that was given already. */
+  *#rollUp(tx: Reader, key: string, rest: After | undefined): Program<boolean> {
+    if (rest?.key === "") return true;
+    if (rest !== undefined) {
+      const after = { ...rest, key: key + rest.key };
+      const follows = yield* pageVersions(tx, { prefix: key, after, limit: 1 });
+      if (follows.items.length === 0) return true;
     }
-    if (row === "current") {
-      this.hasCurrent = key;
-      return historyOf(key);
-    }
-    const rolled = this.#rollUp && key.endsWith("/") && key.length > this.#prefix.length;
-    if (row === "none") return historyOf(key);
-    return afterPrefix(rolled ? historyBelow(key) : historyOf(key));
-  }
-
-  *peek(tx: Reader): Program<WalkedRow | undefined> {
-    while (this.#index === this.#rows.length) {
-      if (this.#ended || Buffer.compare(this.#start, this.#end) >= 0) return undefined;
-      const rows = yield* tx.range({ start: this.#start, end: this.#end, limit: this.#page });
-      this.#rows = rows.map(({ key, value }) => decodeHistory(key, value));
-      this.#index = 0;
-      this.#ended = rows.length < this.#page;
-      const last = rows.at(-1);
-      if (last !== undefined) this.#start = keyAfter(last.key);
-    }
-    const row = this.#rows[this.#index] as HistoryRow;
-    const slash = this.#rollUp ? row.path.indexOf("/", this.#prefix.length) : -1;
-    if (slash !== -1) return { key: row.path.slice(0, slash + 1), isLatest: false };
-    return { key: row.path, row, isLatest: yield* this.#isLatest(tx, row) };
-  }
-
-  *#isLatest(tx: Reader, row: HistoryRow): Program<boolean> {
-    if (row.path === this.#previousKey || row.path === this.hasCurrent) return false;
-    if (row.path !== this.#resumed) return true;
-    const newest = yield* newestOf(tx, row.path);
-    return newest?.sequence === row.sequence && (yield* findFile(tx, row.path)) === undefined;
-  }
-
-  advance(): void {
-    this.#previousKey = this.#rows[this.#index]?.path;
-    this.#index += 1;
-  }
-
-  /** Past all that a common prefix rolls up. */
-  skip(prefix: string): void {
-    while (this.#rows[this.#index]?.path.startsWith(prefix) === true) this.#index += 1;
-    const start = afterPrefix(historyBelow(prefix));
-    if (Buffer.compare(start, this.#start) > 0) this.#start = start;
+    if (!this.#hasRoom()) return false;
+    this.#prefixes.push(key);
+    this.#last = { key };
+    return true;
   }
 }

@@ -42,7 +42,15 @@ describe("a write in a bucket that keeps versions", () => {
     expect(second.kept).toEqual({ ...unnamed, inode: second.kept?.inode, linkCount: 0, changed: momentOf(2_000) });
     expect(second.kept?.inode).not.toBe(first.file.inode);
     expect(await rows("b/x")).toEqual([
-      { path: "b/x", sequence: 1, versionId: "1", versioned: true, createdMs: 1_000, inode: second.kept?.inode },
+      {
+        directory: (await catalog.directory("b"))?.inode,
+        name: "x",
+        sequence: 1,
+        versionId: "1",
+        versioned: true,
+        createdMs: 1_000,
+        inode: second.kept?.inode,
+      },
     ]);
     expect(await catalog.view((tx) => findOwner(tx, LOCAL, "objects/1"))).toEqual({
       inode: second.kept?.inode,
@@ -63,7 +71,8 @@ describe("a write in a bucket that keeps versions", () => {
     expect(await catalog.view((tx) => findMarker(tx, at("b/none")))).toBeUndefined();
     const { marker } = await catalog.deleteKey("b/x", { tombstoneVersionId: id("3"), owner: "alice" });
     expect(marker).toEqual({
-      path: "b/x",
+      directory: (await catalog.directory("b"))?.inode,
+      name: "x",
       sequence: 3,
       versionId: "3",
       versioned: true,

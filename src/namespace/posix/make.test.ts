@@ -116,6 +116,17 @@ describe("what is made in a directory", () => {
     expect(await catalog.mkdir("f")).toMatchObject({ gid: 8, mode: 0o755 });
   });
 
+  it("is the directory that had the name before, where there is a history in it", async () => {
+    await catalog.writeBucket("b");
+    await catalog.put("b/d/x");
+    const before = await catalog.stat("b/d");
+    await catalog.deleteKey("b/d/x");
+    expect(await codeOf(catalog.mknod("y", { parent: before.inode }))).toBe("ENOENT");
+    expect(await catalog.mkdir("b/d")).toMatchObject({ inode: before.inode, mode: 0o755, linkCount: 2, created: NOW });
+    expect(await catalog.history("b/d/x")).toHaveLength(2);
+    await catalog.noFaults();
+  });
+
   it("has a target that is a path", async () => {
     for (const target of ["", "a\0b", "x".repeat(4_096), "\ud800"])
       expect(await codeOf(catalog.symlink("s", target))).toBe("EINVAL");

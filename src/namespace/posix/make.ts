@@ -5,6 +5,7 @@ import { isDevice } from "../attributes-codec.ts";
 import { recordChange } from "../changes.ts";
 import { checkTarget } from "../links.ts";
 import { addFirstName } from "../names.ts";
+import { makeAgain } from "../past-directories.ts";
 import type { FileAttributes, FileKind } from "../types.ts";
 import { assertFree, checkNewName, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
 import { inherit } from "./permissions.ts";
@@ -56,9 +57,11 @@ function* makeChild(
   yield* assertFree(tx, request);
   yield* makeExplicit(tx, directory, now);
   const { kind, mode, target } = what;
+  const { nextInode } = request;
+  const place = placeOf(request, kind);
   const unnamed: FileAttributes = {
     ...what,
-    inode: request.nextInode(),
+    inode: kind === "directory" ? yield* makeAgain(tx, place, nextInode) : nextInode(),
     ...inherit(directory, { kind, mode: mode & PERMISSIONS, uid: request.uid, gid: request.gid }),
     linkCount: kind === "directory" ? 2 : 0,
     sizeBytes: target === undefined ? 0 : byteLengthOfText(target),
@@ -67,7 +70,7 @@ function* makeChild(
     changed: now,
     created: now,
   };
-  const made = yield* addFirstName(tx, placeOf(request, kind), unnamed, now);
+  const made = yield* addFirstName(tx, place, unnamed, now);
   recordChange(tx, { kind: "created", path: yield* pathOfChild(tx, request), inode: made.inode, atMs: now.ms });
   return made;
 }

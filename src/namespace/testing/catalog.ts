@@ -178,5 +178,6 @@ export class TestCatalog {
 }
 
 function deletion(path: string): DeleteKey {
-  return { path: at(path), expect: { kind: "any" }, nowMs: 5_000, tombstoneVersionId: nextTestId() };
+  const maker = { nowMs: 5_000, nextInode: nextTestInode };
+  return { ...maker, path: at(path), expect: { kind: "any" }, tombstoneVersionId: nextTestId() };
 }

@@ -95,10 +95,7 @@ export class VersionModel {
     if (from === to) return "ok";
     if (`${to}/`.startsWith(`${from}/`)) return "InvalidArgument";
     if (from.startsWith("locked/")) return "PermissionDenied";
-    const older = this.#below(from).some(
-      (path) => this.#stack(path).length > (this.current(path) === undefined ? 0 : 1),
-    );
-    if (older && this.#rules(to) === "off") return "Conflict";
+    if (this.#rules(from) !== "off" && this.#rules(to) === "off") return "Conflict";
     const occupied = this.#below(to).some((path) => this.current(path) !== undefined);
     if (occupied) return overwrite ? "NotEmpty" : "AlreadyExists";
     const moving = this.#below(from).map((path) => [path, this.#stack(path)] as const);

@@ -73,7 +73,7 @@ export class VersionSystem {
       case "delete": {
         const id = nextTestId();
         const path = command.path as FilePath;
-        await this.run((tx) => deleteKey(tx, { path, expect: any, nowMs: 2_000, tombstoneVersionId: id }));
+        await this.run((tx) => deleteKey(tx, { ...maker, path, expect: any, tombstoneVersionId: id }));
         model.delete(command.path, id);
         return;
       }

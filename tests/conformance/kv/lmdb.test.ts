@@ -5,6 +5,7 @@ import { open } from "lmdb";
 import { expect, it } from "vitest";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { BUDGET, openLmdbKv, type Program } from "../../../src/kv/index.ts";
+import { FORMAT } from "../../../src/kv/engines/lmdb-rows.ts";
 import { mountSmallDisk } from "../../e2e/support/small-disk.ts";
 import { describeEngine } from "./suite.ts";
 
@@ -86,7 +87,7 @@ it("leaves a catalog of another format alone, and lets go of it", async () => {
   await write(9);
   for (let attempt = 0; attempt < 2; attempt++)
     await expect(openLmdbKv({ path: directory })).rejects.toThrow(/has format 9/);
-  await write(3);
+  await write(FORMAT);
   await (await openLmdbKv({ path: directory })).close();
   await rm(directory, { recursive: true });
 });

@@ -1,6 +1,17 @@
 import { chunksOf, rigCtx } from "../../../src/coordinator/testing/rig.ts";
 import type { Files, World } from "./world.ts";
 
+/** The smaller ones first. */
+function subsetsOf(keys: readonly string[]): readonly string[][] {
+  let subsets: string[][] = [[]];
+  for (const key of keys) subsets = [...subsets, ...subsets.map((subset) => [...subset, key])];
+  return subsets.sort((one, other) => one.length - other.length);
+}
+
+function without(files: Files, keys: readonly string[]): Files {
+  return new Map([...files].filter(([key]) => !keys.includes(key)));
+}
+
 /** Does things in a world and keeps what a user may see afterwards: one state once an answer came, one more while it is out. */
 export class History {
   readonly #world: World;
@@ -49,13 +60,16 @@ export class History {
     );
   }
 
-  /** So few that they share a commit. */
+  /** Each by itself: while no answer has come any of them may be gone. */
   async deleteMany(...keys: readonly string[]): Promise<void> {
+    const before = this.possible;
+    const some = before.flatMap((files) => subsetsOf(keys).map((gone) => without(files, gone)));
     await this.#change(
       (files) => {
         for (const key of keys) files.delete(key);
       },
       async () => {
+        this.possible = some;
         const outcomes = await this.#world.rig.coordinator.deleteObjects(
           rigCtx,
           keys.map((key) => ({ key })),
