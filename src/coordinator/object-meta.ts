@@ -111,7 +111,8 @@ export function storedMetadata(
   const encodedPath = encodeURIComponent(from.path);
   const fits = encodedPath.length <= MAX_PATH_METADATA;
   const names = Object.keys(user);
-  if (names.length === 0 && from.details === undefined) {
+  const { contentHeaders, owner } = from.details ?? {};
+  if (names.length === 0 && contentHeaders === undefined && owner === undefined) {
     // Nothing that could be too much: the usual case.
     if (fits) stored["globalfs-path"] = encodedPath;
     return stored;
@@ -131,7 +132,6 @@ export function storedMetadata(
   let leftOut = 0;
   for (const name of names) if (!add(name, user[name])) leftOut += 1;
   if (leftOut > 0) stored["globalfs-left-out"] = String(leftOut);
-  const { contentHeaders, owner } = from.details ?? {};
   add(HEADERS_NAME, contentHeaders === undefined ? undefined : encodeHeaders(contentHeaders));
   add(OWNER_NAME, owner === undefined ? undefined : encodeURIComponent(owner));
   return stored;

@@ -52,18 +52,18 @@ export function createAuditor<S extends Audited>(
     const changed = !refused && scope.admitted && (status < 400 || status >= 499) && mayChange(scope.request);
     if (!refused && !changed) return;
     done.add(scope);
-    const { told, ctx } = scope;
-    const { code, claims } = told;
-    const outcome = {
-      status,
-      ...(code === undefined ? {} : { code }),
-      ...(claims === undefined ? {} : { claims }),
-    };
-    const about: AuditedRequest = { ...asker(scope), ...describe(scope), requestId: ctx.requestId };
-    if (refused) trail.refused(about, outcome);
-    else trail.changed({ ...about, ...(told.paths === undefined ? {} : { paths: told.paths }) }, outcome);
-    if (told.refusedPaths !== undefined && told.refusedPaths.length > 0)
-      trail.refused({ ...about, paths: told.refusedPaths.slice(0, MOST_REFUSED_PATHS) }, { status: 403 });
+    const { told } = scope;
+    const { code, claims, paths, refusedPaths } = told;
+    if (refused) trail.refused(about(scope, undefined), { status, code, claims });
+    else trail.changed(about(scope, paths), { status, code, claims });
+    if (refusedPaths !== undefined && refusedPaths.length > 0)
+      trail.refused(about(scope, refusedPaths.slice(0, MOST_REFUSED_PATHS)), { status: 403 });
+  };
+
+  const about = (scope: S, paths: readonly string[] | undefined): AuditedRequest => {
+    const { door: at, user, key, from } = asker(scope);
+    const { op, path } = describe(scope);
+    return { door: at, user, key, from, op, path, paths, requestId: scope.ctx.requestId };
   };
 
   const asker = ({ request, identity }: S): Pick<AuditedRequest, "door" | "user" | "key" | "from"> => ({

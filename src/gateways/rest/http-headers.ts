@@ -42,7 +42,8 @@ const META_PREFIX = "x-globalfs-meta-";
 
 export function parseMetadata(headers: IncomingHttpHeaders): Record<string, string> {
   const metadata = emptyRecord<string>();
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name in headers) {
+    const value = headers[name];
     if (!name.startsWith(META_PREFIX) || value === undefined) continue;
     const text = Array.isArray(value) ? value.join(", ") : value;
     metadata[name.slice(META_PREFIX.length)] = headerText(text);

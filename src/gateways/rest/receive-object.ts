@@ -29,17 +29,21 @@ export async function receiveObject(service: CoordinatorService, scope: RequestS
     ...(meta.sha256 === undefined ? {} : { checksum: `sha256:${meta.sha256}` }),
     ...(pendingSites.length === 0 ? {} : { pending_sites: pendingSites }),
   });
-  response.writeHead(pendingSites.length === 0 ? 201 : 202, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-    ETag: `"${meta.etag}"`,
-    "X-Request-ID": ctx.requestId,
-    ...(meta.sha256 === undefined ? {} : { "X-GlobalFS-Checksum": `sha256:${meta.sha256}` }),
-    ...(meta.versionId === "" ? {} : { "X-GlobalFS-Version": meta.versionId }),
-    ...(pendingSites.length === 0
-      ? {}
-      : { "X-GlobalFS-Replication": "pending", "X-GlobalFS-Pending-Sites": pendingSites.join(", ") }),
-  });
+  const headers = [
+    "Content-Type",
+    "application/json",
+    "Content-Length",
+    String(Buffer.byteLength(body)),
+    "ETag",
+    `"${meta.etag}"`,
+    "X-Request-ID",
+    ctx.requestId,
+  ];
+  if (meta.sha256 !== undefined) headers.push("X-GlobalFS-Checksum", `sha256:${meta.sha256}`);
+  if (meta.versionId !== "") headers.push("X-GlobalFS-Version", meta.versionId);
+  if (pendingSites.length > 0)
+    headers.push("X-GlobalFS-Replication", "pending", "X-GlobalFS-Pending-Sites", pendingSites.join(", "));
+  response.writeHead(pendingSites.length === 0 ? 201 : 202, headers);
   response.end(body);
 }
 

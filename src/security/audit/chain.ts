@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { AuditFields, AuditLine } from "./types.ts";
+import type { AuditedOutcome, AuditedRequest, AuditFields, AuditKind, AuditLine } from "./types.ts";
 
 /** Lines of JSON, each with the hash of the one before, over all files in their order: what is changed or taken out shows. */
 
@@ -9,11 +9,26 @@ export const NO_LINE = "0".repeat(64);
 /** No line is longer; a request that names more paths has several. */
 export const MAX_LINE_BYTES = 256 * 1024;
 
+export interface Told {
+  readonly request: AuditedRequest;
+  readonly paths: readonly string[] | undefined;
+  readonly outcome: AuditedOutcome;
+}
+
+/** What a line says of a request. What is undefined is no part of it. */
+export function fieldsOf(kind: AuditKind, { request, paths, outcome }: Told): AuditFields {
+  const { door, user, key, from, op, path, requestId } = request;
+  const { status, code, claims } = outcome;
+  return { kind, door, user, key, from, op, path, paths, request_id: requestId, status, code, claims };
+}
+
+/** Its place first, and the hash last. */
 export function encodeLine(
-  { kind, ...fields }: AuditFields,
+  fields: AuditFields,
   { seq, atMs, prev }: { readonly seq: number; readonly atMs: number; readonly prev: string },
 ): Buffer {
-  return Buffer.from(`${JSON.stringify({ seq, at: new Date(atMs).toISOString(), kind, ...fields, prev })}\n`);
+  const said = JSON.stringify(fields).slice(1, -1);
+  return Buffer.from(`{"seq":${seq},"at":"${new Date(atMs).toISOString()}",${said},"prev":"${prev}"}\n`);
 }
 
 /** Of a line's bytes, without its end. */

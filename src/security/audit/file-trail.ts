@@ -4,7 +4,7 @@ import { fromErrno, GfsError, toGfsError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";
-import { decodeLine, encodeLine, fileName, hashOf, MAX_LINE_BYTES, trailFiles } from "./chain.ts";
+import { decodeLine, encodeLine, fieldsOf, fileName, hashOf, MAX_LINE_BYTES, trailFiles } from "./chain.ts";
 import { boundKeyUses, boundRefusals } from "./floods.ts";
 import { LinesFile, systemTrailDisk, type TrailDisk } from "./lines-file.ts";
 import { queryTrail } from "./read-lines.ts";
@@ -125,17 +125,11 @@ class Trail implements FileTrail {
   }
 
   changed(request: AuditedRequest, outcome: AuditedOutcome): void {
-    const { paths = [], requestId, ...rest } = request;
+    const { paths = [] } = request;
     let begin = 0;
     do {
-      const some = paths.slice(begin, begin + PATHS_A_LINE);
-      this.append({
-        kind: "change",
-        ...rest,
-        request_id: requestId,
-        ...(some.length === 0 ? {} : { paths: some }),
-        ...outcome,
-      });
+      const some = paths.length === 0 ? undefined : paths.slice(begin, begin + PATHS_A_LINE);
+      this.append(fieldsOf("change", { request, paths: some, outcome }));
       begin += PATHS_A_LINE;
     } while (begin < paths.length);
   }

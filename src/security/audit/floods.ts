@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../core/ports/clock.ts";
+import { fieldsOf } from "./chain.ts";
 import type { AuditedOutcome, AuditedRequest, AuditFields, KeyUse } from "./types.ts";
 
 /** What strangers can make happen as often as they like is counted past a bound, so that nobody can fill the disk or drive older lines out. */
@@ -46,8 +47,7 @@ export function boundRefusals(
       if (lines < LINES_OF_ALL && count.lines < LINES_OF_ONE) {
         lines += 1;
         count.lines += 1;
-        const { requestId, ...rest } = request;
-        append({ kind: "refusal", ...rest, request_id: requestId, ...outcome });
+        append(fieldsOf("refusal", { request, paths: request.paths, outcome }));
       } else if (counts.has(request.from)) count.more += 1;
       else others += 1;
     },

@@ -48,16 +48,16 @@ export interface AuditedRequest extends KeyUse {
   readonly op: string;
   readonly path: string;
   /** Further paths that the request named: where a rename goes, each key of a list. */
-  readonly paths?: readonly string[];
+  readonly paths?: readonly string[] | undefined;
   readonly requestId: string;
 }
 
 export interface AuditedOutcome {
   readonly status: number;
   /** Where an error says more than the status. */
-  readonly code?: string;
+  readonly code?: string | undefined;
   /** Whose key it was said to be, where that was not proved. */
-  readonly claims?: string;
+  readonly claims?: string | undefined;
 }
 
 /** A line as it is read back: what its kind has, and what every line has. */

@@ -249,6 +249,24 @@ describe("a place that is not the site's", () => {
     await expect(store.head(ctx, "x")).rejects.toMatchObject({ code: "Unavailable" });
   });
 
+  it("is refused in plain words to a request that was asking for it when somebody else found it out", async () => {
+    let stamp = async (): Promise<string> => "one disk";
+    const driver = delegateStore(createMemoryStore(), {
+      medium: { stamp: () => stamp(), prepare: async () => undefined },
+    });
+    await writeMarker(driver, ctx, id("a"));
+    const { place, store } = at(driver, { state: "held", id: id("a") });
+    await place.verify();
+    let answer: (found: string) => void = () => undefined;
+    stamp = async () => await new Promise((resolve) => (answer = resolve));
+    const asking = store.head(ctx, "x");
+    stamp = async () => "another disk";
+    await driver.delete(ctx, MARKER_KEY);
+    await expect(place.verify()).rejects.toMatchObject({ code: "Unavailable" });
+    answer("one disk");
+    await expect(asking).rejects.toMatchObject({ code: "Unavailable", op: "site.identity" });
+  });
+
   it("becomes the site's when it is adopted, and the old one is another then", async () => {
     const driver = createMemoryStore();
     const { book, place, store } = at(driver, { state: "held", id: id("a") });

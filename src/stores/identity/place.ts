@@ -62,7 +62,13 @@ export function createPlace(deps: PlaceDeps): Place {
   let isMoving = deps.moves;
   let isFirst = true;
 
-  const stampNow = async (): Promise<string> => (await store.medium?.stamp().catch(() => "away")) ?? "";
+  const stampNow = async (): Promise<string> => {
+    try {
+      return (await store.medium?.stamp()) ?? "";
+    } catch {
+      return "away";
+    }
+  };
 
   const look = async (ctx: Ctx): Promise<void> => {
     const record = await book.read();
@@ -167,11 +173,11 @@ export function createPlace(deps: PlaceDeps): Place {
   };
 
   const assure = async (): Promise<void> => {
-    if (
-      held !== undefined &&
-      (store.medium === undefined || (await store.medium.stamp().catch(() => "away")) === held.stamp)
-    )
-      return;
+    if (held !== undefined) {
+      const stamp = store.medium === undefined ? held.stamp : await stampNow();
+      // It may have turned out to be a wrong one meanwhile.
+      if (held?.stamp === stamp) return;
+    }
     if (problem !== undefined && clock.monotonicMs() - problem.atMs < LOOK_AGAIN_MS) throw problem.error;
     await verify();
   };

@@ -195,8 +195,8 @@ export class FileStore implements Store {
   }
 
   readonly medium: Medium = {
-    stamp: async () => await this.#layout.stamp(() => this.#reader.clear()),
-    prepare: async () => await this.#layout.prepare(),
+    stamp: () => this.#layout.stamp(() => this.#reader.clear()),
+    prepare: () => this.#layout.prepare(),
   };
 
   async close(): Promise<void> {
