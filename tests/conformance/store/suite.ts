@@ -5,6 +5,7 @@ import { describeListings } from "./cases/listings.ts";
 import { describeObjects } from "./cases/objects.ts";
 import { describeParts } from "./cases/parts.ts";
 import { describeReads } from "./cases/reads.ts";
+import { describeOwnKeys } from "./cases/keys-of-their-own.ts";
 import { describeWrites } from "./cases/writes.ts";
 
 export { collect, type OpenedStore, putObject, readObject, type SuiteOptions } from "./access.ts";
@@ -41,6 +42,7 @@ export function describeStore(name: string, open: () => Promise<OpenedStore>, op
     describeObjects(suite);
     describeReads(suite);
     describeWrites(suite);
+    describeOwnKeys(suite);
     describeParts(suite);
     describeListings(suite);
   });
