@@ -135,16 +135,9 @@ async function copyFile(parts: Parts, ctx: Ctx, copy: FileCopy): Promise<Copied>
   try {
     const sums = streams.length === 0 ? {} : await stream(source, streams, draft, summed);
     const version = { ...draft, ...sums };
-    const commit = async (): Promise<PutResult> =>
-      await commitWrite(parts, ctx, {
-        conditions: request.conditions,
-        path,
-        writes,
-        version,
-        following: plan.following,
-        copied: true,
-      });
-    return { ...(await parts.locks.run(path, commit)), source: source.meta };
+    const { conditions } = request;
+    const result = await commitWrite(parts, ctx, { conditions, path, writes, version, ...plan, copied: true });
+    return { ...result, source: source.meta };
   } catch (error) {
     await abortAll(writes);
     throw lostSource(error) ?? toGfsError(error, "coordinator.copy");

@@ -35,6 +35,7 @@ export async function explain(parts: Parts, ctx: Ctx, key: string): Promise<Expl
     write: {
       required: plan.required.map((site) => site.name),
       following: plan.following.map((site) => site.name),
+      publish: plan.publish,
       ...(plan.rule === undefined ? {} : { rule: plan.rule }),
     },
     delete: describeRoute(parts.router.routeDelete(path)),
@@ -65,6 +66,7 @@ async function describeCopies(parts: Parts, file: FileRecord | undefined): Promi
       state: copy.state,
       changedMs: copy.changedMs,
       healthy,
+      ...(copy.home === undefined ? {} : { publishTo: copy.home }),
       ...(copy.reason === undefined ? {} : { reason: copy.reason }),
     });
   }
@@ -88,6 +90,7 @@ interface Findings {
 
 function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): string[] {
   const notes: string[] = [];
+  const { publish } = parts.router.planWrite(path);
   if (file === undefined) {
     if (tombstone !== undefined)
       notes.push(
@@ -107,7 +110,11 @@ function adviceFor(parts: Parts, { path, file, tombstone, copies }: Findings): s
     else if (copy.state === "stale")
       notes.push(`The copy at ${copy.site} is not used: ${copy.reason ?? "it holds other bytes."}`);
     if (copy.key !== path && !copy.key.startsWith(VERSIONS_PREFIX))
-      notes.push(`At ${copy.site} the object still has the key ${copy.key}; a publish job brings it to ${path}.`);
+      notes.push(
+        publish === "never"
+          ? `At ${copy.site} the object has the key ${copy.key}, and no rule lets it be published under ${path}.`
+          : `At ${copy.site} the object still has the key ${copy.key}; a publish job brings it to ${path}.`,
+      );
   }
   const readable = copies.filter((copy) => copy.state === "present" || copy.state === "foreign");
   if (file.kind === "file" && !readable.some((copy) => copy.healthy))

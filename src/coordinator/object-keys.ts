@@ -3,6 +3,7 @@ import { isGfsError } from "../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
 import type { Program, Reader } from "../kv/index.ts";
 import { type Copy, type FileRecord, findOwner, keepsVersions, rulesOf } from "../namespace/index.ts";
+import type { Publishing } from "../placement/index.ts";
 import type { ObjectInfo, Site } from "../stores/index.ts";
 
 /**
@@ -86,14 +87,15 @@ export interface HomeChoice extends Omit<Target, "occupant"> {
   /** The file as it is. */
   readonly file: FileRecord | undefined;
   readonly occupant?: ObjectInfo;
+  readonly publish: Publishing;
 }
 
 /** Where the bytes of a copy are to be published: nowhere where they are at home, or stay as a version, or the key is another file's still. */
 export function* chooseHome(
   tx: Reader,
-  { site, path, file, objectKey, occupant }: HomeChoice,
+  { site, path, file, objectKey, occupant, publish }: HomeChoice,
 ): Program<Pick<Copy, "home" | "replaces">> {
-  if (objectKey === path || keepsVersions(yield* rulesOf(tx, path))) return {};
+  if (publish === "never" || objectKey === path || keepsVersions(yield* rulesOf(tx, path))) return {};
   if (!(yield* isFree(tx, { site, path, inode: file?.inode }))) return {};
   const before = file?.version?.copies.find((copy) => copy.site === site.name);
   const replaces = before?.key === path ? before.etag : before?.home === path ? before.replaces : occupant?.etag;

@@ -1,4 +1,4 @@
-import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
+import { type FilePath, type Inode, type JobId, ROOT_INODE } from "../core/ids.ts";
 import { decodeKey, encodeKey, prefixRange, type Program, type Transaction } from "../kv/index.ts";
 import { enqueueJob } from "../mover/index.ts";
 import { type FileRecord, listPage, pathOf } from "../namespace/index.ts";
@@ -56,26 +56,27 @@ export interface Publishable {
  * One publish job for each copy whose object is not at the file's path, or will not be once it has arrived. Objects that were written as versions
  * stay where they are.
  */
-export function* enqueuePublishing(tx: Transaction, parts: Parts, { path, file, nowMs }: Publishable): Program<void> {
+export function* enqueuePublishing(
+  tx: Transaction,
+  parts: Parts,
+  { path, file, nowMs }: Publishable,
+): Program<readonly JobId[]> {
   const version = file.version;
-  if (version === undefined) return;
+  if (version === undefined || parts.router.planWrite(path).publish === "never") return [];
+  const ids: JobId[] = [];
   for (const copy of version.copies) {
     // A copy that is still on its way keeps the key its job was given; the publish job waits for it.
     if (copy.key.startsWith(VERSIONS_PREFIX)) continue;
     if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
+    const { inode } = file;
+    const place = { path, inode, versionId: version.id, site: copy.site, key: copy.key };
+    const id = parts.nextJobId();
+    ids.push(id);
     yield* enqueueJob(
       tx,
-      {
-        kind: "publish",
-        path,
-        inode: file.inode,
-        versionId: version.id,
-        site: copy.site,
-        key: copy.key,
-        sizeBytes: version.sizeBytes,
-        priority: 20,
-      },
-      { id: parts.nextJobId(), nowMs, limit: Number.MAX_SAFE_INTEGER },
+      { ...place, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 },
+      { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
     );
   }
+  return ids;
 }

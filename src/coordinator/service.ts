@@ -87,6 +87,8 @@ export interface Explanation {
     readonly key: string;
     readonly state: string;
     readonly reason?: string;
+    /** Waits to be published under this key. */
+    readonly publishTo?: string;
     readonly changedMs: number;
     readonly healthy: boolean;
   }[];
@@ -95,6 +97,8 @@ export interface Explanation {
     readonly rule?: string;
     readonly required: readonly string[];
     readonly following: readonly string[];
+    /** When what replaces an object comes under its path. */
+    readonly publish: "before-ack" | "soon" | "never";
   };
   readonly delete: ExplainedRoute;
   readonly jobs: readonly JobProgress[];

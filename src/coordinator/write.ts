@@ -1,6 +1,6 @@
 import type { Ctx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
-import type { FilePath, Inode } from "../core/ids.ts";
+import type { FilePath, Inode, JobId } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { enqueueJob, markUnqueued } from "../mover/index.ts";
 import {
@@ -17,6 +17,7 @@ import {
   rulesOf,
   type VersionDetails,
 } from "../namespace/index.ts";
+import type { Publishing } from "../placement/index.ts";
 import type { Site } from "../stores/index.ts";
 import { afterCommit } from "./after-commit.ts";
 import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
@@ -133,8 +134,8 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
       details: detailsOf(request, checksum),
     };
-    const ready = { conditions: request.conditions, path, writes, version, following: plan.following };
-    return await parts.locks.run(path, async () => await commitWrite(parts, ctx, ready));
+    const ready = { conditions: request.conditions, path, writes, version, ...plan };
+    return await commitWrite(parts, ctx, ready);
   } catch (error) {
     digest.abandon();
     await abortAll(writes);
@@ -195,6 +196,7 @@ export interface ReadyToCommit {
   readonly version: Omit<FileVersion, "copies">;
   /** Sites that get their copy by a job. */
   readonly following: readonly Site[];
+  readonly publish: Publishing;
   /** Its content came from another object. */
   readonly copied?: boolean;
   /** Throws where the commit must not happen any more; asked in its transaction, before anything is written. */
@@ -204,28 +206,31 @@ export interface ReadyToCommit {
 }
 
 /**
- * The caller aborts the writes when this rejects. It holds the path's lock, so that the writers of one process do not meet each other's objects under the
- * path; nothing rests on it.
+ * The caller aborts the writes when this rejects. The path's lock keeps the writers of one process from meeting each other's objects under the path; nothing
+ * rests on it.
  */
 export async function commitWrite(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<PutResult> {
+  const { path, publish } = ready;
+  const { committed, pendingSites, created, publishing } = await parts.locks.run(
+    path,
+    async () => await landAndRecord(parts, ctx, ready),
+  );
+  if (leavesWork(parts, committed)) parts.mover.wake();
+  if (publish === "before-ack") await parts.mover.publishNow(ctx, publishing);
+  return { meta: describeFile(path, committed.file), created, pendingSites };
+}
+
+async function landAndRecord(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<Recorded> {
   const { path, writes, version } = ready;
   parts.assertCatalogSpace();
   await readCatalog(parts.kv, (tx) => checkBefore(tx, ready));
   const landed = await landAll(parts, ctx, { path, writes, sent: version });
   const nowMs = parts.clock.nowMs();
   try {
-    const { committed, pendingSites, created } = await parts.inodes.transact((tx, nextInode) =>
-      recordWrite(tx, parts, { ready, landed, nowMs, nextInode }),
-    );
-    if (leavesWork(parts, committed)) parts.mover.wake();
-    return { meta: describeFile(path, committed.file), created, pendingSites };
+    return await parts.inodes.transact((tx, nextInode) => recordWrite(tx, parts, { ready, landed, nowMs, nextInode }));
   } catch (error) {
-    await undo(parts, path, {
-      versionId: writes[0]?.versionId ?? version.id,
-      sizeBytes: version.sizeBytes,
-      landed,
-      doubtful: [],
-    });
+    const versionId = writes[0]?.versionId ?? version.id;
+    await undo(parts, path, { versionId, sizeBytes: version.sizeBytes, landed, doubtful: [] });
     throw error;
   }
 }
@@ -263,6 +268,8 @@ interface Recorded {
   readonly committed: Committed;
   readonly pendingSites: readonly string[];
   readonly created: boolean;
+  /** The jobs that publish it. */
+  readonly publishing: readonly JobId[];
 }
 
 function* recordWrite(
@@ -277,7 +284,7 @@ function* recordWrite(
   const copies: Copy[] = [];
   for (const place of landed) {
     const { site, objectKey: key, info } = place;
-    const home = yield* chooseHome(tx, { ...place, path, file });
+    const home = yield* chooseHome(tx, { ...place, path, file, publish: ready.publish });
     copies.push({ site: site.name, key, state: "present", etag: info.etag, changedMs: nowMs, ...home });
   }
   const targets = yield* chooseKeys(tx, { path, sites: following, inode: file?.inode, versionId: ready.version.id });
@@ -298,9 +305,9 @@ function* recordWrite(
   });
   yield* afterCommit(tx, parts, { path, committed, nowMs });
   const pendingSites = yield* enqueueReplication(tx, parts, { path, committed, nowMs });
-  yield* enqueuePublishing(tx, parts, { path, file: committed.file, nowMs });
+  const publishing = yield* enqueuePublishing(tx, parts, { path, file: committed.file, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
-  return { committed, pendingSites, created };
+  return { committed, pendingSites, created, publishing };
 }
 
 interface Replication {

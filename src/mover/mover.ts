@@ -29,6 +29,7 @@ import { type Attempt, giveUp, replicate } from "./kinds/replicate.ts";
 import { verifyCopy } from "./kinds/verify.ts";
 import type { Outcome } from "./outcome.ts";
 import { ProgressBoard } from "./progress.ts";
+import { publishNow } from "./publish-now.ts";
 import type { Mover } from "./service.ts";
 import { TakenJobs } from "./taken-jobs.ts";
 import type { Job, JobProgress, Pause, PauseOrder } from "./types.ts";
@@ -452,6 +453,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     stop,
     wake,
     take: (id) => taken.take(id),
+    publishNow: async (ctx, ids) => await publishNow(ctx, ids, { deps, taken }),
     depth,
     ...view,
     pause: async (id, order) => await change(id, "paused", order),

@@ -1,3 +1,4 @@
+import type { Ctx } from "../core/context.ts";
 import type { JobId, SiteName } from "../core/ids.ts";
 import type { TakenJob } from "./taken-jobs.ts";
 import type { JobCounts, JobProgress, JobSpec, JobState, Pause, PauseOrder } from "./types.ts";
@@ -13,6 +14,8 @@ export interface Mover {
   wake(): void;
   /** The caller does the work of this job now, and says how that ended. */
   take(id: JobId): TakenJob;
+  /** Does the work of these publish jobs now, as far as it goes well; never rejects. */
+  publishNow(ctx: Ctx, ids: readonly JobId[]): Promise<void>;
   /** Jobs that are not finished. */
   depth(): Promise<number>;
   jobsOf(path: string): Promise<JobProgress[]>;

@@ -52,7 +52,7 @@ describe("routing without a rule", () => {
       testSite("vault", "backup"),
     ]).router.planWrite("any");
     expect([names(plan.required), names(plan.following)]).toEqual([["tape", "vault"], ["cloud"]]);
-    expect(rig([]).router.planWrite("any")).toEqual({ required: [], following: [] });
+    expect(rig([]).router.planWrite("any")).toEqual({ required: [], following: [], publish: "soon" });
   });
 
   it("sees sites come and go", async () => {

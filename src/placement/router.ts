@@ -2,7 +2,7 @@ import type { SiteName } from "../core/ids.ts";
 import { type BreakerState, type Site, type SiteDirectory, type SiteRole } from "../stores/index.ts";
 import type { LatencyTracker } from "./latency.ts";
 import { compilePattern, type Matcher } from "./pattern.ts";
-import type { Operation, Route, Rule, SiteHealth, WritePlan } from "./types.ts";
+import type { Operation, Publishing, Route, Rule, SiteHealth, WritePlan } from "./types.ts";
 
 /** Decides where an operation on a key goes, by rules, roles, health and measured latency. Touches nothing itself. */
 export interface Router {
@@ -28,6 +28,7 @@ interface CompiledRule extends Rule {
 
 interface Targets {
   readonly rule: string | undefined;
+  readonly publish: Publishing;
   readonly roles: readonly SiteRole[];
   /** In the order of the roles, then as configured. */
   readonly sites: readonly Site[];
@@ -44,7 +45,12 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     );
     const roles = rule === undefined || rule.targetRoles.length === 0 ? DEFAULT_ORDER : rule.targetRoles;
     const all = sites.list();
-    return { rule: rule?.name, roles, sites: roles.flatMap((role) => all.filter((site) => site.role === role)) };
+    return {
+      rule: rule?.name,
+      publish: rule?.publish ?? "soon",
+      roles,
+      sites: roles.flatMap((role) => all.filter((site) => site.role === role)),
+    };
   };
 
   const route = (operation: Operation, key: string): Route => {
@@ -79,12 +85,13 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     routeRead: (key) => route("read", key),
     routeDelete: (key) => route("delete", key),
     planWrite(key) {
-      const { rule, sites: targets } = targetsOf("write", key);
+      const { rule, publish, sites: targets } = targetsOf("write", key);
       const primaries = targets.filter((site) => site.role === "primary");
       const required = primaries.length > 0 ? primaries : targets.filter((site) => site.role === targets[0]?.role);
       return {
         required,
         following: targets.filter((site) => !required.includes(site)),
+        publish,
         ...(rule === undefined ? {} : { rule }),
       };
     },

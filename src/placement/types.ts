@@ -3,6 +3,12 @@ import type { Site, SiteRole } from "../stores/site.ts";
 
 export type Operation = "read" | "write" | "delete";
 
+/**
+ * When what replaces an object comes under its path at the sites. before-ack: before the write is answered, where that goes well at once. soon: by a job.
+ * never: it stays under a key of its own.
+ */
+export type Publishing = "before-ack" | "soon" | "never";
+
 /** One line of policy, as the configuration has it. */
 export interface Rule {
   readonly name: string;
@@ -14,6 +20,8 @@ export interface Rule {
   readonly targetRoles: readonly SiteRole[];
   /** Lower goes first; equal ones in the order they were written. */
   readonly priority: number;
+  /** Absent: soon. */
+  readonly publish?: Publishing;
 }
 
 /** Why sites stand in the order they do; `explain` shows it. */
@@ -32,6 +40,7 @@ export interface WritePlan {
   readonly rule?: string;
   readonly required: readonly Site[];
   readonly following: readonly Site[];
+  readonly publish: Publishing;
 }
 
 export interface SiteHealth {

@@ -113,12 +113,11 @@ test(
       }
     }
     await daemon?.stop();
-    const last = await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CLOCK_AHEAD)}` });
+    await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(CLOCK_AHEAD)}` });
     await systemClock.sleep(LEADER_TURN_MS);
     for (const [key, body] of expected) expect([key, await textOf(sdk, key)], `seed ${SEED}`).toEqual([key, body]);
-    const superseded = last.events("completion_superseded").length;
-    console.info(`${interrupted} completions were not answered, ${superseded} of them begun (seed ${SEED})`);
-    expect(superseded).toBeGreaterThan(0);
+    console.info(`${interrupted} completions were not answered (seed ${SEED})`);
+    expect(interrupted).toBeGreaterThan(0);
     sdk.destroy();
   },
 );

@@ -226,7 +226,7 @@ describe.skipIf(s3 === undefined || azurite === undefined)(
       }
       await until("the primary is back", async () => (await fetch(`${daemon.url}/healthz`)).status === 200);
       await until("writes are taken", async () => (await put("safe", "again")).status === 201);
-      expect((await inBucket("safe")).toString()).toBe("again");
+      await until("the bucket has it under its path", async () => (await inBucket("safe")).toString() === "again");
       expect((await run(["status"])).exit).toBe(0);
       expect((await run(["site", "list"])).out).toMatch(/^onprem +primary +healthy +closed$/m);
     });

@@ -108,6 +108,46 @@ everywhere("W9 Of many versions only the newest is published, and deletes leave 
   }
 });
 
+const RULE = { name: "r", keyPattern: "**", operations: [], targetRoles: [], priority: 0 };
+
+everywhere("W9 A rule says when what replaces an object is published: before the answer", async ({ start }) => {
+  const { coordinator, put, read, settled, sites, primaries } = await start(TWO_PRIMARIES, {
+    rules: [{ ...RULE, publish: "before-ack" }],
+  });
+  await put("x", "old");
+  await put("x", "new");
+  for (const name of primaries)
+    expect([await bodyAt(sites[name], "x"), await keysAt(sites[name])]).toEqual(["new", ["x"]]);
+  expect((await coordinator.explain(rigCtx, "x")).write).toMatchObject({ rule: "r", publish: "before-ack" });
+  await settled();
+  sites.local.failing.add("copy");
+  await put("x", "newest");
+  expect(await read("x")).toBe("newest");
+  sites.local.failing.clear();
+  await settled();
+  expect(await read("x")).toBe("newest");
+});
+
+everywhere("W9 A rule says when what replaces an object is published: never", async ({ start }) => {
+  const { coordinator, put, read, settled, sites } = await start(TWO_PRIMARIES, {
+    rules: [{ ...RULE, publish: "never" }],
+  });
+  await put("x", "old");
+  await put("x", "new");
+  await settled();
+  for (const site of [sites.local, sites.second]) {
+    expect(await bodyAt(site, "x")).toBeUndefined();
+    expect((await keysAt(site)).map((key) => key.replace(/[0-9A-Z]{26}/, "VERSION"))).toEqual([
+      ".globalfs/landed/VERSION-x",
+    ]);
+  }
+  expect(await read("x")).toBe("new");
+  expect((await coordinator.explain(rigCtx, "x")).notes.join()).toContain("no rule lets it be published under x");
+  await coordinator.deleteObject(rigCtx, "x");
+  await settled();
+  for (const site of Object.values(sites)) expect(await keysAt(site)).toEqual([]);
+});
+
 everywhere("W3 A PUT whose directory is renamed while it lands destroys nothing", async ({ start }) => {
   const rig = await start(TWO_PRIMARIES);
   const { coordinator, put, read, settled, sites } = rig;

@@ -304,6 +304,8 @@ export interface Explanation {
     readonly key: string;
     readonly state: string;
     readonly reason?: string;
+    /** The key that it waits to be published under. */
+    readonly publishTo?: string;
     readonly changedAt?: Date;
     readonly healthy: boolean;
   }[];
@@ -312,6 +314,8 @@ export interface Explanation {
     readonly rule?: string;
     readonly required: readonly string[];
     readonly following: readonly string[];
+    /** When what replaces an object comes under its path at the sites. */
+    readonly publish: "before-ack" | "soon" | "never";
   };
   readonly delete: ExplainedRoute;
   readonly jobs: readonly Job[];

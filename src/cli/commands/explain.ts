@@ -49,7 +49,10 @@ function explanationText(context: CliContext, explanation: Explanation): string 
           { title: "STATE", value: ({ state }) => state },
           { title: "SITE", value: ({ healthy }) => (healthy ? "healthy" : "unhealthy") },
           { title: "OBJECT", value: ({ key }) => key },
-          { title: "WHY", value: ({ reason }) => reason ?? "" },
+          {
+            title: "WHY",
+            value: ({ reason, publishTo }) => reason ?? (publishTo === undefined ? "" : `waits to become ${publishTo}`),
+          },
         ],
         copies,
       ),
@@ -60,7 +63,7 @@ function explanationText(context: CliContext, explanation: Explanation): string 
       ["Reads", routeText(read)],
       [
         "Writes",
-        `${ruleText(write.rule)}now to ${listText(write.required)}${write.following.length === 0 ? "" : `, later to ${listText(write.following)}`}`,
+        `${ruleText(write.rule)}now to ${listText(write.required)}${write.following.length === 0 ? "" : `, later to ${listText(write.following)}`}${write.publish === "soon" ? "" : `, published ${write.publish === "never" ? "never" : "before the answer"}`}`,
       ],
       ["Deletes", routeText(explanation.delete)],
     ]),

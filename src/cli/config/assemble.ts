@@ -42,6 +42,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       operations: rule.operations as Operation[],
       targetRoles: rule.target_roles as SiteRole[],
       priority: rule.priority,
+      publish: rule.publish,
     })),
     resilience: {
       healthPollIntervalMs: resilience.health_poll_interval ?? coordinator.health_check_interval,

@@ -123,7 +123,7 @@ sites:
 policy:
   rules:
     - {name: hot, key_pattern: "datasets/hot/*", operations: [read], target_roles: [primary], priority: 10}
-    - {name: rest, key_pattern: "**"}
+    - {name: rest, key_pattern: "**", publish: before-ack}
 performance: {bandwidth: [{from: disk, to: "*", limit: 10MiB}], verify: read}
 cache: {enabled: true, max_bytes: 1MiB, ttl: 5m}
 security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
@@ -140,8 +140,15 @@ security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
     expect(config.sites[1]?.store).toEqual({ driver: "azure", container: "c", account: "a", accountKey: "k" });
     expect(config.sites[2]?.store).toMatchObject({ driver: "gcs", endpoint: "https://storage.googleapis.com" });
     expect(config.rules).toEqual([
-      { name: "hot", keyPattern: "datasets/hot/*", operations: ["read"], targetRoles: ["primary"], priority: 10 },
-      { name: "rest", keyPattern: "**", operations: [], targetRoles: [], priority: 0 },
+      {
+        name: "hot",
+        keyPattern: "datasets/hot/*",
+        operations: ["read"],
+        targetRoles: ["primary"],
+        priority: 10,
+        publish: "soon",
+      },
+      { name: "rest", keyPattern: "**", operations: [], targetRoles: [], priority: 0, publish: "before-ack" },
     ]);
     expect(config.performance.bandwidth).toEqual([{ from: "disk", to: "*", bytesPerSecond: 10 * 1024 ** 2 }]);
     expect(config.cache).toEqual({ enabled: true, maxBytes: 1024 ** 2, ttlMs: 300_000 });

@@ -141,6 +141,13 @@ export const rules = items(
       [],
       "[] (all)",
     ),
+    publish: withDefault(
+      choice(
+        ["before-ack", "soon", "never"],
+        "When what replaces an object comes under its path at the sites: before the write is answered, by a job soon after it, or never; then it stays under a key of its own",
+      ),
+      "soon",
+    ),
     priority: withDefault(count("Evaluation order (lower = first)", { min: -1_000_000, max: 1_000_000 }), 0),
   }),
 );

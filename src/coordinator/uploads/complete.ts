@@ -36,7 +36,6 @@ const MAX_PARTS = 10_000;
  */
 export async function completeUpload(context: UploadContext, ctx: Ctx, request: CompleteUpload): Promise<PutResult> {
   const { parts, gate } = context;
-  const { path } = locate(request.key);
   parts.assertCatalogSpace();
   return await gate.end(request.uploadId, async () => {
     const answered = await findAnswer(parts, request);
@@ -50,10 +49,7 @@ export async function completeUpload(context: UploadContext, ctx: Ctx, request: 
         `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
       );
     }
-    return await parts.locks.run(
-      path,
-      async () => await land(parts, ctx, { upload, whole, conditions: request.conditions }),
-    );
+    return await land(parts, ctx, { upload, whole, conditions: request.conditions });
   });
 }
 
@@ -69,7 +65,6 @@ interface Landing {
   readonly conditions: CompleteUpload["conditions"];
 }
 
-/** The caller holds the path's lock. */
 async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landing): Promise<PutResult> {
   const { path, uploadId } = upload;
   const spent = new Set<SiteName>();
@@ -101,6 +96,7 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       writes,
       version,
       following,
+      publish: plan.publish,
       *holds(tx) {
         if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
       },

@@ -226,12 +226,20 @@ export const explainSchema = z.object({
       key: z.string(),
       state: z.string(),
       reason: z.string().optional(),
+      publish_to: z.string().optional().describe("The key that it waits to be published under."),
       changed_at: time,
       healthy: z.boolean(),
     }),
   ),
   read: explainedRoute,
-  write: z.object({ rule: z.string().optional(), required: z.array(z.string()), following: z.array(z.string()) }),
+  write: z.object({
+    rule: z.string().optional(),
+    required: z.array(z.string()),
+    following: z.array(z.string()),
+    publish: z
+      .enum(["before-ack", "soon", "never"])
+      .describe("When what replaces an object comes under its path at the sites."),
+  }),
   delete: explainedRoute,
   jobs: z.array(jobSchema),
   cached_bytes: z.number(),

@@ -10,7 +10,7 @@ import { type ObjectInfo, openFileStore } from "../../../src/stores/index.ts";
 
 const PAGE = 1_000;
 /** Hidden from everybody: what a write that died displaced, swept some days after it; what lost against another, which the catalog knows; the mark of the place. */
-const DISPLACED = ".globalfs/displaced/";
+const LANDED = ".globalfs/landed/";
 const MARK = ".globalfs/site";
 
 /** One sentence for each thing that is wrong. */
@@ -55,7 +55,7 @@ export async function faultsAtRest(
     const isOwn = async ({ key }: ObjectInfo): Promise<boolean> =>
       key === MARK ||
       (key.startsWith(SET_ASIDE_PREFIX) && (wasKilled || (await kv.view((tx) => isSetAside(tx, key))))) ||
-      (key.startsWith(DISPLACED) && wasKilled);
+      (key.startsWith(LANDED) && wasKilled);
     for (const site of sites) {
       const setAside = (await setAsideIn(kv)).filter((row) => row.site === site);
       faults.push(...(await faultsOfSite(join(directory, site), { site, expected, owed, isRemnant, isOwn, setAside })));
