@@ -26,7 +26,7 @@ import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "./foreign.ts";
 import { type Located, locate } from "./lookup.ts";
 import { abortAll, atSite, landAll, type Landed, type SiteWrite, stageAll, undo } from "./landing.ts";
-import { chooseHome, chooseKeys, chooseLandings, lookAhead } from "./object-keys.ts";
+import { chooseHome, chooseKeys, chooseLandings, type KeyChoice, lookAhead, type Target } from "./object-keys.ts";
 import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 import type { Parts } from "./parts.ts";
 import { enqueuePublishing } from "./publishing.ts";
@@ -88,20 +88,19 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
       `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
     );
   }
-  const before = await readCatalog(parts.kv, (tx) => findFile(tx, path));
-  // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
-  const known = before ?? (request.conditions === undefined ? undefined : await adoptFromSites(parts, ctx, path));
-  checkWriteConditions(request.conditions, currentOf(known));
-  if (request.labels?.lock !== undefined && !(await readCatalog(parts.kv, (tx) => rulesOf(tx, path))).objectLock)
-    throw noObjectLock();
-
   const versionId = parts.nextVersionId();
+  const look = async (): Promise<Look> =>
+    await readCatalog(parts.kv, (tx) => lookBefore(tx, request, { path, sites: plan.required, versionId }));
+  let seen = await look();
+  // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
+  if (seen.file === undefined && request.conditions !== undefined) {
+    await adoptFromSites(parts, ctx, path);
+    seen = await look();
+  }
+  checkWriteConditions(request.conditions, currentOf(seen.file));
   const createdMs = parts.clock.nowMs();
-  const chosen = await readCatalog(parts.kv, (tx) =>
-    chooseLandings(tx, { path, sites: plan.required, inode: known?.inode, versionId }),
-  );
   const sizeBytes = request.sizeBytes ?? Number.POSITIVE_INFINITY;
-  const targets = await lookAhead(ctx, chosen, {
+  const targets = await lookAhead(ctx, seen.targets, {
     path,
     versionId,
     isMovable: ({ store }) => sizeBytes <= store.capabilities.movableBytes,
@@ -141,6 +140,18 @@ async function putFile(parts: Parts, ctx: Ctx, request: PutRequest, path: FilePa
     await abortAll(writes);
     throw toGfsError(error, "coordinator.put");
   }
+}
+
+interface Look {
+  readonly file: FileRecord | undefined;
+  readonly targets: readonly Target[];
+}
+
+/** Before the body comes in. */
+function* lookBefore(tx: Reader, { labels }: PutRequest, choice: Omit<KeyChoice, "inode">): Program<Look> {
+  const file = yield* findFile(tx, choice.path);
+  if (labels?.lock !== undefined && !(yield* rulesOf(tx, choice.path)).objectLock) throw noObjectLock();
+  return { file, targets: yield* chooseLandings(tx, { ...choice, inode: file?.inode }) };
 }
 
 function detailsOf(
@@ -223,7 +234,8 @@ export async function commitWrite(parts: Parts, ctx: Ctx, ready: ReadyToCommit):
 async function landAndRecord(parts: Parts, ctx: Ctx, ready: ReadyToCommit): Promise<Recorded> {
   const { path, writes, version } = ready;
   parts.assertCatalogSpace();
-  await readCatalog(parts.kv, (tx) => checkBefore(tx, ready));
+  if (ready.conditions !== undefined || ready.holds !== undefined)
+    await readCatalog(parts.kv, (tx) => checkBefore(tx, ready));
   const landed = await landAll(parts, ctx, { path, writes, sent: version });
   const nowMs = parts.clock.nowMs();
   try {
