@@ -10,6 +10,8 @@ export interface Disk {
   open(path: string, flags: OpenFlags): Promise<DiskFile>;
   /** Replaces `to` atomically when it exists. */
   rename(from: string, to: string): Promise<void>;
+  /** Like `rename`, and rejects with EEXIST when `to` exists, whatever it is. */
+  renameNew(from: string, to: string): Promise<void>;
   /** A second name for a file; rejects with EEXIST when `to` exists. */
   link(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -27,10 +29,20 @@ export interface Disk {
   /** The bytes alone, shared with the source where the file system can; `to` must not exist. Durable once `to` was synced. */
   copy(from: string, to: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  /** Finds a directory once for several calls. */
+  hold(path: string): Promise<HeldDirectory>;
   /** Bytes free for this process and bytes in all. */
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
   /** Where a path leads once all its links are followed, which nothing else here does. */
   realPath(path: string): Promise<string>;
+}
+
+export interface HeldDirectory {
+  /** Stands for the directory at the beginning of paths, whatever becomes of its own, until it is released. */
+  readonly path: string;
+  /** Like `syncDirectory`. */
+  sync(): Promise<void>;
+  release(): void;
 }
 
 /**

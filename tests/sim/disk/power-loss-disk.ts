@@ -1,4 +1,11 @@
-import type { DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../src/core/ports/disk.ts";
+import type {
+  DirectoryName,
+  Disk,
+  DiskFile,
+  DiskStat,
+  HeldDirectory,
+  OpenFlags,
+} from "../../../src/core/ports/disk.ts";
 import type { Random } from "../../../src/core/ports/random.ts";
 import { FileNode } from "./power-loss-file.ts";
 import { DirectoryNode, type Node, PowerLossTree } from "./power-loss-tree.ts";
@@ -157,6 +164,16 @@ export class PowerLossDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     await this.#call();
+    this.#move(from, to);
+  }
+
+  async renameNew(from: string, to: string): Promise<void> {
+    await this.#call();
+    if (this.#place(from).node !== undefined && this.#place(to).node !== undefined) throw failure("EEXIST", to);
+    this.#move(from, to);
+  }
+
+  #move(from: string, to: string): void {
     const source = this.#place(from);
     if (source.node === undefined) throw failure("ENOENT", from);
     const target = this.#place(to);
@@ -233,6 +250,11 @@ export class PowerLossDisk implements Disk {
     const source = this.#find(from);
     if (source.kind === "directory") throw failure("EISDIR", from);
     this.#create(to).write(source.now.bytes, 0, this.#tick());
+  }
+
+  async hold(path: string): Promise<HeldDirectory> {
+    this.#directory(path);
+    return { path, sync: async () => await this.syncDirectory(path), release: () => undefined };
   }
 
   async syncDirectory(path: string): Promise<void> {

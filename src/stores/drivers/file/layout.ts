@@ -1,6 +1,6 @@
 import path from "node:path";
 import { LRUCache } from "lru-cache";
-import type { Disk } from "../../../core/ports/disk.ts";
+import type { Disk, HeldDirectory } from "../../../core/ports/disk.ts";
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { GfsError, fromErrno } from "../../../core/errors.ts";
 import { type DiskPlace, isInOwnCorner, placeOf, RESERVED } from "./disk-names.ts";
@@ -27,19 +27,23 @@ export class Layout {
    */
   readonly #durable = new LRUCache<string, true>({ max: MAX_REMEMBERED });
   readonly #locks = new KeyedLock();
-  readonly #flushes: SharedFlush;
+  readonly #flushes = new SharedFlush();
   #stamp: string | undefined;
 
   constructor(root: string, disk: Disk) {
     this.root = root;
     this.staging = path.join(root, RESERVED, "staging");
     this.#disk = disk;
-    this.#flushes = new SharedFlush((directory) => disk.syncDirectory(directory));
   }
 
   /** Makes what has changed in a directory durable. */
   async syncDirectory(directory: string): Promise<void> {
-    await this.#flushes.run(directory);
+    await this.#flushes.run(directory, () => this.#disk.syncDirectory(directory));
+  }
+
+  /** The same, for who holds it. */
+  async syncHeld(directory: string, held: HeldDirectory): Promise<void> {
+    await this.#flushes.run(directory, () => held.sync());
   }
 
   pathsOf(key: string): ObjectPaths {

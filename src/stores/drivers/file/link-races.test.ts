@@ -58,6 +58,7 @@ describe.skipIf(process.platform !== "linux")("a directory that is swapped for a
           }),
           attempt("writes", async () => void (await put(store, `flip/new-${round}`, "public"))),
           attempt("writes", async () => void (await put(store, `flip/made-${round}/x`, "public"))),
+          attempt("writes", async () => void (await put(store, `flip/first-${round}`, "public", { ifNoneMatch: "*" }))),
           attempt("writes", async () => void (await store.copy(ctx, "flip/sub/x", `flip/copied-${round}`))),
           attempt("writes", async () => await store.delete(ctx, "flip/secret-not")),
           attempt("writes", async () => await store.delete(ctx, `flip/new-${round - 1}`)),

@@ -13,7 +13,8 @@ import { FileStore } from "./store.ts";
 
 /**
  * Objects as plain files below a directory. A write goes to a file of its own, is flushed, renamed into place, and acknowledged once the
- * directory is flushed, too. Several processes may share a directory: renames are atomic between them; conditions on writes hold within one.
+ * directory is flushed, too. Several processes may share a directory: renames are atomic between them, and of those who want to be the first one is;
+ * other conditions on writes hold within one.
  */
 export async function openFileStore(config: FileStoreConfig, deps: FileStoreDeps = {}): Promise<Store> {
   if (config.existing !== true) return await open(config, deps);

@@ -31,10 +31,14 @@ export class Placing {
     const { key } = info;
     return await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
       throwIfAborted(ctx, "store.commit");
-      if (conditions?.ifMatch !== undefined || conditions?.ifNoneMatch !== undefined)
-        checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
+      const { ifMatch, ifNoneMatch } = conditions ?? {};
       try {
-        await this.#moveIntoPlace(key, path);
+        // Whether anything has the name is asked of the disk together with the rename, and of nobody between the two.
+        if (ifNoneMatch !== undefined && ifMatch === undefined && (await this.#moveIntoPlace(key, path, "new")))
+          return info;
+        if (ifMatch !== undefined || ifNoneMatch !== undefined)
+          checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
+        await this.#moveIntoPlace(key, path, "any");
       } catch (error) {
         if (errnoOf(error) === "ENOENT") await this.#layout.assertMounted("store.commit");
         throw fromErrno(error, "store.commit", { key });
@@ -43,8 +47,9 @@ export class Placing {
     });
   }
 
-  async #moveIntoPlace(key: string, path: string): Promise<void> {
-    const { directory, plain, beside, place } = this.#layout.pathsOf(key);
+  /** False: it is to be `new`, and something has one of its names. */
+  async #moveIntoPlace(key: string, path: string, as: "new" | "any"): Promise<boolean> {
+    const { directory, place } = this.#layout.pathsOf(key);
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) {
@@ -53,11 +58,10 @@ export class Placing {
             async (occupied, index) => await this.#moveAside(place, occupied, index),
           );
         }
-        await this.#renameInto(path, plain, beside);
-        await this.#layout.syncDirectory(directory);
+        if (!(await this.#renameInto(path, { directory, place, as }))) return false;
         await this.#layout.syncDirectories(place);
         this.#reader.forget(directory);
-        return;
+        return true;
       } catch (error) {
         // A directory on the way is missing, was pruned meanwhile, or has just been made where the object should go.
         const errno = errnoOf(error);
@@ -72,7 +76,22 @@ export class Placing {
     }
   }
 
-  async #renameInto(path: string, plain: string, beside: string | undefined): Promise<void> {
+  /** The name is durable afterwards. */
+  async #renameInto(path: string, { directory, place, as }: Target): Promise<boolean> {
+    const held = await this.#disk.hold(directory);
+    try {
+      const plain = `${held.path}/${place.name}`;
+      const beside = place.beside === undefined ? undefined : `${held.path}/${place.beside}`;
+      if (as === "any") await this.#renameOver(path, plain, beside);
+      else if (!(await this.#renameNew(path, plain, beside))) return false;
+      await this.#layout.syncHeld(directory, held);
+      return true;
+    } finally {
+      held.release();
+    }
+  }
+
+  async #renameOver(path: string, plain: string, beside: string | undefined): Promise<void> {
     try {
       // What may still lie beside it, from a time when a directory had the name, is hidden by it and goes with it.
       await this.#disk.rename(path, plain);
@@ -83,6 +102,17 @@ export class Placing {
       if (!occupied || beside === undefined) throw error;
     }
     await this.#disk.rename(path, beside);
+  }
+
+  async #renameNew(path: string, plain: string, beside: string | undefined): Promise<boolean> {
+    if (beside !== undefined && (await existsAt(this.#disk, beside)) !== "absent") return false;
+    try {
+      await this.#disk.renameNew(path, plain);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") return false;
+      throw error;
+    }
   }
 
   /** An object has the name of a directory that is needed: it takes the name beside it. */
@@ -151,6 +181,12 @@ export class Placing {
     }
     this.#reader.forget(directory);
   }
+}
+
+interface Target {
+  readonly directory: string;
+  readonly place: DiskPlace;
+  readonly as: "new" | "any";
 }
 
 const MAX_ATTEMPTS = 8;

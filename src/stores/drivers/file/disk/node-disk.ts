@@ -6,6 +6,7 @@ import {
   fsync,
   ftruncate,
   link,
+  lstat,
   read,
   rename,
   type Stats,
@@ -14,10 +15,19 @@ import {
 } from "node:fs";
 import fs from "node:fs/promises";
 import { dirname } from "node:path";
-import type { CopyRange, DirectoryName, Disk, DiskFile, DiskStat, OpenFlags } from "../../../../core/ports/disk.ts";
+import type {
+  CopyRange,
+  DirectoryName,
+  Disk,
+  DiskFile,
+  DiskStat,
+  HeldDirectory,
+  OpenFlags,
+} from "../../../../core/ports/disk.ts";
 import { copyFileRange } from "./copy-file-range.ts";
 import { descriptor } from "./descriptor.ts";
-import { openCached, reach, type Reach } from "./open-without-links.ts";
+import { type Cached, nameOf, openCached, type Opened, reach, type Reach } from "./open-without-links.ts";
+import { renameNew } from "./rename-new.ts";
 import { getXattr, getXattrOfEntry, lgetXattr, setXattr } from "./xattr.ts";
 
 /** The Disk port over the operating system. No component of a path may be a symbolic link, save for `realPath`: one is ELOOP or ENOTDIR. */
@@ -50,25 +60,46 @@ export async function diskFor(directory: string): Promise<Disk> {
 }
 
 export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDiskOptions): Disk {
+  const held = new Set<string>();
+  const aboveOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+  const atOnce = (path: string, kind: Cached): Opened | undefined =>
+    opensAtOnce && !held.has(aboveOf(path)) ? openCached(path, kind) : undefined;
   const within = async <T>(path: string, work: (place: string) => Promise<T>): Promise<T> => {
-    const slash = path.lastIndexOf("/");
-    const reaching = reachHere(slash === 0 ? "/" : path.slice(0, slash));
+    const above = aboveOf(path);
+    if (held.has(above)) return await work(path);
+    const reaching = reachHere(above);
     const directory = reaching instanceof Promise ? await reaching : reaching;
     try {
-      return await work(`${directory.path}/${path.slice(slash + 1)}`);
+      return await work(`${directory.path}/${path.slice(path.lastIndexOf("/") + 1)}`);
     } finally {
       directory.release();
     }
   };
   const between = (from: string, to: string, work: TwoPaths): Promise<void> =>
     within(from, (source) => within(to, (target) => settled((done) => work(source, target, done))));
+  const hold = async (path: string): Promise<HeldDirectory> => {
+    const cached = atOnce(path, "directory");
+    const fd = cached?.descriptor ?? (await within(`${path}/.`, (place) => descriptor(place, DIRECTORY)));
+    const name = nameOf(fd);
+    if (name !== undefined) held.add(name);
+    return {
+      path: name ?? path,
+      sync: () => settled((done) => fsync(fd, done)),
+      release() {
+        if (name !== undefined) held.delete(name);
+        (cached?.close ?? closeSync)(fd);
+      },
+    };
+  };
   return {
+    hold,
     async open(path, flags) {
-      const cached = opensAtOnce && flags === "read" ? openCached(path, "file") : undefined;
+      const cached = flags === "read" ? atOnce(path, "file") : undefined;
       if (cached !== undefined) return new NodeFile(cached.descriptor, cached.close);
       return new NodeFile(await within(path, (place) => descriptor(place, FLAGS[flags])));
     },
     rename: (from, to) => between(from, to, rename),
+    renameNew: (from, to) => within(from, (source) => within(to, (target) => renameNew(source, target))),
     link: (from, to) => between(from, to, link),
     unlink: (path) => within(path, (place) => settled((done) => unlink(place, done))),
     makeDirectory: async (path) => await within(path, (place) => fs.mkdir(place)),
@@ -83,7 +114,7 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
       }
     },
     async stat(path) {
-      const cached = opensAtOnce ? openCached(path, "entry") : undefined;
+      const cached = atOnce(path, "entry");
       if (cached !== undefined) {
         try {
           return describe(fstatSync(cached.descriptor, { bigint: true }));
@@ -91,10 +122,10 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
           cached.close(cached.descriptor);
         }
       }
-      return await within(path, async (place) => describe(await fs.lstat(place, { bigint: true })));
+      return await within(path, async (place) => describe(await look(place)));
     },
     async inspect(path, attribute) {
-      const cached = opensAtOnce ? openCached(path, "entry") : undefined;
+      const cached = atOnce(path, "entry");
       if (cached !== undefined) {
         const { descriptor: fd, close } = cached;
         try {
@@ -105,7 +136,7 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
         }
       }
       return await within(path, async (place) => {
-        const stat = describe(await fs.lstat(place, { bigint: true }));
+        const stat = describe(await look(place));
         return { stat, attribute: stat.kind === "file" ? await lgetXattr(place, attribute) : undefined };
       });
     },
@@ -114,22 +145,18 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
       try {
         if (!fstatSync(source).isFile()) throw Object.assign(new Error(`${from} is no file.`), { code: "ENOENT" });
         await within(to, (place) =>
-          fs.copyFile(pathOf(source, from), place, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+          fs.copyFile(nameOf(source) ?? from, place, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
         );
       } finally {
         closeSync(source);
       }
     },
     async syncDirectory(path) {
-      const cached = opensAtOnce ? openCached(path, "directory") : undefined;
-      const directory =
-        cached === undefined
-          ? new NodeFile(await within(path, (place) => descriptor(place, DIRECTORY)))
-          : new NodeFile(cached.descriptor, cached.close);
+      const directory = await hold(path);
       try {
         await directory.sync();
       } finally {
-        await directory.close();
+        directory.release();
       }
     },
     async space(path) {
@@ -155,13 +182,14 @@ function settled(call: (done: Done) => void): Promise<void> {
   });
 }
 
+function look(path: string): Promise<BigIntStats> {
+  return new Promise((resolve, reject) => {
+    lstat(path, { bigint: true }, (error, stat) => (error === null ? resolve(stat) : reject(error)));
+  });
+}
+
 /** For programs that look at a few files. */
 export const nodeDisk: Disk = createNodeDisk({ opensAtOnce: false });
-
-/** An open file by its descriptor: nobody can put another one in its place. */
-function pathOf(fd: number, path: string): string {
-  return process.platform === "linux" ? `/proc/self/fd/${fd}` : path;
-}
 
 function kindOf(
   entry: Pick<Stats, "isFile" | "isDirectory"> | Pick<BigIntStats, "isFile" | "isDirectory">,

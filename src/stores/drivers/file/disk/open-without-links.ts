@@ -1,8 +1,8 @@
 import { closeSync, constants } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
-import { Semaphore } from "../../../../core/async/semaphore.ts";
 import { descriptor } from "./descriptor.ts";
+import { waitingCalls } from "./waiting-calls.ts";
 
 /**
  * Paths of which no component may be a symbolic link, so that nothing below a site's directory leads out of it, also while somebody swaps
@@ -62,15 +62,16 @@ const REACH_CACHED = how(DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_CACHED);
 const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 const CACHED = {
   file: how(READ, RESOLVE_NO_SYMLINKS | RESOLVE_CACHED),
-  directory: how(READ | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_CACHED),
+  /** Not with O_NOFOLLOW, which would say of a link that it is no directory. */
+  directory: how((READ & ~O_NOFOLLOW) | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_CACHED),
   /** Whatever has the name, a link itself included, to be looked at only. */
   entry: how(O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_NO_SYMLINKS | RESOLVE_CACHED),
 };
 
+export type Cached = keyof typeof CACHED;
+
 const NAMES = new Map(Object.entries(os.constants.errno).map(([name, value]) => [value, name]));
 const { EAGAIN } = os.constants.errno;
-/** The library throws at its 257th call at a time, and threads that wait for a disk are needed by others, too. */
-const waitingCalls = new Semaphore(32);
 
 /** Like those of Node's own calls without a stack, which here costs more than the call. */
 function failure(errno: number, path: string): Error {
@@ -123,6 +124,11 @@ export async function linkSafety(): Promise<"kernel" | "walk" | "look"> {
   return typeof way === "string" ? way : "kernel";
 }
 
+/** How an open file or directory is named by its descriptor, so that nobody can put another one in its place. Undefined: there is no way. */
+export function nameOf(descriptor: number): string | undefined {
+  return process.platform !== "linux" || loaded === "look" ? undefined : `/proc/self/fd/${descriptor}`;
+}
+
 /** Rejects, or throws, with ELOOP or ENOTDIR when a component is a link. Without a promise where nothing is waited for. */
 export type Reach = (directory: string) => Reached | Promise<Reached>;
 
@@ -145,7 +151,7 @@ export const reach: Reach = (directory) => {
  * Opens what the kernel has at hand without a look at the disk: about a microsecond, where a trip through the thread pool costs ten. Undefined: ask
  * in the usual way. Only for file systems of this machine, whose `open` waits for nobody.
  */
-export function openCached(path: string, kind: keyof typeof CACHED): Opened | undefined {
+export function openCached(path: string, kind: Cached): Opened | undefined {
   if (loaded === undefined || typeof loaded === "string" || !loaded.knowsCached) return undefined;
   const found = loaded.openat2(SYSCALL_OPENAT2, AT_FDCWD, path, CACHED[kind], HOW_BYTES);
   if (found >= 0) return { descriptor: found, close: loaded.close };

@@ -1,14 +1,14 @@
 import { backgroundCtx } from "../../../../core/context.ts";
-import type { ObjectBody, ObjectInfo, Store } from "../../../store.ts";
+import type { ObjectBody, ObjectInfo, Store, WriteConditions } from "../../../store.ts";
 
 const ctx = backgroundCtx({ requestId: "test" });
 
-export async function put(store: Store, key: string, body: string): Promise<ObjectInfo> {
+export async function put(store: Store, key: string, body: string, conditions?: WriteConditions): Promise<ObjectInfo> {
   const staged = await store.stage(ctx, key, {});
   try {
     await staged.write(Buffer.from(body));
     await staged.seal();
-    return await staged.commit(ctx);
+    return await staged.commit(ctx, conditions);
   } finally {
     await staged.abort();
   }
