@@ -1,5 +1,5 @@
 /**
- * The catalog at size: import of foreign objects, lookups, list pages, a rename of a large directory, memory.
+ * The catalog at size: import of foreign objects, lookups, list pages, a rename of a large directory, what a file system does, memory.
  *
  *   npm run bench -- namespace [--files 1000000]
  */
@@ -8,7 +8,8 @@ import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { monotonicFactory } from "ulidx";
-import type { FilePath, SiteName, VersionId } from "../src/core/ids.ts";
+import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../src/core/ids.ts";
+import { type Moment, momentOf } from "../src/core/moment.ts";
 import { seededRandom } from "../src/core/ports/random.ts";
 import { openLmdbKv, type Program, type Reader } from "../src/kv/index.ts";
 import {
@@ -19,11 +20,12 @@ import {
   type ForeignObject,
   initialize,
   type ListPage,
+  listObjectPage,
   listPage,
+  posix,
   rename,
 } from "../src/namespace/index.ts";
 import { anonymousMiB } from "./lib/memory.ts";
-import { median } from "./lib/report.ts";
 
 const { values } = parseArgs({ options: { files: { type: "string", default: "1000000" } } });
 const files = Number(values.files);
@@ -33,6 +35,9 @@ const REPORT_EVERY = 100_000;
 const IN_LARGE_DIRECTORY = Math.min(100_000, Math.floor(files / 2));
 const IN_SMALL_DIRECTORY = 200;
 const site = "disk" as SiteName;
+/** So many at once, as a mount with many callers has them. */
+const AT_ONCE = 64;
+const MADE = 20_000;
 
 const keyOf = (index: number): string => {
   if (index < IN_LARGE_DIRECTORY) return `large/file-${String(index).padStart(8, "0")}.parquet`;
@@ -54,12 +59,18 @@ function report(what: string, value: number, unit: string, goal: number, atLeast
   );
 }
 
+/** Of rounds that do the same: others that use the machine only make some of them slower. */
+function best(rounds: readonly number[]): number {
+  return Math.min(...rounds);
+}
+
 try {
   await importFiles();
   lookUp();
   listPages();
   await renameLarge();
-  report("anonymous memory", anonymousMiB(), "MiB", 300);
+  await workAsFileSystem();
+  report("anonymous memory", anonymousMiB(), "MiB", 110);
 } finally {
   await kv.close();
   await rm(directory, { recursive: true });
@@ -122,7 +133,59 @@ function lookUp(): void {
     for (const each of paths) if (view((tx) => findFile(tx, each)) === undefined) throw new Error(`${each} is lost.`);
     return ((performance.now() - started) * 1_000) / paths.length;
   });
-  report("lookup by path, at random", median(rounds), "us", 20);
+  report("lookup by path of depth 4, at random", best(rounds), "us", 12);
+  const children = paths.map((each): posix.Child => {
+    const slash = each.lastIndexOf("/");
+    const parent = view((tx) => findDirectory(tx, each.slice(0, slash) as FilePath));
+    return { parent: parent?.inode as Inode, name: each.slice(slash + 1) };
+  });
+  const byName = Array.from({ length: 5 }, () => {
+    const started = performance.now();
+    for (const child of children)
+      if (view((tx) => posix.lookup(tx, child)) === undefined) throw new Error("It is lost.");
+    return ((performance.now() - started) * 1_000) / children.length;
+  });
+  report("lookup by directory and name, at random", best(byName), "us", 4);
+}
+
+async function workAsFileSystem(): Promise<void> {
+  const allocator = createInodeAllocator(kv);
+  const now = (): Moment => momentOf(Date.now());
+  const owner = { uid: 1_000, gid: 1_000 };
+  let directory: Inode = ROOT_INODE;
+  for (const name of ["home", "user", "project"]) {
+    const parent = directory;
+    const request = { parent, name, ...owner, mode: 0o755, now: now() };
+    directory = (await allocator.transact((tx, nextInode) => posix.mkdir(tx, { ...request, nextInode }))).inode;
+  }
+  const inodes: Inode[] = [];
+  const each = async (work: (index: number) => Promise<void>): Promise<number> => {
+    const started = performance.now();
+    let next = 0;
+    const one = async (): Promise<void> => {
+      while (next < MADE) await work(next++);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, one));
+    return MADE / ((performance.now() - started) / 1_000);
+  };
+  const create = async (index: number): Promise<void> => {
+    const child = { parent: directory, name: `object-${index}.o` };
+    const request = { ...child, ...owner, kind: "file" as const, mode: 0o644, now: now() };
+    inodes.push((await allocator.transact((tx, nextInode) => posix.mknod(tx, { ...request, nextInode }))).inode);
+  };
+  report(`create by directory and name, ${AT_ONCE} at once`, await each(create), "/s", 20_000, true);
+  const change = async (index: number): Promise<void> => {
+    const request = { inode: inodes[index] as Inode, mode: 0o600, modified: now(), now: now() };
+    await kv.transact((tx) => posix.setattr(tx, request));
+  };
+  report(`attributes set, ${AT_ONCE} at once`, await each(change), "/s", 30_000, true);
+  const read = Array.from({ length: 21 }, () => {
+    const started = performance.now();
+    const page = view((tx) => posix.readdirplus(tx, { inode: directory, limit: 1_000 }));
+    if (page.entries.length !== 1_000) throw new Error("The page is not full.");
+    return performance.now() - started;
+  });
+  report("directory page of 1,000 names with attributes", best(read), "ms", 5);
 }
 
 function listPages(): void {
@@ -140,7 +203,14 @@ function listPages(): void {
       return performance.now() - started;
     });
     if (found?.files.length !== 1_000) throw new Error(`The page at the ${place} is not full.`);
-    report(`list page of 1,000 keys, ${place}`, median(rounds), "ms", 5);
+    report(`list page of 1,000 files, ${place}`, best(rounds), "ms", 5);
+    const shown = Array.from({ length: 21 }, () => {
+      const started = performance.now();
+      const from = after === undefined ? {} : { after };
+      view((tx) => listObjectPage(tx, { prefix: "", limit: 1_000, brief: true, ...from }));
+      return performance.now() - started;
+    });
+    report(`list page of 1,000 keys, ${place}`, best(shown), "ms", 3);
   }
 }
 
@@ -158,5 +228,5 @@ async function renameLarge(): Promise<void> {
     rounds.push(performance.now() - started);
     if (view((tx) => findDirectory(tx, to)) === undefined) throw new Error("The rename lost the directory.");
   }
-  report(`rename of a directory with ${IN_LARGE_DIRECTORY.toLocaleString("en")} files`, median(rounds), "ms", 50);
+  report(`rename of a directory with ${IN_LARGE_DIRECTORY.toLocaleString("en")} files`, best(rounds), "ms", 50);
 }

@@ -11,6 +11,8 @@ export type FilePath = Brand<string, "FilePath">;
 export type VersionId = Brand<string, "VersionId">;
 /** A number below 2^53, never reused. */
 export type Inode = Brand<number, "Inode">;
+/** Who has files open, or caches what it read. */
+export type SessionId = Brand<string, "SessionId">;
 export type JobId = Brand<string, "JobId">;
 
 export const ROOT_INODE = 1 as Inode;

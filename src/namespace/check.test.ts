@@ -10,7 +10,7 @@ import {
   historySpace,
   indexKey,
 } from "./history-rows.ts";
-import { type Key, type KvEntry, prefixRange } from "../kv/index.ts";
+import { encodeKey, type Key, type KvEntry, prefixRange, tail } from "../kv/index.ts";
 import { decodeAttributes, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
 import { encodeContent } from "./content-codec.ts";
 import { decodePast, pastKey, pastSpace } from "./past-rows.ts";
@@ -146,6 +146,29 @@ describe("the check of the catalog", () => {
     expect(await faults()).toEqual([]);
     await catalog.write([[nameKey(file.inode, { parent: bucket, name: "z" }), Buffer.alloc(0)]]);
     expect(await faults()).toEqual([says("z")]);
+  });
+
+  it("finds orphans that have a name, are missing, or are known to one side only", async () => {
+    const [byInode, bySession] = [encodeKey("io", file.inode, tail("s")), encodeKey("os", "s", file.inode)];
+    const nothing = Buffer.alloc(0);
+    await catalog.write([
+      [byInode, nothing],
+      [bySession, nothing],
+    ]);
+    const named = `Inode ${file.inode} is an orphan, and has 1 names.`;
+    expect(await faults()).toEqual([named]);
+    await catalog.write([[bySession, undefined]]);
+    expect(await faults()).toEqual([`Session s holds inode ${file.inode}, and has no row for it.`, named]);
+    await catalog.write([
+      [byInode, undefined],
+      [bySession, nothing],
+      [encodeKey("io", 999_000_000_000, tail("s")), nothing],
+      [encodeKey("os", "s", 999_000_000_000), nothing],
+    ]);
+    expect(await faults()).toEqual([
+      `Session s has a row for inode ${file.inode}, which it does not hold.`,
+      "Inode 999000000000 is an orphan, and missing.",
+    ]);
   });
 
   it("finds extended attributes that nobody counted, or whose inode is gone", async () => {

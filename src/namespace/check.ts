@@ -28,6 +28,7 @@ import { findOwner, isPlaceOf, placesOf } from "./owners.ts";
 import { extendedKey, extendedSpace, isLeft, MAX_EXTENDED, placeOfExtendedKey } from "./extended-rows.ts";
 import { readContent, readInode } from "./inodes.ts";
 import { readEntry } from "./names.ts";
+import { isOrphanOf, orphanHolderSpace, orphanOfHolderKey, orphanOfSessionKey, orphanSpace } from "./orphan-rows.ts";
 import { findDirectory, isEmpty } from "./tree.ts";
 import type { FileAttributes } from "./types.ts";
 
@@ -56,6 +57,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
   const directoriesIn = new Map<Inode, number>();
   const held = new Map<Inode, number>();
   const past = new Map<Inode, number>();
+  const orphans = new Set<Inode>();
   const count = { files: 0, directories: 0, entries: 0, owners: 0, olderVersions: 0 };
 
   await eachRow(kv, entrySpace, function* (tx, row) {
@@ -88,6 +90,16 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (directory === undefined || directory.implicit === true)
       fault(`Bucket ${name} has settings, and no directory that somebody made.`);
   });
+  await eachRow(kv, orphanHolderSpace, function* (tx, row) {
+    const orphan = orphanOfHolderKey(row.key);
+    orphans.add(orphan.inode);
+    if (!(yield* isOrphanOf(tx, orphan)))
+      fault(`Session ${orphan.session} holds inode ${orphan.inode}, and has no row for it.`);
+  });
+  await eachRow(kv, orphanSpace, function* (_tx, row) {
+    const { session, inode } = orphanOfSessionKey(row.key);
+    if (!orphans.has(inode)) fault(`Session ${session} has a row for inode ${inode}, which it does not hold.`);
+  });
   await eachRow(kv, attributesSpace, function* (tx, row) {
     const file = decodeAttributes(inodeOfKey(row.key), row.value);
     const directory = file.kind === "directory";
@@ -95,12 +107,16 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     if (directory) count.directories += isPast ? 0 : 1;
     else if (file.linkCount > 0) count.files += 1;
     const holders = held.get(file.inode) ?? 0;
-    if (holders !== (file.linkCount === 0 && !isPast ? 1 : 0))
+    const isOrphan = orphans.has(file.inode);
+    if (holders !== (file.linkCount === 0 && !isPast && !isOrphan ? 1 : 0))
       fault(`Inode ${file.inode} has ${file.linkCount} names, and ${holders} rows of history lead to it.`);
+    if (isOrphan && file.linkCount > 0) fault(`Inode ${file.inode} is an orphan, and has ${file.linkCount} names.`);
+    orphans.delete(file.inode);
     const found = (names.get(file.inode) ?? 0) + (past.get(file.inode) ?? 0);
-    if (file.inode !== ROOT_INODE && found !== (directory ? 1 : file.linkCount))
-      fault(`Inode ${file.inode} says it has ${directory ? 1 : file.linkCount} names, and ${found} lead to it.`);
-    const links = isPast ? 0 : 2 + (directoriesIn.get(file.inode) ?? 0);
+    const said = directory && !isOrphan ? 1 : file.linkCount;
+    if (file.inode !== ROOT_INODE && found !== said)
+      fault(`Inode ${file.inode} says it has ${said} names, and ${found} lead to it.`);
+    const links = isPast || isOrphan ? 0 : 2 + (directoriesIn.get(file.inode) ?? 0);
     if (directory && file.linkCount !== links)
       fault(`Directory ${file.inode} says it has ${file.linkCount} links, and has ${links}.`);
     if (file.implicit === true && !isPast && (yield* isEmpty(tx, file.inode)))
@@ -109,6 +125,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     yield* checkSize(tx, file, fault);
     yield* checkExtended(tx, file, fault);
   });
+  for (const inode of orphans) fault(`Inode ${inode} is an orphan, and missing.`);
   await eachRow(kv, contentSpace, function* (tx, row) {
     const inode = inodeOfKey(row.key);
     const kind = (yield* readInode(tx, inode))?.kind;

@@ -50,6 +50,7 @@ export { listObjectPage, listPage } from "./list.ts";
 export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export * as posix from "./posix/index.ts";
+export { nextOrphanSession } from "./orphan-rows.ts";
 export { findOwner } from "./owners.ts";
 export { EMPTY_ETAG } from "./content-codec.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";

@@ -12,6 +12,7 @@ import {
   isDirectoryEntry,
   nameOfEntryKey,
 } from "./rows.ts";
+import { fitsKey, isKeyName } from "./path.ts";
 import { findDirectoryInode } from "./tree.ts";
 import type { ListedFile, ListedObject, ListPage, ListQuery } from "./types.ts";
 
@@ -189,16 +190,20 @@ class Walk<Listed> {
     for (; frame.index < border; frame.index++) {
       const { key, value } = entries[frame.index] as KvEntry;
       if (isDirectoryEntry(key)) break;
+      const name = nameOfEntryKey(key);
+      if (!isKeyName(name) || !fitsKey(frame.path + name)) continue;
       const { inode, kind } = decodeEntry(value);
       if (kind !== "file") break;
-      named.push({ key: frame.path + nameOfEntryKey(key), inode, kind });
+      named.push({ key: frame.path + name, inode, kind });
     }
     if (named.length > 0) {
       this.#listed.push(...(yield* this.#show.files(named)));
       this.#last = (named.at(-1) as Named).key;
       return true;
     }
-    const { key, value } = entries[begin] as KvEntry;
+    const other = frame.index < border ? entries[frame.index] : undefined;
+    if (other === undefined || isDirectoryEntry(other.key)) return true;
+    const { key, value } = other;
     frame.index += 1;
     yield* this.#add(frame.path + nameOfEntryKey(key), decodeEntry(value));
     return true;
@@ -208,6 +213,7 @@ class Walk<Listed> {
     frame.index += 1;
     const name = nameOfEntryKey(entry.key);
     const key = frame.path + name;
+    if (!isKeyName(name) || !fitsKey(key)) return true;
     const directory = decodeEntry(entry.value);
     const below = frame.afterBelow?.name === name ? frame.afterBelow : undefined;
     frame.afterBelow = undefined;

@@ -148,6 +148,16 @@ describe("a listing", () => {
     expect(brief).not.toHaveProperty("contentType");
   });
 
+  it("leaves out what no key can name, and is full all the same", async () => {
+    const long = `${"x".repeat(200)}/`.repeat(6);
+    for (const path of ["a", "b\n", "c\udcff/d", "e", "f\udcff", `g/${long}h`, "i"]) await catalog.put(`odd/${path}`);
+    const prefix = "odd/";
+    expect((await list({ prefix })).keys).toEqual(["odd/a", "odd/e", "odd/i"]);
+    expect(await list({ prefix, limit: 2 })).toMatchObject({ keys: ["odd/a", "odd/e"] });
+    expect(await list({ prefix, limit: 1, after: "odd/a" })).toMatchObject({ keys: ["odd/e"] });
+    expect((await list({ prefix, delimiter: "/" })).prefixes).toEqual(["odd/g/"]);
+  });
+
   it("says that the catalog is damaged where an entry leads to nothing", async () => {
     await catalog.write([
       [entryKey(1 as never, "ghost"), encodeEntry({ inode: 999_000_000_000 as never, kind: "file" })],

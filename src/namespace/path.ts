@@ -60,6 +60,15 @@ export function checkPath(path: string): asserts path is FilePath {
   }
 }
 
+/** Whether a key can hold the name. A file system has others, which no key names, and no listing of keys has. */
+export function isKeyName(name: string): boolean {
+  return !CONTROL.test(name) && name.isWellFormed();
+}
+
+export function fitsKey(key: string): boolean {
+  return key.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(key) <= MAX_KEY_BYTES;
+}
+
 export function isNameable(key: string): boolean {
   try {
     parseKey(key);

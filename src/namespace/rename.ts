@@ -94,14 +94,14 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
   };
 }
 
-interface Leaving {
-  readonly to: FilePath;
+export interface Leaving {
+  readonly to: FilePath | undefined;
   readonly nowMs: number;
   readonly tombstoneVersionId: VersionId | undefined;
 }
 
 /** What was to be published under the old name is to be published under the new one; what lies under the old one has no owner any more. */
-function* leaveHomes(
+export function* leaveHomes(
   tx: Transaction,
   { inode, version }: FileRecord,
   { to, nowMs, tombstoneVersionId: coveredId }: Leaving,
@@ -114,7 +114,7 @@ function* leaveHomes(
   return left;
 }
 
-function withoutOldHome(copy: Copy, to: FilePath): Copy {
+export function withoutOldHome(copy: Copy, to: FilePath | undefined): Copy {
   if (copy.home === undefined || copy.home === to) return copy;
   const { home: _home, replaces: _replaces, ...rest } = copy;
   return rest;

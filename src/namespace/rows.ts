@@ -37,10 +37,23 @@ export const changesForgottenKey = encodeKey(ALLOCATION, "changes");
 
 function inodeKey(space: Key, inode: Inode): Key {
   const key = Buffer.allocUnsafe(space.byteLength + 8);
-  key.set(space);
-  key.writeUInt32BE(Math.floor(inode / HIGH), space.byteLength);
-  key.writeUInt32BE(inode % HIGH, space.byteLength + 4);
+  putNumber(key, putSpace(key, space), inode);
   return key;
+}
+
+/** These keys are made for every look at the tree, and byte by byte is the quickest way for as few. */
+function putSpace(key: Buffer, space: Key): number {
+  for (let index = 0; index < space.byteLength; index++) key[index] = space[index] as number;
+  return space.byteLength;
+}
+
+function putNumber(key: Buffer, offset: number, value: number): number {
+  const [high, low] = [Math.floor(value / HIGH), value % HIGH];
+  for (let byte = 0; byte < 4; byte++) {
+    key[offset + byte] = high >>> (24 - 8 * byte);
+    key[offset + 4 + byte] = low >>> (24 - 8 * byte);
+  }
+  return offset + 8;
 }
 
 export function attributesKey(inode: Inode): Key {
@@ -77,10 +90,18 @@ export function inodeOfKey(key: Key): Inode {
 
 /** A directory's name ends in a slash, so that a scan of the entries comes out in the order S3 lists keys. */
 export function entryKey(parent: Inode, name: string): Key {
-  return encodeKey(ENTRY, parent, tail(name));
+  const key = Buffer.allocUnsafe(NAME_OFFSET + name.length);
+  putNumber(key, putSpace(key, entrySpace), parent);
+  for (let index = 0; index < name.length; index++) {
+    const unit = name.charCodeAt(index);
+    if (unit > MAX_ASCII) return encodeKey(ENTRY, parent, tail(name));
+    key[NAME_OFFSET + index] = unit;
+  }
+  return key;
 }
 
 const NAME_OFFSET = entrySpace.byteLength + 8;
+const MAX_ASCII = 0x7f;
 const SLASH = 0x2f;
 
 export function isDirectoryEntry(key: Key): boolean {

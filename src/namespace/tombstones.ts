@@ -1,21 +1,21 @@
 import type { FilePath, VersionId } from "../core/ids.ts";
 import { afterPrefix, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { isNameable } from "./path.ts";
 import { decodeTombstone, encodeTombstone, pathOfTombstoneKey, tombstoneKey, tombstoneSpace } from "./rows.ts";
 import type { ForeignObject, Tombstone } from "./types.ts";
 
 /** Remembered deletes, by object key. They outlive a file that is written under the name anew: its path may be renamed away later. */
 
 const MAX_ETAGS = 32;
-const RESERVED = ".globalfs/";
 
 export function* findTombstone(tx: Reader, path: FilePath): Program<Tombstone | undefined> {
   const row = yield* tx.get(tombstoneKey(path));
   return row === undefined ? undefined : decodeTombstone(path, row);
 }
 
-/** Adds to what is remembered under the key already. Keys that no path can name need none. */
+/** Adds to what is remembered under the key already. Keys that no path can name, our own among them, need none. */
 export function* entombKey(tx: Transaction, tombstone: Tombstone): Program<void> {
-  if (tombstone.path.startsWith(RESERVED)) return;
+  if (!isNameable(tombstone.path)) return;
   const before = yield* findTombstone(tx, tombstone.path);
   const etags = [...new Set([...tombstone.etags, ...(before?.etags ?? [])])].slice(0, MAX_ETAGS);
   const deletedMs = Math.max(tombstone.deletedMs, before?.deletedMs ?? tombstone.deletedMs);

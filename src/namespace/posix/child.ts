@@ -4,7 +4,7 @@ import { type FilePath, type Inode, ROOT_INODE } from "../../core/ids.ts";
 import type { Moment } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { recordChange } from "../changes.ts";
-import { getAttributes, readAttributes, writeAttributes } from "../inodes.ts";
+import { readAttributes, writeAttributes } from "../inodes.ts";
 import { type Place, readEntry } from "../names.ts";
 import type { Entry } from "../rows.ts";
 import { pathOf } from "../tree.ts";
@@ -20,7 +20,7 @@ const MAX_NAME_BYTES = 255;
 /** What a site keeps for GlobalFS lies below such a key, so nothing at the top may have the name. */
 const RESERVED = ".globalfs";
 
-export function checkName(name: string): void {
+function checkName(name: string): void {
   if (name.length * 3 > MAX_NAME_BYTES && byteLengthOfText(name) > MAX_NAME_BYTES)
     throw new GfsError("KeyTooLong", `A name has at most ${MAX_NAME_BYTES} bytes.`);
   if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0") || !isByteText(name)) {
@@ -33,20 +33,31 @@ export function checkName(name: string): void {
 
 /** For what is about to be made. */
 export function checkNewName({ parent, name }: Child): void {
-  checkName(name);
   if (parent === ROOT_INODE && name === RESERVED)
     throw new GfsError("InvalidArgument", `GlobalFS keeps ${RESERVED} at the top for itself; choose another name.`);
 }
 
 /** A file that a directory hides is reached only by its key. */
 export function* findChild(tx: Reader, { parent, name }: Child): Program<Entry | undefined> {
+  checkName(name);
   const entry = yield* readEntry(tx, parent, name);
   if (entry !== undefined && entry.hidden !== true) return entry;
   return yield* readEntry(tx, parent, `${name}/`);
 }
 
+export function* getChild(tx: Reader, child: Child): Program<Entry> {
+  const entry = yield* findChild(tx, child);
+  if (entry !== undefined) return entry;
+  yield* getDirectory(tx, child.parent);
+  throw new GfsError("NotFound", `There is no ${JSON.stringify(child.name)} in this directory.`, {
+    op: "namespace.posix",
+    context: { parent: child.parent, name: child.name },
+  });
+}
+
 /** Whatever has its name already. */
 export function* assertFree(tx: Reader, child: Child): Program<void> {
+  checkNewName(child);
   if ((yield* findChild(tx, child)) !== undefined)
     throw new GfsError("AlreadyExists", `There is a ${JSON.stringify(child.name)} in this directory already.`, {
       op: "namespace.posix",
@@ -54,7 +65,7 @@ export function* assertFree(tx: Reader, child: Child): Program<void> {
     });
 }
 
-/** One that is still in the tree: in a directory that was removed while somebody works in it there is nothing, and nothing can be made. */
+/** The row of one that is still in the tree, without the times that its entries give it: in a directory that was removed while somebody works in it there is nothing, and nothing can be made. */
 export function* getDirectory(tx: Reader, inode: Inode): Program<FileAttributes> {
   const found = yield* readAttributes(tx, inode);
   if (found === undefined || found.linkCount === 0)
@@ -67,7 +78,7 @@ export function* getDirectory(tx: Reader, inode: Inode): Program<FileAttributes>
       op: "namespace.posix",
       context: { inode },
     });
-  return yield* getAttributes(tx, found);
+  return found;
 }
 
 export function placeOf({ parent, name }: Child, kind: FileKind): Place {
@@ -77,6 +88,12 @@ export function placeOf({ parent, name }: Child, kind: FileKind): Place {
 export function* pathOfChild(tx: Reader, { parent, name }: Child): Program<FilePath> {
   const above = yield* pathOf(tx, parent);
   return (above === undefined || above === "" ? name : `${above}/${name}`) as FilePath;
+}
+
+/** For what the programs by path have done at a coarser time: one moment in all that changed. */
+export function* stampChanged(tx: Transaction, inode: Inode, now: Moment): Program<void> {
+  const file = yield* readAttributes(tx, inode);
+  if (file !== undefined) writeAttributes(tx, { ...file, changed: now });
 }
 
 /** A directory that was there only because objects are below it is somebody's once a file system has touched it, and stays when it becomes empty. */

@@ -1,8 +1,13 @@
 /** The catalog as a file system has it: programs by inode, and by a directory's inode and a name in it. Errors are those of POSIX, by their errno. */
 export { type Child } from "./child.ts";
+export * as checked from "./checked.ts";
+export { type Commit, commit } from "./commit.ts";
+export { type Exchange, type Exchanged, exchange } from "./exchange.ts";
 export { type Link, link } from "./link.ts";
 export { getattr, lookup, readlink } from "./lookup.ts";
 export { type Make, type MakeNode, mkdir, mknod, symlink } from "./make.ts";
+export { endSession, type EndSession, releaseOrphan, type Release, type SessionEnd } from "./orphans.ts";
+export { type Credentials, EXECUTE, mayAccess, READ, WRITE } from "./permissions.ts";
 export {
   type DirectoryEntry,
   type DirectoryEntryPlus,
@@ -11,5 +16,8 @@ export {
   readdir,
   readdirplus,
 } from "./readdir.ts";
+export { type Remove, rmdir, type Unlink, type Unlinked, unlink } from "./remove.ts";
+export { type Rename, type Renamed, rename } from "./rename.ts";
 export { type SetAttr, setattr } from "./setattr.ts";
+export { type Walk, type Walked, walk } from "./walk.ts";
 export { getxattr, listxattr, type RemoveXattr, removexattr, type SetXattr, setxattr } from "./xattrs.ts";

@@ -6,7 +6,7 @@ import { recordChange } from "../changes.ts";
 import { readContent } from "../inodes.ts";
 import { addName } from "../names.ts";
 import type { FileAttributes } from "../types.ts";
-import { assertFree, checkNewName, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
+import { assertFree, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
 import { getattr, gone } from "./lookup.ts";
 
 const MAX_LINKS = 65_000;
@@ -20,8 +20,9 @@ export interface Link extends Child {
 export function* link(tx: Transaction, request: Link): Program<FileAttributes> {
   const { inode, now } = request;
   tx.claimRoom();
-  checkNewName(request);
   const file = yield* getattr(tx, inode);
+  const directory = yield* getDirectory(tx, request.parent);
+  yield* assertFree(tx, request);
   if (file.kind === "directory")
     throw new GfsError("NotPermitted", "A directory has one name; make a symbolic link to it.", {
       op: "namespace.link",
@@ -29,8 +30,6 @@ export function* link(tx: Transaction, request: Link): Program<FileAttributes> {
   if (file.linkCount === 0) throw gone(inode);
   if (file.linkCount >= MAX_LINKS)
     throw new GfsError("TooManyLinks", `The file has ${MAX_LINKS} names; no more fit.`, { op: "namespace.link" });
-  const directory = yield* getDirectory(tx, request.parent);
-  yield* assertFree(tx, request);
   yield* makeExplicit(tx, directory, now);
   const linked = yield* addName(tx, placeOf(request, file.kind), file, now);
   const versionId = file.kind === "file" ? (yield* readContent(tx, inode))?.id : undefined;

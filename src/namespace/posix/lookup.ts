@@ -4,11 +4,10 @@ import type { Program, Reader } from "../../kv/index.ts";
 import { getAttributes, readAttributes, withTouch } from "../inodes.ts";
 import { touchedKey } from "../rows.ts";
 import type { FileAttributes } from "../types.ts";
-import { checkName, type Child, findChild, getDirectory } from "./child.ts";
+import { type Child, findChild, getDirectory } from "./child.ts";
 
 /** Undefined when nothing has that name: programs ask for thousands of those, and an error costs more than all else of a look. */
 export function* lookup(tx: Reader, child: Child): Program<FileAttributes | undefined> {
-  checkName(child.name);
   const entry = yield* findChild(tx, child);
   if (entry !== undefined) return yield* getAttributes(tx, entry);
   yield* getDirectory(tx, child.parent);

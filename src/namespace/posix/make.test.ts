@@ -109,7 +109,8 @@ describe("what is made in a directory", () => {
   });
 
   it("has the group of a directory that hands it on, and directories hand it on, too", async () => {
-    await catalog.mkdir("d", { mode: 0o2775, gid: 99 });
+    expect(await catalog.mkdir("d", { mode: 0o7775, gid: 99 })).toMatchObject({ mode: 0o1775 });
+    await catalog.setattr("d", { mode: 0o2775 });
     expect(await catalog.mknod("d/a", { mode: 0o644 })).toMatchObject({ uid: 7, gid: 99, mode: 0o644 });
     expect(await catalog.mkdir("d/e", { mode: 0o700 })).toMatchObject({ uid: 7, gid: 99, mode: 0o2700 });
     expect(await catalog.symlink("d/s", "x")).toMatchObject({ gid: 99, mode: 0o777 });

@@ -7,7 +7,7 @@ import { checkTarget } from "../links.ts";
 import { addFirstName } from "../names.ts";
 import { makeAgain } from "../past-directories.ts";
 import type { FileAttributes, FileKind } from "../types.ts";
-import { assertFree, checkNewName, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
+import { assertFree, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
 import { inherit } from "./permissions.ts";
 import { byteLengthOfText } from "../../core/byte-text.ts";
 
@@ -33,7 +33,7 @@ export function mknod(tx: Transaction, request: MakeNode): Program<FileAttribute
 }
 
 export function mkdir(tx: Transaction, request: Make & { readonly mode: number }): Program<FileAttributes> {
-  return makeChild(tx, request, { kind: "directory", mode: request.mode });
+  return makeChild(tx, request, { kind: "directory", mode: request.mode & DIRECTORY_PERMISSIONS });
 }
 
 /** The target is kept as it is; it may lead nowhere. */
@@ -44,6 +44,8 @@ export function* symlink(tx: Transaction, request: Make & { readonly target: str
 }
 
 const PERMISSIONS = 0o7777;
+/** As Linux has it (mkdir(2)): set-group-id comes from the directory above alone. */
+const DIRECTORY_PERMISSIONS = 0o1777;
 
 function* makeChild(
   tx: Transaction,
@@ -52,23 +54,27 @@ function* makeChild(
 ): Program<FileAttributes> {
   const { now } = request;
   tx.claimRoom();
-  checkNewName(request);
   const directory = yield* getDirectory(tx, request.parent);
   yield* assertFree(tx, request);
   yield* makeExplicit(tx, directory, now);
-  const { kind, mode, target } = what;
+  const { kind, target, rdev } = what;
   const { nextInode } = request;
   const place = placeOf(request, kind);
+  const { mode, uid, gid } = inherit(directory, { ...request, kind, mode: what.mode & PERMISSIONS });
   const unnamed: FileAttributes = {
-    ...what,
     inode: kind === "directory" ? yield* makeAgain(tx, place, nextInode) : nextInode(),
-    ...inherit(directory, { kind, mode: mode & PERMISSIONS, uid: request.uid, gid: request.gid }),
+    kind,
+    mode,
+    uid,
+    gid,
     linkCount: kind === "directory" ? 2 : 0,
     sizeBytes: target === undefined ? 0 : byteLengthOfText(target),
     accessed: now,
     modified: now,
     changed: now,
     created: now,
+    ...(target === undefined ? undefined : { target }),
+    ...(rdev === undefined ? undefined : { rdev }),
   };
   const made = yield* addFirstName(tx, place, unnamed, now);
   recordChange(tx, { kind: "created", path: yield* pathOfChild(tx, request), inode: made.inode, atMs: now.ms });

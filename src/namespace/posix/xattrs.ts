@@ -105,7 +105,7 @@ function checkExtendedName(name: string): void {
     throw new GfsError("KeyTooLong", `The name of an extended attribute has at most ${MAX_NAME_BYTES} bytes.`);
 }
 
-function noAttribute(inode: Inode, name: string): GfsError {
+export function noAttribute(inode: Inode, name: string): GfsError {
   return new GfsError("NoAttribute", `The file has no extended attribute ${JSON.stringify(name)}.`, {
     op: "namespace.xattr",
     context: { inode, name },

@@ -1,11 +1,13 @@
 import { isGfsError } from "../../../core/errors.ts";
-import { type Inode, ROOT_INODE } from "../../../core/ids.ts";
+import { type Inode, ROOT_INODE, type SessionId, type VersionId } from "../../../core/ids.ts";
 import type { Moment } from "../../../core/moment.ts";
 import { encodeAttributes } from "../../attributes-codec.ts";
 import { removeDirectory } from "../../directories.ts";
+import { readInode } from "../../inodes.ts";
 import { attributesKey } from "../../rows.ts";
 import { at, TestCatalog } from "../../testing/catalog.ts";
-import type { FileAttributes } from "../../types.ts";
+import { nextTestId, testVersion } from "../../testing/model.ts";
+import type { Committed, FileAttributes, FileRecord, ObjectPlace } from "../../types.ts";
 import * as posix from "../index.ts";
 
 /** How a file system calls the failure. */
@@ -69,6 +71,48 @@ export class PosixCatalog extends TestCatalog {
   async link(from: string, to: string): Promise<FileAttributes> {
     const request = { inode: await this.inodeAt(from), ...(await this.childAt(to)), now: this.now };
     return await this.run((tx) => posix.link(tx, request));
+  }
+
+  async unlink(path: string, more: Partial<posix.Unlink> = {}): Promise<posix.Unlinked> {
+    const child = await this.childAt(path);
+    const request = { ...child, now: this.now, tombstoneVersionId: nextTestId(), nextInode: this.nextInode, ...more };
+    return await this.run((tx) => posix.unlink(tx, request));
+  }
+
+  async rmdir(path: string, more: Partial<posix.Remove> = {}): Promise<FileAttributes> {
+    const request = { ...(await this.childAt(path)), now: this.now, ...more };
+    return await this.run((tx) => posix.rmdir(tx, request));
+  }
+
+  async rename(from: string, to: string, more: Partial<posix.Rename> = {}): Promise<posix.Renamed> {
+    const ways = { from: await this.childAt(from), to: await this.childAt(to) };
+    const request = { ...ways, now: this.now, tombstoneVersionId: nextTestId(), nextInode: this.nextInode, ...more };
+    return await this.run((tx) => posix.rename(tx, request));
+  }
+
+  async exchange(one: string, other: string): Promise<posix.Exchanged> {
+    const names = { one: await this.childAt(one), other: await this.childAt(other) };
+    const request = { ...names, now: this.now, tombstoneVersionId: nextTestId() };
+    return await this.run((tx) => posix.exchange(tx, request));
+  }
+
+  async release(session: SessionId, inode: Inode): Promise<readonly ObjectPlace[]> {
+    const request = { session, inode, now: this.now, tombstoneVersionId: nextTestId() };
+    return await this.run((tx) => posix.releaseOrphan(tx, request));
+  }
+
+  /** A version whose object is under a key of its own. */
+  async commit(
+    inode: Inode,
+    { id, ...more }: { readonly id: VersionId } & Pick<posix.Commit, "expect"> & Partial<posix.Commit>,
+  ): Promise<Committed> {
+    const version = testVersion("a", { id, key: `objects/${id}` });
+    const request = { inode, version, now: this.now, nextInode: this.nextInode, ...more };
+    return await this.run((tx) => posix.commit(tx, request));
+  }
+
+  async readInode(inode: Inode): Promise<FileRecord | undefined> {
+    return await this.view((tx) => readInode(tx, inode));
   }
 
   async setattr(path: string, changes: Partial<posix.SetAttr>): Promise<FileAttributes> {

@@ -1,0 +1,80 @@
+import type { Inode, SessionId } from "../core/ids.ts";
+import {
+  decodeKey,
+  encodeKey,
+  type Key,
+  prefixRange,
+  type Program,
+  type Reader,
+  tail,
+  type Transaction,
+} from "../kv/index.ts";
+
+/**
+ * What has lost its last name while sessions have it open: an orphan. For each session and inode there is a row by session, for when the session ends, and one by
+ * inode, which tells whether anybody still holds it.
+ */
+
+const BY_SESSION = "os";
+const BY_INODE = "io";
+
+export const orphanSpace = encodeKey(BY_SESSION);
+export const orphanHolderSpace = encodeKey(BY_INODE);
+
+export interface Orphan {
+  readonly session: SessionId;
+  readonly inode: Inode;
+}
+
+function sessionKey({ session, inode }: Orphan): Key {
+  return encodeKey(BY_SESSION, session, inode);
+}
+
+function holderKey({ session, inode }: Orphan): Key {
+  return encodeKey(BY_INODE, inode, tail(session));
+}
+
+export function orphanOfSessionKey(key: Key): Orphan {
+  const [session, inode] = decodeKey(key, ["string", "number"]);
+  return { session: session as SessionId, inode: inode as Inode };
+}
+
+export function orphanOfHolderKey(key: Key): Orphan {
+  const [inode, session] = decodeKey(key, ["number", "tail"]);
+  return { session: session as SessionId, inode: inode as Inode };
+}
+
+const NOTHING = Buffer.alloc(0);
+
+export function putOrphan(tx: Transaction, orphan: Orphan): void {
+  tx.put(sessionKey(orphan), NOTHING);
+  tx.put(holderKey(orphan), NOTHING);
+}
+
+export function dropOrphan(tx: Transaction, orphan: Orphan): void {
+  tx.delete(sessionKey(orphan));
+  tx.delete(holderKey(orphan));
+}
+
+export function* isOrphanOf(tx: Reader, orphan: Orphan): Program<boolean> {
+  return (yield* tx.get(sessionKey(orphan))) !== undefined;
+}
+
+/** Whether any session holds it. */
+export function* isHeld(tx: Reader, inode: Inode): Program<boolean> {
+  return (yield* tx.range({ ...prefixRange(encodeKey(BY_INODE, inode)), limit: 1 })).length > 0;
+}
+
+/** Of one session. */
+export function* orphansOf(tx: Reader, session: SessionId, limit: number): Program<Inode[]> {
+  const rows = yield* tx.range({ ...prefixRange(encodeKey(BY_SESSION, session)), limit });
+  return rows.map(({ key }) => orphanOfSessionKey(key).inode);
+}
+
+/** The first session after one of them that holds orphans: so a sweep finds those that are not there any more. */
+export function* nextOrphanSession(tx: Reader, after?: SessionId): Program<SessionId | undefined> {
+  const range = prefixRange(orphanSpace);
+  const start = after === undefined ? range.start : prefixRange(encodeKey(BY_SESSION, after)).end;
+  const [row] = yield* tx.range({ start, end: range.end, limit: 1 });
+  return row === undefined ? undefined : orphanOfSessionKey(row.key).session;
+}
