@@ -10,7 +10,10 @@ import type { Parts } from "./parts.ts";
  * each of them a publish job; the walk goes on in small transactions while the queue has room, also after a restart.
  */
 const SPACE = "coordinator-publishing";
-const FILES_A_TURN = 200;
+const FILES_A_TURN = 100;
+/** Of a job that is made, and of those that it makes superfluous. */
+const ROWS_A_COPY = 8;
+const ROOM_BYTES = 64 * 1024;
 /** New work waits while this many jobs wait already: the walk is housekeeping. */
 const QUEUE_ROOM = 5_000;
 
@@ -35,11 +38,19 @@ export async function publishSome(parts: Parts): Promise<boolean> {
     const done = Buffer.from(row.value).toString();
     const prefix = `${directory}/`;
     const page = yield* listPage(tx, { prefix, limit: FILES_A_TURN, ...(done === "" ? {} : { after: prefix + done }) });
+    let after = page.next;
+    let last: string | undefined;
     for (const { key, file } of page.files) {
+      const writes = 1 + ROWS_A_COPY * (file.version?.copies.length ?? 0);
+      if (last !== undefined && !tx.hasRoom({ writes, sizeBytes: ROOM_BYTES })) {
+        after = last;
+        break;
+      }
       if (file.kind === "file") yield* enqueuePublishing(tx, parts, { path: key as FilePath, file, nowMs });
+      last = key;
     }
-    if (page.next === undefined) tx.delete(row.key);
-    else tx.put(row.key, Buffer.from(page.next.slice(prefix.length)));
+    if (after === undefined) tx.delete(row.key);
+    else tx.put(row.key, Buffer.from(after.slice(prefix.length)));
     return true;
   });
   if (more) parts.mover.wake();
