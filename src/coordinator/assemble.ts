@@ -21,10 +21,10 @@ import {
 import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
-import { describeWrite } from "./object-meta.ts";
-import type { OpenSiteOptions, Parts, Settings } from "./parts.ts";
-import type { AddSite } from "./service.ts";
-import { createSuspects } from "./suspects.ts";
+import { describeWrite } from "./objects/object-meta.ts";
+import type { OpenSiteOptions, Kit, Settings } from "./kit.ts";
+import type { AddSite } from "./service/service.ts";
+import { createSuspects } from "./copies/suspects.ts";
 
 /** Puts the rooms below together. Which engine and which drivers they are is the caller's business. */
 export interface Assembly {
@@ -46,8 +46,8 @@ export interface Assembly {
   readonly latency?: LatencyTracker;
   readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
   readonly assertCatalogSpace: () => void;
-  readonly passOnCheck?: Parts["passOnCheck"];
-  readonly passOnDoubt?: Parts["passOnDoubt"];
+  readonly passOnCheck?: Kit["passOnCheck"];
+  readonly passOnDoubt?: Kit["passOnDoubt"];
 }
 
 export interface Assembled {

@@ -4,37 +4,37 @@ import type { SiteName } from "../core/ids.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { FoundOther } from "../mover/index.ts";
 import { initialize } from "../namespace/index.ts";
-import { createAccessKeyService } from "./access-keys.ts";
-import { createBucketService } from "./buckets.ts";
-import { createChangeService } from "./changes.ts";
-import { suspectCopy } from "./copy-check.ts";
-import { deleteObject } from "./delete.ts";
-import { deleteObjects } from "./delete-many.ts";
-import { describeObject } from "./describe-object.ts";
-import { explain } from "./explain.ts";
-import { createHousekeeping } from "./housekeeping.ts";
-import { importPrefix } from "./import.ts";
-import { createLeadership } from "./leadership.ts";
-import { createLifecycle } from "./lifecycle.ts";
-import { listObjects } from "./list.ts";
-import { getRecord, locate } from "./lookup.ts";
+import { createAccessKeyService } from "./admin/access-keys.ts";
+import { createBucketService } from "./admin/buckets.ts";
+import { createChangeService } from "./admin/changes.ts";
+import { suspectCopy } from "./copies/copy-check.ts";
+import { deleteObject } from "./objects/delete.ts";
+import { deleteObjects } from "./objects/delete-many.ts";
+import { describeObject } from "./reading/describe-object.ts";
+import { explain } from "./admin/explain.ts";
+import { createHousekeeping } from "./leader/housekeeping.ts";
+import { importPrefix } from "./foreign/import.ts";
+import { createLeadership } from "./leader/leadership.ts";
+import { createLifecycle } from "./leader/lifecycle.ts";
+import { listObjects } from "./listing/list.ts";
+import { getRecord, locate } from "./foreign/lookup.ts";
 import { createOperationMeter, type OperationMeter } from "./observed.ts";
-import type { Parts } from "./parts.ts";
-import { createPeek } from "./peek.ts";
-import { headObject, readObject } from "./read.ts";
-import { settleOther } from "./reconcile.ts";
-import { renameObject } from "./rename.ts";
-import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service.ts";
-import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./site-admin.ts";
-import { askAgain } from "./doubt-site.ts";
-import { health, info } from "./status.ts";
-import { createUploads } from "./uploads.ts";
-import { usage } from "./usage.ts";
-import { createVersionService } from "./versions.ts";
-import { putObject } from "./write.ts";
+import type { Kit } from "./kit.ts";
+import { createPeek } from "./reading/peek.ts";
+import { headObject, readObject } from "./reading/read.ts";
+import { settleOther } from "./foreign/reconcile.ts";
+import { renameObject } from "./objects/rename.ts";
+import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service/service.ts";
+import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./admin/site-admin.ts";
+import { askAgain } from "./copies/doubt-site.ts";
+import { health, info } from "./admin/status.ts";
+import { createUploads } from "./uploads/uploads.ts";
+import { usage } from "./listing/usage.ts";
+import { createVersionService } from "./listing/versions.ts";
+import { putObject } from "./objects/write.ts";
 
 /** Everything but the seat of the leader, which the coordinator takes itself. */
-export interface CoordinatorDeps extends Omit<Parts, "leadership"> {
+export interface CoordinatorDeps extends Omit<Kit, "leadership"> {
   readonly metrics: Metrics;
   /** Names this process in the leader's row. */
   readonly identity: string;
@@ -70,24 +70,24 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await mover.stop();
     },
   });
-  const parts: Parts = { ...rest, leadership };
-  const uploads = createUploads(parts);
-  const lifecycle = createLifecycle(parts, uploads.service);
-  const housekeeping = createHousekeeping(parts, uploads);
+  const kit: Kit = { ...rest, leadership };
+  const uploads = createUploads(kit);
+  const lifecycle = createLifecycle(kit, uploads.service);
+  const housekeeping = createHousekeeping(kit, uploads);
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
-  const peek = createPeek(parts);
+  const peek = createPeek(kit);
   const startedAtMs = clock.monotonicMs();
   let ready = false;
 
-  const countSites = (): void => sitesCurrent.set(parts.sites.list().length);
+  const countSites = (): void => sitesCurrent.set(kit.sites.list().length);
 
   return {
-    ...createVersionService(parts),
+    ...createVersionService(kit),
     ...uploads.service,
-    ...createBucketService(parts, uploads.service),
-    ...createAccessKeyService(parts),
-    ...createChangeService(parts),
+    ...createBucketService(kit, uploads.service),
+    ...createAccessKeyService(kit),
+    ...createChangeService(kit),
     get leads() {
       return leadership.isLeader;
     },
@@ -96,9 +96,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async start(signal) {
       await kv.transact((tx) => initialize(tx, clock.nowMs()));
-      await restoreSites(parts, signal);
+      await restoreSites(kit, signal);
       countSites();
-      parts.health.start();
+      kit.health.start();
       await leadership.start();
       ready = true;
     },
@@ -108,7 +108,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await housekeeping.stop();
       await mover.drain();
       await leadership.stop();
-      await parts.health.stop();
+      await kit.health.stop();
     },
 
     peekObject(key) {
@@ -117,18 +117,18 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return found;
     },
     readObject: async (ctx, key, options) =>
-      await measuredRead(meter, async () => await readObject(parts, ctx, key, options)),
-    describeObject: async (ctx, path, versionId) => await describeObject(parts, ctx, path, versionId),
+      await measuredRead(meter, async () => await readObject(kit, ctx, key, options)),
+    describeObject: async (ctx, path, versionId) => await describeObject(kit, ctx, path, versionId),
     headObject: async (ctx, key, options) =>
-      await meter.measure("head", async () => await headObject(parts, ctx, key, options)),
-    putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(parts, ctx, request)),
+      await meter.measure("head", async () => await headObject(kit, ctx, key, options)),
+    putObject: async (ctx, request) => await meter.measure("put", async () => await putObject(kit, ctx, request)),
     deleteObject: async (ctx, key, options) =>
-      await meter.measure("delete", async () => await deleteObject(parts, ctx, key, options)),
+      await meter.measure("delete", async () => await deleteObject(kit, ctx, key, options)),
     async deleteObjects(ctx, requests) {
       const ends = requests.map(() => meter.begin("delete"));
       let outcomes: readonly DeleteOutcome[] = [];
       try {
-        outcomes = await deleteObjects(parts, ctx, requests);
+        outcomes = await deleteObjects(kit, ctx, requests);
         return outcomes;
       } finally {
         for (const [index, end] of ends.entries()) {
@@ -137,29 +137,28 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         }
       }
     },
-    listObjects: async (ctx, request) =>
-      await meter.measure("list", async () => await listObjects(parts, ctx, request)),
+    listObjects: async (ctx, request) => await meter.measure("list", async () => await listObjects(kit, ctx, request)),
     async rename(ctx, request) {
-      await meter.measure("rename", async () => await renameObject(parts, ctx, request));
+      await meter.measure("rename", async () => await renameObject(kit, ctx, request));
       if (request.from.endsWith("/")) housekeeping.wake();
     },
-    usage: async (ctx, prefix) => await usage(parts, ctx, prefix),
-    explain: async (ctx, key) => await explain(parts, ctx, key),
+    usage: async (ctx, prefix) => await usage(kit, ctx, prefix),
+    explain: async (ctx, key) => await explain(kit, ctx, key),
 
-    listSites: async () => await listSites(parts),
+    listSites: async () => await listSites(kit),
     async addSite(ctx, request) {
-      const added = await addSite(parts, ctx, request);
+      const added = await addSite(kit, ctx, request);
       countSites();
       return added;
     },
     async removeSite(_ctx, name, options) {
-      await removeSite(parts, name, options);
+      await removeSite(kit, name, options);
       countSites();
     },
-    adoptSite: async (_ctx, name) => await adoptSite(parts, name),
-    importSite: (ctx, request) => importPrefix(parts, ctx, request),
+    adoptSite: async (_ctx, name) => await adoptSite(kit, name),
+    importSite: (ctx, request) => importPrefix(kit, ctx, request),
 
-    replicate: async (ctx, request) => await replicate(parts, ctx, request),
+    replicate: async (ctx, request) => await replicate(kit, ctx, request),
     async listJobs(_ctx, { counts, ...query }) {
       const page = await mover.list(query);
       const paused = await mover.findPause();
@@ -175,20 +174,20 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     cancelJob: async (_ctx, id) => await mover.cancel(id),
     pauseAllJobs: async (_ctx, paused, order) => await mover.pauseAll(paused, order),
 
-    settle: async (ctx, found) => await settleOther(parts, ctx, found),
-    checkCopy: async (check) => await suspectCopy(parts, check),
+    settle: async (ctx, found) => await settleOther(kit, ctx, found),
+    checkCopy: async (check) => await suspectCopy(kit, check),
     doubtSite(name) {
-      const site = parts.sites.find(name);
-      if (site !== undefined) askAgain(parts, site);
+      const site = kit.sites.find(name);
+      if (site !== undefined) askAgain(kit, site);
     },
-    watchHealth: (listener) => parts.health.watch(listener),
+    watchHealth: (listener) => kit.health.watch(listener),
     async learnHealth(site, found) {
-      if (found !== undefined) parts.health.learn(site, found);
-      else if (parts.sites.find(site) !== undefined) await parts.sites.remove(site);
+      if (found !== undefined) kit.health.learn(site, found);
+      else if (kit.sites.find(site) !== undefined) await kit.sites.remove(site);
     },
 
-    info: async () => await info(parts, startedAtMs),
-    health: async () => await health(parts),
+    info: async () => await info(kit, startedAtMs),
+    health: async () => await health(kit),
   };
 }
 
@@ -247,20 +246,20 @@ async function* measuredStream(
 }
 
 async function replicate(
-  parts: Parts,
+  kit: Kit,
   ctx: Ctx,
   request: { readonly key: string; readonly from: string; readonly to: string },
 ): ReturnType<CoordinatorService["replicate"]> {
   const where = locate(request.key);
   for (const name of [request.from, request.to]) {
-    if (parts.sites.find(name as SiteName) === undefined) {
+    if (kit.sites.find(name as SiteName) === undefined) {
       throw new GfsError("NotFound", `There is no site ${name}; \`globalfs site list\` names them.`);
     }
   }
   if (request.from === request.to)
     throw new GfsError("InvalidArgument", "Name two different sites to replicate between.");
   if (where.directory) throw new GfsError("InvalidArgument", "Name one object; a directory is replicated by a rule.");
-  const record = await getRecord(parts, ctx, where);
+  const record = await getRecord(kit, ctx, where);
   const version = record.version;
   const source = version?.copies.find((copy) => copy.site === request.from);
   if (version === undefined || source === undefined || (source.state !== "present" && source.state !== "foreign")) {
@@ -269,7 +268,7 @@ async function replicate(
       `Site ${request.from} holds no copy of ${where.path}; \`globalfs explain ${where.path}\` shows who does.`,
     );
   }
-  return await parts.mover.enqueue({
+  return await kit.mover.enqueue({
     kind: "replicate",
     path: where.path,
     inode: record.inode,

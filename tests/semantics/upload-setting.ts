@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { PutPart, PutResult, Upload, UploadedPart } from "../../src/coordinator/service.ts";
+import type { PutPart, PutResult, Upload, UploadedPart } from "../../src/coordinator/service/service.ts";
 import { chunksOf, type Rig, rigCtx } from "../../src/coordinator/testing/rig.ts";
 
 /** The steps that every test of an upload in parts takes. */

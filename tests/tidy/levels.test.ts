@@ -34,14 +34,34 @@ const CONTRACTS: ReadonlySet<string> = new Set([
   "src/namespace/types.ts",
   "src/mover/types.ts",
   "src/placement/types.ts",
-  "src/coordinator/service.ts",
-  "src/coordinator/service-access-keys.ts",
-  "src/coordinator/service-buckets.ts",
-  "src/coordinator/service-changes.ts",
-  "src/coordinator/service-objects.ts",
-  "src/coordinator/service-uploads.ts",
-  "src/coordinator/service-versions.ts",
+  "src/coordinator/service/service.ts",
+  "src/coordinator/service/access-keys.ts",
+  "src/coordinator/service/buckets.ts",
+  "src/coordinator/service/changes.ts",
+  "src/coordinator/service/objects.ts",
+  "src/coordinator/service/uploads.ts",
+  "src/coordinator/service/versions.ts",
 ]);
+
+/** The same within the coordinator: a request goes down through few doors, and never back up. */
+const COORDINATOR_LEVELS: Readonly<Record<string, number>> = {
+  service: 0,
+  "catalog-view.ts": 0,
+  "observed.ts": 0,
+  // Of all of them it names types alone.
+  "kit.ts": 0,
+  copies: 1,
+  foreign: 2,
+  objects: 3,
+  reading: 4,
+  listing: 4,
+  uploads: 5,
+  leader: 6,
+  admin: 6,
+  "coordinator.ts": 7,
+  "assemble.ts": 8,
+  "index.ts": 9,
+};
 
 function roomOf(path: string): string {
   const [, first = "", second = ""] = path.split("/");
@@ -100,6 +120,25 @@ describe("the rooms of src", () => {
   test("name concrete drivers and engines only in their own room and in compositions", () => {
     const concrete = /^src\/(stores\/drivers|kv\/engines)\//;
     const wrong = crossing.filter(({ from, to }) => concrete.test(to) && !from.startsWith("src/cli/"));
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+  });
+});
+
+describe("the rooms of the coordinator", () => {
+  const levelOf = (path: string): number => COORDINATOR_LEVELS[path.split("/")[2] ?? ""] ?? Number.POSITIVE_INFINITY;
+  const inside = edges.filter(({ from, to }) => [from, to].every((path) => path.startsWith("src/coordinator/")));
+
+  test("are all in the table", () => {
+    const files = production.filter(({ path }) => path.startsWith("src/coordinator/"));
+    expect(files.length).toBeGreaterThan(50);
+    expect(files.map(({ path }) => path).filter((path) => levelOf(path) === Number.POSITIVE_INFINITY)).toEqual([]);
+  });
+
+  test("import only downwards, and the kit only types", () => {
+    const wrong = inside.filter(({ from, to, typeOnly }) => {
+      if (from === "src/coordinator/kit.ts") return !typeOnly;
+      return from.split("/")[2] !== to.split("/")[2] && levelOf(to) >= levelOf(from);
+    });
     expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
   });
 });

@@ -56,8 +56,8 @@ export function flakyStore(inner: Store): FlakyStore {
     createMultipart: (ctx, key, options) => run("createMultipart", () => inner.createMultipart(ctx, key, options)),
     uploadPart: (ctx, upload, number, body) => run("uploadPart", () => inner.uploadPart(ctx, upload, number, body)),
     listParts: (ctx, upload) => run("listParts", () => inner.listParts(ctx, upload)),
-    completeMultipart: (ctx, upload, parts, conditions) =>
-      run("completeMultipart", () => inner.completeMultipart(ctx, upload, parts, conditions)),
+    completeMultipart: (ctx, upload, kit, conditions) =>
+      run("completeMultipart", () => inner.completeMultipart(ctx, upload, kit, conditions)),
     abortMultipart: (ctx, upload) => run("abortMultipart", () => inner.abortMultipart(ctx, upload)),
     copy: (ctx, from, to, options) => run("copy", () => inner.copy(ctx, from, to, options)),
     delete: (ctx, key, options) => run("delete", () => inner.delete(ctx, key, options)),

@@ -12,7 +12,7 @@ import { createSecretBox } from "../../security/index.ts";
 import { createMemoryStore, type Site, type SiteRole, type Store } from "../../stores/index.ts";
 import { type Assembled, type Assembly, assembleCoordinator } from "../assemble.ts";
 import type { Coordinator } from "../coordinator.ts";
-import type { PutRequest, PutResult } from "../service.ts";
+import type { PutRequest, PutResult } from "../service/service.ts";
 
 /** A whole coordinator over memory, with the parts that tests want to reach at hand. */
 export interface Rig {

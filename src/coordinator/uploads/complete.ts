@@ -16,13 +16,13 @@ import {
 } from "../../namespace/index.ts";
 import type { ObjectInfo, PartInfo, Site } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
-import { locate } from "../lookup.ts";
-import type { SiteWrite } from "../landing.ts";
-import { LANDED_PREFIX, landedKey } from "../object-keys.ts";
-import { describeFile, lateMetadata } from "../object-meta.ts";
-import type { Parts } from "../parts.ts";
-import type { CompleteUpload, PutResult, UploadPlace } from "../service.ts";
-import { commitWrite } from "../write.ts";
+import { locate } from "../foreign/lookup.ts";
+import type { SiteWrite } from "../copies/landing.ts";
+import { LANDED_PREFIX, landedKey } from "../copies/object-keys.ts";
+import { describeFile, lateMetadata } from "../objects/object-meta.ts";
+import type { Kit } from "../kit.ts";
+import type { CompleteUpload, PutResult, UploadPlace } from "../service/service.ts";
+import { commitWrite } from "../objects/write.ts";
 import { checkCompletion, type Whole } from "./completion-check.ts";
 import { getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
 import { endAborted } from "./open.ts";
@@ -35,27 +35,27 @@ const MAX_PARTS = 10_000;
  * the answer. Until then the old version stands, and a completion whose process died has not happened: whoever asks for it again completes it.
  */
 export async function completeUpload(context: UploadContext, ctx: Ctx, request: CompleteUpload): Promise<PutResult> {
-  const { parts, gate } = context;
-  parts.assertCatalogSpace();
+  const { kit, gate } = context;
+  kit.assertCatalogSpace();
   return await gate.end(request.uploadId, async () => {
-    const answered = await findAnswer(parts, request);
+    const answered = await findAnswer(kit, request);
     if (answered !== undefined) return answered;
-    const upload = await getUpload(parts, request);
-    const arrived = await readCatalog(parts.kv, (tx) => readParts(tx, upload.uploadId, { limit: MAX_PARTS }));
+    const upload = await getUpload(kit, request);
+    const arrived = await readCatalog(kit.kv, (tx) => readParts(tx, upload.uploadId, { limit: MAX_PARTS }));
     const whole = checkCompletion(upload, arrived, request);
-    if (whole.sizeBytes > parts.settings.maxObjectBytes) {
+    if (whole.sizeBytes > kit.settings.maxObjectBytes) {
       throw new GfsError(
         "TooLarge",
-        `An object may have ${parts.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
+        `An object may have ${kit.settings.maxObjectBytes} bytes; limits.max_object_bytes sets it.`,
       );
     }
-    return await land(parts, ctx, { upload, whole, conditions: request.conditions });
+    return await land(kit, ctx, { upload, whole, conditions: request.conditions });
   });
 }
 
 /** A client whose answer was lost asks again, and is told the same. */
-async function findAnswer(parts: Parts, { key, uploadId }: UploadPlace): Promise<PutResult | undefined> {
-  const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, uploadId));
+async function findAnswer(kit: Kit, { key, uploadId }: UploadPlace): Promise<PutResult | undefined> {
+  const ended = await readCatalog(kit.kv, (tx) => findEndedUpload(tx, uploadId));
   return ended?.path === locate(key).path ? (ended.answer as PutResult | undefined) : undefined;
 }
 
@@ -65,10 +65,10 @@ interface Landing {
   readonly conditions: CompleteUpload["conditions"];
 }
 
-async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landing): Promise<PutResult> {
+async function land(kit: Kit, ctx: Ctx, { upload, whole, conditions }: Landing): Promise<PutResult> {
   const { path, uploadId } = upload;
   const spent = new Set<SiteName>();
-  const writes = sitesOf(parts, upload).flatMap((target): SiteWrite[] => {
+  const writes = sitesOf(kit, upload).flatMap((target): SiteWrite[] => {
     const infos = partsAt(target, whole);
     if (infos === undefined) return [];
     return [
@@ -78,19 +78,19 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
         versionId: uploadId,
         // Where the upload goes was decided when it was begun.
         ...(target.objectKey.startsWith(LANDED_PREFIX) ? { occupant: "unknown" as const } : {}),
-        staged: stagedUpload(parts, { target, infos, upload, whole, spent }),
+        staged: stagedUpload(kit, { target, infos, upload, whole, spent }),
       },
     ];
   });
   if (writes.length === 0)
     throw refuse("InvalidPart", "No site of the upload holds all of these parts; send them again.");
-  const version = versionOf(parts, upload, whole);
-  const plan = parts.router.planWrite(path);
+  const version = versionOf(kit, upload, whole);
+  const plan = kit.router.planWrite(path);
   const following = [...plan.required, ...plan.following].filter(
     (site, index, all) => all.indexOf(site) === index && !writes.some((write) => write.site.name === site.name),
   );
   try {
-    return await commitWrite(parts, ctx, {
+    return await commitWrite(kit, ctx, {
       conditions,
       path,
       writes,
@@ -116,12 +116,12 @@ async function land(parts: Parts, ctx: Ctx, { upload, whole, conditions }: Landi
       },
     });
   } catch (error) {
-    await keepWhatIsLeft(parts, upload, spent);
+    await keepWhatIsLeft(kit, upload, spent);
     throw toGfsError(error, "coordinator.upload");
   }
 }
 
-function versionOf(parts: Parts, upload: UploadRecord, whole: Whole): Omit<FileVersion, "copies"> {
+function versionOf(kit: Kit, upload: UploadRecord, whole: Whole): Omit<FileVersion, "copies"> {
   const { contentType, metadata, contentHeaders, owner, labels } = upload;
   const details: VersionDetails = {
     checksum: whole.checksum,
@@ -132,11 +132,11 @@ function versionOf(parts: Parts, upload: UploadRecord, whole: Whole): Omit<FileV
     ...(labels === undefined ? {} : { labels }),
   };
   return {
-    id: parts.nextVersionId(),
+    id: kit.nextVersionId(),
     sizeBytes: whole.sizeBytes,
     etag: whole.etag,
     metadata,
-    createdMs: parts.clock.nowMs(),
+    createdMs: kit.clock.nowMs(),
     details,
     ...(contentType === undefined ? {} : { contentType }),
   };
@@ -163,7 +163,7 @@ interface StagedAtSite {
 }
 
 /** All bytes are at the site already; what is left is to make them an object. */
-function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: StagedAtSite): SiteWrite["staged"] {
+function stagedUpload(kit: Kit, { target, infos, upload, whole, spent }: StagedAtSite): SiteWrite["staged"] {
   const { site, objectKey: key } = target;
   const metadata = lateMetadata({ md5: whole.etag, checksum: whole.checksum });
   return {
@@ -188,7 +188,7 @@ function stagedUpload(parts: Parts, { target, infos, upload, whole, spent }: Sta
             { op: "coordinator.upload", cause: error },
           );
         }
-        parts.log.info("upload_landed_before", { site: site.name, key: landed.key, upload: upload.uploadId });
+        kit.log.info("upload_landed_before", { site: site.name, key: landed.key, upload: upload.uploadId });
         return landed;
       }
     },
@@ -208,26 +208,26 @@ async function findLanded(
 }
 
 /** Sites whose upload has gone are no part of it any more; with none left there is nothing to complete. */
-async function keepWhatIsLeft(parts: Parts, upload: UploadRecord, spent: ReadonlySet<SiteName>): Promise<void> {
+async function keepWhatIsLeft(kit: Kit, upload: UploadRecord, spent: ReadonlySet<SiteName>): Promise<void> {
   const sites = upload.sites.filter(({ site }) => !spent.has(site));
   if (sites.length === 0) {
-    await endAborted(parts, upload);
+    await endAborted(kit, upload);
     return;
   }
-  await parts.kv.transact(function* (tx): Program<void> {
+  await kit.kv.transact(function* (tx): Program<void> {
     if ((yield* findUpload(tx, upload.path, upload.uploadId)) !== undefined) putUpload(tx, { ...upload, sites });
   });
 }
 
 export async function abortUpload(context: UploadContext, place: UploadPlace): Promise<void> {
-  const { parts, gate } = context;
+  const { kit, gate } = context;
   await gate.end(place.uploadId, async () => {
-    const ended = await readCatalog(parts.kv, (tx) => findEndedUpload(tx, place.uploadId));
+    const ended = await readCatalog(kit.kv, (tx) => findEndedUpload(tx, place.uploadId));
     if (ended !== undefined && ended.path === locate(place.key).path && ended.answer === undefined) return;
-    const upload = await getUpload(parts, place);
+    const upload = await getUpload(kit, place);
     // Somebody may have looked at a site where an interrupted completion had made the object, and taken it in: then it has happened.
-    const current = await readCatalog(parts.kv, (tx) => findFile(tx, upload.path));
-    await endAborted(parts, upload);
+    const current = await readCatalog(kit.kv, (tx) => findFile(tx, upload.path));
+    await endAborted(kit, upload);
     if (current?.version?.id === upload.uploadId) throw noUpload(place);
   });
 }

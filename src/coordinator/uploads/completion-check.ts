@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { combineChecksums, compositeChecksum, isCombinable } from "../../core/checksums.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { ContentChecksum, PartRecord, UploadRecord } from "../../namespace/index.ts";
-import type { CompleteUpload } from "../service.ts";
+import type { CompleteUpload } from "../service/service.ts";
 import { refuse } from "./context.ts";
 
 const MIN_PART_BYTES = 5 * 1024 ** 2;

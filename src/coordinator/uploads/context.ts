@@ -2,22 +2,22 @@ import { KeyedLock } from "../../core/async/keyed-lock.ts";
 import { GfsError } from "../../core/errors.ts";
 import { findUpload, type UploadRecord } from "../../namespace/index.ts";
 import { readCatalog } from "../catalog-view.ts";
-import { locate } from "../lookup.ts";
-import type { Parts } from "../parts.ts";
-import type { Upload, UploadedPart, UploadPlace } from "../service.ts";
+import { locate } from "../foreign/lookup.ts";
+import type { Kit } from "../kit.ts";
+import type { Upload, UploadedPart, UploadPlace } from "../service/service.ts";
 import type { PartRecord } from "../../namespace/index.ts";
 import { UploadGate } from "./upload-gate.ts";
 
 /** What the operations on uploads share within one process. */
 export interface UploadContext {
-  readonly parts: Parts;
+  readonly kit: Kit;
   readonly gate: UploadGate;
   /** Held, by upload and part, while a part's last bytes go to the sites: of two that race, all sites and the catalog keep the same one. */
   readonly partLocks: KeyedLock;
 }
 
-export function createUploadContext(parts: Parts): UploadContext {
-  return { parts, gate: new UploadGate(), partLocks: new KeyedLock() };
+export function createUploadContext(kit: Kit): UploadContext {
+  return { kit, gate: new UploadGate(), partLocks: new KeyedLock() };
 }
 
 export function noUpload({ uploadId }: { readonly uploadId: string }): GfsError {
@@ -35,10 +35,10 @@ export function refuse(s3: string, message: string): GfsError {
   return new GfsError("InvalidArgument", message, { op: "coordinator.upload", context: { s3 } });
 }
 
-export async function getUpload(parts: Parts, place: UploadPlace): Promise<UploadRecord> {
+export async function getUpload(kit: Kit, place: UploadPlace): Promise<UploadRecord> {
   const { path, directory } = locate(place.key);
   if (directory || !/^[0-9A-Z]{26}$/.test(place.uploadId)) throw noUpload(place);
-  const upload = await readCatalog(parts.kv, (tx) => findUpload(tx, path, place.uploadId));
+  const upload = await readCatalog(kit.kv, (tx) => findUpload(tx, path, place.uploadId));
   if (upload === undefined) throw noUpload(place);
   return upload;
 }

@@ -2,9 +2,9 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError } from "../../core/errors.ts";
 import type { VersionId } from "../../core/ids.ts";
 import { shownVersionId } from "../../namespace/index.ts";
-import type { Parts } from "../parts.ts";
-import { readObject } from "../read.ts";
-import type { CopyPart, CopySource, ObjectMeta, ObjectRead, OpenedRange, UploadedPart } from "../service.ts";
+import type { Kit } from "../kit.ts";
+import { readObject } from "../reading/read.ts";
+import type { CopyPart, CopySource, ObjectMeta, ObjectRead, OpenedRange, UploadedPart } from "../service/service.ts";
 import { type UploadContext } from "./context.ts";
 import { putPart } from "./put-part.ts";
 
@@ -17,7 +17,7 @@ export async function copyPart(
   request: CopyPart,
 ): Promise<UploadedPart & { readonly sourceVersionId: string }> {
   const { from, range, key, uploadId, partNumber } = request;
-  const { read, opened } = await openSource(context.parts, ctx, from, range);
+  const { read, opened } = await openSource(context.kit, ctx, from, range);
   try {
     const part = await putPart(context, ctx, {
       key,
@@ -37,9 +37,9 @@ function shownId({ versionId, details }: ObjectMeta): string {
 }
 
 /** A source whose conditions say that the caller has it already is not copied. */
-export async function readSource(parts: Parts, ctx: Ctx, from: CopySource): Promise<ObjectRead> {
+export async function readSource(kit: Kit, ctx: Ctx, from: CopySource): Promise<ObjectRead> {
   const { key, versionId, conditions } = from;
-  const read = await readObject(parts, ctx, key, {
+  const read = await readObject(kit, ctx, key, {
     ...(versionId === undefined ? {} : { versionId }),
     ...(conditions === undefined ? {} : { conditions }),
   });
@@ -50,13 +50,13 @@ export async function readSource(parts: Parts, ctx: Ctx, from: CopySource): Prom
 }
 
 async function openSource(
-  parts: Parts,
+  kit: Kit,
   ctx: Ctx,
   from: CopySource,
   range: CopyPart["range"],
 ): Promise<{ readonly read: ObjectRead; readonly opened: OpenedRange }> {
   for (let attempt = 1; ; attempt++) {
-    const read = await readSource(parts, ctx, from);
+    const read = await readSource(kit, ctx, from);
     const end = range !== undefined && "start" in range ? range.end : undefined;
     if (end !== undefined && end > read.meta.sizeBytes) {
       throw new GfsError(

@@ -1,16 +1,16 @@
 import type { VersionId } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
 import { dropLeftParts, forgetEndedUpload, pageEndedUploads } from "../../namespace/index.ts";
-import type { Parts } from "../parts.ts";
+import type { Kit } from "../kit.ts";
 
 /** An answer may be asked for again so long. */
 const ANSWER_RETENTION_MS = 86_400_000;
 const ROWS_A_PAGE = 100;
 
 /** What became of an upload is forgotten after a day; parts that it has left behind go at once, page by page. */
-export async function forgetEnded(parts: Parts): Promise<void> {
-  const { kv } = parts;
-  const beforeMs = parts.clock.nowMs() - ANSWER_RETENTION_MS;
+export async function forgetEnded(kit: Kit): Promise<void> {
+  const { kv } = kit;
+  const beforeMs = kit.clock.nowMs() - ANSWER_RETENTION_MS;
   let after: VersionId | undefined;
   do {
     const from = after;

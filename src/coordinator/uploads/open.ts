@@ -19,19 +19,19 @@ import {
   type UploadRecord,
 } from "../../namespace/index.ts";
 import { readCatalog } from "../catalog-view.ts";
-import { locate } from "../lookup.ts";
-import { chooseLandings, landedKey, lookAhead, type Target } from "../object-keys.ts";
-import { atSite } from "../landing.ts";
-import { checkUserMetadata, storedMetadata } from "../object-meta.ts";
-import type { Parts } from "../parts.ts";
+import { locate } from "../foreign/lookup.ts";
+import { chooseLandings, landedKey, lookAhead, type Target } from "../copies/object-keys.ts";
+import { atSite } from "../copies/landing.ts";
+import { checkUserMetadata, storedMetadata } from "../objects/object-meta.ts";
+import type { Kit } from "../kit.ts";
 import type { Site } from "../../stores/index.ts";
-import type { CreateUpload, Upload, UploadPlace, UploadService } from "../service.ts";
+import type { CreateUpload, Upload, UploadPlace, UploadService } from "../service/service.ts";
 import { describePart, describeUpload, getUpload, refuse, type UploadContext } from "./context.ts";
 
 const FILE_MODE = 0o644;
 
 /** Opens an upload at each required site, then remembers them all; when one refuses, none stays open. */
-export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: CreateUpload): Promise<Upload> {
+export async function createUpload({ kit }: UploadContext, ctx: Ctx, request: CreateUpload): Promise<Upload> {
   const where = locate(request.key);
   if (where.directory) {
     throw new GfsError(
@@ -40,20 +40,20 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
     );
   }
   const { path } = where;
-  parts.assertCatalogSpace();
+  kit.assertCatalogSpace();
   checkUserMetadata(request.metadata ?? {});
   checkChecksumKind(request.checksum);
-  if (request.labels?.lock !== undefined) await assertLockable(parts, path);
-  const plan = parts.router.planWrite(path);
+  if (request.labels?.lock !== undefined) await assertLockable(kit, path);
+  const plan = kit.router.planWrite(path);
   if (plan.required.length === 0) {
     throw new GfsError(
       "Unavailable",
       `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
     );
   }
-  const uploadId = parts.nextVersionId();
-  const startedMs = parts.clock.nowMs();
-  const { chosen, inBucket } = await readCatalog(parts.kv, function* (tx): Program<{
+  const uploadId = kit.nextVersionId();
+  const startedMs = kit.clock.nowMs();
+  const { chosen, inBucket } = await readCatalog(kit.kv, function* (tx): Program<{
     chosen: Target[];
     inBucket: boolean;
   }> {
@@ -74,7 +74,7 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
     ...(owner === undefined ? {} : { owner }),
   };
   const stored = storedMetadata(metadata, { path, version: uploadId, createdMs: startedMs, mode: FILE_MODE, details });
-  const sites = await openAtAll(parts, ctx, targets, {
+  const sites = await openAtAll(kit, ctx, targets, {
     metadata: stored,
     ...(contentType === undefined ? {} : { contentType }),
   });
@@ -92,20 +92,20 @@ export async function createUpload({ parts }: UploadContext, ctx: Ctx, request: 
     ...(checksum === undefined ? {} : { checksum }),
   };
   try {
-    await parts.kv.transact(function* (tx): Program<void> {
+    await kit.kv.transact(function* (tx): Program<void> {
       tx.claimRoom();
       putUpload(tx, upload);
     });
   } catch (error) {
-    await abortAtSites(parts, sites);
+    await abortAtSites(kit, sites);
     throw error;
   }
   return describeUpload(upload);
 }
 
 /** Retention and legal hold need a bucket that was made for them. */
-export async function assertLockable(parts: Parts, path: FilePath): Promise<void> {
-  if (!(await readCatalog(parts.kv, (tx) => rulesOf(tx, path))).objectLock) throw noObjectLock();
+export async function assertLockable(kit: Kit, path: FilePath): Promise<void> {
+  if (!(await readCatalog(kit.kv, (tx) => rulesOf(tx, path))).objectLock) throw noObjectLock();
 }
 
 function checkChecksumKind(checksum: CreateUpload["checksum"]): void {
@@ -126,7 +126,7 @@ export function* findBucketOf(tx: Reader, path: FilePath): Program<FileRecord | 
 }
 
 async function openAtAll(
-  parts: Parts,
+  kit: Kit,
   ctx: Ctx,
   targets: readonly Target[],
   attributes: { readonly contentType?: string; readonly metadata: Readonly<Record<string, string>> },
@@ -147,69 +147,69 @@ async function openAtAll(
   const opened = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   const failed = outcomes.find((outcome) => outcome.status === "rejected");
   if (failed === undefined) return opened;
-  await abortAtSites(parts, opened);
+  await abortAtSites(kit, opened);
   throw failed.reason;
 }
 
 const ABORT_TIMEOUT_MS = 30_000;
 
 /** What cannot be aborted now is in no row any more, so the site's sweep removes it. */
-export async function abortAtSites(parts: Parts, sites: readonly SiteUpload[]): Promise<void> {
-  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: parts.log });
+export async function abortAtSites(kit: Kit, sites: readonly SiteUpload[]): Promise<void> {
+  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: kit.log });
   await Promise.all(
     sites.map(async ({ site, objectKey: key, uploadId }) => {
       try {
-        await parts.sites.find(site)?.store.abortMultipart(ctx, { key, uploadId });
+        await kit.sites.find(site)?.store.abortMultipart(ctx, { key, uploadId });
       } catch (error) {
-        parts.log.info("upload_left_to_sweep", { site, key, error: String(error) });
+        kit.log.info("upload_left_to_sweep", { site, key, error: String(error) });
       }
     }),
   );
 }
 
 /** First the catalog, then the sites: nobody finds an upload whose parts are going. */
-export async function endAborted(parts: Parts, upload: UploadRecord): Promise<void> {
+export async function endAborted(kit: Kit, upload: UploadRecord): Promise<void> {
   const { uploadId, path } = upload;
-  const endedMs = parts.clock.nowMs();
-  await parts.kv.transact(function* (tx): Program<void> {
+  const endedMs = kit.clock.nowMs();
+  await kit.kv.transact(function* (tx): Program<void> {
     const current = yield* findUpload(tx, path, uploadId);
     if (current !== undefined) yield* endUpload(tx, current, { uploadId, path, endedMs });
   });
-  await abortAtSites(parts, upload.sites);
-  await removeLanded(parts, upload);
+  await abortAtSites(kit, upload.sites);
+  await removeLanded(kit, upload);
 }
 
 /** A completion whose process died may have made the object at a site, and nobody will make a version of it any more. */
-async function removeLanded(parts: Parts, { path, uploadId, sites }: UploadRecord): Promise<void> {
-  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: parts.log });
+async function removeLanded(kit: Kit, { path, uploadId, sites }: UploadRecord): Promise<void> {
+  const ctx = backgroundCtx({ signal: AbortSignal.timeout(ABORT_TIMEOUT_MS), requestId: "abort", log: kit.log });
   for (const { site: name, objectKey } of sites) {
-    const site = parts.sites.find(name);
+    const site = kit.sites.find(name);
     if (site === undefined) continue;
     for (const key of new Set([objectKey, landedKey(path, uploadId)])) {
       try {
         const { etag, metadata } = await site.store.head(ctx, key);
         if (metadata["globalfs-version"] !== uploadId) continue;
-        if ((await parts.kv.view((tx) => findOwner(tx, name, key))) !== undefined) continue;
+        if ((await kit.kv.view((tx) => findOwner(tx, name, key))) !== undefined) continue;
         await site.store.delete(ctx, key, { ifMatch: etag });
       } catch (error) {
         if (!isGfsError(error, "NotFound"))
-          parts.log.info("upload_left_to_sweep", { site: name, key, error: String(error) });
+          kit.log.info("upload_left_to_sweep", { site: name, key, error: String(error) });
       }
     }
   }
 }
 
-export async function findUploadOf({ parts }: UploadContext, place: UploadPlace): Promise<Upload> {
-  return describeUpload(await getUpload(parts, place));
+export async function findUploadOf({ kit }: UploadContext, place: UploadPlace): Promise<Upload> {
+  return describeUpload(await getUpload(kit, place));
 }
 
 export async function listParts(
-  { parts }: UploadContext,
+  { kit }: UploadContext,
   request: Parameters<UploadService["listParts"]>[1],
 ): ReturnType<UploadService["listParts"]> {
-  const upload = await getUpload(parts, request);
+  const upload = await getUpload(kit, request);
   const { after, limit } = request;
-  const rows = await readCatalog(parts.kv, (tx) =>
+  const rows = await readCatalog(kit.kv, (tx) =>
     readParts(tx, upload.uploadId, { limit: limit + 1, ...(after === undefined ? {} : { after }) }),
   );
   const page = rows.slice(0, limit);
@@ -222,9 +222,9 @@ export async function listParts(
 }
 
 export async function listUploads(
-  { parts }: UploadContext,
+  { kit }: UploadContext,
   request: Parameters<UploadService["listUploads"]>[1],
 ): ReturnType<UploadService["listUploads"]> {
-  const { uploads, prefixes, next } = await readCatalog(parts.kv, (tx) => listUploadRows(tx, request));
+  const { uploads, prefixes, next } = await readCatalog(kit.kv, (tx) => listUploadRows(tx, request));
   return { uploads: uploads.map(describeUpload), prefixes, ...(next === undefined ? {} : { next }) };
 }

@@ -12,9 +12,9 @@ import {
   type UploadRecord,
 } from "../../namespace/index.ts";
 import type { PartInfo, Site } from "../../stores/index.ts";
-import type { Parts } from "../parts.ts";
-import type { PutPart, UploadedPart } from "../service.ts";
-import { atSite } from "../landing.ts";
+import type { Kit } from "../kit.ts";
+import type { PutPart, UploadedPart } from "../service/service.ts";
+import { atSite } from "../copies/landing.ts";
 import { BodyTee } from "./body-tee.ts";
 import { describePart, getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
 
@@ -26,10 +26,10 @@ const MAX_PART_BYTES = 5 * 1024 ** 3;
  * this number is landing, so that a body that turns out wrong lands nowhere.
  */
 export async function putPart(context: UploadContext, ctx: Ctx, request: PutPart): Promise<UploadedPart> {
-  const { parts } = context;
-  checkPart(parts, request);
-  const upload = await getUpload(parts, request);
-  const sites = sitesOf(parts, upload);
+  const { kit } = context;
+  checkPart(kit, request);
+  const upload = await getUpload(kit, request);
+  const sites = sitesOf(kit, upload);
   const tee = new BodyTee(request.sizeBytes);
   let failure: GfsError | undefined;
   const sends = sites.map(async ({ site, objectKey, uploadId }): Promise<PartInfo> => {
@@ -50,7 +50,7 @@ export async function putPart(context: UploadContext, ctx: Ctx, request: PutPart
       async () =>
         await context.partLocks.run(`${upload.uploadId}/${request.partNumber}`, async () => {
           // It may have been completed or aborted while the body came in.
-          await getUpload(parts, request);
+          await getUpload(kit, request);
           try {
             if (last !== undefined) await tee.push(last);
             tee.end();
@@ -58,14 +58,14 @@ export async function putPart(context: UploadContext, ctx: Ctx, request: PutPart
             const part: PartRecord = {
               partNumber: request.partNumber,
               sizeBytes: request.sizeBytes,
-              modifiedMs: parts.clock.nowMs(),
+              modifiedMs: kit.clock.nowMs(),
               ...sums,
               sites: infos.map(({ etag }, index) => ({ site: (sites[index] as SiteTarget).site.name, etag })),
             };
-            await keepPart(parts, upload, part);
+            await keepPart(kit, upload, part);
             return describePart(part);
           } catch (error) {
-            await forgetReplaced(parts, upload, request.partNumber);
+            await forgetReplaced(kit, upload, request.partNumber);
             throw error;
           }
         }),
@@ -75,15 +75,15 @@ export async function putPart(context: UploadContext, ctx: Ctx, request: PutPart
     const atFault = failure;
     tee.fail(GIVEN_UP);
     await Promise.allSettled(sends);
-    if (atFault?.code === "NotFound") throw await lostUpload(parts, request, atFault);
+    if (atFault?.code === "NotFound") throw await lostUpload(kit, request, atFault);
     throw atFault ?? toGfsError(error, "coordinator.part");
   }
 }
 
 /** The upload ended while the part was on its way; or a site has dropped its own, which no part can mend. */
-async function lostUpload(parts: Parts, place: PutPart, failure: GfsError): Promise<GfsError> {
+async function lostUpload(kit: Kit, place: PutPart, failure: GfsError): Promise<GfsError> {
   try {
-    await getUpload(parts, place);
+    await getUpload(kit, place);
   } catch (error) {
     return toGfsError(error);
   }
@@ -98,14 +98,14 @@ async function lostUpload(parts: Parts, place: PutPart, failure: GfsError): Prom
 /** What a site hears when the part is given up for a reason that is not its own. */
 const GIVEN_UP = new GfsError("Canceled", "The part was given up.", { op: "coordinator.part" });
 
-function checkPart(parts: Parts, { partNumber, sizeBytes }: PutPart): void {
+function checkPart(kit: Kit, { partNumber, sizeBytes }: PutPart): void {
   if (!Number.isInteger(partNumber) || partNumber < 1 || partNumber > MAX_PARTS) {
     throw refuse("InvalidArgument", `Parts are numbered 1 to ${MAX_PARTS}, not ${partNumber}.`);
   }
-  const limit = Math.min(MAX_PART_BYTES, parts.settings.maxObjectBytes);
+  const limit = Math.min(MAX_PART_BYTES, kit.settings.maxObjectBytes);
   if (sizeBytes > limit)
     throw new GfsError("TooLarge", `A part may have ${limit} bytes, not ${sizeBytes}.`, { op: "coordinator.part" });
-  parts.assertCatalogSpace();
+  kit.assertCatalogSpace();
 }
 
 export interface SiteTarget {
@@ -115,10 +115,10 @@ export interface SiteTarget {
 }
 
 /** A site that was removed meanwhile is left out. */
-export function sitesOf(parts: Parts, upload: UploadRecord): SiteTarget[] {
+export function sitesOf(kit: Kit, upload: UploadRecord): SiteTarget[] {
   const targets: SiteTarget[] = [];
   for (const { site: name, objectKey, uploadId } of upload.sites) {
-    const site = parts.sites.find(name);
+    const site = kit.sites.find(name);
     if (site !== undefined) targets.push({ site, objectKey, uploadId });
   }
   if (targets.length > 0) return targets;
@@ -215,16 +215,16 @@ function compare(what: string, promised: string | undefined, found: string | und
   );
 }
 
-async function keepPart(parts: Parts, upload: UploadRecord, part: PartRecord): Promise<void> {
-  await parts.kv.transact(function* (tx): Program<void> {
+async function keepPart(kit: Kit, upload: UploadRecord, part: PartRecord): Promise<void> {
+  await kit.kv.transact(function* (tx): Program<void> {
     if ((yield* findUpload(tx, upload.path, upload.uploadId)) === undefined) throw noUpload(upload);
     putPartRow(tx, upload.uploadId, part);
   });
 }
 
 /** Some site may have the new bytes by now and another the old ones: neither is the part any more. */
-async function forgetReplaced(parts: Parts, { uploadId }: UploadRecord, partNumber: number): Promise<void> {
-  await parts.kv.transact(function* (tx): Program<void> {
+async function forgetReplaced(kit: Kit, { uploadId }: UploadRecord, partNumber: number): Promise<void> {
+  await kit.kv.transact(function* (tx): Program<void> {
     if ((yield* findPart(tx, uploadId, partNumber)) !== undefined) dropPart(tx, uploadId, partNumber);
   });
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Bucket } from "../../coordinator/service-buckets.ts";
+import type { Bucket } from "../../coordinator/service/buckets.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { Metrics } from "../../core/ports/metrics.ts";

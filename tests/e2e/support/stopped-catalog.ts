@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { backgroundCtx } from "../../../src/core/context.ts";
 import { encodeKey, type Kv, openLmdbKv, prefixRange } from "../../../src/kv/index.ts";
 import type { FilePath } from "../../../src/core/ids.ts";
-import { isSetAside, SET_ASIDE_PREFIX, type SetAside } from "../../../src/coordinator/set-aside.ts";
+import { isSetAside, SET_ASIDE_PREFIX, type SetAside } from "../../../src/coordinator/foreign/set-aside.ts";
 import { checkCatalog, findTombstone, isBuried, listPage } from "../../../src/namespace/index.ts";
 import { type ObjectInfo, openFileStore } from "../../../src/stores/index.ts";
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Bucket } from "../../../coordinator/service.ts";
+import type { Bucket } from "../../../coordinator/service/service.ts";
 import { s3Error } from "../wire/errors.ts";
 import {
   type AccessList,

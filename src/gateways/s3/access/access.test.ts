@@ -21,7 +21,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AccessRole } from "../../../coordinator/service.ts";
+import type { AccessRole } from "../../../coordinator/service/service.ts";
 import { rigCtx } from "../../../coordinator/testing/rig.ts";
 import { canonicalUserId } from "../../../security/index.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Bucket } from "../../../coordinator/service.ts";
+import type { Bucket } from "../../../coordinator/service/service.ts";
 import {
   type AccessBucket,
   type Asker,

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Bucket } from "../../../coordinator/service.ts";
+import type { Bucket } from "../../../coordinator/service/service.ts";
 import type { Ctx } from "../../../core/context.ts";
 import { sendEmpty } from "../wire/answer.ts";
 import { s3Error } from "../wire/errors.ts";

@@ -1,5 +1,5 @@
 import { actionOnVersion, askListing, askPath, type Asker, once, type Question } from "../../../security/index.ts";
-import type { Bucket } from "../../../coordinator/service-buckets.ts";
+import type { Bucket } from "../../../coordinator/service/buckets.ts";
 import { originOf } from "../../http/index.ts";
 import { pathIn } from "../buckets/key-space.ts";
 import type { S3Deps, S3Request } from "../wire/request.ts";

@@ -3,7 +3,7 @@ import { CreateBucketCommand, CreateMultipartUploadCommand, PutObjectCommand } f
 import { request as send } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createChecksum } from "../../../core/checksums.ts";
-import type { KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
+import type { KnownAccessKey } from "../../../coordinator/service/access-keys.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";
 import { signRequest } from "./testing/signing.ts";
 

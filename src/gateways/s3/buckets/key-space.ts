@@ -1,4 +1,4 @@
-import type { Bucket } from "../../../coordinator/service-buckets.ts";
+import type { Bucket } from "../../../coordinator/service/buckets.ts";
 import type { S3Settings } from "../wire/request.ts";
 
 /** How keys of buckets lie in the one tree: below a directory of the bucket's name, or as they are where one bucket is the whole tree. */

@@ -1,4 +1,4 @@
-import type { Bucket } from "../../../coordinator/service.ts";
+import type { Bucket } from "../../../coordinator/service/service.ts";
 
 /** Where a bucket's events go: the document that `?notification` puts and the delivery reads. */
 

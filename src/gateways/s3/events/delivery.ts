@@ -1,4 +1,4 @@
-import type { ChangeLine, CoordinatorService } from "../../../coordinator/service.ts";
+import type { ChangeLine, CoordinatorService } from "../../../coordinator/service/service.ts";
 import { backgroundCtx, type Ctx } from "../../../core/context.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Logger } from "../../../core/ports/log.ts";

@@ -1,4 +1,4 @@
-import type { ChangeLine } from "../../../coordinator/service.ts";
+import type { ChangeLine } from "../../../coordinator/service/service.ts";
 
 /** What S3 calls a change of the namespace. */
 

@@ -1,4 +1,4 @@
-import type { Bucket, ChangeLine, ObjectMeta } from "../../../coordinator/service.ts";
+import type { Bucket, ChangeLine, ObjectMeta } from "../../../coordinator/service/service.ts";
 import { canonicalUserId } from "../../../security/index.ts";
 
 /** One record of S3's event message, version 2.1. Who asked from where the feed does not tell, so these fields stay empty. */

@@ -1,4 +1,4 @@
-import type { Bucket, ChangeLine, CoordinatorService, ObjectMeta } from "../../../coordinator/service.ts";
+import type { Bucket, ChangeLine, CoordinatorService, ObjectMeta } from "../../../coordinator/service/service.ts";
 import type { Ctx } from "../../../core/context.ts";
 import { isGfsError } from "../../../core/errors.ts";
 import { subscriptionsOf, wants } from "./configuration.ts";

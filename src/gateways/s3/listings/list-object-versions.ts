@@ -1,4 +1,4 @@
-import type { ListVersionsResult, VersionEntry } from "../../../coordinator/service-versions.ts";
+import type { ListVersionsResult, VersionEntry } from "../../../coordinator/service/versions.ts";
 import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../wire/answer.ts";
 import { s3Error } from "../wire/errors.ts";

@@ -1,4 +1,4 @@
-import type { ListResult, ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ListResult, ObjectMeta } from "../../../coordinator/service/objects.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
 import { GfsError } from "../../../core/errors.ts";
 import { XML_DECLARATION } from "../wire/answer.ts";

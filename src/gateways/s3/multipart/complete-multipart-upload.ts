@@ -1,5 +1,5 @@
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";
-import type { CompleteUpload } from "../../../coordinator/service-uploads.ts";
+import type { CompleteUpload } from "../../../coordinator/service/uploads.ts";
 import { S3_NAMESPACE } from "../wire/answer.ts";
 import { malformedXml, readDocument } from "../wire/documents.ts";
 import { expirationHeaders } from "../objects/expiration-header.ts";

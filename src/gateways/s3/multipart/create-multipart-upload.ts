@@ -3,7 +3,7 @@ import { S3_NAMESPACE, sendXml } from "../wire/answer.ts";
 import { s3Error } from "../wire/errors.ts";
 import type { Operation, S3Request } from "../wire/request.ts";
 import { attributesOf, checksumAlgorithm } from "../objects/write-headers.ts";
-import type { CreateUpload } from "../../../coordinator/service-uploads.ts";
+import type { CreateUpload } from "../../../coordinator/service/uploads.ts";
 
 export const createMultipartUpload: Operation = {
   name: "CreateMultipartUpload",

@@ -1,4 +1,4 @@
-import type { Upload } from "../../../coordinator/service-uploads.ts";
+import type { Upload } from "../../../coordinator/service/uploads.ts";
 import { escapeXml } from "../../../core/xml.ts";
 import { S3_NAMESPACE, sendXml } from "../wire/answer.ts";
 import { mayHoldKeys, pathPrefix } from "../buckets/key-space.ts";

@@ -1,4 +1,4 @@
-import type { UploadPlace } from "../../../coordinator/service-uploads.ts";
+import type { UploadPlace } from "../../../coordinator/service/uploads.ts";
 import { s3Error } from "../wire/errors.ts";
 import type { S3Request } from "../wire/request.ts";
 

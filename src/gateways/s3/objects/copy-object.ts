@@ -1,4 +1,4 @@
-import type { CopyObject } from "../../../coordinator/service-uploads.ts";
+import type { CopyObject } from "../../../coordinator/service/uploads.ts";
 import { S3_NAMESPACE } from "../wire/answer.ts";
 import { copySourceOf } from "./copy-source.ts";
 import { expirationHeaders } from "./expiration-header.ts";

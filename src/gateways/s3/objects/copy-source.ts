@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Conditions } from "../../../coordinator/service-objects.ts";
-import type { CopySource } from "../../../coordinator/service-uploads.ts";
+import type { Conditions } from "../../../coordinator/service/objects.ts";
+import type { CopySource } from "../../../coordinator/service/uploads.ts";
 import { isGfsError } from "../../../core/errors.ts";
 import { parseEtags, parseHttpDate } from "../../http/index.ts";
 import { s3Error } from "../wire/errors.ts";

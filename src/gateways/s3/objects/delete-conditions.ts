@@ -1,4 +1,4 @@
-import type { Conditions } from "../../../coordinator/service-objects.ts";
+import type { Conditions } from "../../../coordinator/service/objects.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import { parseEtags } from "../../http/index.ts";
 import { s3Error } from "../wire/errors.ts";

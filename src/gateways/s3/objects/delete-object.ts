@@ -1,4 +1,4 @@
-import type { DeleteResult } from "../../../coordinator/service-objects.ts";
+import type { DeleteResult } from "../../../coordinator/service/objects.ts";
 import { asksBypass } from "../access/index.ts";
 import { sendEmpty } from "../wire/answer.ts";
 import { deleteConditions } from "./delete-conditions.ts";

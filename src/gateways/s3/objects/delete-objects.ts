@@ -1,4 +1,4 @@
-import type { DeleteOutcome, DeleteRequest, DeleteResult } from "../../../coordinator/service-objects.ts";
+import type { DeleteOutcome, DeleteRequest, DeleteResult } from "../../../coordinator/service/objects.ts";
 import { forEachBounded } from "../../../core/async/for-each.ts";
 import { isGfsError } from "../../../core/errors.ts";
 import { childrenNamed, childText, escapeXml, type XmlElement } from "../../../core/xml.ts";

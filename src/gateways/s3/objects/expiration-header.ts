@@ -1,5 +1,5 @@
 import { DAY_MS, expiryOf } from "../../../coordinator/index.ts";
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import { httpDate } from "../../http/index.ts";
 import type { S3Request } from "../wire/request.ts";
 

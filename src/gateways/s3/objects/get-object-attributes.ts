@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import { httpDate } from "../../http/index.ts";
 import { S3_NAMESPACE, sendXml } from "../wire/answer.ts";
 import { s3Error } from "../wire/errors.ts";

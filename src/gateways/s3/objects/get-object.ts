@@ -1,4 +1,4 @@
-import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta, ObjectRead, OpenedRange, ReadOptions } from "../../../coordinator/service/objects.ts";
 import { GfsError, isGfsError } from "../../../core/errors.ts";
 import type { LifecycleRule } from "../../../namespace/types.ts";
 import type { ByteRange } from "../../../stores/index.ts";

@@ -1,5 +1,5 @@
-import type { Bucket } from "../../../coordinator/service-buckets.ts";
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { Bucket } from "../../../coordinator/service/buckets.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import type { ContentChecksum } from "../../../namespace/types.ts";
 import { apartHeaders, CONTROL, headerBytes, httpDate, TOKEN } from "../../http/index.ts";
 

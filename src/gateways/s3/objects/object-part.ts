@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import { s3Error } from "../wire/errors.ts";
 import type { S3Deps, S3Request } from "../wire/request.ts";
 

@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { request as send } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
+import type { KnownAccessKey } from "../../../coordinator/service/access-keys.ts";
 import { startS3Rig, type S3Rig } from "../testing/s3-rig.ts";
 import { signedHeaders } from "../testing/signed.ts";
 

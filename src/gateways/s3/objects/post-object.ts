@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import { GfsError } from "../../../core/errors.ts";
 import { escapeXml, parseXml } from "../../../core/xml.ts";
 import { authorize } from "../access/index.ts";

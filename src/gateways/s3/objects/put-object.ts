@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../coordinator/service-objects.ts";
+import type { ObjectMeta } from "../../../coordinator/service/objects.ts";
 import { sendEmpty } from "../wire/answer.ts";
 import { expirationHeaders } from "./expiration-header.ts";
 import { checksumHeaders, pendingHeaders, writtenVersionId } from "./object-headers.ts";

@@ -1,7 +1,7 @@
 import { emptyRecord } from "../../../core/record.ts";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Bucket } from "../../../coordinator/service-buckets.ts";
-import type { Conditions } from "../../../coordinator/service-objects.ts";
+import type { Bucket } from "../../../coordinator/service/buckets.ts";
+import type { Conditions } from "../../../coordinator/service/objects.ts";
 import type {
   ChecksumAlgorithm,
   ContentChecksum,

@@ -2,7 +2,7 @@ import net from "node:net";
 import { S3Client } from "@aws-sdk/client-s3";
 import { systemClock } from "../../../core/ports/clock.ts";
 import { type Logger, silentLogger } from "../../../core/ports/log.ts";
-import type { AccessGrant, KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
+import type { AccessGrant, KnownAccessKey } from "../../../coordinator/service/access-keys.ts";
 import { type Rig, rigCtx, type RigOptions, startRig } from "../../../coordinator/testing/rig.ts";
 import { createMetrics } from "../../../telemetry/index.ts";
 import { createS3Gateway, type S3Gateway, type S3GatewayConfig } from "../index.ts";

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ContentChecksum } from "../../../namespace/types.ts";
-import type { Bucket } from "../../../coordinator/service-buckets.ts";
+import type { Bucket } from "../../../coordinator/service/buckets.ts";
 import type { CoordinatorService } from "../../../coordinator/index.ts";
 import type { Ctx } from "../../../core/context.ts";
 import type { OwnNames, Told } from "../../http/index.ts";

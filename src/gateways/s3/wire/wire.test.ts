@@ -3,7 +3,7 @@ import net from "node:net";
 import { CreateBucketCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { request as send } from "undici";
-import type { KnownAccessKey } from "../../../coordinator/service-access-keys.ts";
+import type { KnownAccessKey } from "../../../coordinator/service/access-keys.ts";
 import { talkTo } from "../../http/testing/conversation.ts";
 import { type S3Rig, startS3Rig } from "../testing/s3-rig.ts";
 import { signedHead, signedHeaders } from "../testing/signed.ts";

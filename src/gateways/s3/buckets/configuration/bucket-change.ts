@@ -1,4 +1,4 @@
-import type { Bucket, BucketChange } from "../../../../coordinator/service.ts";
+import type { Bucket, BucketChange } from "../../../../coordinator/service/service.ts";
 import { notImplemented, s3Error } from "../../wire/errors.ts";
 import type { S3Deps, S3Request } from "../../wire/request.ts";
 

@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../../coordinator/service.ts";
+import type { ObjectMeta } from "../../../../coordinator/service/service.ts";
 import { ownershipOf } from "../../../../security/index.ts";
 import { sendEmpty, sendXml } from "../../wire/answer.ts";
 import type { Operation, S3Request } from "../../wire/request.ts";

@@ -1,4 +1,4 @@
-import type { ObjectMeta } from "../../../../coordinator/service.ts";
+import type { ObjectMeta } from "../../../../coordinator/service/service.ts";
 import type { S3Deps, S3Request } from "../../wire/request.ts";
 
 /** The version that a request names: by its id, or the current one. */

@@ -1,0 +1,84 @@
+import type { BlockCache } from "../cache/index.ts";
+import type { KeyedLock } from "../core/async/keyed-lock.ts";
+import type { JobId, SiteName, VersionId } from "../core/ids.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Logger } from "../core/ports/log.ts";
+import type { Counter, Gauge } from "../core/ports/metrics.ts";
+import type { Random } from "../core/ports/random.ts";
+import type { Kv } from "../kv/index.ts";
+import type { Mover } from "../mover/index.ts";
+import type { InodeAllocator } from "../namespace/index.ts";
+import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
+import type { SecretBox } from "../security/index.ts";
+import type { Site } from "../stores/index.ts";
+import type { Leadership } from "./leader/leadership.ts";
+import type { AddSite } from "./service/service.ts";
+import type { CopyCheck } from "./service/readers.ts";
+import type { Suspects } from "./copies/suspects.ts";
+
+export interface OpenSiteOptions {
+  readonly signal: AbortSignal;
+  /** It was added before, so that it may be away now; else it is put where it is on purpose. */
+  readonly isRestored: boolean;
+}
+
+/** What every operation of the coordinator works with. Made once by the composition root. */
+export interface Kit {
+  readonly kv: Kv;
+  readonly sites: SiteRegistry;
+  readonly router: Router;
+  readonly health: HealthMonitor;
+  readonly mover: Mover;
+  /** Absent when the configuration has no cache. */
+  readonly cache?: BlockCache;
+  readonly suspects: Suspects;
+  /** Objects at sites that were others than was written, by what they were found to be. */
+  readonly disagreements: Counter;
+  /** What is kept at each site of objects that lost against another of their path. */
+  readonly setAsideBytes: Gauge;
+  /** In a process that only reads the catalog: another one is to check a copy. */
+  readonly passOnCheck?: (check: CopyCheck) => void;
+  /** The same: another one is to ask a site whether it is well. */
+  readonly passOnDoubt?: (site: SiteName) => void;
+  readonly inodes: InodeAllocator;
+  readonly leadership: Leadership;
+  /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */
+  readonly locks: KeyedLock;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Seals what the catalog must not tell: the secrets of access keys. */
+  readonly secrets: SecretBox;
+  readonly nextVersionId: () => VersionId;
+  readonly nextJobId: () => JobId;
+  /** Builds the driver with its layers and probes it; throws a sentence when the site cannot be used. */
+  readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
+  /** Throws `NoSpace` while the disk under the catalog is nearly full, so that no write lands at a site without its record. */
+  readonly assertCatalogSpace: () => void;
+  readonly settings: Settings;
+}
+
+/** What programs may use: they run inside a transaction, perhaps again, touch no clock and reach no site. */
+export type ProgramKit = Pick<Kit, "nextJobId" | "router" | "settings" | "sites">;
+
+export interface Settings {
+  readonly version: string;
+  readonly clusterName: string;
+  /** Nobody needs a key. */
+  readonly open?: boolean;
+  readonly maxObjectBytes: number;
+  readonly maxQueuedJobs: number;
+  /** A copy's record of a delete is kept this long at least. */
+  readonly tombstoneRetentionMs: number;
+  /** What a crashed write left at a site is removed after this long. */
+  readonly stagingRetentionMs: number;
+  /** An upload in parts that nobody completes is given up after this long. */
+  readonly uploadRetentionMs: number;
+  readonly housekeepingIntervalMs: number;
+  /** What lost against another object of its path is kept this long; absent: 30 days. */
+  readonly setAsideRetentionMs?: number;
+  /** Of that at each site; the oldest go first. Absent: 10 GiB. */
+  readonly maxSetAsideBytes?: number;
+  /** What the rules of a bucket's lifecycle call a day; absent: a day. */
+  readonly lifecycleDayMs?: number;
+}

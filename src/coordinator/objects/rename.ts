@@ -1,0 +1,96 @@
+import type { Ctx } from "../../core/context.ts";
+import { GfsError, isGfsError } from "../../core/errors.ts";
+import type { FilePath } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
+import { type Removed, rename } from "../../namespace/index.ts";
+import { importPrefix } from "../foreign/import.ts";
+import { findRecord, type Located, locate } from "../foreign/lookup.ts";
+import type { Kit } from "../kit.ts";
+import { enqueuePublishing, markForPublishing } from "../copies/publishing.ts";
+import { enqueueRemoval } from "../copies/removal.ts";
+
+export interface RenameRequest {
+  readonly from: string;
+  readonly to: string;
+  readonly overwrite?: boolean;
+}
+
+/**
+ * One transaction in the catalog, however much lies below a directory. The objects keep their old keys until publish jobs have
+ * moved them; readers follow the catalog and notice nothing.
+ */
+export async function renameObject(kit: Kit, ctx: Ctx, request: RenameRequest): Promise<void> {
+  const from = locate(request.from);
+  const to = locate(request.to);
+  if (from.directory !== to.directory) {
+    throw new GfsError("InvalidArgument", "Name both a file, or end both with a slash to rename a directory.");
+  }
+  kit.assertCatalogSpace();
+  await bringIn(kit, ctx, from, { buryHidden: true });
+  await bringIn(kit, ctx, to, { buryHidden: false });
+  const work = async (): Promise<void> => await commitRename(kit, { from, to, overwrite: request.overwrite ?? false });
+  // Always the lower path first, so that two renames cannot wait for each other.
+  const [first, second] = [from.path, to.path].sort() as [FilePath, FilePath];
+  if (first === second) await kit.locks.run(first, work);
+  else await kit.locks.run(first, async () => await kit.locks.run(second, work));
+  kit.mover.wake();
+}
+
+/** What the sites hold under the name, and the catalog does not know yet, takes part in the rename. */
+async function bringIn(
+  kit: Kit,
+  ctx: Ctx,
+  where: Located,
+  { buryHidden }: { readonly buryHidden: boolean },
+): Promise<void> {
+  if (!where.directory) {
+    await findRecord(kit, ctx, where);
+    return;
+  }
+  for (const site of kit.sites.list()) {
+    if (site.foreign !== "merge") continue;
+    try {
+      for await (const _ of importPrefix(kit, ctx, { site: site.name, prefix: where.key, buryHidden })) {
+        // Only the effect counts.
+      }
+    } catch (error) {
+      if (isGfsError(error, "Canceled") || site.role === "primary") throw error;
+      kit.log.warn("rename_without_site", { site: site.name, prefix: where.key, error: String(error) });
+    }
+  }
+}
+
+interface Move {
+  readonly from: Located;
+  readonly to: Located;
+  readonly overwrite: boolean;
+}
+
+async function commitRename(kit: Kit, { from, to, overwrite }: Move): Promise<void> {
+  const nowMs = kit.clock.nowMs();
+  const tombstoneVersionId = kit.nextVersionId();
+  await kit.inodes.transact(function* (tx, nextInode): Program<void> {
+    const renamed = yield* rename(tx, {
+      from: from.path,
+      to: to.path,
+      directory: from.directory,
+      overwrite,
+      nowMs,
+      nextInode,
+      tombstoneVersionId,
+    });
+    const replaced = renamed.replaced;
+    for (const place of replaced?.orphans ?? []) {
+      const { inode, version } = (replaced as Removed).file;
+      const versionId = version?.id ?? tombstoneVersionId;
+      yield* enqueueRemoval(tx, kit, { path: to.path, inode, versionId, place, nowMs });
+    }
+    for (const place of renamed.left) {
+      const { inode, version } = renamed.moved;
+      const versionId = version?.id ?? tombstoneVersionId;
+      yield* enqueueRemoval(tx, kit, { path: from.path, inode, versionId, place, nowMs });
+    }
+    if (from.directory) markForPublishing(tx, renamed.moved.inode);
+    else yield* enqueuePublishing(tx, kit, { path: to.path, file: renamed.moved, nowMs });
+  });
+}

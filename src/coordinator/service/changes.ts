@@ -1,0 +1,27 @@
+import type { Ctx } from "../../core/context.ts";
+import type { Change } from "../../namespace/types.ts";
+
+/** The change feed: what happened to names, in the order of the commits. The catalog keeps seven days of it. */
+
+export interface ChangeLine extends Change {
+  /** Later changes have higher ones, with gaps between them. */
+  readonly position: number;
+}
+
+export interface ChangeFeedPage {
+  readonly changes: readonly ChangeLine[];
+  /** Where the page begins: where it was asked to, or later, when what lies between was forgotten before anybody asked. */
+  readonly after: number;
+}
+
+export interface ChangeService {
+  /** `limit` is 1 to 1,000. */
+  readChanges(ctx: Ctx, request: { readonly after: number; readonly limit: number }): Promise<ChangeFeedPage>;
+  /** The position of the newest change; 0 when there is none. */
+  lastChange(ctx: Ctx): Promise<number>;
+  /** How far a reader has come, by its name; undefined for one that has kept nothing. Durable. */
+  findFeedPlace(ctx: Ctx, reader: string): Promise<number | undefined>;
+  keepFeedPlace(ctx: Ctx, reader: string, position: number): Promise<void>;
+  /** Whether this process does the background work. What must happen once in a cluster is done where this is true. */
+  readonly leads: boolean;
+}
