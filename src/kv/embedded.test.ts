@@ -36,6 +36,7 @@ function tableSince(revision: number): Table & { failing: boolean } {
     assertRoom: () => undefined,
     giveRoom: async () => false,
     revision: () => revision,
+    hold: () => ({ get: rows.get.bind(rows), range: rows.range.bind(rows), revision, release: () => undefined }),
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,
   };

@@ -1,6 +1,19 @@
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type { Key, Kv, KvLease, KvStats, Program, Reader, Transaction, Value, WatchBatch, WatchEvent } from "./kv.ts";
+import type {
+  Key,
+  Kv,
+  KvLease,
+  KvSnapshot,
+  KvStats,
+  Program,
+  Reader,
+  Transaction,
+  Value,
+  WatchBatch,
+  WatchEvent,
+} from "./kv.ts";
+import { type HeldSnapshot, openSnapshot } from "./held-snapshot.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { appendKey, positionAt } from "./position.ts";
 import { reader, runSync, type Snapshot } from "./program.ts";
@@ -22,6 +35,8 @@ export interface Table {
   /** After a commit that the disk refused: gives up some of the room that is kept for those who free more. False when nothing of it is left. */
   giveRoom(): Promise<boolean>;
   revision(): number;
+  /** The newest committed state, valid until it is released. */
+  hold(): HeldSnapshot;
   stats(): KvStats;
   close(): Promise<void>;
 }
@@ -60,6 +75,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
   const hub = new WatchHub(committed);
   const unpublished: { readonly batch: WatchBatch; readonly undo: () => void; done: boolean; failed: boolean }[] = [];
   const running = new Set<Promise<unknown>>();
+  const held = new Set<KvSnapshot>();
   let closed = false;
 
   const assertOpen = (): void => {
@@ -165,6 +181,18 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     view: async (program) => viewSync(program),
     viewSync,
     transact,
+    async snapshot() {
+      assertOpen();
+      const snapshot = openSnapshot(table.hold());
+      held.add(snapshot);
+      return {
+        ...snapshot,
+        async close() {
+          held.delete(snapshot);
+          await snapshot.close();
+        },
+      };
+    },
     async revision() {
       assertOpen();
       return committed;
@@ -193,6 +221,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
       leases.close();
       await Promise.allSettled(running);
       hub.close();
+      for (const snapshot of held) await snapshot.close();
       await table.close();
     },
   };

@@ -120,6 +120,15 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
+/** One state of the data for as long as it is open. What is overwritten meanwhile keeps its room in the engine: whoever takes one bounds the time. */
+export interface KvSnapshot {
+  /** Of the newest commit that it holds. */
+  readonly revision: number;
+  view<T>(program: (tx: Reader) => Program<T>): Promise<T>;
+  /** Idempotent; later views reject with `Unavailable`. */
+  close(): Promise<void>;
+}
+
 export interface Kv {
   readonly engine: string;
   /** Runs a read-only program against one consistent snapshot. */
@@ -129,6 +138,8 @@ export interface Kv {
    * safe) when contention outlasted the engine's retries, `NoSpace` when the disk is full, `Unavailable` when the engine is out of reach.
    */
   transact<T>(program: (tx: Transaction) => Program<T>): Promise<T>;
+  /** The state of the newest commit, to be read in many steps while commits go on. */
+  snapshot(): Promise<KvSnapshot>;
   /** `view` without a promise, on engines whose data is in this process; undefined elsewhere. */
   readonly viewSync?: <T>(program: (tx: Reader) => Program<T>) => T;
   /** The revision of the newest commit that was acknowledged, or a later one; grows by at least one with each. */

@@ -2,6 +2,7 @@ import path from "node:path";
 import type { RootDatabase } from "lmdb";
 import { GfsError } from "../../core/errors.ts";
 import type { Kv, Program, Reader } from "../kv.ts";
+import { openSnapshot } from "../held-snapshot.ts";
 import { reader, runSync } from "../program.ts";
 import {
   BINARY,
@@ -9,6 +10,7 @@ import {
   decodeRevision,
   FORMAT,
   FORMAT_KEY,
+  holdSnapshot,
   REVISION,
   type Rows,
   SHARED_BINARY,
@@ -61,6 +63,10 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
     engine: "lmdb",
     view: async (program) => viewSync(program),
     viewSync,
+    async snapshot() {
+      begin();
+      return openSnapshot(holdSnapshot(root, rows, meta));
+    },
     revisionSync,
     revision: async () => revisionSync(),
     async transact() {

@@ -1,5 +1,6 @@
-import type { Database } from "lmdb";
+import type { Database, RootDatabase, Transaction } from "lmdb";
 import type { KvEntry, RangeQuery } from "../kv.ts";
+import type { HeldSnapshot } from "../held-snapshot.ts";
 import type { Snapshot } from "../program.ts";
 
 /** How rows are read from an LMDB environment, by the process that writes it and by those that only read. */
@@ -42,6 +43,19 @@ export function snapshotOf(rows: Rows): Snapshot {
   return { get: (key) => readValue(rows, asBuffer(key)), range: (query) => readRange(rows, query) };
 }
 
+/** LMDB keeps the pages of a state as long as somebody reads in it. */
+export function holdSnapshot(root: RootDatabase, rows: Rows, meta: Rows): HeldSnapshot {
+  // The library goes on with the state that it looked at last until its timers run.
+  root.resetReadTxn();
+  const transaction = root.useReadTransaction();
+  return {
+    revision: decodeRevision(readValue(meta, REVISION, transaction)),
+    get: (key) => readValue(rows, asBuffer(key), transaction),
+    range: (query) => readRange(rows, query, transaction),
+    release: () => transaction.done(),
+  };
+}
+
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -50,8 +64,11 @@ export function asBuffer(bytes: Uint8Array): Buffer {
  * The library's own copy of a value is a buffer with memory of its own, which costs more than all else of a lookup; this one shares a pool.
  * What the library hands out is overwritten by the next read.
  */
-function readValue(rows: Rows, key: Buffer): Buffer | undefined {
-  const shared: (Buffer & { readonly isGlobal?: boolean }) | undefined = rows.getBinaryFast(key);
+function readValue(rows: Rows, key: Buffer, transaction?: Transaction): Buffer | undefined {
+  const shared = (rows as unknown as FastRows).getBinaryFast(
+    key,
+    transaction === undefined ? undefined : { transaction },
+  );
   if (shared === undefined) return undefined;
   const sizeBytes =
     shared.isGlobal === true ? (rows as unknown as { readonly lastSize: number }).lastSize : shared.length;
@@ -60,11 +77,20 @@ function readValue(rows: Rows, key: Buffer): Buffer | undefined {
   return value;
 }
 
-export function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
+/** What the library's types leave out. */
+interface FastRows {
+  getBinaryFast(
+    key: Buffer,
+    options?: { readonly transaction: Transaction },
+  ): (Buffer & { readonly isGlobal?: boolean }) | undefined;
+}
+
+export function readRange(rows: Rows, query: RangeQuery, transaction?: Transaction): KvEntry[] {
   const start = asBuffer(query.start);
   const end = asBuffer(query.end);
   if (Buffer.compare(start, end) >= 0) return [];
   const found: KvEntry[] = [];
+  const within = transaction === undefined ? {} : { transaction };
   const range =
     query.reverse === true
       ? rows.getRange({
@@ -74,8 +100,9 @@ export function readRange(rows: Rows, query: RangeQuery): KvEntry[] {
           inclusiveEnd: true,
           reverse: true,
           limit: query.limit,
+          ...within,
         })
-      : rows.getRange({ start, end, limit: query.limit });
+      : rows.getRange({ start, end, limit: query.limit, ...within });
   for (const { key, value } of range) found.push({ key, value });
   return found;
 }

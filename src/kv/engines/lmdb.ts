@@ -15,6 +15,7 @@ import {
   encodeRevision,
   FORMAT,
   FORMAT_KEY,
+  holdSnapshot,
   readRange,
   REVISION,
   type Rows,
@@ -198,6 +199,7 @@ async function openTable(
       );
     },
     revision,
+    hold: () => holdSnapshot(root, rows, meta),
     stats() {
       const { entryCount } = rows.getStats() as { entryCount: number };
       const { lastPageNumber, pageSize } = root.getStats() as EnvironmentStats;

@@ -31,6 +31,15 @@ function createMemoryTable(): Table {
     assertRoom: () => undefined,
     giveRoom: async () => false,
     revision: () => revision,
+    hold: () => {
+      const state = rows.copy();
+      return {
+        get: (key) => state.get(key),
+        range: (query) => state.range(query),
+        revision,
+        release: () => undefined,
+      };
+    },
     stats: () => ({ entries: rows.size, sizeBytes: rows.sizeBytes }),
     close: async () => undefined,
   };

@@ -5,7 +5,7 @@ import type { Snapshot } from "../program.ts";
 const BLOCK_ENTRIES = 256;
 
 export class SortedTable implements Snapshot {
-  readonly #blocks: KvEntry[][] = [[]];
+  #blocks: KvEntry[][] = [[]];
   #size = 0;
   #sizeBytes = 0;
 
@@ -15,6 +15,15 @@ export class SortedTable implements Snapshot {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Another table with the same entries, which are never changed in place. */
+  copy(): SortedTable {
+    const copy = new SortedTable();
+    copy.#blocks = this.#blocks.map((block) => [...block]);
+    copy.#size = this.#size;
+    copy.#sizeBytes = this.#sizeBytes;
+    return copy;
   }
 
   get(key: Key): Value | undefined {

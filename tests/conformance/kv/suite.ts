@@ -52,6 +52,40 @@ export function describeEngine(engine: EngineUnderTest): void {
     const read = async (query: RangeQuery): Promise<string[]> =>
       (await kv.view((tx) => tx.range(query))).map(({ key }) => Buffer.from(key).toString());
 
+    it("keeps the state of a snapshot while commits go on, until it is closed", async () => {
+      const large = Buffer.alloc(300_000, "large");
+      await kv.transact(put(text("a"), text("1")));
+      await kv.transact(put(text("z"), large));
+      const snapshot = await kv.snapshot();
+      expect(snapshot.revision).toBe(await kv.revision());
+      expect(await snapshot.view((tx) => tx.get(text("z")))).toEqual(large);
+      await kv.transact(function* (tx): Program<void> {
+        tx.delete(text("z"));
+      });
+      expect(await snapshot.view((tx) => tx.get(text("z")))).toEqual(large);
+      await kv.transact(function* (tx): Program<void> {
+        tx.put(text("a"), text("2"));
+        tx.put(text("b"), text("2"));
+      });
+      const later = await kv.snapshot();
+      expect(later.revision).toBeGreaterThan(snapshot.revision);
+      for (const [state, rows] of [
+        [snapshot, ["a", "z"]],
+        [later, ["a", "b"]],
+      ] as const) {
+        await new Promise((resolve) => setImmediate(resolve));
+        expect((await state.view((tx) => tx.range({ ...ALL, limit: 10 }))).map(({ key }) => String(key))).toEqual(rows);
+      }
+      expect(await snapshot.view((tx) => tx.get(text("a")))).toEqual(text("1"));
+      expect(await snapshot.view((tx) => tx.get(text("b")))).toBeUndefined();
+      await snapshot.close();
+      await snapshot.close();
+      await expect(snapshot.view((tx) => tx.get(text("a")))).rejects.toMatchObject({ code: "Unavailable" });
+      expect(await later.view((tx) => tx.getMany([text("a"), text("b")]))).toEqual([text("2"), text("2")]);
+      await later.close();
+      expect(await kv.view((tx) => tx.get(text("a")))).toEqual(text("2"));
+    });
+
     it("returns what was put, and nothing for what was deleted", async () => {
       await kv.transact(put(text("a"), text("1")));
       expect(await kv.view((tx) => tx.get(text("a")))).toEqual(text("1"));

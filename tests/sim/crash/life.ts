@@ -129,6 +129,10 @@ export function mortalKv(life: Life, inner: Kv): MortalKv {
             return viewSync(program);
           },
         }),
+    async snapshot() {
+      life.assertAlive();
+      return await inner.snapshot();
+    },
     async revision() {
       life.assertAlive();
       return await inner.revision();
