@@ -1,15 +1,15 @@
 import { GfsError } from "../core/errors.ts";
-import { momentOf } from "../core/moment.ts";
+import { type Moment, momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
-import { destroyNull, retire, rulesForFound } from "./history.ts";
+import { clearNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
-import { addFirstName, readEntry } from "./names.ts";
+import { addFirstName, type Place, readEntry } from "./names.ts";
 import { ensureDirectory } from "./tree.ts";
 import type {
   Change,
@@ -46,21 +46,42 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
   if (existing !== undefined && existing.kind !== "file") {
     throw new GfsError("AlreadyExists", `${path} is ${NO_FILE[existing.kind]}; remove it first.`);
   }
+  return yield* commitAt(tx, {
+    ...commit,
+    place: { parent: directory, name },
+    ...(existing === undefined ? {} : { existing }),
+    modified: momentOf(commit.version.createdMs),
+    now: momentOf(nowMs),
+  });
+}
+
+export interface CommitAt extends Omit<CommitVersion, "nowMs"> {
+  readonly place: Place;
+  /** What is there. */
+  readonly existing?: FileRecord;
+  /** When it was written to. */
+  readonly modified: Moment;
+  readonly now: Moment;
+}
+
+/** What a commit by key and one by inode have in common. */
+export function* commitAt(tx: Transaction, commit: CommitAt): Program<Committed> {
+  const { path, place, existing, modified, now } = commit;
+  const nowMs = now.ms;
   checkExpectation(commit.expect, existing?.version);
   const bucket = yield* rulesOf(tx, path);
   const rules =
     commit.found === true ? yield* rulesForFound(tx, { path, rules: bucket, current: existing?.version }) : bucket;
   const version = settleVersion(commit.version, rules, nowMs);
-  const [now, modified] = [momentOf(nowMs), momentOf(version.createdMs)];
   let file: FileRecord =
     existing === undefined
       ? newFile({ inode: commit.nextInode(), version, modified, now })
       : { ...existing, version, sizeBytes: version.sizeBytes, modified, changed: now };
   for (const copy of version.copies) yield* claim(tx, { inode: file.inode, versionId: version.id, copy });
   const before: Outgoing = existing === undefined ? NOTHING : yield* makeWay(tx, { existing, version, rules, commit });
-  const nulls = rules.versioning === "suspended" ? yield* destroyNull(tx, { path, nowMs }) : [];
+  const nulls = yield* clearNull(tx, rules, { path, nowMs });
   writeContent(tx, file.inode, version);
-  if (existing === undefined) file = yield* addFirstName(tx, { parent: directory, name }, file, now);
+  if (existing === undefined) file = yield* addFirstName(tx, place, file, now);
   else writeAttributes(tx, file);
   recordChange(tx, {
     kind: existing === undefined ? "created" : "updated",
@@ -89,7 +110,7 @@ interface Incoming {
   readonly existing: FileRecord;
   readonly version: FileVersion;
   readonly rules: VersionRules;
-  readonly commit: CommitVersion;
+  readonly commit: CommitAt;
 }
 
 /**
@@ -99,7 +120,8 @@ interface Incoming {
 function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incoming): Program<Outgoing> {
   const previous = existing.version;
   if (previous === undefined) return NOTHING;
-  const { path, nowMs } = commit;
+  const { path, place, now } = commit;
+  const nowMs = now.ms;
   const remaining = previous.copies.filter(
     (copy) => !version.copies.some((each) => each.site === copy.site && each.key === copy.key),
   );
@@ -112,7 +134,7 @@ function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incomin
   if (stays) {
     const left: FileVersion = overwritten ? { ...previous, copies: remaining } : previous;
     const holder = commit.nextInode();
-    return { orphans: [], kept: yield* retire(tx, { path, file: existing, version: left, holder, nowMs }) };
+    return { orphans: [], kept: yield* retire(tx, { place, file: existing, version: left, holder, now }) };
   }
   if (!overwritten) assertDestroyable(previous, { path, nowMs });
   if (previous.id !== version.id) dropVersionParts(tx, previous);
@@ -143,7 +165,7 @@ export function checkExpectation(expect: Expectation, current: FileVersion | und
   }
 }
 
-function causeOf({ copied, version }: CommitVersion): Pick<Change, "cause"> {
+function causeOf({ copied, version }: CommitAt): Pick<Change, "cause"> {
   if (copied === true) return { cause: "copied" };
   return version.details?.partCount === undefined ? {} : { cause: "assembled" };
 }

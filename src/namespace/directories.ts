@@ -1,15 +1,15 @@
 import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
-import { momentOf } from "../core/moment.ts";
+import { type Moment, momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { dropBucketRow, hasBucketRow } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
 import { splitPath } from "./path.ts";
 import { getEntered, writeAttributes } from "./inodes.ts";
-import { dropName, readEntry } from "./names.ts";
+import { dropName, type Place, readEntry } from "./names.ts";
 import { hasHistoryIn, leaveDirectory } from "./past-directories.ts";
 import { addDirectory, ensureDirectory, findDirectoryInode, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
-import type { FileRecord } from "./types.ts";
+import type { FileAttributes, FileRecord } from "./types.ts";
 
 export interface MakeDirectory {
   readonly path: FilePath;
@@ -68,8 +68,7 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
     throw new GfsError("NotFound", `There is no directory ${path}.`);
   }
   const { inode } = entry;
-  if (!(yield* isEmpty(tx, inode))) {
-    if (semantics === "directory") throw new GfsError("NotEmpty", `${path} is not empty; remove what is in it first.`);
+  if (semantics === "key" && !(yield* isEmpty(tx, inode))) {
     const directory = yield* getEntered(tx, entry);
     if (directory.implicit === true) return false;
     if (place.parent === ROOT_INODE && (yield* hasBucketRow(tx, path)))
@@ -78,15 +77,28 @@ export function* removeDirectory(tx: Transaction, { path, semantics, nowMs }: Re
     recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
     return true;
   }
+  yield* removeEmpty(tx, { place, directory: yield* getEntered(tx, entry), path, now: momentOf(nowMs) });
+  yield* pruneUpwards(tx, place.parent, nowMs);
+  return true;
+}
+
+export interface RemoveEmpty {
+  readonly place: Place;
+  readonly directory: FileAttributes;
+  readonly path: FilePath;
+  readonly now: Moment;
+}
+
+/** At the top, a bucket's settings go with it, and while older versions lie below it, it stays. */
+export function* removeEmpty(tx: Transaction, { place, directory, path, now }: RemoveEmpty): Program<void> {
+  const { inode } = directory;
+  if (!(yield* isEmpty(tx, inode))) throw new GfsError("NotEmpty", `${path} is not empty; remove what is in it first.`);
   if (place.parent === ROOT_INODE) {
     if (yield* hasHistoryIn(tx, inode))
       throw new GfsError("NotEmpty", `${path} still has older versions or delete markers; remove them first.`);
     yield* dropBucketRow(tx, path);
   }
-  const directory = yield* getEntered(tx, entry);
-  yield* dropName(tx, place, directory, momentOf(nowMs));
+  yield* dropName(tx, place, directory, now);
   yield* leaveDirectory(tx, place, directory);
-  recordChange(tx, { kind: "removed", path, inode, atMs: nowMs });
-  yield* pruneUpwards(tx, place.parent, nowMs);
-  return true;
+  recordChange(tx, { kind: "removed", path, inode, atMs: now.ms });
 }

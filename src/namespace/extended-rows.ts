@@ -1,15 +1,6 @@
 import type { Inode } from "../core/ids.ts";
-import {
-  afterPrefix,
-  decodeKey,
-  encodeKey,
-  type Key,
-  prefixRange,
-  type Program,
-  type Reader,
-  tail,
-  type Transaction,
-} from "../kv/index.ts";
+import type { Key, Program, Reader, Transaction } from "../kv/index.ts";
+import { afterPrefix, decodeKey, encodeKey, prefixRange, tail } from "../kv/index.ts";
 import type { FileAttributes } from "./types.ts";
 
 /**

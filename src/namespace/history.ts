@@ -1,11 +1,10 @@
-import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode } from "../core/ids.ts";
-import { momentOf } from "../core/moment.ts";
+import { type Moment, momentOf } from "../core/moment.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
-import { findHistory, historyLayers, newestOf, pushHistory } from "./history-of-path.ts";
+import { findHistory, newestOf, pushHistory } from "./history-of-path.ts";
 import { dropHistory, type HistoryRow, NULL, shownIdOf } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { placesOf, releaseAll } from "./owners.ts";
@@ -13,7 +12,7 @@ import { splitPath } from "./path.ts";
 import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts";
 import { prunePast } from "./past-directories.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
-import { addFirstName } from "./names.ts";
+import { addFirstName, type Place } from "./names.ts";
 import { ensureDirectory, findFile, type Maker } from "./tree.ts";
 import type { FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
@@ -21,17 +20,17 @@ import { dropVersionParts } from "./version-parts.ts";
 /** How versions come into a path's history and out of it again. */
 
 export interface Retire {
-  readonly path: FilePath;
+  readonly place: Place;
   /** The file as it was. */
   readonly file: FileRecord;
   readonly version: FileVersion;
   /** An inode of its own for the version; absent: the file's, which no name leads to any more. */
   readonly holder?: Inode;
-  readonly nowMs: number;
+  readonly now: Moment;
 }
 
 /** The version stays, with its copies, in a holder that only its history row leads to. */
-export function* retire(tx: Transaction, { path, file, version, holder, nowMs }: Retire): Program<FileRecord> {
+export function* retire(tx: Transaction, { place, file, version, holder, now }: Retire): Program<FileRecord> {
   // Extended attributes stay with the inode that they hang at.
   const { parent: _, extended, ...kept } = file;
   const own = holder === undefined && extended !== undefined ? { extended } : {};
@@ -40,18 +39,15 @@ export function* retire(tx: Transaction, { path, file, version, holder, nowMs }:
     ...own,
     inode: holder ?? file.inode,
     linkCount: 0,
-    changed: momentOf(nowMs),
+    changed: now,
     version,
   };
   writeAttributes(tx, held);
   if (holder !== undefined || version !== file.version) writeContent(tx, held.inode, version);
   if (holder !== undefined) takeOver(tx, holder, version);
-  const { parent: above, name } = splitPath(path);
-  const [layer] = yield* historyLayers(tx, above);
-  if (layer === undefined) throw new GfsError("Internal", `There is no directory ${above}, whose file was there.`);
   yield* pushHistory(tx, {
-    directory: layer.inode,
-    name,
+    directory: place.parent,
+    name: place.name,
     versionId: version.id,
     versioned: version.details?.versioned === true,
     createdMs: version.createdMs,
@@ -103,6 +99,15 @@ export function* getHeld(tx: Reader, { wasNull }: HistoryRow, holder: Inode): Pr
 export function* destroyNull(tx: Transaction, destroyer: Destroyer): Program<readonly ObjectPlace[]> {
   const row = yield* findHistory(tx, destroyer.path, NULL);
   return row === undefined ? [] : (yield* destroyRow(tx, row, destroyer)).orphans;
+}
+
+/** The same, where the rules are such that what comes now is called `null`, too. */
+export function* clearNull(
+  tx: Transaction,
+  rules: VersionRules,
+  destroyer: Destroyer,
+): Program<readonly ObjectPlace[]> {
+  return rules.versioning === "suspended" ? yield* destroyNull(tx, destroyer) : [];
 }
 
 export interface FoundAt {

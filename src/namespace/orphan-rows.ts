@@ -1,14 +1,6 @@
 import type { Inode, SessionId } from "../core/ids.ts";
-import {
-  decodeKey,
-  encodeKey,
-  type Key,
-  prefixRange,
-  type Program,
-  type Reader,
-  tail,
-  type Transaction,
-} from "../kv/index.ts";
+import type { Key, LeaseId, Program, Reader, Transaction } from "../kv/index.ts";
+import { decodeKey, encodeKey, prefixRange, tail } from "../kv/index.ts";
 
 /**
  * What has lost its last name while sessions have it open: an orphan. For each session and inode there is a row by session, for when the session ends, and one by
@@ -17,6 +9,7 @@ import {
 
 const BY_SESSION = "os";
 const BY_INODE = "io";
+const OPEN = "s";
 
 export const orphanSpace = encodeKey(BY_SESSION);
 export const orphanHolderSpace = encodeKey(BY_INODE);
@@ -65,16 +58,32 @@ export function* isHeld(tx: Reader, inode: Inode): Program<boolean> {
   return (yield* tx.range({ ...prefixRange(encodeKey(BY_INODE, inode)), limit: 1 })).length > 0;
 }
 
-/** Of one session. */
-export function* orphansOf(tx: Reader, session: SessionId, limit: number): Program<Inode[]> {
-  const rows = yield* tx.range({ ...prefixRange(encodeKey(BY_SESSION, session)), limit });
-  return rows.map(({ key }) => orphanOfSessionKey(key).inode);
+/** One of those that a session holds. */
+export function* orphanOf(tx: Reader, session: SessionId): Program<Inode | undefined> {
+  const [row] = yield* tx.range({ ...prefixRange(encodeKey(BY_SESSION, session)), limit: 1 });
+  return row === undefined ? undefined : orphanOfSessionKey(row.key).inode;
 }
 
-/** The first session after one of them that holds orphans: so a sweep finds those that are not there any more. */
-export function* nextOrphanSession(tx: Reader, after?: SessionId): Program<SessionId | undefined> {
+/** The first session after one of them that holds orphans. */
+export function* nextHolder(tx: Reader, after?: SessionId): Program<SessionId | undefined> {
   const range = prefixRange(orphanSpace);
   const start = after === undefined ? range.start : prefixRange(encodeKey(BY_SESSION, after)).end;
   const [row] = yield* tx.range({ start, end: range.end, limit: 1 });
   return row === undefined ? undefined : orphanOfSessionKey(row.key).session;
+}
+
+/** A session is open as long as its lease lives: with that its row goes, however it ended. */
+export function openSession(
+  tx: Transaction,
+  { session, lease }: { readonly session: SessionId; readonly lease: LeaseId },
+): void {
+  tx.put(openKey(session), NOTHING, { lease });
+}
+
+export function* isOpen(tx: Reader, session: SessionId): Program<boolean> {
+  return (yield* tx.get(openKey(session))) !== undefined;
+}
+
+function openKey(session: SessionId): Key {
+  return encodeKey(OPEN, tail(session));
 }

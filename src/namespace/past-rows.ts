@@ -1,14 +1,6 @@
 import type { Inode } from "../core/ids.ts";
-import {
-  decodeKey,
-  encodeKey,
-  type Key,
-  prefixRange,
-  type Program,
-  type Reader,
-  tail,
-  type Transaction,
-} from "../kv/index.ts";
+import type { Key, Program, Reader, Transaction } from "../kv/index.ts";
+import { decodeKey, encodeKey, prefixRange, tail } from "../kv/index.ts";
 import { decodeNumber, encodeNumber } from "./rows.ts";
 
 /**

@@ -1,4 +1,5 @@
 import type { FilePath, Inode, VersionId } from "../core/ids.ts";
+import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { checkExpectation } from "./commit.ts";
 import { destroyRow, findVersion, promote } from "./history.ts";
@@ -6,7 +7,7 @@ import { historyAfter, newestOf } from "./history-of-path.ts";
 import type { HistoryRow } from "./history-rows.ts";
 import { assertDestroyable, type Destroyer } from "./locks.ts";
 import { etagsOf, releaseAll } from "./owners.ts";
-import { unlink } from "./remove.ts";
+import { unlink } from "./unlink.ts";
 import { entombKey } from "./tombstones.ts";
 import type { Place } from "./names.ts";
 import { findFile, findPlace, type Maker, pruneUpwards } from "./tree.ts";
@@ -72,7 +73,7 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   let promoted: RemovedVersion["promoted"];
   if (newest?.inode === undefined) {
     const place = (yield* findPlace(tx, path, false)) as Place;
-    orphans.push(...(yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId })));
+    orphans.push(...(yield* unlink(tx, { place, file, path, now: momentOf(nowMs), coveredId: tombstoneVersionId })));
     yield* pruneUpwards(tx, place.parent, nowMs);
   } else {
     dropVersionParts(tx, version);

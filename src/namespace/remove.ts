@@ -1,15 +1,14 @@
 import type { FilePath, VersionId } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import type { Program, Transaction } from "../kv/index.ts";
-import { recordChange } from "./changes.ts";
 import { checkExpectation } from "./commit.ts";
-import { etagsOf, releaseAll } from "./owners.ts";
+import { etagsOf } from "./owners.ts";
 import { entombKey } from "./tombstones.ts";
-import { dropInode, getEntered } from "./inodes.ts";
-import { dropName, type Place, readEntry } from "./names.ts";
+import { getEntered } from "./inodes.ts";
+import { type Place, readEntry } from "./names.ts";
 import { findPlace, pruneUpwards } from "./tree.ts";
-import type { ChangeCause, Expectation, FileRecord, ObjectPlace, Removed } from "./types.ts";
-import { dropVersionParts } from "./version-parts.ts";
+import type { Expectation, FileRecord, Removed } from "./types.ts";
+import { type Unlink, unlink } from "./unlink.ts";
 
 export interface RemoveFile {
   readonly path: FilePath;
@@ -27,58 +26,40 @@ export interface RemoveFile {
  */
 export function* removeFile(tx: Transaction, request: RemoveFile): Program<Removed | undefined> {
   const { path, nowMs, tombstoneVersionId } = request;
-  const place = yield* findPlace(tx, path, false);
-  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
-  const file = entry === undefined ? undefined : yield* getEntered(tx, entry);
-  checkExpectation(request.expect, file?.version);
-  if (place === undefined || file === undefined) {
+  const found = yield* findNamed(tx, path);
+  checkExpectation(request.expect, found?.file.version);
+  if (found === undefined) {
     yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
     return undefined;
   }
   const cause = request.expired === true ? { cause: "expired" as const } : {};
-  const orphans = yield* unlink(tx, { place, file, path, nowMs, coveredId: tombstoneVersionId, ...cause });
-  // The new id sorts after every version that was written until now, so that none of them can come back.
-  yield* entombKey(tx, {
-    path,
-    deletedMs: nowMs,
-    versionId: tombstoneVersionId,
-    etags: file.version === undefined ? [] : etagsOf(file.version),
-  });
-  yield* pruneUpwards(tx, place.parent, nowMs);
-  return { file, orphans };
+  const removed = yield* removeForGood(tx, { ...found, path, now: momentOf(nowMs), tombstoneVersionId, ...cause });
+  yield* pruneUpwards(tx, found.place.parent, nowMs);
+  return removed;
 }
 
-export interface Unlink {
+/** A file and the place of the name that it was found by. */
+export interface Named {
   readonly place: Place;
   readonly file: FileRecord;
-  readonly path: FilePath;
-  readonly nowMs: number;
-  readonly coveredId?: VersionId;
-  /** For the change feed. */
-  readonly cause?: ChangeCause;
-  /** The caller tells the feed. */
-  readonly silent?: boolean;
 }
 
-/** Resolves with the copies that nobody needs any more: none while another hard link names the file. */
-export function* unlink(
-  tx: Transaction,
-  { place, file, path, nowMs, coveredId, cause, silent }: Unlink,
-): Program<readonly ObjectPlace[]> {
-  const now = momentOf(nowMs);
-  const { linkCount } = yield* dropName(tx, place, file, now);
-  if (silent !== true) {
-    recordChange(tx, {
-      kind: "removed",
-      path,
-      inode: file.inode,
-      atMs: nowMs,
-      ...(file.version === undefined ? {} : { versionId: file.version.id }),
-      ...(cause === undefined ? {} : { cause }),
-    });
-  }
-  if (linkCount > 0) return [];
-  yield* dropInode(tx, file);
-  if (file.version !== undefined) dropVersionParts(tx, file.version);
-  return yield* releaseAll(tx, file, { nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
+/** Of a file, not of a directory. */
+export function* findNamed(tx: Transaction, path: FilePath): Program<Named | undefined> {
+  const place = yield* findPlace(tx, path, false);
+  const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
+  return place === undefined || entry === undefined ? undefined : { place, file: yield* getEntered(tx, entry) };
+}
+
+export interface RemoveForGood extends Omit<Unlink, "coveredId"> {
+  readonly tombstoneVersionId: VersionId;
+}
+
+export function* removeForGood(tx: Transaction, { tombstoneVersionId, ...request }: RemoveForGood): Program<Removed> {
+  const { file, path, now } = request;
+  const orphans = yield* unlink(tx, { ...request, coveredId: tombstoneVersionId });
+  // The new id sorts after every version that was written until now, so that none of them can come back.
+  const etags = file.version === undefined ? [] : etagsOf(file.version);
+  yield* entombKey(tx, { path, deletedMs: now.ms, versionId: tombstoneVersionId, etags });
+  return { file, orphans };
 }

@@ -156,7 +156,10 @@ test("T5 What is open when its last name goes stays for the sessions that have i
   expect(await read("t/a").catch((error: { code: string }) => error.code)).toBe("NotFound");
   await put("t/a", "2");
   expect(await fs.stat(file.inode)).toMatchObject({ linkCount: 0, sizeBytes: 1 });
-  expect(await fs.release(session, file.inode)).toMatchObject([{ site: "local" }]);
+  expect(await fs.release(session, file.inode)).toMatchObject({
+    file: { inode: file.inode },
+    orphans: [{ site: "local" }],
+  });
   expect([await errnoOf(fs.stat(file.inode)), await read("t/a")]).toEqual(["ENOENT", "2"]);
   expect((await checkCatalog(kv)).faults).toEqual([]);
 });

@@ -17,6 +17,7 @@ import type { Kit } from "../kit.ts";
 import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "../foreign/set-aside.ts";
 import { reportSetAside } from "../foreign/set-aside-space.ts";
 import { publishSome } from "../copies/publishing.ts";
+import { releaseDeadSessions } from "./orphans.ts";
 import type { Uploads } from "../uploads/uploads.ts";
 import { uploadCheck } from "../uploads/collect.ts";
 
@@ -63,6 +64,7 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Housekeeping {
       await step("attributes", async () => {
         while (!signal.aborted && (await kit.kv.transact(clearLeftExtended)));
       });
+      await step("orphans", async () => await releaseDeadSessions(kit, signal));
       await step("changes", async () => await trim(kit));
       await step("set aside", async () => {
         setAsideCursor = await forgetSetAside(kit, setAsideCursor);

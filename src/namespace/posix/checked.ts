@@ -1,4 +1,3 @@
-import { GfsError } from "../../core/errors.ts";
 import type { Inode } from "../../core/ids.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { isDevice } from "../attributes-codec.ts";
@@ -30,6 +29,7 @@ import * as removes from "./remove.ts";
 import * as renames from "./rename.ts";
 import * as changes from "./setattr.ts";
 import * as extended from "./xattrs.ts";
+import { SECURITY, TRUSTED, USER } from "./xattrs.ts";
 
 /** The same programs for callers in front of whom no kernel stands: what they may do is looked at in the transaction that does it. */
 
@@ -140,24 +140,12 @@ export function* removexattr(tx: Transaction, who: Credentials, request: extende
   yield* extended.removexattr(tx, request);
 }
 
-const USER = "user.";
-const TRUSTED = "trusted.";
-const SECURITY = "security.";
-
 /** As xattr(7) has the classes. */
 function assertExtendedChange(who: Credentials, file: FileAttributes, name: string): void {
   if (name.startsWith(TRUSTED) || name.startsWith(SECURITY)) {
     if (!isRoot(who)) throw notPermitted(`Only root may change the extended attribute ${name}.`);
   } else if (name.startsWith(USER)) assertUserAttribute(who, file, WRITE);
-  else {
-    throw new GfsError(
-      "Unsupported",
-      `Extended attributes are named user., trusted. or security. something, not ${name}.`,
-      {
-        op: "namespace.posix",
-      },
-    );
-  }
+  else extended.assertKnownClass(name);
 }
 
 function assertUserAttribute(who: Credentials, file: FileAttributes, wanted: number): void {

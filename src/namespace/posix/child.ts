@@ -90,12 +90,6 @@ export function* pathOfChild(tx: Reader, { parent, name }: Child): Program<FileP
   return (above === undefined || above === "" ? name : `${above}/${name}`) as FilePath;
 }
 
-/** For what the programs by path have done at a coarser time: one moment in all that changed. */
-export function* stampChanged(tx: Transaction, inode: Inode, now: Moment): Program<void> {
-  const file = yield* readAttributes(tx, inode);
-  if (file !== undefined) writeAttributes(tx, { ...file, changed: now });
-}
-
 /** A directory that was there only because objects are below it is somebody's once a file system has touched it, and stays when it becomes empty. */
 export function* makeExplicit(tx: Transaction, directory: FileAttributes, now: Moment): Program<void> {
   if (directory.implicit !== true) return;

@@ -2,13 +2,14 @@ import { GfsError } from "../../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../../core/ids.ts";
 import { type Moment, momentOf } from "../../core/moment.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
-import { checkExpectation, commitVersion } from "../commit.ts";
-import { readInode, writeAttributes, writeContent } from "../inodes.ts";
+import { checkExpectation, commitAt } from "../commit.ts";
+import { missing, readInode, writeAttributes, writeContent } from "../inodes.ts";
 import { isHeld } from "../orphan-rows.ts";
 import { claim, isPlaceOf, placesOf, release } from "../owners.ts";
 import { pathOf } from "../tree.ts";
 import type { Committed, Expectation, FileRecord, FileVersion } from "../types.ts";
 import { dropVersionParts } from "../version-parts.ts";
+import { placeOf } from "./child.ts";
 import { gone } from "./lookup.ts";
 
 /** Content that comes to an inode, whatever its name is by now: for whoever has it open. */
@@ -36,12 +37,17 @@ export function* commit(tx: Transaction, request: Commit): Program<Committed> {
     });
   const modified = request.modified ?? momentOf(version.createdMs);
   if (file.linkCount === 0) return yield* commitToOrphan(tx, file, { ...request, modified });
-  const path = (yield* pathOf(tx, inode)) as FilePath;
-  const { nextInode } = request;
-  const committed = yield* commitVersion(tx, { path, version, expect: expectation(request), nowMs: now.ms, nextInode });
-  const written = { ...committed.file, modified, changed: now };
-  writeAttributes(tx, written);
-  return { ...committed, file: written };
+  const home = file.parent ?? missing(inode);
+  return yield* commitAt(tx, {
+    path: (yield* pathOf(tx, inode)) as FilePath,
+    place: placeOf({ parent: home.inode, name: home.name }, "file"),
+    existing: file,
+    version,
+    expect: expectation(request),
+    modified,
+    now,
+    nextInode: request.nextInode,
+  });
 }
 
 function expectation({ expect }: Commit): Expectation {

@@ -4,9 +4,11 @@ import type { Moment } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { bucketOf, hasBucketRow, keepsVersions, rulesOf } from "../bucket-rows.ts";
 import { recordChange } from "../changes.ts";
+import { checkDirectoryRules } from "../directory-rules.ts";
 import { getEntered, writeContent } from "../inodes.ts";
 import { moveName, type Place } from "../names.ts";
-import { leaveHomes, withoutOldHome } from "../rename.ts";
+import { leaveHomes, withoutOldHome } from "../homes.ts";
+import { coverPast } from "../past-directories.ts";
 import type { FileRecord, ObjectPlace } from "../types.ts";
 import { type Child, getChild, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
 import { assertMayMove, assertMayRemove } from "./entering.ts";
@@ -46,10 +48,13 @@ export function* exchange(tx: Transaction, request: Exchange, who?: Credentials)
     yield* assertMayMove(tx, who, { from: other, to: one });
   }
   const paths = [yield* pathOfChild(tx, one), yield* pathOfChild(tx, other)] as const;
-  for (const path of paths) yield* assertPlain(tx, path);
+  yield* assertExchangeable(tx, paths, first.kind === "directory" && second.kind === "directory");
   for (const parent of new Set([one.parent, other.parent]))
     yield* makeExplicit(tx, yield* getDirectory(tx, parent), now);
 
+  // What was left behind by directories of these names goes along with those that have them now.
+  for (const [child, { kind, inode }] of [[one, first] as const, [other, second] as const])
+    if (kind === "directory") yield* coverPast(tx, placeOf(child, kind), inode);
   const aside: Place = placeOf({ parent: one.parent, name: ASIDE }, first.kind);
   const waiting = yield* moveName(tx, { source: placeOf(one, first.kind), target: aside }, first, now);
   const here = { source: placeOf(other, second.kind), target: placeOf(one, second.kind) };
@@ -87,13 +92,23 @@ function* settle(
   return [left, { ...file, version: moved }];
 }
 
-/** Histories and settings of buckets hang at names, and do not change places. */
-function* assertPlain(tx: Reader, path: FilePath): Program<void> {
-  const isTop = bucketOf(path) === undefined;
-  if (!(isTop ? yield* hasBucketRow(tx, path) : keepsVersions(yield* rulesOf(tx, path)))) return;
-  throw new GfsError(
-    "InvalidArgument",
-    "Buckets with settings, and names in buckets that keep versions, are not exchanged; rename one after the other.",
-    { op: "namespace.exchange" },
-  );
+/** Histories of files and settings of buckets hang at names, and do not change places. What hangs in directories goes along with them. */
+function* assertExchangeable(
+  tx: Reader,
+  [one, other]: readonly [FilePath, FilePath],
+  areDirectories: boolean,
+): Program<void> {
+  for (const path of [one, other]) {
+    const isTop = bucketOf(path) === undefined;
+    const plain = isTop ? !(yield* hasBucketRow(tx, path)) : areDirectories || !keepsVersions(yield* rulesOf(tx, path));
+    if (plain) continue;
+    throw new GfsError(
+      "InvalidArgument",
+      "Buckets with settings, and files in buckets that keep versions, are not exchanged; rename one after the other.",
+      { op: "namespace.exchange" },
+    );
+  }
+  if (!areDirectories) return;
+  yield* checkDirectoryRules(tx, { from: one, to: other });
+  yield* checkDirectoryRules(tx, { from: other, to: one });
 }

@@ -6,7 +6,8 @@ export { type Exchange, type Exchanged, exchange } from "./exchange.ts";
 export { type Link, link } from "./link.ts";
 export { getattr, lookup, readlink } from "./lookup.ts";
 export { type Make, type MakeNode, mkdir, mknod, symlink } from "./make.ts";
-export { endSession, type EndSession, releaseOrphan, type Release, type SessionEnd } from "./orphans.ts";
+export { openSession } from "../orphan-rows.ts";
+export { nextDeadSession, releaseNextOrphan, releaseOrphan, type Release, type Released } from "./orphans.ts";
 export { type Credentials, EXECUTE, mayAccess, READ, WRITE } from "./permissions.ts";
 export {
   type DirectoryEntry,

@@ -1,50 +1,49 @@
-import type { Inode, SessionId } from "../../core/ids.ts";
-import type { Program, Transaction } from "../../kv/index.ts";
+import type { Inode, SessionId, VersionId } from "../../core/ids.ts";
+import type { Moment } from "../../core/moment.ts";
+import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { readInode } from "../inodes.ts";
-import { dropOrphan, isHeld, isOrphanOf, orphansOf } from "../orphan-rows.ts";
-import type { ObjectPlace } from "../types.ts";
-import { type Destroy, destroy } from "./remove.ts";
+import { dropOrphan, isHeld, isOpen, isOrphanOf, nextHolder, orphanOf } from "../orphan-rows.ts";
+import type { FileRecord, ObjectPlace } from "../types.ts";
+import { destroy } from "../unlink.ts";
 
 /** What lost its last name while somebody had it open, and what becomes of it. */
 
-export interface Release extends Destroy {
+interface Releasing {
   readonly session: SessionId;
+  readonly now: Moment;
+  /** Sorts after every version that was written until now. */
+  readonly tombstoneVersionId: VersionId;
+}
+
+export interface Release extends Releasing {
   readonly inode: Inode;
 }
 
-/** The session has closed it. Gives the objects that nobody needs any more: none while another session has it open, or when it was no orphan. */
-export function* releaseOrphan(tx: Transaction, request: Release): Program<readonly ObjectPlace[]> {
-  const { session, inode } = request;
-  if (!(yield* isOrphanOf(tx, { session, inode }))) return [];
+export interface Released {
+  /** What is gone for good: nothing while another session has it open, or when it was no orphan. */
+  readonly file?: FileRecord;
+  /** Objects that nobody needs any more. */
+  readonly orphans: readonly ObjectPlace[];
+}
+
+/** The session has closed it. */
+export function* releaseOrphan(tx: Transaction, request: Release): Program<Released> {
+  const { session, inode, now, tombstoneVersionId: coveredId } = request;
+  if (!(yield* isOrphanOf(tx, { session, inode }))) return { orphans: [] };
   dropOrphan(tx, { session, inode });
   const file = (yield* isHeld(tx, inode)) ? undefined : yield* readInode(tx, inode);
-  return file === undefined ? [] : yield* destroy(tx, file, request);
+  return file === undefined ? { orphans: [] } : { file, orphans: yield* destroy(tx, file, { now, coveredId }) };
 }
 
-export interface EndSession extends Destroy {
-  readonly session: SessionId;
+/** One of those that a session has open, for when it ends, however it ends; undefined when there is none left. */
+export function* releaseNextOrphan(tx: Transaction, request: Releasing): Program<Released | undefined> {
+  const inode = yield* orphanOf(tx, request.session);
+  return inode === undefined ? undefined : yield* releaseOrphan(tx, { ...request, inode });
 }
 
-export interface SessionEnd {
-  readonly orphans: readonly ObjectPlace[];
-  /** There are orphans left; the caller comes again. */
-  readonly more: boolean;
-}
-
-const AT_ONCE = 20;
-/** What one of them may take: its rows, and at each site an owner and a tombstone. */
-const ROOM_FOR_ONE = { writes: 45, sizeBytes: 64 * 1024 };
-
-/** The session is gone, however it went: what it had open goes, as much as a transaction has room for. */
-export function* endSession(tx: Transaction, request: EndSession): Program<SessionEnd> {
-  const { session } = request;
-  const held = yield* orphansOf(tx, session, AT_ONCE);
-  const orphans: ObjectPlace[] = [];
-  let released = 0;
-  for (const inode of held) {
-    if (released > 0 && !tx.hasRoom(ROOM_FOR_ONE)) break;
-    orphans.push(...(yield* releaseOrphan(tx, { ...request, inode })));
-    released += 1;
-  }
-  return { orphans, more: released < held.length || held.length === AT_ONCE };
+/** The first session, after one of them, that holds orphans and is not there any more. */
+export function* nextDeadSession(tx: Reader, after?: SessionId): Program<SessionId | undefined> {
+  let session = yield* nextHolder(tx, after);
+  while (session !== undefined && (yield* isOpen(tx, session))) session = yield* nextHolder(tx, session);
+  return session;
 }

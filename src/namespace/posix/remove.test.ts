@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Inode, SessionId, VersionId } from "../../core/ids.ts";
-import { nextOrphanSession, orphanHolderSpace, orphanSpace } from "../orphan-rows.ts";
+import type { Program } from "../../kv/index.ts";
+import { orphanHolderSpace, orphanSpace } from "../orphan-rows.ts";
 import { findTombstone } from "../tombstones.ts";
 import { at } from "../testing/catalog.ts";
 import * as posix from "./index.ts";
@@ -199,35 +200,44 @@ describe("what is open while its last name goes", () => {
     await catalog.noFaults();
   });
 
-  it("goes with the session, a page at a time, however much that is", async () => {
+  it("goes with the session, however much that is, once the session is not open any more", async () => {
     for (let index = 0; index < 50; index++) {
       await catalog.putApart(`a${index}`);
       await catalog.unlink(`a${index}`, { heldBy: index % 10 === 0 ? [ONE, OTHER] : [ONE] });
     }
     await catalog.mknod("b");
     await catalog.unlink("b", { heldBy: ["between" as SessionId] });
-    const sessions: (SessionId | undefined)[] = [];
-    for (let session: SessionId | undefined; ;) {
-      const after = session;
-      session = await catalog.view((tx) => nextOrphanSession(tx, after));
-      sessions.push(session);
-      if (session === undefined) break;
-    }
-    expect(sessions).toEqual(["between", ONE, OTHER, undefined]);
-    const end = async (session: SessionId): Promise<posix.SessionEnd> =>
-      await catalog.run((tx) => posix.endSession(tx, { session, now: LATER, tombstoneVersionId: id("9") }));
-    const freed: string[] = [];
-    let turns = 0;
-    for (let more = true; more; turns++) {
-      const page = await end(ONE);
-      freed.push(...page.orphans.map(({ key }) => key));
-      ({ more } = page);
-      await catalog.noFaults();
-    }
-    expect([freed.length, new Set(freed).size, turns > 2]).toEqual([45, 45, true]);
-    expect(await end(OTHER)).toMatchObject({ more: false, orphans: { length: 5 } });
-    expect(await end(OTHER)).toEqual({ more: false, orphans: [] });
-    expect(await catalog.view((tx) => nextOrphanSession(tx))).toBe("between");
+    const dead = async (): Promise<SessionId[]> => {
+      const sessions: SessionId[] = [];
+      for (let session: SessionId | undefined; ;) {
+        const after = session;
+        session = await catalog.view((tx) => posix.nextDeadSession(tx, after));
+        if (session === undefined) return sessions;
+        sessions.push(session);
+      }
+    };
+    expect(await dead()).toEqual(["between", ONE, OTHER]);
+    const lease = await catalog.kv.lease(60_000);
+    await catalog.run(function* (tx): Program<void> {
+      posix.openSession(tx, { session: ONE, lease: lease.id });
+    });
+    expect(await dead()).toEqual(["between", OTHER]);
+    await lease.release();
+    expect(await dead()).toEqual(["between", ONE, OTHER]);
+    const releaseAll = async (session: SessionId): Promise<string[]> => {
+      const freed: string[] = [];
+      for (;;) {
+        const request = { session, now: LATER, tombstoneVersionId: id("9") };
+        const released = await catalog.run((tx) => posix.releaseNextOrphan(tx, request));
+        if (released === undefined) return freed;
+        freed.push(...released.orphans.map(({ key }) => key));
+      }
+    };
+    expect(new Set(await releaseAll(ONE)).size).toBe(45);
+    await catalog.noFaults();
+    expect((await releaseAll(OTHER)).length).toBe(5);
+    expect(await releaseAll(OTHER)).toEqual([]);
+    expect(await dead()).toEqual(["between"]);
     await catalog.noFaults();
   });
 });

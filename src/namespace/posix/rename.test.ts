@@ -159,6 +159,24 @@ describe("an exchange of names", () => {
     expect(await codeOf(catalog.exchange("b", "d"))).toBe("EINVAL");
     expect(await codeOf(catalog.exchange("b/x", "b/y"))).toBe("EINVAL");
     expect(await codeOf(catalog.exchange("d/x", "b/y"))).toBe("EINVAL");
+    await catalog.mkdir("b/e");
+    expect(await codeOf(catalog.exchange("b/e", "b/y"))).toBe("EINVAL");
+    await catalog.mkdir("d/e");
+    await expect(catalog.exchange("b/e", "d/e")).rejects.toMatchObject({ code: "Conflict" });
+  });
+
+  it("takes histories along with directories, also of those that were there before", async () => {
+    await catalog.writeBucket("b");
+    await catalog.putApart("b/p/d/x", { id: id("1") });
+    await catalog.deleteKey("b/p/d/x", { tombstoneVersionId: id("2") });
+    await catalog.putApart("b/q/d/x", { id: id("3") });
+    await catalog.rename("b/q", "b/p");
+    await catalog.putApart("b/e/x", { id: id("4") });
+    expect(await catalog.history("b/p/d/x")).toEqual(["2!", "1"]);
+    await catalog.exchange("b/p/d", "b/e");
+    expect([(await catalog.file("b/e/x"))?.version?.id, await catalog.history("b/e/x")]).toEqual(["3", ["2!", "1"]]);
+    expect([(await catalog.file("b/p/d/x"))?.version?.id, await catalog.history("b/p/d/x")]).toEqual(["4", []]);
+    await catalog.noFaults();
   });
 
   it("makes directories that only objects needed stay", async () => {

@@ -2,9 +2,8 @@ import { GfsError } from "../../core/errors.ts";
 import type { Inode, SessionId, VersionId } from "../../core/ids.ts";
 import type { Moment } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
-import { keepsVersions, rulesOf } from "../bucket-rows.ts";
-import { getEntered, readAttributes, touch } from "../inodes.ts";
-import * as paths from "../rename.ts";
+import { getEntered, readAttributes } from "../inodes.ts";
+import { moveEntry } from "../move-entry.ts";
 import type { Entry } from "../rows.ts";
 import { isEmpty } from "../tree.ts";
 import type { FileAttributes, FileRecord, ObjectPlace } from "../types.ts";
@@ -16,11 +15,10 @@ import {
   getDirectory,
   makeExplicit,
   pathOfChild,
-  stampChanged,
+  placeOf,
 } from "./child.ts";
 import { assertMayMake, assertMayMove, assertMayRemove } from "./entering.ts";
 import type { Credentials } from "./permissions.ts";
-import { keepDirectoryForSessions, unlink } from "./remove.ts";
 
 export interface Rename {
   readonly from: Child;
@@ -30,7 +28,6 @@ export interface Rename {
   /** Sessions that have open what the name leads to now. */
   readonly heldBy?: readonly SessionId[];
   readonly now: Moment;
-  readonly nextInode: () => Inode;
   /** Sorts after every version that was written until now. */
   readonly tombstoneVersionId: VersionId;
 }
@@ -61,32 +58,19 @@ export function* rename(tx: Transaction, request: Rename, who?: Credentials): Pr
   if (target !== undefined) assertSameKind(entry, target);
   if (who !== undefined) yield* assertMayMove(tx, who, request);
   if (target?.kind === "directory" && !(yield* isEmpty(tx, target.inode))) throw notEmpty();
-  for (const directory of new Set(directories.map(({ inode }) => inode)))
-    yield* makeExplicit(tx, yield* getDirectory(tx, directory), now);
-  const orphans: ObjectPlace[] = [];
-  const replaced = target?.kind === "directory" ? yield* getEntered(tx, target) : undefined;
-  if (target !== undefined && (yield* staysForSessions(tx, target, request)))
-    orphans.push(...(yield* unlink(tx, { ...request, ...to })).orphans);
-  const renamed = yield* paths.rename(tx, {
+  for (const { inode } of directories) yield* makeExplicit(tx, yield* getDirectory(tx, inode), now);
+  const { moved, replaced, left } = yield* moveEntry(tx, {
+    source: placeOf(from, entry.kind),
+    entry,
+    target: placeOf(to, entry.kind),
     from: yield* pathOfChild(tx, from),
     to: yield* pathOfChild(tx, to),
-    directory: entry.kind === "directory",
     overwrite: true,
-    nowMs: now.ms,
-    nextInode: request.nextInode,
+    heldBy: request.heldBy ?? [],
+    now,
     tombstoneVersionId: request.tombstoneVersionId,
   });
-  for (const { parent } of [from, to]) touch(tx, parent, now);
-  yield* stampChanged(tx, entry.inode, now);
-  if (replaced !== undefined) yield* keepDirectoryForSessions(tx, replaced, { now, heldBy: request.heldBy });
-  orphans.push(...(renamed.replaced?.orphans ?? []), ...renamed.left);
-  return { moved: { ...renamed.moved, changed: now }, orphans };
-}
-
-/** In a bucket that keeps versions it stays as an older one, whoever has it open. */
-function* staysForSessions(tx: Reader, target: Entry, { to, heldBy = [] }: Rename): Program<boolean> {
-  if (heldBy.length === 0 || target.kind === "directory") return false;
-  return !keepsVersions(yield* rulesOf(tx, yield* pathOfChild(tx, to)));
+  return { moved, orphans: [...(replaced?.orphans ?? []), ...left] };
 }
 
 /** Whether one directory is another one, or lies below it. */

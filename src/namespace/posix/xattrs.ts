@@ -11,6 +11,10 @@ import { getattr } from "./lookup.ts";
 
 /** Extended attributes, as xattr(7) has them. */
 
+export const USER = "user.";
+export const TRUSTED = "trusted.";
+export const SECURITY = "security.";
+const CLASSES = [USER, TRUSTED, SECURITY];
 const MAX_NAME_BYTES = 255;
 const MAX_VALUE_BYTES = 65_536;
 /** Of all names and values of an inode. */
@@ -42,6 +46,7 @@ export function* setxattr(tx: Transaction, request: SetXattr): Program<void> {
   const { inode, name, value, only, now } = request;
   tx.claimRoom();
   checkExtendedName(name);
+  assertKnownClass(name);
   if (value.byteLength > MAX_VALUE_BYTES)
     throw new GfsError("TooLarge", `An extended attribute has at most ${MAX_VALUE_BYTES} bytes.`, {
       op: "namespace.setxattr",
@@ -103,6 +108,18 @@ function checkExtendedName(name: string): void {
     throw new GfsError("InvalidArgument", "The name of an extended attribute is not empty and has no NUL.");
   if (byteLengthOfText(name) > MAX_NAME_BYTES)
     throw new GfsError("KeyTooLong", `The name of an extended attribute has at most ${MAX_NAME_BYTES} bytes.`);
+}
+
+/** As xattr(7) has the classes. Of `system.` are the access lists of POSIX, which nothing would hold. */
+export function assertKnownClass(name: string): void {
+  if (CLASSES.some((each) => name.startsWith(each))) return;
+  throw new GfsError(
+    "Unsupported",
+    `Extended attributes are named user., trusted. or security. something, not ${name}.`,
+    {
+      op: "namespace.xattr",
+    },
+  );
 }
 
 export function noAttribute(inode: Inode, name: string): GfsError {

@@ -22,26 +22,50 @@ export interface SharedTable extends Snapshot {
 }
 
 interface Run<T> {
-  readonly make: (tx: Transaction) => Program<T>;
+  readonly make: Make<T>;
+  readonly step: number;
   staged: Staged;
   program: Program<T>;
-  step: IteratorResult<KvRead, T> | undefined;
+  at: IteratorResult<KvRead, T> | undefined;
   reads: { readonly read: KvRead; readonly seen: KvAnswer }[];
-  attempts: number;
 }
 
 export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
+type Make<T> = (tx: Transaction) => Program<T>;
+
 export function runInterleaved<T>(
   table: SharedTable,
-  programs: readonly ((tx: Transaction) => Program<T>)[],
+  programs: readonly Make<T>[],
   random: Random,
 ): { readonly outcomes: Outcome<T>[]; readonly reruns: number; readonly commitOrder: number[] } {
+  const actors = programs.map((make) => [make]);
+  const { finished, reruns } = runActors(table, actors, random);
   const outcomes: Outcome<T>[] = [];
-  const commitOrder: number[] = [];
+  for (const { actor, outcome } of finished) outcomes[actor] = outcome;
+  const committed = finished.filter(({ outcome }) => !("error" in outcome));
+  return { outcomes, reruns, commitOrder: committed.map(({ actor }) => actor) };
+}
+
+export interface Finished<T> {
+  readonly actor: number;
+  /** Which of the actor's programs. */
+  readonly step: number;
+  readonly outcome: Outcome<T>;
+}
+
+/** Each actor runs its programs one after the other. What ended, also with an error, is given in the order in which all would have run alone. */
+export function runActors<T>(
+  table: SharedTable,
+  actors: readonly (readonly Make<T>[])[],
+  random: Random,
+): { readonly finished: readonly Finished<T>[]; readonly reruns: number } {
+  const finished: Finished<T>[] = [];
   let reruns = 0;
   let appended = 0;
-  const begin = (make: (tx: Transaction) => Program<T>, attempts: number): Run<T> => {
+  const begin = (actor: number, step: number): void => {
+    const make = actors[actor]?.[step];
+    if (make === undefined) return void running.delete(actor);
     const reads: Run<T>["reads"] = [];
     // What is asked of the table and not of the transaction: where it hides rows that it deleted itself, it looks further than its program does.
     const staged = new Staged({
@@ -56,22 +80,24 @@ export function runInterleaved<T>(
         return seen;
       },
     });
-    return { make, staged, program: make(staged.transaction), step: undefined, reads, attempts };
+    running.set(actor, { make, step, staged, program: make(staged.transaction), at: undefined, reads });
   };
-  const running = new Map(programs.map((make, index) => [index, begin(make, 0)]));
+  const running = new Map<number, Run<T>>();
+  for (const actor of actors.keys()) begin(actor, 0);
 
   const unchanged = (run: Run<T>): boolean =>
     run.reads.every(({ read, seen }) => sameAnswer(answer(table, read), seen));
   const finish = (index: number, run: Run<T>, outcome: Outcome<T>): void => {
     if (!unchanged(run)) {
       reruns += 1;
-      running.set(index, begin(run.make, run.attempts + 1));
+      begin(index, run.step);
       return;
     }
-    running.delete(index);
-    outcomes[index] = outcome;
-    if ("error" in outcome) return;
-    commitOrder.push(index);
+    finished.push({ actor: index, step: run.step, outcome });
+    if (!("error" in outcome)) write(run);
+    begin(index, run.step + 1);
+  };
+  const write = (run: Run<T>): void => {
     for (const { key, value } of run.staged.writes) {
       if (value === undefined) table.delete(key);
       else table.set(key, value);
@@ -89,16 +115,16 @@ export function runInterleaved<T>(
     const index = candidates[Math.floor(random.fraction() * candidates.length)] as number;
     const run = running.get(index) as Run<T>;
     try {
-      if (run.step === undefined) run.step = run.program.next();
-      else if (run.step.done !== true) {
-        run.step = run.program.next(answer(run.staged, run.step.value));
+      if (run.at === undefined) run.at = run.program.next();
+      else if (run.at.done !== true) {
+        run.at = run.program.next(answer(run.staged, run.at.value));
       }
-      if (run.step.done === true) finish(index, run, { value: run.step.value });
+      if (run.at.done === true) finish(index, run, { value: run.at.value });
     } catch (error) {
       finish(index, run, { error });
     }
   }
-  return { outcomes, reruns, commitOrder };
+  return { finished, reruns };
 }
 
 function sameAnswer(one: KvAnswer, other: KvAnswer): boolean {

@@ -75,7 +75,7 @@ export class PosixCatalog extends TestCatalog {
 
   async unlink(path: string, more: Partial<posix.Unlink> = {}): Promise<posix.Unlinked> {
     const child = await this.childAt(path);
-    const request = { ...child, now: this.now, tombstoneVersionId: nextTestId(), nextInode: this.nextInode, ...more };
+    const request = { ...child, now: this.now, tombstoneVersionId: nextTestId(), ...more };
     return await this.run((tx) => posix.unlink(tx, request));
   }
 
@@ -86,7 +86,7 @@ export class PosixCatalog extends TestCatalog {
 
   async rename(from: string, to: string, more: Partial<posix.Rename> = {}): Promise<posix.Renamed> {
     const ways = { from: await this.childAt(from), to: await this.childAt(to) };
-    const request = { ...ways, now: this.now, tombstoneVersionId: nextTestId(), nextInode: this.nextInode, ...more };
+    const request = { ...ways, now: this.now, tombstoneVersionId: nextTestId(), ...more };
     return await this.run((tx) => posix.rename(tx, request));
   }
 
@@ -98,7 +98,7 @@ export class PosixCatalog extends TestCatalog {
 
   async release(session: SessionId, inode: Inode): Promise<readonly ObjectPlace[]> {
     const request = { session, inode, now: this.now, tombstoneVersionId: nextTestId() };
-    return await this.run((tx) => posix.releaseOrphan(tx, request));
+    return (await this.run((tx) => posix.releaseOrphan(tx, request))).orphans;
   }
 
   /** A version whose object is under a key of its own. */
