@@ -24,7 +24,7 @@ const fields: Readonly<Record<"CRC32" | "CRC32C" | "CRC64NVME", Field>> = {
   CRC64NVME: { bits: 64, ...NVME_POLYNOMIAL, powers: [] },
 };
 
-export interface SummedPiece {
+interface SummedPiece {
   /** Most significant byte first. */
   readonly sum: Uint8Array;
   readonly sizeBytes: number;
@@ -44,6 +44,13 @@ export function combineCrcs(algorithm: keyof typeof fields, pieces: readonly Sum
     whole = { low: shifted.low ^ piece.low, high: shifted.high ^ piece.high };
   }
   return bytesOf(field, whole);
+}
+
+/** Of two sums of 32 bits, the second one of so many bytes. */
+export function joinerOf(algorithm: "CRC32" | "CRC32C", sizeBytes: number): (one: number, other: number) => number {
+  const field = fields[algorithm];
+  const factor = shiftOf(field, sizeBytes);
+  return (one, other) => (multiply(field, { low: one | 0, high: 0 }, factor).low ^ other) >>> 0;
 }
 
 /** x to the power of eight times the length. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createChecksum } from "../core/checksums.ts";
-import type { ContentChecksum, FileVersion } from "../namespace/index.ts";
+import { type ContentChecksum, type FileVersion, sumOfWhole } from "../namespace/index.ts";
 
 /** What bytes on their way are held against: the SHA-256, or for versions that came in parts the checksum of all their bytes. */
 export interface Proof {
@@ -33,8 +33,4 @@ export function isProvable(version: FileVersion): boolean {
 function proofBy({ algorithm, value }: ContentChecksum): Proof {
   const sum = createChecksum(algorithm);
   return { update: (chunk) => sum.update(chunk), holds: () => sum.digest() === value };
-}
-
-function sumOfWhole({ details }: FileVersion): ContentChecksum | undefined {
-  return details?.checksum?.kind === "full" ? details.checksum : details?.wholeChecksum;
 }

@@ -77,6 +77,13 @@ export class RowWriter {
     this.#length += this.#bytes.write(value, this.#length, "hex");
   }
 
+  base64(value: string): void {
+    const sizeBytes = Buffer.byteLength(value, "base64");
+    this.count(sizeBytes);
+    this.#room(sizeBytes);
+    this.#length += this.#bytes.write(value, this.#length, "base64");
+  }
+
   finish(): Buffer {
     const row = Buffer.allocUnsafe(this.#length);
     this.#bytes.copy(row, 0, 0, this.#length);
@@ -148,6 +155,11 @@ export class RowReader {
   hex(sizeBytes: number): string {
     const start = this.#skip(sizeBytes);
     return this.#bytes.toString("hex", start, this.#offset);
+  }
+
+  base64(): string {
+    const start = this.#skip(this.count());
+    return this.#bytes.toString("base64", start, this.#offset);
   }
 
   #skip(sizeBytes: number): number {

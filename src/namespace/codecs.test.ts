@@ -1,4 +1,6 @@
 import fc from "fast-check";
+import type { BlockSums } from "../core/block-sums.ts";
+import { seededRandom } from "../core/ports/random.ts";
 import { describe, expect, it } from "vitest";
 import { isGfsError } from "../core/errors.ts";
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
@@ -113,6 +115,20 @@ const detailsArbitrary: fc.Arbitrary<VersionDetails> = fc
   )
   .map((fields) => Object.assign({}, ...fields) as VersionDetails);
 
+const blocksArbitrary: fc.Arbitrary<BlockSums> = fc
+  .array(
+    fc.record({
+      count: fc.integer({ min: 1, max: 3 }),
+      sizeBytes: fc.integer({ min: 1, max: 300 }),
+      blockBytes: fc.integer({ min: 1, max: 400 }),
+    }),
+    { minLength: 1, maxLength: 3 },
+  )
+  .map((runs) => {
+    const count = runs.reduce((sum, run) => sum + run.count * Math.ceil(run.sizeBytes / run.blockBytes), 0);
+    return { runs, sums: Buffer.from(seededRandom(count).bytes(4 * count)).toString("base64") };
+  });
+
 const versionArbitrary = fc
   .tuple(
     fc.record({
@@ -126,8 +142,19 @@ const versionArbitrary = fc
     optional("sha256", fc.stringMatching(/^[0-9a-f]{64}$/)),
     optional("contentType", text),
     optional("details", detailsArbitrary),
+    fc.option(blocksArbitrary, { nil: undefined }),
   )
-  .map(([base, ...rest]) => Object.assign({}, base, ...rest) as FileVersion);
+  .map(([base, sha256, contentType, details, blocks]) => {
+    const size = blocks?.runs.reduce((sum, run) => sum + run.count * run.sizeBytes, 0);
+    return Object.assign(
+      {},
+      base,
+      sha256,
+      contentType,
+      details,
+      blocks === undefined ? {} : { blocks, sizeBytes: size },
+    ) as FileVersion;
+  });
 
 const moment = fc.record({ ms: time, ns: fc.nat(999_999) });
 
@@ -190,7 +217,7 @@ describe("rows of the catalog", () => {
     fc.assert(
       fc.property(versionArbitrary, (version) => {
         const row = encodeContent(version);
-        const { copies: _, createdMs: modifiedMs, id: versionId, ...whole } = version;
+        const { copies: _, createdMs: modifiedMs, id: versionId, blocks: _blocks, ...whole } = version;
         expect(decodeListed("a key", row)).toEqual({ key: "a key", ...whole, modifiedMs, versionId });
         const { sha256: _sum, contentType: _type, ...brief } = whole;
         expect(decodeListed("a key", row, true)).toEqual({

@@ -1,3 +1,4 @@
+import { type BlockRun, type BlockSums, isBlockSums } from "../core/block-sums.ts";
 import type { SiteName, VersionId } from "../core/ids.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
 import { readDetails, writeDetails } from "./details-codec.ts";
@@ -10,6 +11,7 @@ const STATES: readonly CopyState[] = ["present", "foreign", "pending", "stale", 
 const HAS_SHA256 = 1;
 const HAS_CONTENT_TYPE = 1 << 1;
 const HAS_DETAILS = 1 << 2;
+const HAS_BLOCKS = 1 << 3;
 const STATE_MASK = 0b111;
 const HAS_ETAG = 1 << 3;
 const HAS_REASON = 1 << 4;
@@ -25,12 +27,13 @@ export function encodeContent(version: FileVersion): Buffer {
 }
 
 function writeVersion(row: RowWriter, version: FileVersion): void {
-  const { sha256, contentType, details } = version;
+  const { sha256, contentType, details, blocks } = version;
   const kept = sha256 !== undefined && SHA256_HEX.test(sha256);
   row.byte(
     (kept ? HAS_SHA256 : 0) |
       (contentType === undefined ? 0 : HAS_CONTENT_TYPE) |
-      (details === undefined ? 0 : HAS_DETAILS),
+      (details === undefined ? 0 : HAS_DETAILS) |
+      (blocks === undefined ? 0 : HAS_BLOCKS),
   );
   row.text(version.id);
   row.count(version.sizeBytes);
@@ -47,6 +50,17 @@ function writeVersion(row: RowWriter, version: FileVersion): void {
   row.count(version.copies.length);
   for (const copy of version.copies) writeCopy(row, copy);
   if (details !== undefined) writeDetails(row, details);
+  if (blocks !== undefined) writeBlocks(row, blocks);
+}
+
+function writeBlocks(row: RowWriter, { runs, sums }: BlockSums): void {
+  row.count(runs.length);
+  for (const { count, sizeBytes, blockBytes } of runs) {
+    row.count(count);
+    row.count(sizeBytes);
+    row.count(blockBytes);
+  }
+  row.base64(sums);
 }
 
 function writeCopy(row: RowWriter, copy: Copy): void {
@@ -112,6 +126,10 @@ function readListedVersion(row: RowReader, key: string, brief: boolean): ListedO
   if (contentType !== undefined) listed.contentType = contentType;
   if (sha256 !== undefined) listed.sha256 = sha256;
   if (flags & HAS_DETAILS) listed.details = readDetails(row);
+  if (flags & HAS_BLOCKS) {
+    for (let left = 3 * row.count(); left > 0; left--) row.skipCount();
+    row.skipText();
+  }
   return listed;
 }
 
@@ -141,6 +159,7 @@ function readVersion(row: RowReader): FileVersion {
   const copies: Copy[] = [];
   for (let left = row.count(); left > 0; left--) copies.push(readCopy(row));
   const details = flags & HAS_DETAILS ? readDetails(row) : undefined;
+  const blocks = flags & HAS_BLOCKS ? readBlocks(row, sizeBytes) : undefined;
   return {
     id,
     sizeBytes,
@@ -151,7 +170,18 @@ function readVersion(row: RowReader): FileVersion {
     ...(sha256 === undefined ? undefined : { sha256 }),
     ...(contentType === undefined ? undefined : { contentType }),
     ...(details === undefined ? undefined : { details }),
+    ...(blocks === undefined ? undefined : { blocks }),
   };
+}
+
+function readBlocks(row: RowReader, sizeBytes: number): BlockSums {
+  const runs: BlockRun[] = [];
+  for (let left = row.count(); left > 0; left--) {
+    runs.push({ count: row.count(), sizeBytes: row.count(), blockBytes: row.count() });
+  }
+  const blocks = { runs, sums: row.base64() };
+  if (!isBlockSums(blocks, sizeBytes)) throw corrupt();
+  return blocks;
 }
 
 const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});

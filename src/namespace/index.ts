@@ -52,6 +52,7 @@ export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
 export * as posix from "./posix/index.ts";
 export { findOwner } from "./owners.ts";
+export { blocksOf, keptBlocks, sumOfWhole } from "./content-blocks.ts";
 export { EMPTY_ETAG } from "./content-codec.ts";
 export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.ts";
 export { type RemoveFile, removeFile } from "./remove.ts";

@@ -1,3 +1,4 @@
+import type { BlockSums } from "../core/block-sums.ts";
 import type { FilePath, Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Moment } from "../core/moment.ts";
 
@@ -47,6 +48,8 @@ export interface FileVersion {
   readonly copies: readonly Copy[];
   /** Absent for adopted objects and for files that no S3 client wrote. */
   readonly details?: VersionDetails;
+  /** Absent for adopted objects, and where the sum of the whole is that of its only block. */
+  readonly blocks?: BlockSums;
 }
 
 /** What S3 clients say about an object beside its bytes. The first group never changes; labels may. */

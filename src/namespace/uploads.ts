@@ -51,7 +51,15 @@ export interface PartRecord {
   readonly checksum?: string;
   /** Base64; what the whole can be held against when nobody asked for a checksum. */
   readonly crc32c: string;
+  /** Absent where the part has one block. */
+  readonly blocks?: PartBlocks;
   readonly sites: readonly { readonly site: SiteName; readonly etag: string }[];
+}
+
+/** Sums of the blocks of a part, as `core/block-sums.ts` has them. */
+export interface PartBlocks {
+  readonly blockBytes: number;
+  readonly sums: readonly number[];
 }
 
 /** What became of an upload; `answer` is the caller's own. */

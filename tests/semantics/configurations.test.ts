@@ -1,6 +1,7 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { expect } from "vitest";
 import { readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
+import { BLOCK_BYTES } from "../../src/core/block-sums.ts";
 import type { GfsError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { codeOf } from "./setting.ts";
@@ -56,6 +57,52 @@ everywhere(
       await expect.poll(() => readFileSync(pathAt("local", key)).equals(body), { timeout: PATIENCE_MS }).toBe(true);
       await expect.poll(async () => await healthy(setting, key), { timeout: PATIENCE_MS }).toBe(true);
       expect((await readAll(coordinator, key)).equals(body)).toBe(true);
+    }
+  },
+  TEST_MS,
+);
+
+/** Where ranges may begin and end: at the borders of blocks and beside them. */
+function rangesOf(sizeBytes: number, rotten: number): readonly { readonly start: number; readonly end: number }[] {
+  const block = Math.floor(rotten / BLOCK_BYTES) * BLOCK_BYTES;
+  const places = [
+    0,
+    1,
+    block - 1,
+    block,
+    rotten - 1,
+    rotten + 1,
+    block + BLOCK_BYTES,
+    block + BLOCK_BYTES + 1,
+    sizeBytes,
+  ];
+  const inside = [...new Set(places.filter((place) => place >= 0 && place <= sizeBytes))].toSorted(
+    (one, other) => one - other,
+  );
+  return inside.slice(1).map((end, index) => ({ start: inside[index] as number, end }));
+}
+
+everywhere(
+  "R8 A range is held against the sums of its blocks, so that wrong bytes are never given out as one either",
+  async (door) => {
+    const setting = await startOnDisk(door, ROLES);
+    const { coordinator, pathAt, put, settled } = setting;
+    for (const [key, sizeBytes, options] of OBJECTS) {
+      const body = Buffer.from(seededRandom(sizeBytes).bytes(sizeBytes));
+      await put(key, body, options);
+      await settled();
+      const rotten = Math.floor(sizeBytes / 2);
+      rot(pathAt("local", key), rotten);
+      for (const range of rangesOf(sizeBytes, rotten)) {
+        const outcome = await readAll(coordinator, key, range).catch((error: GfsError) => error.code);
+        const right =
+          typeof outcome === "string"
+            ? outcome === "DataCorrupt"
+            : outcome.equals(body.subarray(range.start, range.end));
+        expect(right, `${key} ${range.start}-${range.end}`).toBe(true);
+      }
+      await expect.poll(() => readFileSync(pathAt("local", key)).equals(body), { timeout: PATIENCE_MS }).toBe(true);
+      await expect.poll(async () => await healthy(setting, key), { timeout: PATIENCE_MS }).toBe(true);
     }
   },
   TEST_MS,

@@ -1,5 +1,5 @@
 import { type BodyHash, createBodyHash, type HashName } from "../../core/hashing/body-hash.ts";
-import { createChecksum } from "../../core/checksums.ts";
+import { type BlockSums, BlockSummer, joinBlocks, wholeSum } from "../../core/block-sums.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { ContentChecksum } from "../../namespace/index.ts";
 import type { PutRequest } from "../service/service.ts";
@@ -20,6 +20,7 @@ export interface BodySums {
   readonly md5?: string;
   /** Costs next to nothing, so that every read can be held against it. */
   readonly crc32c: ContentChecksum;
+  readonly blocks: BlockSums;
 }
 
 /** From this size on a second strong hash would be what a writer waits for longest. */
@@ -28,7 +29,7 @@ const ONE_HASH_FROM_BYTES = 1024 * 1024;
 export function createBodyDigest(request: PutRequest): BodyDigest {
   const { expected } = request;
   const hash: BodyHash = createBodyHash(hashesFor(request), request.sizeBytes);
-  const crc32c = createChecksum("CRC32C");
+  const summer = new BlockSummer();
   let sizeBytes = 0;
   return {
     get sizeBytes() {
@@ -36,7 +37,7 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
     },
     update(chunk) {
       sizeBytes += chunk.byteLength;
-      crc32c.update(chunk);
+      summer.update(chunk);
       return hash.update(chunk);
     },
     async finish() {
@@ -47,12 +48,14 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
         );
       }
       const { sha256, md5 } = await hash.digest();
-      const value = crc32c.digest();
+      const summed = summer.finish();
+      const value = wholeSum(summed);
       compare("SHA-256", expected?.sha256Hex, sha256);
       compare("MD5", expected?.md5Hex, md5);
       compare("CRC32C", expected?.crc32cHex, Buffer.from(value, "base64").toString("hex"));
       return {
         crc32c: { algorithm: "CRC32C", kind: "full", value },
+        blocks: joinBlocks([summed]),
         ...(sha256 === undefined ? {} : { sha256 }),
         ...(md5 === undefined ? {} : { md5 }),
       };

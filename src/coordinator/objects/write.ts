@@ -12,6 +12,7 @@ import {
   type FileRecord,
   type FileVersion,
   findFile,
+  keptBlocks,
   makeDirectory,
   noObjectLock,
   rulesOf,
@@ -126,7 +127,7 @@ async function putFile(kit: Kit, ctx: Ctx, request: PutRequest, path: FilePath):
   const digest = createBodyDigest(request);
   try {
     await streamBody(kit, request, writes, digest);
-    const { sha256, md5, crc32c } = await digest.finish();
+    const { sha256, md5, crc32c, blocks } = await digest.finish();
     const checksum = request.checksum?.() ?? crc32c;
     const final = { ...(sha256 === undefined ? {} : { sha256 }), metadata: lateMetadata({ md5, checksum }) };
     await eachSite(writes, async ({ staged }) => await staged.seal(final));
@@ -139,6 +140,7 @@ async function putFile(kit: Kit, ctx: Ctx, request: PutRequest, path: FilePath):
       ...(sha256 === undefined ? {} : { sha256 }),
       ...(request.contentType === undefined ? {} : { contentType: request.contentType }),
       details: detailsOf(request, checksum),
+      ...keptBlocks(blocks, checksum),
     };
     const ready = { conditions: request.conditions, path, writes, version, ...plan };
     return await commitWrite(kit, ctx, ready);

@@ -1,16 +1,20 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
-import { createQuickProof } from "../../mover/index.ts";
+import type { Span } from "../../stores/index.ts";
 import { suspectCopy } from "../copies/copy-check.ts";
 import { doubtSite } from "../copies/doubt-site.ts";
 import type { Kit } from "../kit.ts";
-import { type Candidate, isWhole, type OpenCopy, type Wanted } from "../copies/wanted.ts";
+import type { Candidate, OpenCopy, Wanted } from "../copies/wanted.ts";
+import type { SpanProof } from "./span-proof.ts";
 
 /** How often one stream may be taken up again, also from the site that broke it off. */
 const MAX_RESUMES = 4;
 
 export interface Reading {
+  /** All that is read: what was asked for, and the rest of its blocks. */
   readonly wanted: Wanted;
+  readonly asked: Span;
+  readonly proof: SpanProof | undefined;
   readonly first: OpenCopy;
   /** Opens what is left from the next copy. */
   readonly openFrom: (start: number) => Promise<OpenCopy>;
@@ -21,38 +25,42 @@ export interface Reading {
 }
 
 /**
- * Goes on from another copy where one breaks off. A whole version is held against its checksum on the way: its last piece is kept back until
- * the sum is known, so that whoever has seen the end has seen the right bytes. Bytes that are wrong are found out too late to be taken back: then
- * the stream breaks, unless nothing of them was given out yet.
+ * Goes on from another copy where one breaks off. Bytes are held against the sums of their blocks on the way: the last piece of a block is kept back until
+ * its sum is known, so that whoever has seen the end has seen the right bytes. Bytes that are wrong are found out too late to be taken back: then the
+ * stream breaks, unless nothing of their block was given out yet.
  */
 export async function* resumingStream(kit: Kit, ctx: Ctx, reading: Reading): AsyncGenerator<Uint8Array> {
-  const { wanted, first, openFrom } = reading;
+  const { wanted, asked, proof, first, openFrom } = reading;
   const { start, end } = wanted.span;
-  const prove = (): ReturnType<typeof createQuickProof> =>
-    isWhole(wanted) ? createQuickProof(wanted.version) : undefined;
   let open = first;
-  let proof = prove();
   let received = start;
-  let given = start;
-  let held: Uint8Array | undefined;
+  let givenEnd = -1;
+  let held: { readonly bytes: Uint8Array; readonly at: number } | undefined;
   let contributors: OpenCopy[] = [first];
+  const give = function* (bytes: Uint8Array, at: number): Generator<Uint8Array> {
+    const from = Math.max(asked.start - at, 0);
+    const to = Math.min(asked.end - at, bytes.byteLength);
+    if (from >= to) return;
+    givenEnd = at + to;
+    yield from === 0 && to === bytes.byteLength ? bytes : bytes.subarray(from, to);
+  };
   for (let resumes = 0; ; resumes++) {
     try {
       for await (const chunk of open.body.stream) {
-        proof?.update(chunk);
+        const at = received;
+        if (proof?.update(chunk) === false) throw corrupt(open, wanted);
         received += chunk.byteLength;
-        if (held !== undefined) {
-          given += held.byteLength;
-          yield held;
+        if (held !== undefined) yield* give(held.bytes, held.at);
+        held = undefined;
+        const proven = proof === undefined ? chunk.byteLength : Math.max(0, proof.provenEnd - at);
+        if (proven > 0) {
+          yield* give(proven < chunk.byteLength ? chunk.subarray(0, proven) : chunk, at);
+          contributors = [open];
         }
-        held = chunk;
+        if (proven < chunk.byteLength) held = { bytes: chunk.subarray(proven), at: at + proven };
       }
-      if (received < end) {
-        throw new GfsError("Unavailable", `Site ${open.site.name} ended the object early.`, { op: "coordinator.read" });
-      }
-      if (proof?.holds() === false) throw corrupt(open, wanted);
-      if (held !== undefined) yield held;
-      return;
+      if (received >= end) return;
+      throw new GfsError("Unavailable", `Site ${open.site.name} ended the object early.`, { op: "coordinator.read" });
     } catch (error) {
       const failure = toGfsError(error, "coordinator.read");
       if (failure.code === "Canceled" || ctx.signal.aborted) throw failure;
@@ -61,11 +69,12 @@ export async function* resumingStream(kit: Kit, ctx: Ctx, reading: Reading): Asy
       if (rotten) await suspect(kit, wanted, contributors);
       else reading.retryLast({ copy: open.copy, site: open.site });
       doubtSite(kit, open.site, failure);
-      if (resumes === MAX_RESUMES || (rotten && (given > start || !reading.hasMore()))) throw failure;
+      const provenEnd = proof?.provenEnd ?? received;
+      if (resumes === MAX_RESUMES || (rotten && (givenEnd > provenEnd || !reading.hasMore()))) throw failure;
       if (rotten) {
-        received = start;
+        proof?.restart();
+        received = provenEnd;
         held = undefined;
-        proof = prove();
         contributors = [];
       }
       open = await openFrom(received);

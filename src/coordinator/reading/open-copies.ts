@@ -7,6 +7,7 @@ import type { ObjectBody } from "../../stores/index.ts";
 import { resumingStream } from "./copy-stream.ts";
 import { doubtSite } from "../copies/doubt-site.ts";
 import { type Elsewhere, findElsewhere } from "./find-elsewhere.ts";
+import { proveRead } from "./span-proof.ts";
 import type { Kit } from "../kit.ts";
 import { reconcile, type Reconciled } from "../foreign/reconcile.ts";
 import type { OpenedRange } from "../service/service.ts";
@@ -27,12 +28,16 @@ export function readableCopies(kit: Kit, path: FilePath, version: FileVersion): 
 }
 
 /** Opens the first copy that answers. What the stream loses midway comes from the next copy, at that offset. */
-export async function openFromCopies(kit: Kit, ctx: Ctx, wanted: Wanted): Promise<OpenedRange> {
+export async function openFromCopies(kit: Kit, ctx: Ctx, request: Wanted): Promise<OpenedRange> {
+  const { cover, proof } = proveRead(request.version, request.span);
+  const wanted = { ...request, span: cover };
   const candidates = readableCopies(kit, wanted.path, wanted.version);
   const first = await openNext(kit, ctx, wanted, candidates);
   let current: ObjectBody = first.body;
   const reading = {
     wanted,
+    asked: request.span,
+    proof,
     first,
     openFrom: async (start: number): Promise<OpenCopy> => {
       const next = await openNext(
@@ -48,7 +53,7 @@ export async function openFromCopies(kit: Kit, ctx: Ctx, wanted: Wanted): Promis
     hasMore: () => candidates.length > 0,
   };
   return {
-    ...wanted.span,
+    ...request.span,
     source: first.site.name,
     stream: resumingStream(kit, ctx, reading),
     cancel: () => current.cancel(),

@@ -1,5 +1,6 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError, toGfsError } from "../../core/errors.ts";
+import { blocksOf } from "../../namespace/index.ts";
 import { type Span, spanOf } from "../../stores/index.ts";
 import { readIsNotModified } from "../objects/conditions.ts";
 import { getRecord, getVersion, locate } from "../foreign/lookup.ts";
@@ -33,10 +34,12 @@ export async function readObject(
     versionId === undefined ? await getRecord(kit, ctx, where) : await getVersion(kit, ctx, where, versionId);
   const meta = describeFile(where.key, record);
   const version = record.version;
+  const blocks = version === undefined ? undefined : blocksOf(version);
   const holder = record.linkCount === 0 ? { holder: record.inode } : {};
   return {
     meta,
     notModified: readIsNotModified(conditions, meta),
+    ...(blocks === undefined ? {} : { blocks }),
     async open(range) {
       const span = spanOf(range, meta.sizeBytes);
       if (version?.sizeBytes === 0) await lookForReplacement(kit, ctx, { path: where.path, version, span, ...holder });

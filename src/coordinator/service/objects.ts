@@ -1,3 +1,4 @@
+import type { BlockSums } from "../../core/block-sums.ts";
 import type { Ctx } from "../../core/context.ts";
 import type { GfsError } from "../../core/errors.ts";
 import type { ContentChecksum, ContentHeaders, VersionDetails, VersionLabels } from "../../namespace/types.ts";
@@ -38,6 +39,8 @@ export interface ObjectRead {
   readonly meta: ObjectMeta;
   /** The caller's copy is current; no bytes are read. */
   readonly notModified: boolean;
+  /** The sums of its blocks, which are those of a copy, too. */
+  readonly blocks?: BlockSums;
   /**
    * Reads one range of this very version; several may be read one after the other. Undefined: the whole object. A range that
    * cannot be satisfied throws `RangeNotSatisfiable` at once, before any byte. `Conflict` means that the file changed since

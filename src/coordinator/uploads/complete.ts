@@ -8,6 +8,7 @@ import {
   findEndedUpload,
   findFile,
   findUpload,
+  keptBlocks,
   putUpload,
   readParts,
   type UploadRecord,
@@ -138,6 +139,7 @@ function versionOf(kit: Kit, upload: UploadRecord, whole: Whole): Omit<FileVersi
     metadata,
     createdMs: kit.clock.nowMs(),
     details,
+    ...keptBlocks(whole.blocks, whole.checksum),
     ...(contentType === undefined ? {} : { contentType }),
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { BLOCK_BYTES, type BlockSums, joinBlocks, type SummedBlocks } from "../../core/block-sums.ts";
 import { combineChecksums, compositeChecksum, isCombinable } from "../../core/checksums.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { ContentChecksum, PartRecord, UploadRecord } from "../../namespace/index.ts";
@@ -16,6 +17,7 @@ export interface Whole {
   readonly checksum: ContentChecksum;
   /** Of all bytes, where the one above is not. */
   readonly wholeChecksum?: ContentChecksum;
+  readonly blocks: BlockSums;
 }
 
 export function checkCompletion(upload: UploadRecord, arrived: readonly PartRecord[], request: CompleteUpload): Whole {
@@ -62,8 +64,17 @@ export function checkCompletion(upload: UploadRecord, arrived: readonly PartReco
       { op: "coordinator.upload" },
     );
   }
-  const made = { parts, sizeBytes, etag: etagOf(parts), checksum };
+  const made = { parts, sizeBytes, etag: etagOf(parts), checksum, blocks: joinBlocks(parts.map(blocksOfPart)) };
   return checksum.kind === "full" ? made : { ...made, wholeChecksum: wholeCrc32c(parts) };
+}
+
+function blocksOfPart({ sizeBytes, crc32c, blocks }: PartRecord): SummedBlocks {
+  if (blocks !== undefined) return { sizeBytes, ...blocks };
+  return {
+    sizeBytes,
+    blockBytes: BLOCK_BYTES,
+    sums: sizeBytes === 0 ? [] : [Buffer.from(crc32c, "base64").readUInt32BE(0)],
+  };
 }
 
 function bareEtag(etag: string): string {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { type BlockSums, BlockSummer, joinBlocks } from "../../core/block-sums.ts";
 import { type Checksum, createChecksum } from "../../core/checksums.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
@@ -8,6 +9,8 @@ import {
   type FileRecord,
   type FileVersion,
   findFile,
+  keptBlocks,
+  sumOfWhole,
   type VersionDetails,
   type VersionLabels,
 } from "../../namespace/index.ts";
@@ -115,7 +118,7 @@ async function copyFile(kit: Kit, ctx: Ctx, copy: FileCopy): Promise<Copied> {
     request.checksumAlgorithm === undefined || kept !== undefined
       ? undefined
       : createChecksum(request.checksumAlgorithm);
-  const draft = draftOf(kit, request, source.meta, kept);
+  const draft = draftOf(kit, request, source, kept);
   const chosen = await readCatalog(kit.kv, (tx) =>
     chooseLandings(tx, { path, sites: plan.required, inode: known?.inode, versionId: draft.id }),
   );
@@ -157,8 +160,9 @@ function keptChecksum({ checksumAlgorithm }: CopyObject, { details }: ObjectMeta
 
 type Draft = Omit<FileVersion, "copies">;
 
-function draftOf(kit: Kit, request: CopyObject, source: ObjectMeta, checksum: VersionDetails["checksum"]): Draft {
+function draftOf(kit: Kit, request: CopyObject, read: ObjectRead, checksum: VersionDetails["checksum"]): Draft {
   const { replace, owner } = request;
+  const { meta: source, blocks } = read;
   const contentType = replace === undefined ? source.contentType : replace.contentType;
   const contentHeaders = replace === undefined ? source.details?.contentHeaders : replace.contentHeaders;
   const wholeChecksum = source.details?.wholeChecksum;
@@ -184,6 +188,7 @@ function draftOf(kit: Kit, request: CopyObject, source: ObjectMeta, checksum: Ve
     ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
     ...(contentType === undefined ? {} : { contentType }),
     ...(Object.keys(details).length === 0 ? {} : { details }),
+    ...(blocks === undefined ? {} : keptBlocks(blocks, sumOfWhole({ details }))),
   };
 }
 
@@ -318,6 +323,7 @@ function lostSource(error: unknown): SourceLost | undefined {
 interface Sums {
   readonly sha256: string;
   readonly details?: VersionDetails;
+  readonly blocks?: BlockSums;
 }
 
 /** The source is held against its own sums on the way, where it has any. */
@@ -330,10 +336,12 @@ async function stream(
   const known = draft.sha256 === undefined ? (draft.details?.checksum ?? draft.details?.wholeChecksum) : undefined;
   const proof = known === undefined ? undefined : createChecksum(known.algorithm);
   const hash = createHash("sha256");
+  const blocks = new BlockSummer();
   const opened = await source.open();
   try {
     for await (const chunk of opened.stream) {
       hash.update(chunk);
+      blocks.update(chunk);
       proof?.update(chunk);
       summed?.update(chunk);
       await atEach(writes, async ({ staged }) => await staged.write(chunk));
@@ -357,8 +365,12 @@ async function stream(
     writes,
     async ({ staged }) => await staged.seal({ sha256, ...(metadata === undefined ? {} : { metadata }) }),
   );
-  if (checksum === undefined) return { sha256 };
-  return { sha256, details: { ...draft.details, checksum } };
+  const details = checksum === undefined ? draft.details : { ...draft.details, checksum };
+  return {
+    sha256,
+    ...(details === undefined ? {} : { details }),
+    ...keptBlocks(joinBlocks([blocks.finish()]), sumOfWhole({ details })),
+  };
 }
 
 async function atEach(writes: readonly SiteWrite[], work: (write: SiteWrite) => Promise<void>): Promise<void> {

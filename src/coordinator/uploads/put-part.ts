@@ -1,4 +1,5 @@
 import { type BodyHash, createBodyHash } from "../../core/hashing/body-hash.ts";
+import { BlockSummer, OF_PART, wholeSum } from "../../core/block-sums.ts";
 import { createChecksum } from "../../core/checksums.ts";
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
@@ -132,6 +133,7 @@ export function sitesOf(kit: Kit, upload: UploadRecord): SiteTarget[] {
 interface Sums {
   readonly etag: string;
   readonly crc32c: string;
+  readonly blocks?: NonNullable<PartRecord["blocks"]>;
   readonly checksum?: string;
 }
 
@@ -159,7 +161,7 @@ async function streamThrough(
 ): Promise<Sums & { readonly last: Uint8Array | undefined }> {
   const { expected, sizeBytes } = request;
   const algorithm = upload.checksum?.algorithm;
-  const crc32c = createChecksum("CRC32C");
+  const summer = new BlockSummer(OF_PART);
   const asked = algorithm === undefined || algorithm === "CRC32C" ? undefined : createChecksum(algorithm);
   let seenBytes = 0;
   let last: Uint8Array | undefined;
@@ -168,7 +170,7 @@ async function streamThrough(
     seenBytes += chunk.byteLength;
     if (seenBytes > sizeBytes) break;
     const room = hash.update(chunk);
-    crc32c.update(chunk);
+    summer.update(chunk);
     asked?.update(chunk);
     if (room !== undefined) await room;
     if (last !== undefined) await tee.push(last);
@@ -187,7 +189,8 @@ async function streamThrough(
   const etag = md5 as string;
   compare("MD5", expected?.md5Hex?.toLowerCase(), etag);
   compare("SHA-256", expected?.sha256Hex?.toLowerCase(), sha256);
-  const crc = crc32c.digest();
+  const { blockBytes, sums, ...summed } = summer.finish();
+  const crc = wholeSum({ ...summed, blockBytes, sums });
   const checksum = algorithm === "CRC32C" ? crc : asked?.digest();
   const given = request.checksum?.();
   if (given !== undefined && algorithm !== undefined) {
@@ -199,7 +202,8 @@ async function streamThrough(
     }
     compare(algorithm, given.value, checksum);
   }
-  return { etag, crc32c: crc, last, ...(checksum === undefined ? {} : { checksum }) };
+  const blocks = sums.length > 1 ? { blocks: { blockBytes, sums } } : {};
+  return { etag, crc32c: crc, last, ...blocks, ...(checksum === undefined ? {} : { checksum }) };
 }
 
 function compare(what: string, promised: string | undefined, found: string | undefined): void {
