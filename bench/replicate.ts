@@ -11,11 +11,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { request } from "undici";
 import { forEachBounded } from "../src/core/async/for-each.ts";
 import { createBucket, type S3Server, startRadosgw, type TestBucket } from "../tests/servers/radosgw.ts";
 import { freePort, type Server, startServer } from "./lib/process.ts";
 import { printComparison } from "./lib/report.ts";
+import { call, queueDepth } from "./lib/rest.ts";
 
 const { values } = parseArgs({
   options: {
@@ -61,21 +61,6 @@ limits: { max_queued_jobs: ${objects * 2} }
 `,
   );
   return await startServer(["bin/globalfs-coordinator.js", "--open", "--config", file], port);
-}
-
-async function call(port: number, method: "GET" | "POST" | "PUT", target: string, body?: Buffer): Promise<string> {
-  const answer = await request(`http://127.0.0.1:${port}${target}`, {
-    method,
-    ...(body === undefined ? {} : { body }),
-  });
-  const text = await answer.body.text();
-  if (answer.statusCode >= 300) throw new Error(`${method} ${target} answered ${answer.statusCode}: ${text}`);
-  return text;
-}
-
-async function queueDepth(port: number): Promise<number> {
-  return (JSON.parse(await call(port, "GET", "/api/v1/info")) as { replication_queue_depth: number })
-    .replication_queue_depth;
 }
 
 async function ours(directory: string, server: S3Server): Promise<number> {
