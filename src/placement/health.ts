@@ -1,3 +1,4 @@
+import { createLoop } from "../core/async/loop.ts";
 import { forEachBounded } from "../core/async/for-each.ts";
 import { backgroundCtx } from "../core/context.ts";
 import { GfsError, toGfsError } from "../core/errors.ts";
@@ -53,8 +54,6 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
     combine: "smallest",
   });
   const listeners = new Set<HealthListener>();
-  let stopping = new AbortController();
-  let loop: Promise<void> | undefined;
   let lastCheckedAtMs: number | undefined;
 
   const ask = async (site: Site): Promise<SiteHealth> => {
@@ -111,34 +110,33 @@ export function createHealthMonitor({ sites, clock, log, metrics }: HealthDeps, 
     return await work;
   };
 
-  const run = async (signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      const round = [...sites.list()];
-      for (const site of known.keys()) {
-        if (round.includes(site)) continue;
-        known.delete(site);
-        if (sites.find(site.name) !== undefined) continue;
-        gauge.remove({ site: site.name });
-        for (const listener of listeners) listener(site.name, undefined);
-      }
-      await forEachBounded(round, PARALLEL_CHECKS, async (site) => void (await checkNow(site)));
-      try {
-        await clock.sleep(config.intervalMs, signal);
-      } catch {
-        return;
-      }
+  const round = async (): Promise<void> => {
+    const asked = [...sites.list()];
+    for (const site of known.keys()) {
+      if (asked.includes(site)) continue;
+      known.delete(site);
+      if (sites.find(site.name) !== undefined) continue;
+      gauge.remove({ site: site.name });
+      for (const listener of listeners) listener(site.name, undefined);
     }
+    await forEachBounded(asked, PARALLEL_CHECKS, async (site) => void (await checkNow(site)));
   };
 
+  const loop = createLoop({
+    clock,
+    async turn() {
+      await round();
+      return config.intervalMs;
+    },
+    onFailure(error) {
+      log.warn("health_round_failed", { error: toGfsError(error).message });
+      return config.intervalMs;
+    },
+  });
+
   return {
-    start() {
-      stopping = new AbortController();
-      loop = run(stopping.signal);
-    },
-    async stop() {
-      stopping.abort();
-      await loop;
-    },
+    start: () => loop.start(),
+    stop: async () => await loop.stop(),
     healthOf: async (site) => known.get(site) ?? (await checkNow(site)),
     lastOf(name) {
       const site = sites.find(name);

@@ -1,3 +1,4 @@
+import { createLoop, type Loop } from "../../core/async/loop.ts";
 import { backgroundCtx, type Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
@@ -28,84 +29,42 @@ const CHANGES_A_COMMIT = 99;
 const PUBLISHING_TURNS = 50;
 const OBJECTS_A_PAGE = 1_000;
 
-export interface Housekeeping {
-  start(): void;
-  /** There is work that should not wait for the next turn. */
-  wake(): void;
-  stop(): Promise<void>;
-}
-
-export function createHousekeeping(kit: Kit, uploads: Uploads): Housekeeping {
+export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
   const { clock, log, settings } = kit;
-  let stopping = new AbortController();
-  let loop: Promise<void> | undefined;
-  let wakeUp: (() => void) | undefined;
-  let woken = false;
   let tombstoneCursor: FilePath | undefined;
   let setAsideCursor: Uint8Array | undefined;
 
-  const step = async (name: string, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      if (!stopping.signal.aborted) log.warn("housekeeping_failed", { step: name, error: String(error) });
-    }
-  };
-
-  const run = async (signal: AbortSignal): Promise<void> => {
+  const turn = async (signal: AbortSignal): Promise<number> => {
     const ctx = backgroundCtx({ signal, log, requestId: "housekeeping" });
-    while (!signal.aborted) {
-      await step("publish", async () => {
-        for (let turn = 0; turn < PUBLISHING_TURNS && !signal.aborted; turn++) if (!(await publishSome(kit))) return;
-      });
-      await step("tombstones", async () => {
-        tombstoneCursor = await forgetTombstones(kit, ctx, tombstoneCursor);
-      });
-      await step("attributes", async () => {
-        while (!signal.aborted && (await kit.kv.transact(clearLeftExtended)));
-      });
-      await step("orphans", async () => await releaseDeadSessions(kit, signal));
-      await step("changes", async () => await trim(kit));
-      await step("set aside", async () => {
-        setAsideCursor = await forgetSetAside(kit, setAsideCursor);
-        await reportSetAside(kit);
-      });
-      await step("uploads", async () => await uploads.collect(ctx));
-      for (const site of kit.sites.list()) await step("staging", async () => await sweepSite(kit, ctx, site));
-      await pause(signal);
-    }
-  };
-
-  const pause = async (signal: AbortSignal): Promise<void> => {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
-        cancel();
-        signal.removeEventListener("abort", finish);
-        wakeUp = undefined;
-        resolve();
-      };
-      const cancel = clock.timer(woken ? 0 : settings.housekeepingIntervalMs, finish);
-      wakeUp = finish;
-      signal.addEventListener("abort", finish, { once: true });
+    const step = async (name: string, work: () => Promise<void>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        if (!signal.aborted) log.warn("housekeeping_failed", { step: name, error: String(error) });
+      }
+    };
+    await step("publish", async () => {
+      for (let page = 0; page < PUBLISHING_TURNS && !signal.aborted; page++) if (!(await publishSome(kit))) return;
     });
-    woken = false;
+    await step("tombstones", async () => {
+      tombstoneCursor = await forgetTombstones(kit, ctx, tombstoneCursor);
+    });
+    await step("attributes", async () => {
+      while (!signal.aborted && (await kit.kv.transact(clearLeftExtended)));
+    });
+    await step("orphans", async () => await releaseDeadSessions(kit, signal));
+    await step("changes", async () => await trim(kit));
+    await step("set aside", async () => {
+      setAsideCursor = await forgetSetAside(kit, setAsideCursor);
+      await reportSetAside(kit);
+    });
+    await step("uploads", async () => await uploads.collect(ctx));
+    for (const site of kit.sites.list()) await step("staging", async () => await sweepSite(kit, ctx, site));
+    return settings.housekeepingIntervalMs;
   };
 
-  return {
-    start() {
-      stopping = new AbortController();
-      loop = run(stopping.signal);
-    },
-    wake() {
-      woken = true;
-      wakeUp?.();
-    },
-    async stop() {
-      stopping.abort();
-      await loop;
-    },
-  };
+  // Each step tells of its own failure.
+  return createLoop({ clock, turn, onFailure: () => settings.housekeepingIntervalMs });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { createLoop } from "../../core/async/loop.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Logger } from "../../core/ports/log.ts";
 import { encodeKey, type Kv, type KvLease } from "../../kv/index.ts";
@@ -26,9 +27,7 @@ const SEAT = encodeKey("coordinator-leader");
 
 export function createLeadership(deps: LeadershipDeps): Leadership {
   const { kv, clock, log, identity, leaseMs } = deps;
-  const stopping = new AbortController();
   let lease: KvLease | undefined;
-  let loop: Promise<void> | undefined;
 
   const tryToLead = async (): Promise<void> => {
     const candidate = await kv.lease(leaseMs);
@@ -72,18 +71,24 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
     await tryToLead();
   };
 
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
+  const loop = createLoop({
+    clock,
+    firstPauseMs: leaseMs / 3,
+    async turn() {
+      await turn();
+      return leaseMs / 3;
+    },
+    async onFailure(error) {
+      log.warn("leadership_turn_failed", { error: String(error) });
       try {
-        await clock.sleep(leaseMs / 3, stopping.signal);
-        await turn();
-      } catch (error) {
-        if (stopping.signal.aborted) return;
-        log.warn("leadership_turn_failed", { error: String(error) });
         if (lease?.lost.aborted) await giveUp("the lease could not be renewed");
+      } catch (failure) {
+        // Its row goes with the lease; the next turn looks for itself.
+        log.warn("leadership_turn_failed", { error: String(failure) });
       }
-    }
-  };
+      return leaseMs / 3;
+    },
+  });
 
   return {
     get isLeader() {
@@ -91,11 +96,10 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
     },
     async start() {
       await turn();
-      loop = run();
+      loop.start();
     },
     async stop() {
-      stopping.abort();
-      await loop;
+      await loop.stop();
       const held = lease;
       lease = undefined;
       if (held !== undefined) await held.release();

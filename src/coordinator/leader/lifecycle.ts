@@ -1,3 +1,4 @@
+import { createLoop, type Loop } from "../../core/async/loop.ts";
 import { backgroundCtx, type Ctx } from "../../core/context.ts";
 import { toGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
@@ -36,54 +37,23 @@ const PAGES_A_TURN = 20;
 const UPLOADS_A_PAGE = 500;
 const SHORTEST_PAUSE_MS = 1_000;
 
-export interface Lifecycle {
-  start(): void;
-  stop(): Promise<void>;
-}
-
 type Uploads = Pick<UploadService, "listUploads" | "abortUpload">;
 
-export function createLifecycle(kit: Kit, uploads: Uploads): Lifecycle {
+export function createLifecycle(kit: Kit, uploads: Uploads): Loop {
   const { clock, log, settings } = kit;
   const dayMs = settings.lifecycleDayMs ?? DAY_MS;
   const pauseMs = Math.min(settings.housekeepingIntervalMs, Math.max(SHORTEST_PAUSE_MS, dayMs / 10));
-  let stopping = new AbortController();
-  let loop: Promise<void> | undefined;
-
-  const run = async (signal: AbortSignal): Promise<void> => {
-    const ctx = backgroundCtx({ signal, log, requestId: "lifecycle" });
-    while (!signal.aborted) {
-      const more = await lifecycleTurn(kit, ctx, uploads).catch((error: unknown) => {
-        if (!signal.aborted) log.warn("lifecycle_failed", { error: String(error) });
-        return false;
-      });
-      if (!more) await pause(signal);
-    }
-  };
-
-  const pause = async (signal: AbortSignal): Promise<void> => {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const finish = (): void => {
-        cancel();
-        signal.removeEventListener("abort", finish);
-        resolve();
-      };
-      const cancel = clock.timer(pauseMs, finish);
-      signal.addEventListener("abort", finish, { once: true });
-    });
-  };
-
-  return {
-    start() {
-      stopping = new AbortController();
-      loop = run(stopping.signal);
+  return createLoop({
+    clock,
+    async turn(signal) {
+      const ctx = backgroundCtx({ signal, log, requestId: "lifecycle" });
+      return (await lifecycleTurn(kit, ctx, uploads)) ? 0 : pauseMs;
     },
-    async stop() {
-      stopping.abort();
-      await loop;
+    onFailure(error) {
+      log.warn("lifecycle_failed", { error: String(error) });
+      return pauseMs;
     },
-  };
+  });
 }
 
 /** One stretch of each bucket; resolves with whether any has more to walk. */

@@ -1,4 +1,5 @@
 import type { ChangeLine, CoordinatorService } from "../../../coordinator/service/service.ts";
+import { createLoop, type Loop } from "../../../core/async/loop.ts";
 import { backgroundCtx, type Ctx } from "../../../core/context.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { Logger } from "../../../core/ports/log.ts";
@@ -43,26 +44,21 @@ const MAX_REFUSALS = 5;
 const CHANGES_BETWEEN_PLACES = 1_000;
 
 export function createEventDelivery(deps: EventDeliveryDeps): EventDelivery {
-  const stopping = new AbortController();
   const aborting = new AbortController();
   const poster = createPoster(deps.clock);
   const instruments = createInstruments(deps.metrics);
-  let loops: readonly Promise<void>[] = [];
+  const loops = Object.entries(deps.webhooks).map(([name, webhook]) =>
+    createCourier({ ...deps, ...instruments, poster, name, webhook }, aborting.signal),
+  );
   return {
     start() {
-      loops = Object.entries(deps.webhooks).map(
-        async ([name, webhook]) =>
-          await createCourier(
-            { ...deps, ...instruments, poster, name, webhook },
-            { stopping: stopping.signal, aborting: aborting.signal },
-          ).run(),
-      );
+      for (const loop of loops) loop.start();
     },
     async stop() {
+      const stopped = Promise.all(loops.map(async (loop) => await loop.stop()));
       const reason = new Error("The delivery of events stops.");
-      stopping.abort(reason);
       const cancel = deps.clock.timer(GRACE_MS, () => aborting.abort(reason));
-      await Promise.all(loops);
+      await stopped;
       cancel();
       await poster.close();
     },
@@ -95,15 +91,8 @@ interface CourierDeps extends EventDeliveryDeps, Instruments {
   readonly webhook: Webhook;
 }
 
-interface Courier {
-  run(): Promise<void>;
-}
-
-/** Brings one webhook its events. */
-function createCourier(
-  deps: CourierDeps,
-  { stopping, aborting }: { readonly stopping: AbortSignal; readonly aborting: AbortSignal },
-): Courier {
+/** Brings one webhook its events. What it has sent it waits for when it is stopped, until `aborting`. */
+function createCourier(deps: CourierDeps, aborting: AbortSignal): Loop {
   const { service, clock, random, log, name, webhook, poster, events, lag, region } = deps;
   const ctx: Ctx = backgroundCtx({ signal: aborting, requestId: `events-${name}`, log });
   const reader = `s3-events/${name}`;
@@ -175,7 +164,7 @@ function createCourier(
   };
 
   /** One page of the feed. Resolves with whether there may be more to do at once. */
-  const turn = async (): Promise<boolean> => {
+  const page = async (stopping: AbortSignal): Promise<boolean> => {
     place ??= await findPlace();
     const { changes, after } = await service.readChanges(ctx, { after: place, limit: PAGE_CHANGES });
     const [oldest] = changes;
@@ -185,10 +174,10 @@ function createCourier(
       log.error("s3_events_missed", { webhook: name });
       await keep(after);
     }
-    return await tell(changes);
+    return await tell(changes, stopping);
   };
 
-  const tell = async (changes: readonly ChangeLine[]): Promise<boolean> => {
+  const tell = async (changes: readonly ChangeLine[], stopping: AbortSignal): Promise<boolean> => {
     let batch: EventRecord[] = [];
     for (const change of changes) {
       if (stopping.aborted) return false;
@@ -213,20 +202,17 @@ function createCourier(
     return longest * (0.5 + random.fraction() / 2);
   };
 
-  return {
-    async run() {
-      while (!stopping.aborted) {
-        try {
-          if (!service.leads) place = undefined;
-          else if (await turn()) continue;
-          await clock.sleep(pauseMs(), stopping);
-        } catch (error) {
-          if (stopping.aborted) return;
-          failures += 1;
-          log.warn("s3_events_turn_failed", { webhook: name, failures, error: String(error) });
-          await clock.sleep(pauseMs(), stopping).catch(() => undefined);
-        }
-      }
+  return createLoop({
+    clock,
+    async turn(stopping) {
+      if (!service.leads) place = undefined;
+      else if (await page(stopping)) return 0;
+      return pauseMs();
     },
-  };
+    onFailure(error) {
+      failures += 1;
+      log.warn("s3_events_turn_failed", { webhook: name, failures, error: String(error) });
+      return pauseMs();
+    },
+  });
 }
