@@ -364,7 +364,6 @@ describe("bodies", () => {
           version: "0",
           clusterName: "t",
           maxObjectBytes: 1e9,
-          maxQueuedJobs: 2,
           tombstoneRetentionMs: 1,
           stagingRetentionMs: 1e9,
           uploadRetentionMs: 7 * 86_400_000,

@@ -67,7 +67,6 @@ export interface Settings {
   /** Nobody needs a key. */
   readonly open?: boolean;
   readonly maxObjectBytes: number;
-  readonly maxQueuedJobs: number;
   /** A copy's record of a delete is kept this long at least. */
   readonly tombstoneRetentionMs: number;
   /** What a crashed write left at a site is removed after this long. */

@@ -1,7 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import type { Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key } from "../kv/index.ts";
-import type { Job, Pause } from "./types.ts";
+import type { Job, JobState, Pause } from "./types.ts";
 
 /** The keys of every row the mover keeps. `docs/formats.md` lists them. */
 
@@ -10,7 +10,7 @@ const READY = "jr";
 const DELAYED = "jd";
 const LANE = "jl";
 const FINISHED = "jf";
-const COUNT = "jc";
+const HELD = "jh";
 const PAUSED = "jp";
 const UNQUEUED = "ju";
 
@@ -19,21 +19,27 @@ export const delayedSpace = encodeKey(DELAYED);
 export const finishedSpace = encodeKey(FINISHED);
 export const jobSpace = encodeKey(JOB);
 export const unqueuedSpace = encodeKey(UNQUEUED);
-export const countKey = encodeKey(COUNT);
+export const heldSpace = encodeKey(HELD);
+export const laneSpace = encodeKey(LANE);
 export const pausedKey = encodeKey(PAUSED);
 
 export const jobKey = (id: JobId): Key => encodeKey(JOB, id);
 export const readyKey = (job: Pick<Job, "priority" | "id">): Key => encodeKey(READY, job.priority, job.id);
 export const delayedKey = (job: Pick<Job, "notBeforeMs" | "id">): Key =>
   encodeKey(DELAYED, Math.ceil(job.notBeforeMs), job.id);
-/** Jobs of one file at one site run one after the other, in the order they were made. */
+/**
+ * Jobs of one file at one site run one after the other, in the order they were made. A job that is not finished has one such row, made and removed in
+ * two transactions: those rows are counted.
+ */
 export const laneKey = (job: Pick<Job, "path" | "site" | "id">): Key => encodeKey(LANE, job.path, job.site, job.id);
 export const laneRange = (job: Pick<Job, "path" | "site">): Key => encodeKey(LANE, job.path, job.site);
 export const pathRange = (path: string): Key => encodeKey(LANE, path);
+export const heldKey = (id: JobId): Key => encodeKey(HELD, id);
 export const finishedKey = (atMs: number, id: JobId): Key => encodeKey(FINISHED, Math.max(0, Math.round(atMs)), id);
 export const unqueuedKey = (inode: Inode, site: SiteName): Key => encodeKey(UNQUEUED, inode, site);
 
 export const idOfReadyKey = (key: Key): JobId => decodeKey(key, ["number", "string"])[1] as JobId;
+export const idOfHeldKey = (key: Key): JobId => decodeKey(key, ["string"])[0] as JobId;
 export const idOfLaneKey = (key: Key): JobId => decodeKey(key, ["string", "string", "string"])[2] as JobId;
 export const idOfFinishedKey = (key: Key): JobId => decodeKey(key, ["number", "string"])[1] as JobId;
 export function partsOfDelayedKey(key: Key): { readonly dueMs: number; readonly id: JobId } {
@@ -80,12 +86,11 @@ export function decodeUnqueued(bytes: Uint8Array): Unqueued {
   return JSON.parse(Buffer.from(bytes).toString()) as Unqueued;
 }
 
-export function encodeCount(count: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleBE(count);
-  return bytes;
+/** The state, so that jobs that ended in one way are found without reading the others. */
+export function encodeFinished(state: JobState): Buffer {
+  return Buffer.from(state);
 }
 
-export function decodeCount(bytes: Uint8Array | undefined): number {
-  return bytes === undefined ? 0 : Buffer.from(bytes).readDoubleBE(0);
+export function decodeFinished(bytes: Uint8Array): JobState {
+  return Buffer.from(bytes).toString() as JobState;
 }

@@ -30,8 +30,8 @@ async function fill(states: Readonly<Partial<Record<JobState, number>>>): Promis
     for (let index = 0; index < count; index++) {
       const id = rig.nextJobId();
       ids.push(id);
+      await rig.kv.transact((tx) => enqueueJob(tx, spec(`${state}${index}`), { id, nowMs: 1 }));
       await rig.kv.transact(function* (tx): Program<void> {
-        yield* enqueueJob(tx, spec(`${state}${index}`), { id, nowMs: 1, limit: 10_000 });
         if (state === "done" || state === "failed") yield* settleJob(tx, id, { state, nowMs: 1 });
         else if (state === "paused" || state === "canceled") yield* setJobState(tx, id, { state, nowMs: 1 });
       });
@@ -107,7 +107,7 @@ describe("what a job waits for", () => {
     await rig.mover.stop();
     const [first] = (await fill({ waiting: 1 })) as [JobId];
     const second = rig.nextJobId();
-    await rig.kv.transact((tx) => enqueueJob(tx, spec("waiting0"), { id: second, nowMs: 1, limit: 10 }));
+    await rig.kv.transact((tx) => enqueueJob(tx, spec("waiting0"), { id: second, nowMs: 1 }));
     expect([await why(first), await why(second)]).toEqual([
       undefined,
       `Job ${first} of the same key and site comes first.`,

@@ -2,31 +2,36 @@ import type { JobId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Kv, Program } from "../kv/index.ts";
 import type { SiteDirectory } from "../stores/index.ts";
-import { countJobs, getJob, jobsOfPath, pageJobs } from "./jobs.ts";
+import { countFinished, countRows, pageJobs } from "./job-pages.ts";
+import { heldSpace } from "./job-rows.ts";
+import { findJob, getJob, jobsOfPath } from "./jobs.ts";
 import type { ProgressBoard } from "./progress.ts";
+import type { QueueDepth } from "./queue-depth.ts";
 import type { Mover } from "./service.ts";
-import type { Job, JobCounts, JobProgress, JobState } from "./types.ts";
+import type { Job, JobCounts, JobProgress } from "./types.ts";
 import { findPause, withReason } from "./waiting.ts";
 
 const COUNTED_A_PAGE = 1_000;
 const JOBS_OF_ONE_PATH = 100;
-/** A row says of a job that runs that it waits. */
-const UNFINISHED: readonly JobState[] = ["waiting", "paused"];
 
 export interface JobsViewDeps {
   readonly kv: Kv;
   readonly clock: Clock;
   readonly sites: SiteDirectory;
   readonly board: ProgressBoard;
-  readonly running: { readonly size: number };
+  readonly running: ReadonlyMap<JobId, unknown>;
+  readonly depth: QueueDepth;
 }
 
 export interface JobsView extends Pick<Mover, "jobsOf" | "list" | "get" | "count" | "uploadsAt" | "findPause"> {
   describe(job: Job): Promise<JobProgress>;
 }
 
+type ListedJobs = Awaited<ReturnType<Mover["list"]>>;
+type RunningPage = Omit<Parameters<Mover["list"]>[0], "state">;
+
 /** Jobs as people see them: how far they are, and what those that stand still wait for. */
-export function createJobsView({ kv, clock, sites, board, running }: JobsViewDeps): JobsView {
+export function createJobsView({ kv, clock, sites, board, running, depth }: JobsViewDeps): JobsView {
   const describeAll = async (jobs: readonly Job[]): Promise<JobProgress[]> => {
     const now = { nowMs: clock.nowMs(), sites };
     return await kv.view(function* (tx): Program<JobProgress[]> {
@@ -37,20 +42,38 @@ export function createJobsView({ kv, clock, sites, board, running }: JobsViewDep
   };
   const describe = async (job: Job): Promise<JobProgress> => (await describeAll([job]))[0] as JobProgress;
 
+  /** This process alone knows them. */
+  const listRunning = async ({ after, newestFirst, limit }: RunningPage): Promise<ListedJobs> => {
+    const ids = [...running.keys()].sort();
+    if (newestFirst === true) ids.reverse();
+    const behind = ids.filter((id) => after === undefined || (newestFirst === true ? id < after : id > after));
+    const page = behind.slice(0, limit);
+    const found = await kv.view(function* (tx): Program<Job[]> {
+      const jobs: Job[] = [];
+      for (const id of page) {
+        const job = yield* findJob(tx, id);
+        if (job !== undefined) jobs.push(job);
+      }
+      return jobs;
+    });
+    const jobs = (await describeAll(found)).filter((job) => job.state === "running");
+    const last = page.at(-1);
+    return { jobs, ...(last === undefined || behind.length <= limit ? {} : { continuation: last }) };
+  };
+
   return {
     describe,
     findPause: async () => await kv.view(findPause),
     jobsOf: async (path) => await describeAll(await kv.view((tx) => jobsOfPath(tx, path, JOBS_OF_ONE_PATH))),
     get: async (id) => await describe(await kv.view((tx) => getJob(tx, id))),
     async list({ state, after, newestFirst, limit }) {
-      const states =
-        state === undefined ? undefined : state === "running" ? (["waiting"] as const) : ([state] as const);
+      const from = { limit, ...(newestFirst === undefined ? {} : { newestFirst }) };
+      if (state === "running") return await listRunning({ ...from, ...(after === undefined ? {} : { after }) });
       const page = await kv.view((tx) =>
         pageJobs(tx, {
-          limit,
-          ...(states === undefined ? {} : { states }),
+          ...from,
+          ...(state === undefined ? {} : { state }),
           ...(after === undefined ? {} : { after: after as JobId }),
-          ...(newestFirst === undefined ? {} : { newestFirst }),
         }),
       );
       const described = await describeAll(page.jobs);
@@ -58,20 +81,12 @@ export function createJobsView({ kv, clock, sites, board, running }: JobsViewDep
       return { jobs, ...(page.next === undefined ? {} : { continuation: page.next }) };
     },
     async count() {
-      const counts: Record<JobState, number> = { waiting: 0, running: 0, paused: 0, done: 0, failed: 0, canceled: 0 };
-      let after: JobId | undefined;
-      do {
-        const from = after;
-        const page = await kv.view((tx) =>
-          countJobs(tx, { limit: COUNTED_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
-        );
-        for (const [state, found] of Object.entries(page.counts)) counts[state as JobState] += found;
-        after = page.next;
-        // Others are served between two pages.
-        await new Promise(setImmediate);
-      } while (after !== undefined);
-      counts.running = Math.min(running.size, counts.waiting);
-      counts.waiting -= counts.running;
+      const finished = await kv.view(countFinished);
+      const paused = await countRows(kv, heldSpace);
+      const ready = Math.max(0, (await depth.get()) - paused);
+      const runningCount = Math.min(running.size, ready);
+      const { done = 0, failed = 0, canceled = 0 } = finished;
+      const counts = { waiting: ready - runningCount, running: runningCount, paused, done, failed, canceled };
       return counts satisfies JobCounts;
     },
     async uploadsAt(site) {
@@ -80,7 +95,7 @@ export function createJobsView({ kv, clock, sites, board, running }: JobsViewDep
       do {
         const from = after;
         const page = await kv.view((tx) =>
-          pageJobs(tx, { states: UNFINISHED, limit: COUNTED_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
+          pageJobs(tx, { state: "unfinished", limit: COUNTED_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
         );
         for (const job of page.jobs)
           if (job.site === site && job.upload !== undefined) uploads.add(job.upload.uploadId);

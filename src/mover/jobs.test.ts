@@ -1,23 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { createMemoryKv, type Kv, type Program } from "../kv/index.ts";
+import { silentLogger } from "../core/ports/log.ts";
 import { createFakeClock } from "../core/testing/fake-clock.ts";
-import { countKey, decodeCount, delayedKey, jobKey } from "./job-rows.ts";
-import {
-  dropJobs,
-  enqueueJob,
-  findJob,
-  findNextDue,
-  findTrimBorder,
-  getJob,
-  isFirstOfLane,
-  jobsOfPath,
-  pageJobs,
-  promoteDue,
-  setJobState,
-  settleJob,
-  trimFinished,
-} from "./jobs.ts";
+import { pageJobs } from "./job-pages.ts";
+import { delayedKey, jobKey } from "./job-rows.ts";
+import { dropJobs, enqueueJob, findJob, getJob, isFirstOfLane, jobsOfPath, setJobState, settleJob } from "./jobs.ts";
+import { QueueDepth } from "./queue-depth.ts";
+import { findNextDue, findTrimBorder, promoteDue, trimFinished } from "./timed-jobs.ts";
 import type { Job, JobSpec, JobState } from "./types.ts";
 
 const SPEC: JobSpec = {
@@ -35,31 +25,28 @@ let serial = 0;
 
 function queue() {
   const kv: Kv = createMemoryKv({ clock: createFakeClock() });
+  const depth = new QueueDepth(kv, silentLogger);
   return {
     kv,
-    async add(spec: Partial<JobSpec> = {}, limit = 100): Promise<JobId | undefined> {
+    async add(spec: Partial<JobSpec> = {}, queueIsFull = false): Promise<JobId | undefined> {
       const id = `J${String(++serial).padStart(6, "0")}` as JobId;
-      const taken = await kv.transact((tx) => enqueueJob(tx, { ...SPEC, ...spec }, { id, nowMs: 1_000, limit }));
+      const taken = await kv.transact((tx) => enqueueJob(tx, { ...SPEC, ...spec }, { id, nowMs: 1_000, queueIsFull }));
       return taken ? id : undefined;
     },
     settle: (id: JobId, state: JobState, nowMs = 2_000, more: { reason?: string; notBeforeMs?: number } = {}) =>
       kv.transact((tx) => settleJob(tx, id, { state, nowMs, ...more })),
-    count: async () => decodeCount(await kv.view((tx) => tx.get(countKey))),
+    count: async () => await depth.get(),
     find: (id: JobId | undefined) => kv.view((tx) => findJob(tx, id as JobId)),
     first: (job: Job) => kv.view((tx) => isFirstOfLane(tx, job)),
   };
 }
 
 describe("the queue of jobs", () => {
-  it("takes no more than its limit, and room appears when jobs end", async () => {
-    const { add, settle, count } = queue();
-    const ids = [];
-    for (const name of ["a", "b", "c"]) ids.push(await add({ path: name as FilePath }, 2));
-    expect(ids.map((id) => id !== undefined)).toEqual([true, true, false]);
-    expect(await count()).toBe(2);
-    expect(await settle(ids[0] as JobId, "done")).toBe(true);
-    expect(await add({ path: "c" as FilePath }, 2)).toBeDefined();
-    expect(await count()).toBe(2);
+  it("takes no job while it is full", async () => {
+    const { add, count } = queue();
+    await add({ path: "a" as FilePath });
+    expect(await add({ path: "b" as FilePath }, true)).toBeUndefined();
+    expect(await count()).toBe(1);
   });
 
   it("drops an older replicate of the same file to the same site, and no other job", async () => {
@@ -83,8 +70,8 @@ describe("the queue of jobs", () => {
 
   it("lets a newer version in even when the queue is full, in place of the older", async () => {
     const { add, find, count } = queue();
-    const old = await add({}, 1);
-    const newer = await add({ versionId: "v2" as VersionId }, 1);
+    const old = await add();
+    const newer = await add({ versionId: "v2" as VersionId }, true);
     expect([await find(old), newer !== undefined, await count()]).toEqual([undefined, true, 1]);
   });
 
@@ -143,10 +130,10 @@ describe("the queue of jobs", () => {
     const ids: JobId[] = [];
     for (let index = 0; index < 7; index++) ids.push((await add({ path: `f${index}` as FilePath })) as JobId);
     for (const index of [1, 4, 6]) await settle(ids[index] as JobId, "done");
-    const all = async (states: readonly JobState[] | undefined, limit: number): Promise<JobId[]> => {
+    const all = async (state: "done" | undefined, limit: number): Promise<JobId[]> => {
       const seen: JobId[] = [];
       for (let after: JobId | undefined, page = 0; page < 20; page++) {
-        const query = { limit, ...(states === undefined ? {} : { states }), ...(after === undefined ? {} : { after }) };
+        const query = { limit, ...(state === undefined ? {} : { state }), ...(after === undefined ? {} : { after }) };
         const { jobs, next } = await kv.view((tx) => pageJobs(tx, query));
         seen.push(...jobs.map(({ id }) => id));
         if (next === undefined) return seen;
@@ -156,7 +143,7 @@ describe("the queue of jobs", () => {
     };
     for (const limit of [1, 2, 3, 7, 50]) {
       expect(await all(undefined, limit)).toEqual(ids);
-      expect(await all(["done"], limit)).toEqual([1, 4, 6].map((index) => ids[index]));
+      expect(await all("done", limit)).toEqual([1, 4, 6].map((index) => ids[index]));
     }
   });
 
@@ -240,7 +227,7 @@ describe("the queue of jobs", () => {
   it("lets many jobs whose time has come go in turns, and says that there are more", async () => {
     const { add, settle, kv } = queue();
     for (let index = 0; index < 31; index++) {
-      const id = (await add({ path: `f${index}` as FilePath }, 1_000)) as JobId;
+      const id = (await add({ path: `f${index}` as FilePath })) as JobId;
       await settle(id, "waiting", 2_000, { notBeforeMs: 3_000 });
     }
     expect(await kv.transact((tx) => promoteDue(tx, 4_000))).toEqual({ promoted: 30, nextDueMs: 4_000 });

@@ -1,11 +1,20 @@
+import type { Ctx } from "../core/context.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 
-/** How an attempt at a job ended. `record` joins the transaction that settles the job. */
+/** How an attempt at a job ended. `record` joins the transaction that settles the job, with those of other jobs. */
 export type Outcome =
-  | { readonly kind: "done"; readonly record?: (tx: Transaction) => Program<void>; readonly note?: string }
+  | Done
   /** Not now. Without `failures` it was nobody's fault. */
   | { readonly kind: "later"; readonly reason: string; readonly delayMs: number; readonly failures?: number }
   | Failed;
+
+export interface Done {
+  readonly kind: "done";
+  readonly record?: (tx: Transaction) => Program<void>;
+  readonly note?: string;
+  /** What is left to do once that is settled and durable. Nobody does it when the process dies before. */
+  readonly after?: (ctx: Ctx) => Promise<void>;
+}
 
 export interface Failed {
   readonly kind: "failed";
@@ -13,6 +22,6 @@ export interface Failed {
   readonly record?: (tx: Transaction) => Program<void>;
 }
 
-export function done(record?: (tx: Transaction) => Program<void>, note?: string): Outcome {
+export function done(record?: (tx: Transaction) => Program<void>, note?: string): Done {
   return { kind: "done", ...(record === undefined ? {} : { record }), ...(note === undefined ? {} : { note }) };
 }

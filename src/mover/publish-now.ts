@@ -31,8 +31,12 @@ async function publishOne(
       return found !== undefined && (yield* isFirstOfLane(tx, found)) ? found : undefined;
     });
     const outcome = job === undefined ? undefined : await publish(ctx, job, deps);
-    if (outcome?.kind === "done") mine.done();
-    else mine.leave();
+    if (outcome?.kind === "done") {
+      const { record, after } = outcome;
+      if (record !== undefined) await deps.kv.transact(record);
+      await after?.(ctx);
+      mine.done();
+    } else mine.leave();
   } catch (error) {
     mine.leave();
     deps.log.info("not_published_at_once", { job: id, error: toGfsError(error).message });

@@ -18,6 +18,8 @@ export interface Mover {
   publishNow(ctx: Ctx, ids: readonly JobId[]): Promise<void>;
   /** Jobs that are not finished. */
   depth(): Promise<number>;
+  /** As far as it is known: writers ask before their transaction. */
+  readonly queueIsFull: boolean;
   jobsOf(path: string): Promise<JobProgress[]>;
   list(query: {
     readonly state?: JobState;

@@ -1,13 +1,14 @@
 import type { FilePath, Inode, JobId } from "../core/ids.ts";
 import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { type FileVersion, findByInode } from "../namespace/index.ts";
-import { countKey, decodeCount, decodeUnqueued, placeOfUnqueuedKey, unqueuedKey, unqueuedSpace } from "./job-rows.ts";
+import { decodeUnqueued, placeOfUnqueuedKey, unqueuedKey, unqueuedSpace } from "./job-rows.ts";
 import { enqueueJob } from "./jobs.ts";
 import type { JobSpec } from "./types.ts";
 
 export interface TakeUnqueued {
   readonly nowMs: number;
-  readonly limit: number;
+  /** So many at most. */
+  readonly room: number;
   readonly nextJobId: () => JobId;
 }
 
@@ -33,13 +34,16 @@ export function* hasUnqueued(tx: Reader): Program<boolean> {
   return (yield* tx.range({ ...prefixRange(unqueuedSpace), limit: 1 })).length > 0;
 }
 
-/** Copies that found the queue full get their jobs once a tenth of it is free. Resolves with whether there may be more that can have one now. */
-export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: TakeUnqueued): Program<boolean> {
-  const room = limit - decodeCount(yield* tx.get(countKey));
-  if (room <= limit / 10) return false;
-  const rows = yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(TAKEN_A_COMMIT, Math.floor(room)) });
+/** Copies that found the queue full get their jobs. Resolves with how many rows are gone, and whether there may be more. */
+export function* takeUnqueued(
+  tx: Transaction,
+  { nowMs, room, nextJobId }: TakeUnqueued,
+): Program<{ readonly taken: number; readonly more: boolean }> {
+  const rows = yield* tx.range({ ...prefixRange(unqueuedSpace), limit: Math.min(TAKEN_A_COMMIT, room) });
+  let taken = 0;
   for (const { key, value } of rows) {
-    if (!tx.hasRoom(ROOM_FOR_ONE)) return true;
+    if (!tx.hasRoom(ROOM_FOR_ONE)) return { taken, more: true };
+    taken += 1;
     const { inode, site } = placeOfUnqueuedKey(key);
     const { path, versionId } = decodeUnqueued(value);
     tx.delete(key);
@@ -56,7 +60,7 @@ export function* takeUnqueued(tx: Transaction, { nowMs, limit, nextJobId }: Take
       sizeBytes: version.sizeBytes,
       priority: 10,
     };
-    yield* enqueueJob(tx, spec, { id: nextJobId(), nowMs, limit });
+    yield* enqueueJob(tx, spec, { id: nextJobId(), nowMs });
   }
-  return rows.length === TAKEN_A_COMMIT;
+  return { taken, more: rows.length === TAKEN_A_COMMIT };
 }

@@ -29,7 +29,7 @@ async function enqueue(count: number): Promise<JobId[]> {
   const ids = Array.from({ length: count }, () => rig.nextJobId());
   const nowMs = rig.clock.nowMs();
   for (const [index, id] of ids.entries())
-    await rig.kv.transact((tx) => enqueueJob(tx, spec(`f${index}`), { id, nowMs, limit: Number.MAX_SAFE_INTEGER }));
+    await rig.kv.transact((tx) => enqueueJob(tx, spec(`f${index}`), { id, nowMs }));
   rig.mover.wake();
   return ids;
 }

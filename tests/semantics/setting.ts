@@ -26,7 +26,6 @@ export const SETTINGS: Settings = {
   version: "0.0.0-test",
   clusterName: "test",
   maxObjectBytes: 1024 ** 3,
-  maxQueuedJobs: 10_000,
   tombstoneRetentionMs: 60_000,
   stagingRetentionMs: 86_400_000,
   uploadRetentionMs: 7 * 86_400_000,

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { ListVersionsResult, VersionEntry } from "../../src/coordinator/index.ts";
 import { bodyAt, putForeign, type Rig, rigCtx, startRig } from "../../src/coordinator/testing/rig.ts";
 import { everywhere } from "./matrix.ts";
-import { codeOf, jobsIn, SETTINGS } from "./setting.ts";
+import { codeOf, jobsIn } from "./setting.ts";
 
 const TWO = { local: "primary", cloud: "burst" } as const;
 const ONE = { local: "primary" } as const;
@@ -348,7 +348,15 @@ everywhere(
   "V7 What the full queue had no room for comes later, also when the version is older by then",
   async ({ startTimed }) => {
     const setting = await startTimed(TWO, {
-      overrides: { settings: { ...SETTINGS, maxQueuedJobs: 1 } },
+      overrides: {
+        mover: {
+          maxConcurrentTransfers: 8,
+          transferChunkBytes: 256 * 1024,
+          maxQueuedJobs: 1,
+          verify: "metadata",
+          bandwidth: [],
+        },
+      },
     });
     const { clock, coordinator, pass, put, sites } = setting;
     await keepVersions(setting);

@@ -6,7 +6,7 @@ import { GfsError } from "../../src/core/errors.ts";
 import { serveInProcess } from "../../src/cli/testing/served.ts";
 import type { ObjectInfo } from "../../src/stores/index.ts";
 import { everywhere } from "./matrix.ts";
-import { codeOf, fileStores, Gate, jobsIn, keysOf, SETTINGS } from "./setting.ts";
+import { codeOf, fileStores, Gate, jobsIn, keysOf } from "./setting.ts";
 
 const TWO_PRIMARIES = { local: "primary", second: "primary", cloud: "burst" } as const;
 const ONE_PRIMARY = { local: "primary", cloud: "burst" } as const;
@@ -235,11 +235,15 @@ everywhere(
 everywhere(
   "W8 A PUT is 201 with a job for every other site, and 202 with the names of the sites that a full queue left out",
   async ({ prepare }) => {
-    const limits = { maxQueuedJobs: 2 };
     const { later, options, sites } = await prepare(ONE_PRIMARY, {
       overrides: {
-        settings: { ...SETTINGS, ...limits },
-        mover: { maxConcurrentTransfers: 2, transferChunkBytes: 1e6, verify: "metadata", bandwidth: [], ...limits },
+        mover: {
+          maxConcurrentTransfers: 2,
+          transferChunkBytes: 1e6,
+          maxQueuedJobs: 2,
+          verify: "metadata",
+          bandwidth: [],
+        },
       },
     });
     const { cloud } = sites;

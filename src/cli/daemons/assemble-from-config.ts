@@ -82,7 +82,6 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
         clusterName: config.global.clusterName,
         open: config.security.open,
         maxObjectBytes: config.limits.maxObjectBytes,
-        maxQueuedJobs: config.limits.maxQueuedJobs,
         tombstoneRetentionMs: TOMBSTONE_RETENTION_MS,
         stagingRetentionMs: STAGING_RETENTION_MS,
         uploadRetentionMs: UPLOAD_RETENTION_MS,

@@ -15,13 +15,13 @@ export async function suspectCopy(kit: Kit, check: CopyCheck): Promise<void> {
 
 export async function orderCheck(kit: Kit, { path, versionId, sizeBytes, site, key }: CopyCheck): Promise<void> {
   const nowMs = kit.clock.nowMs();
+  const { queueIsFull } = kit.mover;
   try {
     await kit.kv.transact(function* (tx): Program<void> {
       const owner = yield* findOwner(tx, site, key);
       if (owner?.versionId !== versionId) return;
       const spec = { kind: "verify" as const, path, inode: owner.inode, versionId, site, key, sizeBytes };
-      const limit = kit.settings.maxQueuedJobs;
-      yield* enqueueJob(tx, { ...spec, priority: 1 }, { id: kit.nextJobId(), nowMs, limit });
+      yield* enqueueJob(tx, { ...spec, priority: 1 }, { id: kit.nextJobId(), nowMs, queueIsFull });
     });
     kit.mover.wake();
   } catch (error) {

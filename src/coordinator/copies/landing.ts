@@ -276,7 +276,7 @@ async function orderRemoval(kit: Kit, path: FilePath, { site, objectKey, etag, v
         priority: 1,
         ...(etag === undefined ? {} : { etag }),
       },
-      { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
+      { id, nowMs },
     ),
   );
 }

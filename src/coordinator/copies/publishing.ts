@@ -83,11 +83,7 @@ export function* enqueuePublishing(
     const place = { path, inode, versionId: version.id, site: copy.site, key: copy.key };
     const id = kit.nextJobId();
     ids.push(id);
-    yield* enqueueJob(
-      tx,
-      { ...place, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 },
-      { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
-    );
+    yield* enqueueJob(tx, { ...place, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 }, { id, nowMs });
   }
   return ids;
 }

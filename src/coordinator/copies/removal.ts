@@ -29,7 +29,7 @@ export function* enqueueRemoval(tx: Transaction, kit: ProgramKit, removal: Remov
       priority: 10,
       ...(place.etag === undefined ? {} : { etag: place.etag }),
     },
-    { id, nowMs, limit: Number.MAX_SAFE_INTEGER },
+    { id, nowMs },
   );
   return id;
 }

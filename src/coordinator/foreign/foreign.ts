@@ -104,6 +104,7 @@ async function headAll(
 async function adopt(kit: Kit, path: FilePath, found: readonly FoundObject[]): Promise<FileRecord | undefined> {
   const nowMs = kit.clock.nowMs();
   const versionId = kit.nextVersionId();
+  const { queueIsFull } = kit.mover;
   const file = await kit.inodes.transact(function* (tx, nextInode): Program<FileRecord | undefined> {
     const existing = yield* findFile(tx, path);
     if (existing !== undefined) return existing;
@@ -113,7 +114,7 @@ async function adopt(kit: Kit, path: FilePath, found: readonly FoundObject[]): P
     const adopted = yield* commitAdopted(tx, kit, { path, found: free, versionId, nowMs, nextInode });
     // A write that lost its process is finished here: its other copies follow, as they would have done.
     if (free[0]?.info.metadata["globalfs-version"] !== undefined) {
-      yield* enqueueCopies(tx, kit, { file: adopted, path, nowMs });
+      yield* enqueueCopies(tx, kit, { file: adopted, path, nowMs, queueIsFull });
     }
     return adopted;
   });
@@ -164,10 +165,15 @@ export interface CopyOrder {
   readonly file: FileRecord;
   readonly path: FilePath;
   readonly nowMs: number;
+  readonly queueIsFull: boolean;
 }
 
 /** A pending copy and the job that brings it, for every site that should have the committed version and does not. */
-export function* enqueueCopies(tx: Transaction, kit: ProgramKit, { file, path, nowMs }: CopyOrder): Program<void> {
+export function* enqueueCopies(
+  tx: Transaction,
+  kit: ProgramKit,
+  { file, path, nowMs, queueIsFull }: CopyOrder,
+): Program<void> {
   const { inode, version } = file;
   if (version === undefined) return;
   const { required, following } = kit.router.planWrite(path);
@@ -178,7 +184,6 @@ export function* enqueueCopies(tx: Transaction, kit: ProgramKit, { file, path, n
     const copy: Copy = { site: site.name, key, state: "pending", changedMs: nowMs };
     yield* setCopy(tx, { inode, versionId: version.id, copy, nowMs });
     const spec = { ...place, kind: "replicate" as const, key, sizeBytes: version.sizeBytes, priority: 10 };
-    const limit = kit.settings.maxQueuedJobs;
-    if (!(yield* enqueueJob(tx, spec, { id: kit.nextJobId(), nowMs, limit }))) yield* markUnqueued(tx, place);
+    if (!(yield* enqueueJob(tx, spec, { id: kit.nextJobId(), nowMs, queueIsFull }))) yield* markUnqueued(tx, place);
   }
 }

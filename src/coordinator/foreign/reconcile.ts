@@ -150,10 +150,11 @@ async function rollForward(kit: Kit, found: Disagreement, { info, kept }: News):
   const { path, site } = found;
   const nowMs = kit.clock.nowMs();
   const versionId = kit.nextVersionId();
+  const { queueIsFull } = kit.mover;
   const isKept = await kit.inodes.transact(function* (tx, nextInode): Program<boolean> {
     const file = yield* commitAdopted(tx, kit, { path, found: [{ site, info }], versionId, nowMs, nextInode });
     const recorded = kept !== undefined && (yield* recordSetAside(tx, kit, kept));
-    yield* enqueueCopies(tx, kit, { file, path, nowMs });
+    yield* enqueueCopies(tx, kit, { file, path, nowMs, queueIsFull });
     yield* enqueuePublishing(tx, kit, { file, path, nowMs });
     return recorded;
   });
@@ -203,7 +204,7 @@ async function takeOut(
         priority: 5,
         ...(etag === undefined ? {} : { etag }),
       },
-      { id: kit.nextJobId(), nowMs, limit: kit.settings.maxQueuedJobs },
+      { id: kit.nextJobId(), nowMs },
     );
     return recorded;
   });

@@ -179,7 +179,6 @@ describe("a copy within the namespace", () => {
       version: "0",
       clusterName: "t",
       maxObjectBytes: 10,
-      maxQueuedJobs: 10,
       tombstoneRetentionMs: 60_000,
       stagingRetentionMs: 86_400_000,
       uploadRetentionMs: 7 * 86_400_000,

@@ -247,8 +247,11 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
     await readCatalog(kit.kv, (tx) => checkBefore(tx, ready));
   const landed = await landAll(kit, ctx, { path, writes, sent: version });
   const nowMs = kit.clock.nowMs();
+  const { queueIsFull } = kit.mover;
   try {
-    return await kit.inodes.transact((tx, nextInode) => recordWrite(tx, kit, { ready, landed, nowMs, nextInode }));
+    return await kit.inodes.transact((tx, nextInode) =>
+      recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull }),
+    );
   } catch (error) {
     const versionId = writes[0]?.versionId ?? version.id;
     await undo(kit, path, { versionId, sizeBytes: version.sizeBytes, landed, doubtful: [] });
@@ -283,6 +286,7 @@ interface Recording {
   readonly landed: readonly Landed[];
   readonly nowMs: number;
   readonly nextInode: () => Inode;
+  readonly queueIsFull: boolean;
 }
 
 interface Recorded {
@@ -296,7 +300,7 @@ interface Recorded {
 function* recordWrite(
   tx: Transaction,
   kit: ProgramKit,
-  { ready, landed, nowMs, nextInode }: Recording,
+  { ready, landed, nowMs, nextInode, queueIsFull }: Recording,
 ): Program<Recorded> {
   const { path, following } = ready;
   yield* checkBefore(tx, ready);
@@ -325,7 +329,7 @@ function* recordWrite(
     ...(ready.copied === undefined ? {} : { copied: ready.copied }),
   });
   yield* afterCommit(tx, kit, { path, committed, nowMs });
-  const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs });
+  const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs, queueIsFull });
   const publishing = yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
   return { committed, pendingSites, created, publishing };
@@ -335,23 +339,23 @@ interface Replication {
   readonly path: FilePath;
   readonly committed: Committed;
   readonly nowMs: number;
+  readonly queueIsFull: boolean;
 }
 
 /** Resolves with the sites that the full queue had no room for. */
 function* enqueueReplication(
   tx: Transaction,
   kit: ProgramKit,
-  { path, committed, nowMs }: Replication,
+  { path, committed, nowMs, queueIsFull }: Replication,
 ): Program<readonly string[]> {
   const { inode } = committed.file;
   const version = committed.file.version as FileVersion;
-  const limit = kit.settings.maxQueuedJobs;
   const pendingSites: string[] = [];
   for (const { site, key, state } of version.copies) {
     if (state !== "pending") continue;
     const place = { path, inode, versionId: version.id, site };
     const spec = { ...place, kind: "replicate" as const, key, sizeBytes: version.sizeBytes, priority: 10 };
-    if (yield* enqueueJob(tx, spec, { id: kit.nextJobId(), nowMs, limit })) continue;
+    if (yield* enqueueJob(tx, spec, { id: kit.nextJobId(), nowMs, queueIsFull })) continue;
     yield* markUnqueued(tx, place);
     pendingSites.push(site);
   }

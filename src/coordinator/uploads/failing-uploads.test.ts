@@ -187,7 +187,6 @@ describe("completing an upload", () => {
           version: "0",
           clusterName: "t",
           maxObjectBytes: 6 * MIB,
-          maxQueuedJobs: 10,
           tombstoneRetentionMs: 60_000,
           stagingRetentionMs: 86_400_000,
           uploadRetentionMs: 7 * 86_400_000,

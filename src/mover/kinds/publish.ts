@@ -73,7 +73,7 @@ async function bringHome(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promi
   if (job.attempts < PATIENCE || job.key.startsWith(LANDED_PREFIX))
     return { kind: "later", reason: `The key ${job.path} still belongs to another file's object.`, delayMs };
   const info = await copyTo(ctx, job, { site, to: asideKey(job), found, deps });
-  return await record(ctx, job, { site, from: found.copy, to: asideKey(job), info, deps });
+  return record(job, { site, from: found.copy, to: asideKey(job), info, deps });
 }
 
 function* findMovable(tx: Transaction | Parameters<typeof findFile>[0], job: Job): Program<Movable | undefined> {
@@ -114,7 +114,7 @@ async function bringToPath(ctx: Ctx, job: Job, { site, found, deps }: Way): Prom
     arrived && isDescribed(there, job, found, deps)
       ? there
       : await copyTo(ctx, job, { site, to: job.path, found: from, deps, there });
-  return await record(ctx, job, { site, from: copy, to: job.path, info, deps });
+  return record(job, { site, from: copy, to: job.path, info, deps });
 }
 
 /** Nobody else may put anything under the path from here on. */
@@ -180,12 +180,20 @@ interface Move {
   readonly deps: MoverDeps;
 }
 
-async function record(ctx: Ctx, job: Job, move: Move): Promise<Outcome> {
+function record(job: Job, move: Move): Outcome {
   const { site, from, deps } = move;
-  const moved = await deps.kv.transact((tx) => recordMove(tx, job, move));
-  // Should the process die now, the sweep finds it: nobody owns it any more.
-  if (moved && from.key.startsWith(LANDED_PREFIX)) await removeLanded(ctx, job, { site, from, deps });
-  return done();
+  let moved = false;
+  const settled = done(function* (tx) {
+    moved = yield* recordMove(tx, job, move);
+  });
+  if (!from.key.startsWith(LANDED_PREFIX)) return settled;
+  // Should the process die before, the sweep finds it: nobody owns it any more.
+  return {
+    ...settled,
+    after: async (ctx) => {
+      if (moved) await removeLanded(ctx, job, { site, from, deps });
+    },
+  };
 }
 
 async function removeLanded(
@@ -210,7 +218,7 @@ function removalOf(
 }
 
 function orderOf(deps: MoverDeps): Enqueue {
-  return { id: deps.nextJobId(), nowMs: deps.clock.nowMs(), limit: Number.MAX_SAFE_INTEGER };
+  return { id: deps.nextJobId(), nowMs: deps.clock.nowMs() };
 }
 
 /** Whichever of the two objects has no owner now is to go; one that only stepped aside is to come back. */

@@ -255,7 +255,7 @@ function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps?: MoverDeps): P
       priority: 1,
       ...(copy.etag === undefined ? {} : { etag: copy.etag }),
     },
-    { id: deps.nextJobId(), nowMs: copy.changedMs, limit: Number.MAX_SAFE_INTEGER },
+    { id: deps.nextJobId(), nowMs: copy.changedMs },
   );
 }
 

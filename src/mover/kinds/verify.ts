@@ -45,7 +45,7 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
           priority: 5,
           ...(found.etag === undefined ? {} : { etag: found.etag }),
         },
-        { id: deps.nextJobId(), nowMs: stale.changedMs, limit: Number.MAX_SAFE_INTEGER },
+        { id: deps.nextJobId(), nowMs: stale.changedMs },
       );
     }, reason);
   }

@@ -182,7 +182,7 @@ export class MoverRig {
       }));
       const ids = [...specs, ...names, ...names].map(() => this.nextJobId());
       const publishIds = names.map(() => this.nextJobId());
-      const limit = this.config.maxQueuedJobs;
+      const { queueIsFull } = this.mover;
       const inode = await this.kv.transact(function* (tx): Program<Inode> {
         const { file, orphans, previous } = yield* commitVersion(tx, {
           path: key,
@@ -192,17 +192,17 @@ export class MoverRig {
           nextInode: nextTestInode,
         });
         for (const [index, spec] of specs.entries()) {
-          if (yield* enqueueJob(tx, { ...spec, inode: file.inode }, { id: ids[index] as JobId, nowMs, limit }))
+          if (yield* enqueueJob(tx, { ...spec, inode: file.inode }, { id: ids[index] as JobId, nowMs, queueIsFull }))
             continue;
           yield* markUnqueued(tx, { path: key, inode: file.inode, versionId: id, site: spec.site });
         }
         for (const [index, place] of orphans.entries()) {
           const removal = removalOf(key, file.inode, previous as FileVersion, place);
-          yield* enqueueJob(tx, removal, { id: ids[specs.length + index] as JobId, nowMs, limit: Infinity });
+          yield* enqueueJob(tx, removal, { id: ids[specs.length + index] as JobId, nowMs });
         }
         for (const [index, copy] of landed.entries()) {
           const spec = publishingOf(key, file.inode, version, copy);
-          yield* enqueueJob(tx, spec, { id: publishIds[index] as JobId, nowMs, limit: Infinity });
+          yield* enqueueJob(tx, spec, { id: publishIds[index] as JobId, nowMs });
         }
         return file.inode;
       });
@@ -249,7 +249,7 @@ export class MoverRig {
         const removed = yield* removeFile(tx, { path: key, expect: { kind: "any" }, nowMs, tombstoneVersionId });
         for (const [index, copy] of (removed?.orphans ?? []).entries()) {
           const removal = removalOf(key, removed?.file.inode as Inode, removed?.file.version as FileVersion, copy);
-          yield* enqueueJob(tx, removal, { id: ids[index] as JobId, nowMs, limit: Infinity });
+          yield* enqueueJob(tx, removal, { id: ids[index] as JobId, nowMs });
         }
       });
     });
@@ -282,16 +282,16 @@ export class MoverRig {
               (replaced as { file: FileRecord }).file.version as FileVersion,
               copy,
             );
-            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
+            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs });
           }
           for (const place of left) {
             const removal = removalOf(from as FilePath, moved.inode, moved.version as FileVersion, place);
-            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs, limit: Infinity });
+            yield* enqueueJob(tx, removal, { id: ids[next++] as JobId, nowMs });
           }
           for (const copy of moved.version?.copies ?? []) {
             if (copy.key === to) continue;
             const spec = publishingOf(to as FilePath, moved.inode, moved.version as FileVersion, copy);
-            yield* enqueueJob(tx, spec, { id: ids[next++] as JobId, nowMs, limit: Infinity });
+            yield* enqueueJob(tx, spec, { id: ids[next++] as JobId, nowMs });
           }
         });
       }),

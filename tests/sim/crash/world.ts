@@ -99,7 +99,6 @@ export class World {
         version: "0.0.0-test",
         clusterName: "test",
         maxObjectBytes: 1024 ** 2,
-        maxQueuedJobs: 1_000,
         tombstoneRetentionMs: 60_000,
         stagingRetentionMs: 20_000,
         // What lost against another is of no use here, and is gone before the end.
