@@ -155,7 +155,7 @@ function assembleStore({ store, objectfs }: WrittenSite, place: (path: string) =
   }
   switch (store.driver) {
     case "file":
-      return { driver: store.driver, path: place(store.path) };
+      return { driver: store.driver, path: place(store.path), intakeBytes: store.intake };
     case "memory":
       return defined({ driver: store.driver, maxBytes: store.max_bytes });
     case "s3":

@@ -127,6 +127,8 @@ export interface FileStoreConfig {
   readonly path: string;
   /** False: the path was followed to its end already, and a link on the way is one that somebody has put there since. */
   readonly followsLinks?: false;
+  /** Absent: as the driver has it. */
+  readonly intakeBytes?: number;
 }
 
 export interface MemoryStoreConfig {

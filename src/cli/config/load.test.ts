@@ -117,7 +117,7 @@ sites:
     role: primary
     foreign: ignore
     network: {bandwidth: 125MB, latency: 2ms}
-    store: {driver: file, path: data}
+    store: {driver: file, path: data, intake: 16KiB}
   - {name: lake, role: backup, store: {driver: azure, container: c, account: a, account_key: k}}
   - {name: gcs, role: burst, store: {driver: gcs, bucket: b, access_key_id: i, secret_access_key: s}}
 policy:
@@ -135,7 +135,7 @@ security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
       role: "primary",
       foreign: "ignore",
       network: { bandwidthBytesPerSecond: 125e6, latencyMs: 2 },
-      store: { driver: "file", path: join(directory, "data") },
+      store: { driver: "file", path: join(directory, "data"), intakeBytes: 16_384 },
     });
     expect(config.sites[1]?.store).toEqual({ driver: "azure", container: "c", account: "a", accountKey: "k" });
     expect(config.sites[2]?.store).toMatchObject({ driver: "gcs", endpoint: "https://storage.googleapis.com" });

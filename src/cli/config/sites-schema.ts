@@ -22,6 +22,13 @@ const driver = <const D extends string>(name: D) => choice([name], "Which driver
 const file = {
   driver: driver("file"),
   path: text("Directory that holds the objects; created when it is absent"),
+  intake: withDefault(
+    size(
+      "Contents of up to so many bytes become durable in segments that they share, and are flushed as files some seconds later, many at a time; 0: each is flushed by itself. Only on ext4, XFS, Btrfs, ZFS and F2FS of this machine",
+      { maxBytes: 256 * 1024 },
+    ),
+    0,
+  ),
 };
 
 const memory = {

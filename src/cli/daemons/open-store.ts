@@ -37,6 +37,7 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
             root: config.path,
             ...(config.followsLinks === false ? { followsLinks: false } : {}),
             ...(deps.existing === true ? { existing: true } : {}),
+            ...(config.intakeBytes === undefined ? {} : { intakeBytes: config.intakeBytes }),
           },
           { clock: deps.clock },
         ),

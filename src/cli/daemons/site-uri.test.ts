@@ -205,6 +205,19 @@ describe("a directory that is added at run time", () => {
 
   const uriOf = (...names: string[]): string => `file://${path.join(base, ...names)}`;
 
+  it("says how large the contents are that are noted together", async () => {
+    await mkdir(path.join(base, "allowed"), { recursive: true });
+    const open = createEndpointGuard({ allowedEndpoints: [], allowedPaths: [base] });
+    const stored = async (query: string): Promise<unknown> =>
+      ((await storeOfUri(`${uriOf("allowed")}${query}`, open)) as { intakeBytes?: number }).intakeBytes;
+    expect(await stored("")).toBeUndefined();
+    expect(await stored("?intake=0")).toBe(0);
+    expect(await stored("?intake=4KiB")).toBe(4_096);
+    for (const wrong of ["1GiB", "some", "-1"])
+      await expect(stored(`?intake=${wrong}`)).rejects.toMatchObject({ code: "InvalidArgument" });
+    await expect(stored("?region=x")).rejects.toMatchObject({ code: "InvalidArgument" });
+  });
+
   it("lies below what is allowed also once links are followed", async () => {
     const allowing = createEndpointGuard({ allowedEndpoints: [], allowedPaths: [path.join(base, "allowed")] });
     await symlink("../outside", path.join(base, "allowed", "link"));

@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url";
-import { GfsError } from "../../core/errors.ts";
+import { GfsError, toGfsError } from "../../core/errors.ts";
+import { parseSizeBytes } from "../../core/units.ts";
+import { MAX_INTAKE_BYTES } from "../../stores/index.ts";
 import type { EndpointGuard } from "../../security/index.ts";
 import type { StoreConfig } from "../config/index.ts";
 import { originOf } from "./open-store.ts";
@@ -18,7 +20,7 @@ export async function storeOfUri(uri: string, guard: EndpointGuard): Promise<Sto
   if (unknown !== undefined)
     throw new GfsError(
       "InvalidArgument",
-      `"${unknown.slice(0, 60)}" is no option of this address; known are region, endpoint, prefix, path_style and profile.`,
+      `"${unknown.slice(0, 60)}" is no option of this address; known are region, endpoint, prefix, path_style, profile and intake.`,
     );
   if (store.driver === "file") return { ...store, path: await guard.checkDirectory(store.path), followsLinks: false };
   const origin = originOf(store);
@@ -89,7 +91,7 @@ function storeOf(url: URL, query: Map<string, string>, uri: string): StoreConfig
       };
     }
     case "file:":
-      return { driver: "file", path: directoryOf(url, uri) };
+      return { driver: "file", path: directoryOf(url, uri), ...intakeOf(take("intake")) };
     case "memory:":
       return { driver: "memory" };
     default:
@@ -102,6 +104,21 @@ function decoded(text: string, uri: string): string {
     return decodeURIComponent(text);
   } catch {
     throw unknownUri(uri);
+  }
+}
+
+function intakeOf(text: string | undefined): { readonly intakeBytes?: number } {
+  if (text === undefined) return {};
+  const intakeBytes = parseSize(text);
+  if (intakeBytes <= MAX_INTAKE_BYTES) return { intakeBytes };
+  throw new GfsError("InvalidArgument", `"intake" is at most ${MAX_INTAKE_BYTES} bytes, such as 64KiB, or 0.`);
+}
+
+function parseSize(text: string): number {
+  try {
+    return parseSizeBytes(text);
+  } catch (error) {
+    throw new GfsError("InvalidArgument", `"intake" is a size, such as 64KiB, or 0: ${toGfsError(error).message}`);
   }
 }
 

@@ -35,6 +35,17 @@ export interface Disk {
   space(path: string): Promise<{ freeBytes: number; totalBytes: number }>;
   /** Where a path leads once all its links are followed, which nothing else here does. */
   realPath(path: string): Promise<string>;
+  /** It is a disk of this machine alone, outlives a power loss, and has `lock` and `syncFileSystem`. */
+  readonly isLocal: boolean;
+  /**
+   * A lock among whoever opens the file, in this process or others of this machine, which the kernel drops when a process ends, however it ends.
+   * The file is made when it is not there. Undefined at once: somebody holds it. Rejects with ENOSYS where there is no such call.
+   */
+  lock(path: string, kind: "shared" | "exclusive"): Promise<DiskLock | undefined>;
+}
+
+export interface DiskLock {
+  release(): void;
 }
 
 export interface HeldDirectory {
@@ -46,9 +57,10 @@ export interface HeldDirectory {
 }
 
 /**
- * `read`: existing, for reading. `create`: must not exist, for writing. `update`: existing, for reading and writing.
+ * `read`: existing, for reading. `create`: must not exist, for writing. `update`: existing, for reading and writing. `log`: for reading and
+ * writing, made when it is not there; bytes that are written are durable when the write resolves.
  */
-export type OpenFlags = "read" | "create" | "update";
+export type OpenFlags = "read" | "create" | "update" | "log";
 
 export interface DirectoryName {
   readonly name: string;
@@ -67,6 +79,8 @@ export interface DiskStat {
   readonly identity: string;
   /** Device and inode: the same as long as it is the same file or directory of the same disk. */
   readonly place: string;
+  /** When it was made, in nanoseconds: with `place` it tells a file from a later one that was given the same inode. "0" where that is not kept. */
+  readonly bornNs: string;
 }
 
 /** The source has so many bytes from `start` on: fewer are an error. */
@@ -91,5 +105,10 @@ export interface DiskFile {
   setAttribute(name: string, value: Uint8Array): Promise<void>;
   /** Data, size and attributes are on the disk when it resolves. */
   sync(): Promise<void>;
+  /**
+   * All that the file's file system had taken when it was called is on the disk when it resolves: bytes, names and attributes of every file. Rejects
+   * when any write failed since this file was opened, and with ENOSYS where there is no such call.
+   */
+  syncFileSystem(): Promise<void>;
   close(): Promise<void>;
 }

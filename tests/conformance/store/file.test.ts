@@ -4,14 +4,16 @@ import path from "node:path";
 import { openFileStore } from "../../../src/stores/index.ts";
 import { describeStore } from "./suite.ts";
 
-describeStore("file", async () => {
-  const root = await mkdtemp(path.join(os.tmpdir(), "globalfs-file-"));
-  const store = await openFileStore({ root });
-  return {
-    store,
-    async close() {
-      await store.close();
-      await rm(root, { recursive: true });
-    },
-  };
-});
+for (const intakeBytes of [0, 64 * 1_024]) {
+  describeStore(intakeBytes === 0 ? "file" : "file with an intake", async () => {
+    const root = await mkdtemp(path.join(os.tmpdir(), "globalfs-file-"));
+    const store = await openFileStore({ root, intakeBytes });
+    return {
+      store,
+      async close() {
+        await store.close();
+        await rm(root, { recursive: true });
+      },
+    };
+  });
+}

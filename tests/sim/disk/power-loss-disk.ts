@@ -2,6 +2,7 @@ import type {
   DirectoryName,
   Disk,
   DiskFile,
+  DiskLock,
   DiskStat,
   HeldDirectory,
   OpenFlags,
@@ -17,7 +18,9 @@ import { DirectoryNode, type Node, PowerLossTree } from "./power-loss-tree.ts";
 export interface PowerLossOptions {
   readonly random: Random;
   /** A flush that does nothing, as broken hardware has it: a test that cannot see this tests nothing. */
-  readonly broken?: "file sync" | "directory sync";
+  readonly broken?: "file sync" | "directory sync" | "file system sync" | "log write";
+  /** Default: no. See `Disk`. */
+  readonly isLocal?: boolean;
 }
 
 const STEP_NS = 1_000n;
@@ -33,10 +36,14 @@ export class PowerLossDisk implements Disk {
   #stopsAt = Number.POSITIVE_INFINITY;
   /** Files that were open before a stop belong to a process that is gone. */
   #boot = 0;
+  readonly isLocal: boolean;
+  /** By path: how many hold a lock together, or -1 for one alone. */
+  readonly #locks = new Map<string, number>();
 
-  constructor({ random, broken }: PowerLossOptions) {
+  constructor({ random, broken, isLocal = false }: PowerLossOptions) {
     this.#random = random;
     this.#broken = broken;
+    this.isLocal = isLocal;
   }
 
   get calls(): number {
@@ -55,6 +62,7 @@ export class PowerLossDisk implements Disk {
   /** The process is killed and started again: what the system had taken stays. */
   restart(): void {
     this.#boot += 1;
+    this.#locks.clear();
     this.#calls = 0;
     this.#stopsAt = Number.POSITIVE_INFINITY;
   }
@@ -115,13 +123,18 @@ export class PowerLossDisk implements Disk {
   async open(path: string, flags: OpenFlags): Promise<DiskFile> {
     await this.#call();
     if (flags === "create") return this.#handle(this.#create(path));
+    if (flags === "log") {
+      const { node } = this.#place(path);
+      if (node?.kind === "directory") throw failure("EISDIR", path);
+      return this.#handle(node ?? this.#create(path), "log");
+    }
     const node = this.#find(path);
     if (node.kind === "file") return this.#handle(node);
     if (flags === "update") throw failure("EISDIR", path);
     return this.#handle(node);
   }
 
-  #handle(node: Node): DiskFile {
+  #handle(node: Node, as?: "log"): DiskFile {
     const boot = this.#boot;
     const call = async (): Promise<FileNode> => {
       await this.#call(boot);
@@ -141,6 +154,9 @@ export class PowerLossDisk implements Disk {
           file.write(buffer, at, this.#tick());
           at += buffer.byteLength;
         }
+        if (as !== "log") return;
+        await call();
+        if (this.#broken !== "log write") file.flush();
       },
       copyFrom: async (source, { start, sizeBytes, position }) => {
         const bytes = Buffer.alloc(sizeBytes);
@@ -157,6 +173,10 @@ export class PowerLossDisk implements Disk {
       sync: async () => {
         const file = await call();
         if (this.#broken !== "file sync") file.flush();
+      },
+      syncFileSystem: async () => {
+        await this.#call(boot);
+        if (this.#broken !== "file system sync") this.#tree.flushAll();
       },
       close: async () => await this.#call(boot),
     };
@@ -257,6 +277,22 @@ export class PowerLossDisk implements Disk {
     return { path, sync: async () => await this.syncDirectory(path), release: () => undefined };
   }
 
+  async lock(path: string, kind: "shared" | "exclusive"): Promise<DiskLock | undefined> {
+    await this.#call();
+    if (this.#place(path).node === undefined) this.#create(path);
+    const held = this.#locks.get(path) ?? 0;
+    if (held < 0 || (held > 0 && kind === "exclusive")) return undefined;
+    this.#locks.set(path, kind === "exclusive" ? -1 : held + 1);
+    const boot = this.#boot;
+    return {
+      release: () => {
+        if (boot !== this.#boot) return;
+        const now = this.#locks.get(path) ?? 0;
+        this.#locks.set(path, now < 0 ? 0 : now - 1);
+      },
+    };
+  }
+
   async syncDirectory(path: string): Promise<void> {
     await this.#call();
     const directory = this.#directory(path);
@@ -288,6 +324,7 @@ function describe(node: Node): DiskStat {
     modifiedMs: Number(modifiedNs / 1_000_000n),
     modifiedNs: modifiedNs.toString(),
     place: String(node.inode),
+    bornNs: node.bornNs.toString(),
     identity: `${node.inode}-${sizeBytes}-${modifiedNs}`,
   };
 }

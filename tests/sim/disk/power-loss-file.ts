@@ -4,11 +4,13 @@ import type { Random } from "../../../src/core/ports/random.ts";
 export class FileNode {
   readonly kind = "file";
   readonly inode: number;
+  readonly bornNs: bigint;
   /** The first is durable, the last is what programs see, those between are writes on their way. */
   #states: FileState[];
 
   constructor(inode: number, modifiedNs: bigint) {
     this.inode = inode;
+    this.bornNs = modifiedNs;
     this.#states = [{ bytes: new Uint8Array(), attributes: new Map(), modifiedNs }];
   }
 

@@ -4,12 +4,14 @@ import { FileNode } from "./power-loss-file.ts";
 export class DirectoryNode {
   readonly kind = "directory";
   readonly inode: number;
+  readonly bornNs: bigint;
   readonly entries = new Map<string, Node>();
   readonly durable = new Map<string, Node>();
   modifiedNs: bigint;
 
   constructor(inode: number, modifiedNs: bigint) {
     this.inode = inode;
+    this.bornNs = modifiedNs;
     this.modifiedNs = modifiedNs;
   }
 }
@@ -48,6 +50,13 @@ export class PowerLossTree {
     for (const change of this.#waiting) {
       if (change.some((each) => each.directory === directory)) this.#persist(change, directory);
     }
+  }
+
+  /** All names, and what all files have that can be reached. */
+  flushAll(): void {
+    for (const change of this.#waiting) for (const each of change) makeDurable(each);
+    this.#waiting = [];
+    flushFiles(this.root);
   }
 
   /** Earlier changes of the same names go first, whole: what comes later builds on them. */
@@ -90,6 +99,13 @@ function isSameName(one: NameChange, other: NameChange): boolean {
 function makeDurable({ directory, name, node }: NameChange): void {
   if (node === undefined) directory.durable.delete(name);
   else directory.durable.set(name, node);
+}
+
+function flushFiles(directory: DirectoryNode): void {
+  for (const node of directory.entries.values()) {
+    if (node.kind === "directory") flushFiles(node);
+    else node.flush();
+  }
 }
 
 function revert(directory: DirectoryNode, random: Random): void {

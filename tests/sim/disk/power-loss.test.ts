@@ -56,8 +56,15 @@ interface Life {
   readonly steps: Steps;
   readonly seed: number;
   readonly stop: Stop | undefined;
-  readonly broken: PowerLossOptions["broken"];
+  readonly broken: PowerLossOptions["broken"] | undefined;
+  readonly intake: Intake;
 }
+
+/** Whether small contents are noted in segments, which are so small here that they are full all the time. */
+const INTAKES = ["no intake", "intake"] as const;
+type Intake = (typeof INTAKES)[number];
+const INTAKE_BYTES = 5_000;
+const INTAKE_BOUNDS = { segmentBytes: 24 * 1_024, segmentRecords: 4, segments: 2 };
 
 const ROOT = "/site";
 /** The second stop comes within so many calls after the first. */
@@ -67,17 +74,25 @@ const SECOND_STOP_CALLS = 60;
  * Runs the program; when it is stopped it recovers, tries again what was interrupted, as a client does, and goes on. Half of the time it is
  * stopped once more. At the end the power goes. Resolves with the number of calls.
  */
-async function live({ steps, seed, stop, broken }: Life): Promise<number> {
+async function live({ steps, seed, stop, broken, intake }: Life): Promise<number> {
   const random = seededRandom(seed + (stop === undefined ? 0 : stop.afterCalls * 2 + 1));
-  const disk = new PowerLossDisk({ random: seededRandom(seed), ...(broken === undefined ? {} : { broken }) });
+  const disk = new PowerLossDisk({
+    random: seededRandom(seed),
+    isLocal: intake === "intake",
+    ...(broken === undefined ? {} : { broken }),
+  });
+  const openStore = async (): Promise<Store> =>
+    await openFileStore({ root: ROOT, intakeBytes: INTAKE_BYTES }, { disk, intakeBounds: INTAKE_BOUNDS });
   const history = new StoreHistory(seed);
   if (stop !== undefined) disk.stopAfter(stop.afterCalls);
   let mayStopAgain = random.fraction() < 0.5;
 
-  const recover = async (): Promise<Store> => {
+  const recover = async (stopped?: Store): Promise<Store> => {
+    // What it does beside its calls comes to its end, too.
+    await stopped?.close();
     if (stop?.by === "kill") disk.restart();
     else disk.crash(random);
-    const store = await openFileStore({ root: ROOT }, { disk });
+    const store = await openStore();
     if (stop?.by !== "kill") await history.verify(store);
     await history.resumeUploads(store);
     if (mayStopAgain) disk.stopAfter(disk.calls + Math.floor(random.fraction() * SECOND_STOP_CALLS));
@@ -90,7 +105,7 @@ async function live({ steps, seed, stop, broken }: Life): Promise<number> {
     return undefined;
   };
 
-  let store = await openFileStore({ root: ROOT }, { disk }).catch(unlessStopped);
+  let store = await openStore().catch(unlessStopped);
   store ??= await recover();
   for (const step of steps) {
     for (let left = apart(step); left.length > 0;) {
@@ -98,12 +113,13 @@ async function live({ steps, seed, stop, broken }: Life): Promise<number> {
       const results = await Promise.allSettled(left.map(async (each) => await history.run(current, each)));
       for (const result of results) if (result.status === "rejected") unlessStopped(result.reason);
       left = left.filter((each, index) => results[index]?.status === "rejected" && each.kind !== "multipart");
-      if (disk.isStopped) store = await recover();
+      if (disk.isStopped) store = await recover(store);
     }
   }
   const { calls } = disk;
+  if (random.fraction() < 0.2) await store.close();
   disk.crash(random);
-  const last = await openFileStore({ root: ROOT }, { disk });
+  const last = await openStore();
   await history.verify(last);
   await last.sweep(backgroundCtx(), SWEEP_ALL_MS);
   await history.verify(last);
@@ -113,12 +129,12 @@ async function live({ steps, seed, stop, broken }: Life): Promise<number> {
 /** Younger than any age: sweeps whatever is staged. */
 const SWEEP_ALL_MS = -1_000_000_000_000_000;
 
-async function liveThroughEveryStop(steps: Steps, seed: number, broken?: PowerLossOptions["broken"]): Promise<number> {
-  const calls = await live({ steps, seed, stop: undefined, broken });
+async function liveThroughEveryStop(life: Omit<Life, "stop">): Promise<number> {
+  const calls = await live({ ...life, stop: undefined });
   for (let afterCalls = 0; afterCalls < calls; afterCalls++) {
     for (const by of ["power loss", "kill"] as const) {
       try {
-        await live({ steps, seed, stop: { afterCalls, by }, broken });
+        await live({ ...life, stop: { afterCalls, by } });
       } catch (error) {
         throw new Error(`After a ${by} at call ${afterCalls}: ${String(error)}`, { cause: error });
       }
@@ -129,6 +145,14 @@ async function liveThroughEveryStop(steps: Steps, seed: number, broken?: PowerLo
 
 const put = (name: string, sizeBytes = 9_000): Operation => ({ kind: "put", key: name, sizeBytes });
 const remove = (name: string): Operation => ({ kind: "delete", key: name });
+
+/** Of the writes every so many go through the intake, where there is one. */
+function smaller(steps: Steps, every: number): Steps {
+  let count = 0;
+  return steps.map((step) =>
+    step.map((each) => (each.kind === "put" && count++ % every === 0 ? { ...each, sizeBytes: 3_000 } : each)),
+  );
+}
 
 /** Programs that random ones come upon seldom. */
 const PROGRAMS: readonly { readonly what: string; readonly steps: Steps; readonly firstSeed?: number }[] = [
@@ -167,7 +191,7 @@ const PROGRAMS: readonly { readonly what: string; readonly steps: Steps; readonl
   },
 ];
 
-describe("the file driver", () => {
+describe.each(INTAKES)("the file driver with %s", (intake) => {
   it(
     "keeps what it acknowledged and tears nothing, at whichever disk call the machine stops",
     { timeout: LONG ? 3_600_000 : 60_000 },
@@ -175,9 +199,9 @@ describe("the file driver", () => {
       let stops = 0;
       await fc.assert(
         fc.asyncProperty(program, fc.nat(), async (steps, seed) => {
-          stops += (await liveThroughEveryStop(steps, seed)) * 2;
+          stops += (await liveThroughEveryStop({ steps, seed, intake, broken: undefined })) * 2;
         }),
-        { numRuns: LONG ? 2_000 : 12, endOnFailure: !LONG },
+        { numRuns: LONG ? 2_000 : intake === "intake" ? 4 : 12, endOnFailure: !LONG },
       );
       expect(stops).toBeGreaterThan(100);
     },
@@ -187,15 +211,22 @@ describe("the file driver", () => {
     "survives every stop of $what",
     { timeout: LONG ? 600_000 : 60_000 },
     async ({ steps, firstSeed = 1 }) => {
-      for (let count = 0; count < (LONG ? 200 : 3); count++) await liveThroughEveryStop(steps, firstSeed + count);
+      const programs = intake === "intake" ? [smaller(steps, 3), smaller(steps, 2), smaller(steps, 1)] : [steps];
+      for (let count = 0; count < (LONG ? 200 : 3); count++) {
+        const program = programs[count % programs.length] as Steps;
+        await liveThroughEveryStop({ steps: program, seed: firstSeed + count, intake, broken: undefined });
+      }
     },
   );
 
-  it.each(["file sync", "directory sync"] as const)("is caught when a disk's %s does nothing", async (broken) => {
-    const steps = [[put("a"), put("d/e")], [put("a/b")], [put("a")], [put("d/e")]];
+  const flushes =
+    intake === "intake" ? (["file system sync", "log write"] as const) : (["file sync", "directory sync"] as const);
+
+  it.each(flushes)("is caught when a disk's %s does nothing", async (broken) => {
+    const steps = smaller([[put("a"), put("d/e")], [put("a/b")], [put("a")], [put("d/e")]], 1);
     const survived: number[] = [];
     for (let seed = 1; seed <= 5; seed++) {
-      await liveThroughEveryStop(steps, seed, broken).then(
+      await liveThroughEveryStop({ steps, seed, broken, intake }).then(
         () => survived.push(seed),
         (error: unknown) => expect(String(error)).toMatch(/possible:|checksum|lost|differ|NotFound|DataCorrupt/),
       );

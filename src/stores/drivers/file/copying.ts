@@ -3,9 +3,10 @@ import { fromErrno, GfsError } from "../../../core/errors.ts";
 import type { DiskFile } from "../../../core/ports/disk.ts";
 import type { CopyOptions, ObjectInfo } from "../../store.ts";
 import { errnoOf } from "./failures.ts";
+import { instanceOf } from "./intake/instance.ts";
 import { ATTRIBUTE, describeObject, encodeRecord, type ObjectRecord } from "./object-record.ts";
 import { existsAt, findInfo, openObject } from "./reading.ts";
-import { sealFile, type StagingPlace } from "./writing.ts";
+import { sealFile, type SealedFile, type StagingPlace } from "./writing.ts";
 
 export interface CopyPlan {
   readonly from: string;
@@ -28,7 +29,7 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
     const shared = options.mayShare === true && (await link(place, from, path));
     if (!shared) await copyBytes(place, from, path);
     const file = await disk.open(path, "update");
-    let sealed: ObjectInfo;
+    let sealed: Omit<SealedFile, "path">;
     try {
       const sizeBytes = (await file.stat()).sizeBytes;
       // Between the look and the copy the source may have been replaced.
@@ -36,15 +37,16 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
       if (now?.etag !== source.info.etag || sizeBytes !== source.info.sizeBytes) {
         throw new GfsError("Conflict", `${from} changed while it was copied; try again.`, { op: "store.copy" });
       }
+      const bytes = place.notes(sizeBytes) ? await readWhole(file, sizeBytes) : undefined;
       sealed = shared
-        ? await describeAnew(place, file, { to, source: source.info, options })
-        : await sealFile(place, to, file, { sha256: source.info.sha256, ...attributesOf(source.info, options) });
+        ? await describeAnew(place, file, { to, source: source.info, options, bytes })
+        : await sealFile(place, to, file, { sha256: source.info.sha256, ...attributesOf(source.info, options), bytes });
     } finally {
       await file.close();
     }
     const info = await place.publish(
       ctx,
-      { path, info: sealed },
+      { path, ...sealed },
       {
         ...(ifMatch === undefined ? {} : { ifMatch }),
         ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
@@ -67,18 +69,29 @@ interface Described {
   readonly to: string;
   readonly source: ObjectInfo;
   readonly options: CopyOptions;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Undefined: it has another length by now. */
+async function readWhole(file: DiskFile, sizeBytes: number): Promise<Uint8Array | undefined> {
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  return (await file.read(bytes, 0)) === sizeBytes ? bytes : undefined;
 }
 
 /** The file has both names, so that what is said of it holds for both; the content, and what it is called, stay. */
 async function describeAnew(
   place: StagingPlace,
   file: DiskFile,
-  { to, source, options }: Described,
-): Promise<ObjectInfo> {
+  { to, source, options, bytes }: Described,
+): Promise<Omit<SealedFile, "path">> {
   const stat = await file.stat();
   const { contentType, metadata } = attributesOf(source, options);
-  const same = contentType === source.contentType && isSame(metadata, source.metadata);
-  if (same || !place.keepsAttributes()) return { ...source, key: to };
+  const before = place.keepsAttributes() ? await file.getAttribute(ATTRIBUTE) : undefined;
+  const isSaid = contentType === source.contentType && isSame(metadata, source.metadata);
+  if (!place.keepsAttributes() || (isSaid && (before === undefined || bytes === undefined))) {
+    if (place.isNoted(source.key)) await file.sync();
+    return { info: { ...source, key: to } };
+  }
   const record: ObjectRecord = {
     etag: source.etag,
     metadata,
@@ -87,9 +100,13 @@ async function describeAnew(
     ...(source.sha256 === undefined ? {} : { sha256: source.sha256 }),
     ...(contentType === undefined ? {} : { contentType }),
   };
-  await file.setAttribute(ATTRIBUTE, encodeRecord(record));
+  const attribute = isSaid && before !== undefined ? before : encodeRecord(record);
+  if (attribute !== before) await file.setAttribute(ATTRIBUTE, attribute);
+  const info = describeObject(to, stat, record);
+  if (bytes !== undefined)
+    return { info, small: { file: instanceOf(stat), modifiedNs: stat.modifiedNs, attribute, bytes } };
   await file.sync();
-  return describeObject(to, stat, record);
+  return { info };
 }
 
 function isSame(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {

@@ -47,6 +47,10 @@ class FillingDisk {
         take();
         await file.sync();
       },
+      async syncFileSystem() {
+        take();
+        await file.syncFileSystem();
+      },
     });
     this.disk = {
       ...inner,

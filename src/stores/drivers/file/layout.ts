@@ -20,6 +20,8 @@ export interface ObjectPaths {
 export class Layout {
   readonly root: string;
   readonly staging: string;
+  /** Where small contents are noted before they are files. */
+  readonly intake: string;
   readonly #disk: Disk;
   /**
    * Directories whose own name is known to be durable. One that is merely there may have been made by somebody who has not flushed it yet,
@@ -33,6 +35,7 @@ export class Layout {
   constructor(root: string, disk: Disk) {
     this.root = root;
     this.staging = path.join(root, RESERVED, "staging");
+    this.intake = path.join(root, RESERVED, "intake");
     this.#disk = disk;
   }
 
@@ -86,13 +89,12 @@ export class Layout {
   }
 
   /** Which disk and directory the root is by now. On another one nothing of what was known holds. */
-  async stamp(onChange: () => void): Promise<string> {
+  async stamp(onChange: () => void | Promise<void>): Promise<string> {
     const { place } = await this.#disk.stat(this.root);
-    if (place !== this.#stamp) {
-      this.#durable.clear();
-      onChange();
-      this.#stamp = place;
-    }
+    if (place === this.#stamp) return place;
+    this.#durable.clear();
+    if (this.#stamp !== undefined) await onChange();
+    this.#stamp = place;
     return place;
   }
 
@@ -115,20 +117,25 @@ export class Layout {
 
   /**
    * Makes the directories of a place. Where an object has the name of one, it steps aside first: one rename, so that at no moment it is
-   * missing. `moveAside` holds the lock of that object's key.
+   * missing. `moveAside` holds the lock of that object's key. `as` noted: what makes the object again makes its directories.
    */
-  async makeDirectories(place: DiskPlace, moveAside: (plain: string, index: number) => Promise<void>): Promise<void> {
+  async makeDirectories(
+    place: DiskPlace,
+    as: "durable" | "noted",
+    moveAside: (plain: string, index: number) => Promise<void>,
+  ): Promise<void> {
     let directory = this.root;
     for (const [index, name] of place.directories.entries()) {
       const parent = directory;
       directory = `${parent}/${name}`;
-      await this.#makeOne(directory, parent, async () => await moveAside(directory, index));
+      const make = async (): Promise<Made> => await this.#tryMake(directory, parent, as);
+      await this.#makeOne(directory, make, async () => await moveAside(directory, index));
     }
   }
 
-  async #makeOne(directory: string, parent: string, moveAside: () => Promise<void>): Promise<void> {
+  async #makeOne(directory: string, make: () => Promise<Made>, moveAside: () => Promise<void>): Promise<void> {
     for (let attempt = 0; ; attempt++) {
-      const found = await this.#locks.run(directory, async () => await this.#tryMake(directory, parent));
+      const found = await this.#locks.run(directory, make);
       if (found === "directory") return;
       if (found === "other" || attempt === MAX_ATTEMPTS)
         throw Object.assign(new Error(`${directory} is not a directory.`), { code: "ENOTDIR" });
@@ -136,7 +143,7 @@ export class Layout {
     }
   }
 
-  async #tryMake(directory: string, parent: string): Promise<"file" | "directory" | "other" | "gone"> {
+  async #tryMake(directory: string, parent: string, as: "durable" | "noted"): Promise<Made> {
     try {
       await this.#disk.makeDirectory(directory);
     } catch (error) {
@@ -144,6 +151,7 @@ export class Layout {
       const kind = await this.#kindOf(directory);
       if (kind !== "directory" || this.#durable.has(directory)) return kind;
     }
+    if (as === "noted") return "directory";
     await this.syncDirectory(parent);
     this.#remember(directory);
     return "directory";
@@ -182,7 +190,7 @@ export class Layout {
     }
   }
 
-  async #kindOf(where: string): Promise<"file" | "directory" | "other" | "gone"> {
+  async #kindOf(where: string): Promise<Made> {
     try {
       return (await this.#disk.stat(where)).kind;
     } catch (error) {
@@ -209,6 +217,8 @@ export class Layout {
     }
   }
 }
+
+type Made = "file" | "directory" | "other" | "gone";
 
 const MAX_ATTEMPTS = 5;
 const MAX_REMEMBERED = 10_000;

@@ -16,7 +16,7 @@ import type {
 import { errnoOf } from "./failures.ts";
 import { PartPlaces } from "./part-places.ts";
 import { SequentialWriter } from "./sequential-writer.ts";
-import { sealFile, type StagingPlace } from "./writing.ts";
+import { sealFile, type SealedFile, type StagingPlace } from "./writing.ts";
 import { isInData, type PartMark, UploadDirectory } from "./upload-directory.ts";
 
 /**
@@ -223,7 +223,7 @@ export class MultipartFiles {
       const name = await this.#putTogether(ctx, upload, { directory, record, marks, chosen });
       const file =
         name === "data" ? await directory.openData() : await this.#disk.open(`${directory.path}/${name}`, "update");
-      let sealed: ObjectInfo;
+      let sealed: Omit<SealedFile, "path">;
       try {
         await file.truncate(sizeBytes);
         sealed = await sealFile(this.#place, options.as ?? upload.key, file, {
@@ -235,7 +235,7 @@ export class MultipartFiles {
       }
       await this.#disk.rename(`${directory.path}/${name}`, `${directory.path}/sealed`);
       await this.#disk.syncDirectory(directory.path);
-      const info = await this.#place.publish(ctx, { path: `${directory.path}/sealed`, info: sealed }, options);
+      const info = await this.#place.publish(ctx, { path: `${directory.path}/sealed`, ...sealed }, options);
       await directory.remove();
       this.#places.delete(upload.uploadId);
       return info;

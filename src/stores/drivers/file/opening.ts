@@ -4,9 +4,10 @@ import { systemClock } from "../../../core/ports/clock.ts";
 import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import { reopeningStore } from "../../identity/reopening.ts";
 import type { Store } from "../../store.ts";
-import { capabilitiesOf, type FileStoreConfig, type FileStoreDeps } from "./config.ts";
+import { capabilitiesOf, DEFAULT_INTAKE_BYTES, type FileStoreConfig, type FileStoreDeps } from "./config.ts";
 import { diskFor } from "./disk/node-disk.ts";
 import { errnoOf, TAKES_NOTHING } from "./failures.ts";
+import { BOUNDS } from "./intake/log.ts";
 import { Layout } from "./layout.ts";
 import { ATTRIBUTE } from "./object-record.ts";
 import { FileStore } from "./store.ts";
@@ -38,7 +39,15 @@ async function open(config: FileStoreConfig, deps: FileStoreDeps): Promise<Store
     if (config.existing === true) await layout.assertMounted("store.open");
     else await layout.prepare();
     const keepsAttributes = await probeAttributes(disk, layout);
-    return new FileStore(disk, deps.clock ?? systemClock, layout, keepsAttributes);
+    const store = new FileStore({
+      disk,
+      clock: deps.clock ?? systemClock,
+      layout,
+      keepsAttributes,
+      intake: { ...(deps.intakeBounds ?? BOUNDS), limitBytes: config.intakeBytes ?? DEFAULT_INTAKE_BYTES },
+    });
+    await store.recover();
+    return store;
   } catch (error) {
     if (config.existing === true && isGfsError(error, "Unavailable")) throw error;
     const failure = fromErrno(error, "store.open", { root: config.root });

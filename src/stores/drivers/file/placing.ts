@@ -1,94 +1,152 @@
 import { KeyedLock } from "../../../core/async/keyed-lock.ts";
 import { type Ctx, throwIfAborted } from "../../../core/context.ts";
 import { fromErrno } from "../../../core/errors.ts";
-import type { Disk } from "../../../core/ports/disk.ts";
+import type { Disk, HeldDirectory } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
 import type { ObjectInfo, WriteConditions } from "../../store.ts";
 import { besideOf, type DiskPlace } from "./disk-names.ts";
 import { errnoOf } from "./failures.ts";
+import { filesAt, type FoundFile, instanceOf } from "./intake/instance.ts";
+import type { Intake } from "./intake/intake.ts";
+import type { Noted } from "./intake/log.ts";
 import type { Layout, ObjectPaths } from "./layout.ts";
 import type { DirectoryReader } from "./listing.ts";
 import { existsAt, findInfo } from "./reading.ts";
-import type { SealedFile } from "./writing.ts";
+import { type SealedFile, syncFile } from "./writing.ts";
 
 /** How a file gets its place in the tree, and loses it. One change of a key's place at a time. */
 export class Placing {
   readonly #disk: Disk;
   readonly #layout: Layout;
   readonly #reader: DirectoryReader;
+  readonly intake: Intake;
   readonly #locks = new KeyedLock();
   /** How many deletes are under way in a directory. */
   readonly #deleting = new Map<string, number>();
 
-  constructor(disk: Disk, layout: Layout, reader: DirectoryReader) {
+  constructor(disk: Disk, layout: Layout, reader: DirectoryReader, intakeOf: (placing: Placing) => Intake) {
     this.#disk = disk;
     this.#layout = layout;
     this.#reader = reader;
+    this.intake = intakeOf(this);
   }
 
-  /** The one way a file gets its place. Resolves when the name is durable. */
-  async publish(ctx: Ctx, { path, info }: SealedFile, conditions?: WriteConditions): Promise<ObjectInfo> {
+  /** One change of a key's place at a time. */
+  async #change<T>(key: string, work: () => Promise<T>): Promise<T> {
+    return await this.intake.during(async () => await this.#locks.run(this.#layout.pathsOf(key).plain, work));
+  }
+
+  /** The one way a file gets its place. Resolves when that, and the file, are durable. */
+  async publish(ctx: Ctx, sealed: SealedFile, conditions?: WriteConditions): Promise<ObjectInfo> {
+    const { info } = sealed;
     const { key } = info;
-    return await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
-      throwIfAborted(ctx, "store.commit");
-      const { ifMatch, ifNoneMatch } = conditions ?? {};
-      try {
+    try {
+      return await this.#change(key, async () => {
+        throwIfAborted(ctx, "store.commit");
+        const { ifMatch, ifNoneMatch } = conditions ?? {};
         // Whether anything has the name is asked of the disk together with the rename, and of nobody between the two.
-        if (ifNoneMatch !== undefined && ifMatch === undefined && (await this.#moveIntoPlace(key, path, "new")))
+        if (ifNoneMatch !== undefined && ifMatch === undefined && (await this.#moveIntoPlace(key, sealed, "new")))
           return info;
         if (ifMatch !== undefined || ifNoneMatch !== undefined)
           checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
-        await this.#moveIntoPlace(key, path, "any");
-      } catch (error) {
-        if (errnoOf(error) === "ENOENT") await this.#layout.assertMounted("store.commit");
-        throw fromErrno(error, "store.commit", { key });
-      }
-      return info;
-    });
+        await this.#moveIntoPlace(key, sealed, "any");
+        return info;
+      });
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") await this.#layout.assertMounted("store.commit");
+      throw fromErrno(error, "store.commit", { key });
+    }
+  }
+
+  /** Without a lock and without making anything durable: for who has the site to himself and flushes it afterwards. */
+  async bring(key: string, path: string): Promise<void> {
+    await this.#attempt(key, "noted", async (target) => await this.#rename(path, target, "any"));
+    this.#reader.forget(this.#layout.pathsOf(key).directory);
+  }
+
+  /** The same. */
+  async takeAway(key: string): Promise<void> {
+    const { directory, plain, beside, place } = this.#layout.pathsOf(key);
+    for (const { path } of await filesAt(this.#disk, [beside, plain])) await this.#disk.unlink(path);
+    this.#reader.forget(directory);
+    await this.#layout.pruneDirectories(place);
   }
 
   /** False: it is to be `new`, and something has one of its names. */
-  async #moveIntoPlace(key: string, path: string, as: "new" | "any"): Promise<boolean> {
+  async #moveIntoPlace(key: string, sealed: SealedFile, as: "new" | "any"): Promise<boolean> {
+    const { directory, place, plain, beside } = this.#layout.pathsOf(key);
+    const { small } = sealed;
+    let isDurable = small === undefined;
+    const moved = await this.#attempt(key, small === undefined ? "durable" : "noted", async (target) => {
+      let noted: Noted | undefined;
+      if (small !== undefined) {
+        if (as === "new" && (await this.#isTaken([plain, beside]))) return false;
+        const replaced = as === "new" ? [] : (await filesAt(this.#disk, [plain, beside])).map(({ stat }) => stat);
+        noted = await this.intake.note({ kind: "put", key, ...small, replaced: replaced.map(instanceOf) });
+        if (noted === undefined && !isDurable) {
+          await syncFile(this.#disk, sealed.path);
+          isDurable = true;
+        }
+      }
+      try {
+        if (!(await this.#rename(sealed.path, target, as))) {
+          await noted?.dropped();
+          return false;
+        }
+      } catch (error) {
+        await noted?.dropped();
+        throw error;
+      }
+      if (noted !== undefined) await noted.made();
+      else await this.#layout.syncHeld(directory, target.held);
+      isDurable = noted === undefined;
+      return true;
+    });
+    if (moved && isDurable) {
+      await this.#layout.syncDirectories(place);
+      await this.intake.forget(key);
+    }
+    if (moved) this.#reader.forget(directory);
+    return moved;
+  }
+
+  async #isTaken(paths: readonly (string | undefined)[]): Promise<boolean> {
+    for (const path of paths) if (path !== undefined && (await existsAt(this.#disk, path)) !== "absent") return true;
+    return false;
+  }
+
+  /** Makes the directories of a key when they turn out to be missing. */
+  async #attempt(key: string, as: "durable" | "noted", work: (target: Target) => Promise<boolean>): Promise<boolean> {
     const { directory, place } = this.#layout.pathsOf(key);
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) {
           await this.#layout.makeDirectories(
             place,
+            as,
             async (occupied, index) => await this.#moveAside(place, occupied, index),
           );
         }
-        if (!(await this.#renameInto(path, { directory, place, as }))) return false;
-        await this.#layout.syncDirectories(place);
-        this.#reader.forget(directory);
-        return true;
+        const held = await this.#disk.hold(directory);
+        try {
+          return await work({ held, place });
+        } finally {
+          held.release();
+        }
       } catch (error) {
         // A directory on the way is missing, was pruned meanwhile, or has just been made where the object should go.
-        const errno = errnoOf(error);
-        const again =
-          errno === "ENOENT" ||
-          errno === "ENOTDIR" ||
-          errno === "EISDIR" ||
-          errno === "ENOTEMPTY" ||
-          errno === "EEXIST";
-        if (!again || attempt === MAX_ATTEMPTS) throw error;
+        if (!AGAIN.has(errnoOf(error) ?? "") || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   }
 
-  /** The name is durable afterwards. */
-  async #renameInto(path: string, { directory, place, as }: Target): Promise<boolean> {
-    const held = await this.#disk.hold(directory);
-    try {
-      const plain = `${held.path}/${place.name}`;
-      const beside = place.beside === undefined ? undefined : `${held.path}/${place.beside}`;
-      if (as === "any") await this.#renameOver(path, plain, beside);
-      else if (!(await this.#renameNew(path, plain, beside))) return false;
-      await this.#layout.syncHeld(directory, held);
-      return true;
-    } finally {
-      held.release();
-    }
+  /** False: see `#moveIntoPlace`. */
+  async #rename(path: string, { held, place }: Target, as: "new" | "any"): Promise<boolean> {
+    const plain = `${held.path}/${place.name}`;
+    const beside = place.beside === undefined ? undefined : `${held.path}/${place.beside}`;
+    if (as === "new") return await this.#renameNew(path, plain, beside);
+    await this.#renameOver(path, plain, beside);
+    return true;
   }
 
   async #renameOver(path: string, plain: string, beside: string | undefined): Promise<void> {
@@ -129,18 +187,18 @@ export class Placing {
   }
 
   async remove(key: string, ifMatch: string | undefined): Promise<void> {
-    await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
-      try {
+    try {
+      await this.#change(key, async () => {
         if (ifMatch !== undefined) {
           const current = await findInfo(this.#disk, this.#layout, key);
           if (current === undefined) return;
           checkConditions({ ifMatch }, current);
         }
         await this.#unlinkObject(key);
-      } catch (error) {
-        throw fromErrno(error, "store.delete", { key });
-      }
-    });
+      });
+    } catch (error) {
+      throw fromErrno(error, "store.delete", { key });
+    }
   }
 
   /** The hidden one goes first: a crash in between must not bring an older object back. */
@@ -148,7 +206,13 @@ export class Placing {
     const { directory, plain, beside, place } = this.#layout.pathsOf(key);
     this.#deleting.set(directory, (this.#deleting.get(directory) ?? 0) + 1);
     try {
-      await this.#unlinkPaths(directory, { plain, beside, place });
+      const found = await filesAt(this.#disk, [beside, plain]);
+      const replaced = found.map(({ stat }) => instanceOf(stat));
+      const noted = found.length === 0 ? undefined : await this.intake.note({ kind: "delete", key, replaced });
+      if (noted === undefined) {
+        await this.#unlinkPaths(directory, { plain, beside, place });
+        await this.intake.forget(key);
+      } else await this.#unlinkNoted(directory, found, noted);
     } finally {
       const others = (this.#deleting.get(directory) ?? 1) - 1;
       if (others > 0) this.#deleting.set(directory, others);
@@ -156,6 +220,18 @@ export class Placing {
     }
     // Of deletes that run together the last one looks whether the directory is empty.
     if (!this.#deleting.has(directory)) await this.#layout.pruneDirectories(place);
+  }
+
+  async #unlinkNoted(directory: string, found: readonly FoundFile[], noted: Noted): Promise<void> {
+    try {
+      // Another process may be faster; its flush, or this record, keeps the object away.
+      for (const { path } of found) await this.#disk.unlink(path).catch(ignoreAbsent);
+    } catch (error) {
+      await noted.dropped();
+      throw error;
+    }
+    await noted.made();
+    this.#reader.forget(directory);
   }
 
   async #unlinkPaths(directory: string, { plain, beside, place }: Omit<ObjectPaths, "directory">): Promise<void> {
@@ -183,10 +259,14 @@ export class Placing {
   }
 }
 
-interface Target {
-  readonly directory: string;
-  readonly place: DiskPlace;
-  readonly as: "new" | "any";
+function ignoreAbsent(error: unknown): void {
+  if (errnoOf(error) !== "ENOENT") throw error;
 }
 
+interface Target {
+  readonly held: HeldDirectory;
+  readonly place: DiskPlace;
+}
+
+const AGAIN: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENOTEMPTY", "EEXIST"]);
 const MAX_ATTEMPTS = 8;

@@ -26,12 +26,22 @@ import type {
 import { capabilitiesOf } from "./config.ts";
 import { copyObject } from "./copying.ts";
 import { errnoOf } from "./failures.ts";
+import { Intake, type IntakeConfig } from "./intake/intake.ts";
+import { replaySegments } from "./intake/replaying.ts";
 import type { Layout } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
 import { MultipartFiles } from "./multipart.ts";
 import { Placing } from "./placing.ts";
 import { openBody, openObject } from "./reading.ts";
 import { StagedFile, type StagingPlace } from "./writing.ts";
+
+export interface FileStoreParts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly layout: Layout;
+  readonly keepsAttributes: boolean;
+  readonly intake: IntakeConfig;
+}
 
 interface Leftover {
   readonly directory: boolean;
@@ -51,17 +61,25 @@ export class FileStore implements Store {
   readonly #multipart: MultipartFiles;
   readonly #placing: Placing;
 
-  constructor(disk: Disk, clock: Clock, layout: Layout, keepsAttributes: boolean) {
+  readonly #intake: Intake;
+
+  constructor({ disk, clock, layout, keepsAttributes, intake }: FileStoreParts) {
     this.#disk = disk;
     this.#clock = clock;
     this.#layout = layout;
     this.#reader = new DirectoryReader(disk);
-    this.#placing = new Placing(disk, layout, this.#reader);
+    this.#placing = new Placing(disk, layout, this.#reader, (placing) => {
+      const replay = async (): Promise<void> => await replaySegments({ disk, layout, placing });
+      return new Intake({ disk, clock, layout, replay }, intake);
+    });
+    this.#intake = this.#placing.intake;
     this.capabilities = capabilitiesOf(keepsAttributes);
     this.#place = {
       disk,
       layout,
       keepsAttributes: () => keepsAttributes,
+      notes: (sizeBytes) => keepsAttributes && this.#intake.takes(sizeBytes),
+      isNoted: (key) => this.#intake.isNoted(key),
       publish: async (ctx, sealed, conditions) => await this.#placing.publish(ctx, sealed, conditions),
     };
     this.#multipart = new MultipartFiles(this.#place);
@@ -195,11 +213,20 @@ export class FileStore implements Store {
   }
 
   readonly medium: Medium = {
-    stamp: () => this.#layout.stamp(() => this.#reader.clear()),
+    stamp: () =>
+      this.#layout.stamp(async () => {
+        this.#reader.clear();
+        await this.#intake.moved();
+      }),
     prepare: () => this.#layout.prepare(),
   };
 
+  /** Before anything is asked. */
+  async recover(): Promise<void> {
+    await this.#intake.recover();
+  }
+
   async close(): Promise<void> {
-    // Descriptors belong to their reads and writes; there is nothing else to give back.
+    await this.#intake.close();
   }
 }

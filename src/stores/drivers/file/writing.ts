@@ -7,6 +7,7 @@ import type { Disk, DiskFile } from "../../../core/ports/disk.ts";
 import type { CommitOptions, ObjectInfo, StagedWrite, StageOptions, WriteConditions } from "../../store.ts";
 import { checkObjectKey } from "../../object-key.ts";
 import { errnoOf } from "./failures.ts";
+import { instanceOf } from "./intake/instance.ts";
 import type { Layout } from "./layout.ts";
 import { ATTRIBUTE, type Attributes, describeObject, encodeRecord, makeRecord } from "./object-record.ts";
 
@@ -18,7 +19,7 @@ const processName = randomBytes(9).toString("hex");
 let staged = 0;
 
 /** No other process, past or present, has the same. */
-function nextStagingName(): string {
+export function nextStagingName(): string {
   staged += 1;
   return `${processName}-${staged}`;
 }
@@ -27,6 +28,16 @@ function nextStagingName(): string {
 export interface SealedFile {
   readonly path: string;
   readonly info: ObjectInfo;
+  /** Of one that was not flushed: what makes it again. */
+  readonly small?: SmallContent;
+}
+
+export interface SmallContent {
+  /** See `instanceOf`. */
+  readonly file: string;
+  readonly modifiedNs: string;
+  readonly attribute: Uint8Array;
+  readonly bytes: Uint8Array;
 }
 
 export interface StagingPlace {
@@ -35,6 +46,10 @@ export interface StagingPlace {
   /** Puts a finished file in the key's place, durably; the file is gone from `path` afterwards. */
   readonly publish: (ctx: Ctx, sealed: SealedFile, conditions?: WriteConditions) => Promise<ObjectInfo>;
   readonly keepsAttributes: () => boolean;
+  /** Whether contents of this size are noted when they are published, and need not be flushed before. */
+  readonly notes: (sizeBytes: number) => boolean;
+  /** Whether the file of a key may not be flushed yet. */
+  readonly isNoted: (key: string) => boolean;
 }
 
 const NO_PIECE = Buffer.alloc(0);
@@ -55,7 +70,7 @@ export class StagedFile implements StagedWrite {
   #filled = 0;
   #position = 0;
   #writing: Promise<void> | undefined;
-  #sealed: ObjectInfo | undefined;
+  #sealed: Omit<SealedFile, "path"> | undefined;
 
   private constructor(place: StagingPlace, key: string, options: StageOptions, path: string, file: DiskFile) {
     this.#place = place;
@@ -106,10 +121,10 @@ export class StagedFile implements StagedWrite {
   }
 
   /** Hands the piece to the disk; waits for the one before, so that two at most are in memory. */
-  async #flush(file: DiskFile): Promise<void> {
+  async #flush(file: DiskFile, as: "hand over" | "keep" = "hand over"): Promise<void> {
     await this.#settle();
     const piece = this.#piece.subarray(0, this.#filled);
-    this.#onItsWay = this.#piece;
+    if (as === "hand over") this.#onItsWay = this.#piece;
     const position = this.#position;
     this.#position += this.#filled;
     this.#filled = 0;
@@ -151,13 +166,16 @@ export class StagedFile implements StagedWrite {
     const file = this.#openFile();
     const { sizeBytes, contentType, metadata } = this.#options;
     if (sizeBytes !== undefined && this.#writtenBytes !== sizeBytes) throw this.#wrongLength();
-    await this.#flush(file);
+    const bytes =
+      this.#position === 0 && this.#place.notes(this.#filled) ? this.#piece.subarray(0, this.#filled) : undefined;
+    await this.#flush(file, bytes === undefined ? "hand over" : "keep");
     await this.#settle();
     try {
       this.#sealed = await sealFile(this.#place, this.#key, file, {
         metadata: { ...metadata, ...final?.metadata },
         sha256: final?.sha256,
         contentType,
+        bytes,
       });
       this.#file = undefined;
       this.#leave();
@@ -173,8 +191,10 @@ export class StagedFile implements StagedWrite {
       throw new GfsError("Internal", `A write to ${this.#key} is ${this.#phase} and cannot be committed.`);
     throwIfAborted(ctx, "store.commit");
     checkObjectKey(as);
-    const sealed = { path: this.#path, info: { ...this.#sealed, key: as } };
+    const { info: described, ...rest } = this.#sealed;
+    const sealed = { path: this.#path, info: { ...described, key: as }, ...rest };
     const info = await this.#place.publish(ctx, sealed, conditions);
+    this.#sealed = undefined;
     this.#phase = "committed";
     return info;
   }
@@ -192,16 +212,39 @@ export class StagedFile implements StagedWrite {
   }
 }
 
-/** The record goes in last, when the file's time does not change any more; then all of it is made durable at once. */
+export interface Contents extends Attributes {
+  /** All of them, where they are at hand; they stay as they are. */
+  readonly bytes?: Uint8Array | undefined;
+}
+
+/** The record goes in last, when the file's time does not change any more; then all of it is made durable at once, or noted when it is published. */
 export async function sealFile(
-  place: Pick<StagingPlace, "keepsAttributes">,
+  place: Pick<StagingPlace, "keepsAttributes" | "notes">,
   key: string,
   file: DiskFile,
-  attributes: Attributes,
-): Promise<ObjectInfo> {
+  { bytes, ...attributes }: Contents,
+): Promise<Omit<SealedFile, "path">> {
   const stat = await file.stat();
-  const record = place.keepsAttributes() ? makeRecord(attributes, stat) : undefined;
-  if (record !== undefined) await file.setAttribute(ATTRIBUTE, encodeRecord(record));
+  if (!place.keepsAttributes()) {
+    await file.sync();
+    return { info: describeObject(key, stat, undefined) };
+  }
+  const record = makeRecord(attributes, stat);
+  const attribute = encodeRecord(record);
+  await file.setAttribute(ATTRIBUTE, attribute);
+  const info = describeObject(key, stat, record);
+  if (bytes !== undefined && place.notes(bytes.byteLength)) {
+    return { info, small: { file: instanceOf(stat), modifiedNs: stat.modifiedNs, attribute, bytes } };
+  }
   await file.sync();
-  return describeObject(key, stat, record);
+  return { info };
+}
+
+export async function syncFile(disk: Disk, path: string): Promise<void> {
+  const file = await disk.open(path, "update");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }

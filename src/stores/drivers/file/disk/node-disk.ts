@@ -28,6 +28,7 @@ import { copyFileRange } from "./copy-file-range.ts";
 import { descriptor } from "./descriptor.ts";
 import { type Cached, nameOf, openCached, type Opened, reach, type Reach } from "./open-without-links.ts";
 import { renameNew } from "./rename-new.ts";
+import { hasWholeDiskCalls, lockFile, syncFileSystem } from "./whole-disk.ts";
 import { getXattr, getXattrOfEntry, lgetXattr, setXattr } from "./xattr.ts";
 
 /** The Disk port over the operating system. No component of a path may be a symbolic link, save for `realPath`: one is ELOOP or ENOTDIR. */
@@ -38,7 +39,9 @@ const FLAGS: Record<OpenFlags, number> = {
   read: constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW,
   update: constants.O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  log: constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC | O_NOFOLLOW | O_NONBLOCK,
 };
+const LOCK_FILE = constants.O_RDWR | constants.O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | O_NOFOLLOW;
 const COPY_BUFFER_BYTES = 1024 * 1024;
 const NANOSECONDS_A_MS = 1_000_000n;
@@ -48,18 +51,24 @@ export interface NodeDiskOptions {
   readonly opensAtOnce: boolean;
   /** Default: the best way there is on this system. */
   readonly reach?: Reach;
+  /** See `Disk`. Default: no. */
+  readonly isLocal?: boolean;
 }
 
 /** File systems of this machine, by the number that statfs(2) shows. */
 const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0x2fc12fc1]);
+/** In memory: there is nothing to flush. */
+const TMPFS = 0x01021994;
 
 /** For a directory that is there, or is to be made in the one above. */
 export async function diskFor(directory: string): Promise<Disk> {
   const found = await fs.statfs(directory).catch(() => fs.statfs(dirname(directory)).catch(() => undefined));
-  return createNodeDisk({ opensAtOnce: found !== undefined && LOCAL.has(found.type) });
+  const opensAtOnce = found !== undefined && LOCAL.has(found.type);
+  const isLocal = opensAtOnce && found.type !== TMPFS && (await hasWholeDiskCalls());
+  return createNodeDisk({ opensAtOnce, isLocal });
 }
 
-export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDiskOptions): Disk {
+export function createNodeDisk({ opensAtOnce, reach: reachHere = reach, isLocal = false }: NodeDiskOptions): Disk {
   const held = new Set<string>();
   const aboveOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
   const atOnce = (path: string, kind: Cached): Opened | undefined =>
@@ -169,6 +178,8 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach }: NodeDi
       }
     },
     realPath: async (path) => await fs.realpath(path),
+    isLocal,
+    lock: async (path, kind) => await lockFile(await within(path, (place) => descriptor(place, LOCK_FILE)), kind),
   };
 }
 
@@ -205,6 +216,7 @@ function describe(stat: BigIntStats): DiskStat {
     modifiedNs: stat.mtimeNs.toString(),
     place: `${stat.dev.toString(36)}-${stat.ino.toString(36)}`,
     identity: `${stat.dev.toString(36)}-${stat.ino.toString(36)}-${stat.size.toString(36)}-${stat.mtimeNs.toString(36)}`,
+    bornNs: stat.birthtimeNs.toString(),
   };
 }
 
@@ -288,6 +300,10 @@ class NodeFile implements DiskFile {
 
   sync(): Promise<void> {
     return settled((done) => fsync(this.#fd, done));
+  }
+
+  syncFileSystem(): Promise<void> {
+    return syncFileSystem(this.#fd);
   }
 
   /** At once, too: what had to be durable was synced before, so that nothing is left to write. */
