@@ -12,6 +12,7 @@ import { deleteObject } from "./objects/delete.ts";
 import { deleteObjects } from "./objects/delete-many.ts";
 import { describeObject } from "./reading/describe-object.ts";
 import { explain } from "./admin/explain.ts";
+import { createFileService } from "./files/files.ts";
 import { createHousekeeping } from "./leader/housekeeping.ts";
 import { importPrefix } from "./foreign/import.ts";
 import { createLeadership } from "./leader/leadership.ts";
@@ -88,6 +89,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     ...createBucketService(kit, uploads.service),
     ...createAccessKeyService(kit),
     ...createChangeService(kit),
+    files: createFileService(kit),
     get leads() {
       return leadership.isLeader;
     },

@@ -50,6 +50,7 @@ export { type ChangeLabels, changeLabels } from "./labels.ts";
 export { listObjectPage, listPage } from "./list.ts";
 export { pageLoneCopies } from "./lone-copies.ts";
 export { isLocked, noObjectLock, settleVersion } from "./locks.ts";
+export { isHeld } from "./orphan-rows.ts";
 export * as posix from "./posix/index.ts";
 export { findOwner } from "./owners.ts";
 export { blocksOf, keptBlocks, sumOfWhole } from "./content-blocks.ts";

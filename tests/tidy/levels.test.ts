@@ -56,6 +56,7 @@ const COORDINATOR_LEVELS: Readonly<Record<string, number>> = {
   reading: 4,
   listing: 4,
   uploads: 5,
+  files: 5,
   leader: 6,
   admin: 6,
   "coordinator.ts": 7,

@@ -11,6 +11,7 @@ import type { BreakerState, SiteRole } from "../../stores/site.ts";
 import type { AccessKeyService } from "./access-keys.ts";
 import type { BucketService } from "./buckets.ts";
 import type { ChangeService } from "./changes.ts";
+import type { FileService } from "./files.ts";
 import type { ObjectMeta, ObjectService } from "./objects.ts";
 import type { ReaderService } from "./readers.ts";
 import type { UploadService } from "./uploads.ts";
@@ -19,6 +20,7 @@ import type { VersionService } from "./versions.ts";
 export type * from "./access-keys.ts";
 export type * from "./buckets.ts";
 export type * from "./changes.ts";
+export type * from "./files.ts";
 export type * from "./objects.ts";
 export type * from "./readers.ts";
 export type * from "./uploads.ts";
@@ -171,6 +173,8 @@ export interface CoordinatorService
     ChangeService,
     ReaderService,
     Pick<AccessCatalog, "describeObject"> {
+  readonly files: FileService;
+
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;
 

@@ -9,6 +9,7 @@ import {
   findOwner,
   findTombstone,
   isBuried,
+  isHeld,
   setCopy,
 } from "../../namespace/index.ts";
 import type { CopyOptions, ObjectInfo, Site } from "../../stores/index.ts";
@@ -46,7 +47,7 @@ interface Movable {
   readonly copy: Copy;
   /** The path is another file's key still. */
   readonly taken: boolean;
-  /** That object is an older version's, and stays there as long as that does. */
+  /** That object is an older version's, and stays there as long as that does. What is open and has no name goes sooner. */
   readonly kept: boolean;
 }
 
@@ -83,7 +84,7 @@ function* findMovable(tx: Transaction | Parameters<typeof findFile>[0], job: Job
   if (copy.state === "stale" || copy.state === "failed") return undefined;
   const owner = yield* findOwner(tx, job.site, job.path);
   const taken = owner !== undefined && owner.inode !== job.inode;
-  const kept = taken && (yield* findByInode(tx, owner.inode))?.linkCount === 0;
+  const kept = taken && (yield* findByInode(tx, owner.inode))?.linkCount === 0 && !(yield* isHeld(tx, owner.inode));
   return { version: file.version, copy, taken, kept };
 }
 

@@ -1,0 +1,143 @@
+import type { Ctx } from "../../core/context.ts";
+import { throwIfAborted } from "../../core/context.ts";
+import { ROOT_INODE } from "../../core/ids.ts";
+import type { Program, Transaction } from "../../kv/index.ts";
+import { type FileRecord, type ObjectPlace, posix } from "../../namespace/index.ts";
+import { markForPublishing } from "../copies/publishing.ts";
+import type { Kit, ProgramKit } from "../kit.ts";
+import type { FileAttributes, FileService, Order } from "../service/service.ts";
+import { asked } from "./asked.ts";
+import { change, type Changing, type Maker, pathAt, publishWhereItHangs, removeLeft, unnamedPath } from "./changing.ts";
+
+/** Names that come, go and move, and what stat(2) tells: each change in one transaction with the jobs that it leaves. */
+
+type Changes = Pick<
+  FileService,
+  | "mknod"
+  | "mkdir"
+  | "symlink"
+  | "link"
+  | "unlink"
+  | "rmdir"
+  | "rename"
+  | "exchange"
+  | "setattr"
+  | "setxattr"
+  | "removexattr"
+  | "release"
+  | "endSession"
+>;
+
+export function createChanges(kit: Kit): Changes {
+  const take = async <T>(ctx: Ctx, program: Changing<T>): Promise<T> => {
+    throwIfAborted(ctx, "coordinator.files");
+    return await change(kit, program);
+  };
+  /** It needs room in the catalog. */
+  const add = async <T>(ctx: Ctx, program: Changing<T>): Promise<T> => {
+    kit.assertCatalogSpace();
+    return await take(ctx, program);
+  };
+  /** It leaves jobs. */
+  const waking = async <T>(work: Promise<T>): Promise<T> => {
+    const result = await work;
+    kit.mover.wake();
+    return result;
+  };
+
+  return {
+    mknod: async (ctx, request) => await add(ctx, (tx, maker) => asked.mknod(tx, { ...request, ...maker })),
+    mkdir: async (ctx, request) => await add(ctx, (tx, maker) => asked.mkdir(tx, { ...request, ...maker })),
+    symlink: async (ctx, request) => await add(ctx, (tx, maker) => asked.symlink(tx, { ...request, ...maker })),
+    link: async (ctx, request) => await add(ctx, (tx, { now }) => asked.link(tx, { ...request, now })),
+    unlink: async (ctx, request) =>
+      await waking(take(ctx, (tx, maker, programs) => unlink(tx, programs, request, maker))),
+    rmdir: async (ctx, request) => await take(ctx, (tx, { now }) => asked.rmdir(tx, { ...request, now })),
+    rename: async (ctx, request) =>
+      await waking(add(ctx, (tx, maker, programs) => rename(tx, programs, request, maker))),
+    exchange: async (ctx, request) =>
+      await waking(add(ctx, (tx, maker, programs) => exchange(tx, programs, request, maker))),
+    setattr: async (ctx, request) => await add(ctx, (tx, { now }) => asked.setattr(tx, { ...request, now })),
+    setxattr: async (ctx, request) => await add(ctx, (tx, { now }) => asked.setxattr(tx, { ...request, now })),
+    removexattr: async (ctx, request) => await take(ctx, (tx, { now }) => asked.removexattr(tx, { ...request, now })),
+    release: async (_ctx, request) =>
+      await waking(
+        change(kit, function* (tx, maker, programs): Program<void> {
+          const orphans = yield* posix.releaseOrphan(tx, { ...request, ...maker });
+          yield* removeUnnamed(tx, programs, orphans, maker);
+        }),
+      ),
+    async endSession(ctx, request) {
+      for (let more = true; more;) {
+        throwIfAborted(ctx, "coordinator.files");
+        more = await change(kit, function* (tx, maker, programs): Program<boolean> {
+          const end = yield* posix.endSession(tx, { ...request, ...maker });
+          yield* removeUnnamed(tx, programs, end.orphans, maker);
+          return end.more;
+        });
+      }
+      kit.mover.wake();
+    },
+  };
+}
+
+function* unlink(
+  tx: Transaction,
+  kit: ProgramKit,
+  request: Order<posix.Unlink>,
+  maker: Maker,
+): Program<FileAttributes> {
+  const path = yield* pathAt(tx, request);
+  const { file, orphans } = yield* asked.unlink(tx, { ...request, ...maker });
+  const versionId = file.version?.id ?? maker.tombstoneVersionId;
+  yield* removeLeft(tx, kit, { path, inode: file.inode, versionId, orphans, now: maker.now });
+  if (file.linkCount > 1) yield* publishWhereItHangs(tx, kit, { inode: file.inode, now: maker.now });
+  return attributesOf(file);
+}
+
+function* rename(
+  tx: Transaction,
+  kit: ProgramKit,
+  request: Order<posix.Rename>,
+  maker: Maker,
+): Program<FileAttributes> {
+  const path = yield* pathAt(tx, request.to);
+  const { moved, orphans } = yield* asked.rename(tx, { ...request, ...maker });
+  const { inode } = moved;
+  yield* removeLeft(tx, kit, { path, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
+  yield* follow(tx, kit, moved, maker);
+  return attributesOf(moved);
+}
+
+function* exchange(
+  tx: Transaction,
+  kit: ProgramKit,
+  request: Order<posix.Exchange>,
+  maker: Maker,
+): Program<{ readonly one: FileAttributes; readonly other: FileAttributes }> {
+  const path = yield* pathAt(tx, request.one);
+  const { one, other, orphans } = yield* asked.exchange(tx, { ...request, ...maker });
+  const { inode } = one;
+  yield* removeLeft(tx, kit, { path, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
+  for (const file of [one, other]) yield* follow(tx, kit, file, maker);
+  return { one: attributesOf(one), other: attributesOf(other) };
+}
+
+/** The objects come after what was moved. */
+function* follow(tx: Transaction, kit: ProgramKit, { inode, kind }: FileRecord, { now }: Maker): Program<void> {
+  if (kind === "directory") markForPublishing(tx, inode);
+  else yield* publishWhereItHangs(tx, kit, { inode, now });
+}
+
+function* removeUnnamed(
+  tx: Transaction,
+  kit: ProgramKit,
+  orphans: readonly ObjectPlace[],
+  { now, tombstoneVersionId: versionId }: Maker,
+): Program<void> {
+  yield* removeLeft(tx, kit, { path: unnamedPath(ROOT_INODE), inode: ROOT_INODE, versionId, orphans, now });
+}
+
+function attributesOf({ version: _, ...attributes }: FileRecord): FileAttributes {
+  return attributes;
+}

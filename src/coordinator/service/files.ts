@@ -1,0 +1,64 @@
+import type { Ctx } from "../../core/context.ts";
+import type { Inode } from "../../core/ids.ts";
+import type { posix } from "../../namespace/index.ts";
+import type { FileAttributes } from "../../namespace/types.ts";
+
+/**
+ * The tree as a file system has it: by inode, and by a directory's inode and a name in it. Errors are those of POSIX, by their errno. What is asked and
+ * answered is plain data, so that the same interface can lie on the other end of a wire.
+ */
+
+/** In front of whom no kernel stands: what he may do by owner, groups and mode is looked at. Absent: everything is granted, as to root. */
+export interface Asking {
+  readonly who?: posix.Credentials;
+}
+
+/** Without a promise where the catalog is in this process and knows; then a failure is thrown at once, too. */
+export type Answer<T> = T | Promise<T>;
+
+type Given = "now" | "nextInode" | "tombstoneVersionId";
+/** Of a program's request what the caller says. */
+export type Order<Request> = Omit<Request, Given> & Asking;
+
+export interface FileService {
+  /** From a path to what it names. An object that only a site has under the path as it is written is taken in. */
+  walk(ctx: Ctx, request: posix.Walk): Promise<posix.Walked>;
+  /** Undefined when nothing has that name, at any site either. */
+  lookup(ctx: Ctx, request: posix.Child & Asking): Answer<FileAttributes | undefined>;
+  getattr(ctx: Ctx, inode: Inode): Answer<FileAttributes>;
+  /** access(2): `wanted` is the sum of READ, WRITE and EXECUTE. */
+  access(ctx: Ctx, request: { readonly inode: Inode; readonly wanted: number } & Required<Asking>): Answer<void>;
+  readlink(ctx: Ctx, inode: Inode): Answer<string>;
+  /** What the catalog knows. A name that only a site has shows once it was looked up, read or imported. */
+  readdir(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<posix.DirectoryPage>;
+  readdirplus(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<posix.DirectoryPage<posix.DirectoryEntryPlus>>;
+
+  setattr(ctx: Ctx, request: Order<posix.SetAttr>): Promise<FileAttributes>;
+  /** With `who` the new inode is his, and `uid` and `gid` count for nothing. So it is with all that make something. */
+  mknod(ctx: Ctx, request: Order<posix.MakeNode>): Promise<FileAttributes>;
+  mkdir(ctx: Ctx, request: Order<posix.Make & { readonly mode: number }>): Promise<FileAttributes>;
+  symlink(ctx: Ctx, request: Order<posix.Make & { readonly target: string }>): Promise<FileAttributes>;
+  link(ctx: Ctx, request: Order<posix.Link>): Promise<FileAttributes>;
+  /** The objects go by jobs. `heldBy` names the sessions that have it open: for them it stays, without a name. */
+  unlink(ctx: Ctx, request: Order<posix.Unlink>): Promise<FileAttributes>;
+  rmdir(ctx: Ctx, request: Order<posix.Remove>): Promise<FileAttributes>;
+  /** One transaction, however much lies below; objects follow by jobs. */
+  rename(ctx: Ctx, request: Order<posix.Rename>): Promise<FileAttributes>;
+  /** RENAME_EXCHANGE. */
+  exchange(
+    ctx: Ctx,
+    request: Order<posix.Exchange>,
+  ): Promise<{ readonly one: FileAttributes; readonly other: FileAttributes }>;
+
+  getxattr(ctx: Ctx, request: { readonly inode: Inode; readonly name: string } & Asking): Answer<Uint8Array>;
+  listxattr(ctx: Ctx, request: { readonly inode: Inode } & Asking): Answer<readonly string[]>;
+  setxattr(ctx: Ctx, request: Order<posix.SetXattr>): Promise<void>;
+  removexattr(ctx: Ctx, request: Order<posix.RemoveXattr>): Promise<void>;
+
+  /** The session has closed what it was named for as `heldBy`. Nothing, when that was no orphan. */
+  release(ctx: Ctx, request: Pick<posix.Release, "session" | "inode">): Promise<void>;
+  /** The session is gone, however it went. */
+  endSession(ctx: Ctx, request: Pick<posix.EndSession, "session">): Promise<void>;
+}
+
+export type { FileAttributes };
