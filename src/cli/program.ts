@@ -2,6 +2,8 @@ import { Command, Option } from "commander";
 import type { Action, Define, Run } from "./action.ts";
 import { defineAudit } from "./commands/audit/index.ts";
 import { defineCat } from "./commands/cat.ts";
+import { defineChmod } from "./commands/chmod.ts";
+import { defineChown } from "./commands/chown.ts";
 import { defineCompletion } from "./commands/completion.ts";
 import { defineConfig } from "./commands/config/index.ts";
 import { defineCoordinator } from "./commands/coordinator/index.ts";
@@ -12,14 +14,18 @@ import { defineImport } from "./commands/import.ts";
 import { defineInfo } from "./commands/info.ts";
 import { defineJobs } from "./commands/jobs/index.ts";
 import { defineKey } from "./commands/key/index.ts";
+import { defineLn } from "./commands/ln.ts";
 import { defineLs } from "./commands/ls.ts";
 import { defineMeta } from "./commands/meta/index.ts";
+import { defineMkdir } from "./commands/mkdir.ts";
 import { defineMv } from "./commands/mv.ts";
 import { defineObject } from "./commands/object/index.ts";
 import { defineReplicate } from "./commands/replicate.ts";
 import { defineRm } from "./commands/rm.ts";
 import { defineSite } from "./commands/site/index.ts";
+import { defineStat } from "./commands/stat.ts";
 import { defineStatus } from "./commands/status.ts";
+import { defineTouch } from "./commands/touch.ts";
 import { defineUp } from "./commands/up.ts";
 import { defineVersion } from "./commands/version.ts";
 import { UsageError } from "./failure.ts";
@@ -43,6 +49,12 @@ const COMMANDS: readonly Define[] = [
   defineMv,
   defineRm,
   defineDu,
+  defineStat,
+  defineMkdir,
+  defineLn,
+  defineTouch,
+  defineChmod,
+  defineChown,
   defineSite,
   defineReplicate,
   defineJobs,

@@ -9,7 +9,8 @@ import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
-import { addFirstName, type Place, readEntry } from "./names.ts";
+import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
+import { withoutSetIds } from "./posix/permissions.ts";
 import { ensureDirectory } from "./tree.ts";
 import type {
   Change,
@@ -34,7 +35,7 @@ const NO_FILE = {
 
 /**
  * Makes a version the current one of its path; the file and the directories above it are made when they are missing. In a bucket that keeps versions
- * the one before goes into the path's history.
+ * the one before goes into the path's history. A file with several names keeps the others, and its content: this name leads to a new one.
  */
 export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<Committed> {
   const { path, nowMs } = commit;
@@ -42,23 +43,32 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
   const { parent, name } = splitPath(path);
   const directory = yield* ensureDirectory(tx, parent, commit);
   const entry = yield* readEntry(tx, directory, name);
-  const existing = entry === undefined ? undefined : yield* getEntered(tx, entry);
-  if (existing !== undefined && existing.kind !== "file") {
-    throw new GfsError("AlreadyExists", `${path} is ${NO_FILE[existing.kind]}; remove it first.`);
+  const named = entry === undefined ? undefined : yield* getEntered(tx, entry);
+  if (named !== undefined && named.kind !== "file") {
+    throw new GfsError("AlreadyExists", `${path} is ${NO_FILE[named.kind]}; remove it first.`);
   }
-  return yield* commitAt(tx, {
-    ...commit,
-    place: { parent: directory, name },
-    ...(existing === undefined ? {} : { existing }),
-    modified: momentOf(commit.version.createdMs),
-    now: momentOf(nowMs),
-  });
+  checkExpectation(commit.expect, named?.version);
+  const place = { parent: directory, name };
+  const now = momentOf(nowMs);
+  const at = { ...commit, expect: ANY, place, modified: momentOf(commit.version.createdMs), now };
+  if (named === undefined) return yield* commitAt(tx, at);
+  if (commit.found === true) return yield* commitAt(tx, { ...at, existing: named });
+  // inode(7): other content does not run as its owner without being asked for.
+  const mode = withoutSetIds(named);
+  if (named.linkCount === 1) return yield* commitAt(tx, { ...at, existing: { ...named, mode } });
+  const left = yield* dropName(tx, place, named, now);
+  const { uid, gid } = named;
+  return { ...(yield* commitAt(tx, { ...at, granted: { mode, uid, gid } })), left };
 }
+
+const ANY: Expectation = { kind: "any" };
 
 export interface CommitAt extends Omit<CommitVersion, "nowMs"> {
   readonly place: Place;
   /** What is there. */
   readonly existing?: FileRecord;
+  /** Where nothing is there: whose the new file is. Absent: as one that nobody chose anything for. */
+  readonly granted?: Pick<FileRecord, "mode" | "uid" | "gid">;
   /** When it was written to. */
   readonly modified: Moment;
   readonly now: Moment;
@@ -75,7 +85,7 @@ export function* commitAt(tx: Transaction, commit: CommitAt): Program<Committed>
   const version = settleVersion(commit.version, rules, nowMs);
   let file: FileRecord =
     existing === undefined
-      ? newFile({ inode: commit.nextInode(), version, modified, now })
+      ? { ...newFile({ inode: commit.nextInode(), version, modified, now }), ...commit.granted }
       : { ...existing, version, sizeBytes: version.sizeBytes, modified, changed: now };
   for (const copy of version.copies) yield* claim(tx, { inode: file.inode, versionId: version.id, copy });
   const before: Outgoing = existing === undefined ? NOTHING : yield* makeWay(tx, { existing, version, rules, commit });

@@ -45,7 +45,9 @@ export function* listObjectPage(
 ): Program<ListPage<ListedObject>> {
   const brief = query.brief === true;
   const one = function* (key: string, entry: Entry): Program<ListedObject> {
-    return listedEmpty(key, (yield* getAttributes(tx, entry)).modified.ms);
+    const { kind, modified } = yield* getAttributes(tx, entry);
+    const listed = listedEmpty(key, modified.ms);
+    return kind === "file" || kind === "directory" ? listed : { ...listed, kind };
   };
   const walk = new Walk<ListedObject>(query, {
     one,
@@ -92,6 +94,7 @@ interface Frame {
 class Walk<Listed> {
   readonly #prefix: string;
   readonly #rollUp: boolean;
+  readonly #others: boolean;
   readonly #limit: number;
   readonly #after: string | undefined;
   readonly #show: Show<Listed>;
@@ -101,8 +104,9 @@ class Walk<Listed> {
   #more = false;
   readonly #stack: Frame[] = [];
 
-  constructor({ prefix, delimiter, after, limit }: ListQuery, show: Show<Listed>) {
+  constructor({ prefix, delimiter, after, limit, others }: ListQuery, show: Show<Listed>) {
     this.#show = show;
+    this.#others = others === true;
     this.#prefix = prefix;
     this.#rollUp = delimiter === "/";
     this.#limit = limit;
@@ -205,7 +209,7 @@ class Walk<Listed> {
     if (other === undefined || isDirectoryEntry(other.key)) return true;
     const { key, value } = other;
     frame.index += 1;
-    yield* this.#add(frame.path + nameOfEntryKey(key), decodeEntry(value));
+    if (this.#others) yield* this.#add(frame.path + nameOfEntryKey(key), decodeEntry(value));
     return true;
   }
 

@@ -133,11 +133,13 @@ describe("a listing", () => {
     expect(await list({ limit: 0 })).toEqual({ keys: [], prefixes: [] });
   });
 
-  it("shows symbolic links as files, and an object with its version", async () => {
+  it("shows symbolic links only when it is asked to, and an object with its version", async () => {
     const { nextInode } = catalog;
     await catalog.run((tx) => makeSymlink(tx, { path: at("s"), target: "a", uid: 0, gid: 0, nowMs: 1, nextInode }));
     const page = await catalog.view((tx) => listObjectPage(tx, { prefix: "s", limit: 9 }));
-    expect(page.files).toMatchObject([{ key: "s", sizeBytes: 0, versionId: "" }]);
+    expect(page.files).toEqual([]);
+    const all = await catalog.view((tx) => listObjectPage(tx, { prefix: "s", limit: 9, others: true }));
+    expect(all.files).toMatchObject([{ key: "s", kind: "symlink", sizeBytes: 0, versionId: "" }]);
     const version = { ...testVersion("typed"), contentType: "t", metadata: { a: "b" } };
     await catalog.put("typed", { version });
     const query = { prefix: "typed", limit: 9 };

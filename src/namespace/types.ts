@@ -229,6 +229,8 @@ export interface Committed {
   readonly orphans: readonly ObjectPlace[];
   /** In a bucket that keeps versions: where the previous version is now. Jobs find it by the objects that it owns. */
   readonly kept?: FileRecord;
+  /** The file that had the name, and has others: the content before is still its. */
+  readonly left?: FileRecord;
 }
 
 export interface Removed {
@@ -243,6 +245,8 @@ export interface ListQuery {
   /** Only names after this key, in UTF-8 byte order. A value that ends in `/` and was a common prefix skips all below it. */
   readonly after?: string;
   readonly limit: number;
+  /** Symbolic links and special files, too, which are no objects. */
+  readonly others?: boolean;
 }
 
 /** What a site says of an object that the catalog does not know. */
@@ -262,7 +266,7 @@ export interface Owner {
   readonly versionId: VersionId;
 }
 
-/** Files and explicit directories (whose key ends in `/`) in exact S3 key order. Symlinks are files to a listing. */
+/** Files and explicit directories (whose key ends in `/`) in exact S3 key order. */
 export interface ListedFile {
   readonly key: string;
   readonly file: FileRecord;
@@ -280,6 +284,8 @@ export interface ListedObject {
   /** Empty for a directory. */
   readonly versionId: string;
   readonly details?: VersionDetails;
+  /** Of what is no object. */
+  readonly kind?: Exclude<FileKind, "file" | "directory">;
 }
 
 export interface ListPage<Listed = ListedFile> {

@@ -1,78 +1,17 @@
 import { expect, test } from "vitest";
-import { isGfsError } from "../../src/core/errors.ts";
-import { type Inode, ROOT_INODE, type SessionId, type VersionId } from "../../src/core/ids.ts";
-import { momentOf } from "../../src/core/moment.ts";
-import { rigCtx } from "../../src/coordinator/testing/rig.ts";
-import type { Kv, Program, Transaction } from "../../src/kv/index.ts";
-import { checkCatalog, createInodeAllocator, posix } from "../../src/namespace/index.ts";
+import type { SessionId } from "../../src/core/ids.ts";
+import { bodyAt, rigCtx } from "../../src/coordinator/testing/rig.ts";
+import { errnoOf, treeOf } from "../../src/coordinator/testing/tree.ts";
+import type { Store } from "../../src/stores/index.ts";
+import { checkCatalog } from "../../src/namespace/index.ts";
+import { everywhere } from "./matrix.ts";
 import { keysOf, start } from "./setting.ts";
 
 const ONE = { local: "primary" } as const;
-const OWNER = { uid: 1_000, gid: 1_000 };
-
-/** A file system over the catalog of a running coordinator. */
-function mount(kv: Kv) {
-  const allocator = createInodeAllocator(kv);
-  let ids = 0;
-  const maker = (nextInode: () => Inode) => ({ ...OWNER, now: momentOf(Date.now()), nextInode });
-  const run = async <T>(program: (tx: Transaction, nextInode: () => Inode) => Program<T>): Promise<T> =>
-    await allocator.transact(program);
-  const childAt = function* (tx: Transaction, path: string): Program<posix.Child> {
-    return (yield* posix.walk(tx, { path, last: "name" })).child as posix.Child;
-  };
-  const removal = (nextInode: () => Inode, heldBy: readonly SessionId[] = []) => {
-    const tombstoneVersionId = `7ZZZZ${String((ids += 1)).padStart(21, "0")}` as VersionId;
-    return { now: momentOf(Date.now()), tombstoneVersionId, nextInode, heldBy };
-  };
-  return {
-    create: async (path: string) =>
-      await run(function* (tx, nextInode) {
-        return yield* posix.mknod(tx, {
-          ...(yield* childAt(tx, path)),
-          ...maker(nextInode),
-          kind: "file",
-          mode: 0o644,
-        });
-      }),
-    mkdir: async (path: string) =>
-      await run(function* (tx, nextInode) {
-        return yield* posix.mkdir(tx, { ...(yield* childAt(tx, path)), ...maker(nextInode), mode: 0o755 });
-      }),
-    unlink: async (path: string, heldBy?: readonly SessionId[]) =>
-      await run(function* (tx, nextInode) {
-        return yield* posix.unlink(tx, { ...(yield* childAt(tx, path)), ...removal(nextInode, heldBy) });
-      }),
-    rmdir: async (path: string) =>
-      await run(function* (tx) {
-        return yield* posix.rmdir(tx, { ...(yield* childAt(tx, path)), now: momentOf(Date.now()) });
-      }),
-    rename: async (one: string, other: string) =>
-      await run(function* (tx, nextInode) {
-        const [from, to] = [yield* childAt(tx, one), yield* childAt(tx, other)];
-        return yield* posix.rename(tx, { from, to, ...removal(nextInode) });
-      }),
-    names: async (path: string): Promise<string[]> =>
-      await kv.view(function* (tx) {
-        const { file } = yield* posix.walk(tx, { path, last: "follow" });
-        const page = yield* posix.readdir(tx, { inode: file?.inode ?? ROOT_INODE, limit: 1_000 });
-        return page.entries.map(({ name }) => name);
-      }),
-    stat: async (inode: Inode) => await kv.view((tx) => posix.getattr(tx, inode)),
-    release: async (session: SessionId, inode: Inode) =>
-      await run((tx, nextInode) => posix.releaseOrphan(tx, { session, inode, ...removal(nextInode) })),
-  };
-}
-
-async function errnoOf(work: Promise<unknown>): Promise<string> {
-  return await work.then(
-    () => "none",
-    (error: unknown) => (isGfsError(error) ? error.meaning.errno : String(error)),
-  );
-}
 
 test("T1 What a file system does to names has the outcome that Linux gives, with objects as with files", async () => {
-  const { kv, put, read } = await start(ONE);
-  const fs = mount(kv);
+  const { coordinator, kv, put, read } = await start(ONE);
+  const fs = treeOf(coordinator.files);
   await put("t/d/object", "1");
   await fs.mkdir("t/e");
   await fs.create("t/file");
@@ -99,7 +38,7 @@ test("T1 What a file system does to names has the outcome that Linux gives, with
 
 test("T2 A directory hides a file of its name from a file system, and objects show both", async () => {
   const setting = await start(ONE);
-  const fs = mount(setting.kv);
+  const fs = treeOf(setting.coordinator.files);
   await setting.put("t/a", "file");
   await setting.put("t/a/b", "below");
   expect(await fs.names("t")).toEqual(["a"]);
@@ -114,8 +53,8 @@ test("T2 A directory hides a file of its name from a file system, and objects sh
 });
 
 test("T3 A directory that only objects needed stays once a file system has worked in it", async () => {
-  const { kv, put, coordinator } = await start(ONE);
-  const fs = mount(kv);
+  const { put, coordinator } = await start(ONE);
+  const fs = treeOf(coordinator.files);
   for (const key of ["t/seen/x", "t/used/x"]) await put(key, "1");
   await fs.names("t/seen");
   await fs.create("t/used/y");
@@ -125,16 +64,16 @@ test("T3 A directory that only objects needed stays once a file system has worke
 });
 
 test("T4 Of a directory that is read in pages nothing is skipped that was there the whole time, and nothing comes twice", async () => {
-  const { kv } = await start(ONE);
-  const fs = mount(kv);
+  const { files } = (await start(ONE)).coordinator;
+  const fs = treeOf(files);
   await fs.mkdir("t");
   for (let index = 0; index < 40; index++) await fs.create(`t/f${String(index).padStart(2, "0")}`);
-  const { inode } = (await kv.view((tx) => posix.walk(tx, { path: "t", last: "follow" }))).file as { inode: Inode };
+  const inode = await fs.inode("t");
   const seen: string[] = [];
   let cookie: string | undefined;
   for (let turn = 0; ; turn++) {
     const from = cookie === undefined ? {} : { cookie };
-    const { entries, isLast } = await kv.view((tx) => posix.readdir(tx, { inode, limit: 5, ...from }));
+    const { entries, isLast } = await files.readdir(rigCtx, { inode, limit: 5, ...from });
     seen.push(...entries.map(({ name }) => name));
     if (isLast) break;
     cookie = entries.at(-1)?.cookie;
@@ -148,26 +87,29 @@ test("T4 Of a directory that is read in pages nothing is skipped that was there 
 });
 
 test("T5 What is open when its last name goes stays for the sessions that have it, and no longer", async () => {
-  const { kv, put, read } = await start(ONE);
-  const fs = mount(kv);
+  const { coordinator, kv, put, read, settled, stores } = await start(ONE);
+  const { files } = coordinator;
+  const fs = treeOf(files);
   await put("t/a", "1");
   const session = "mount-1" as SessionId;
-  const { file } = await fs.unlink("t/a", [session]);
+  const { inode } = await fs.unlink("t/a", [session]);
   expect(await read("t/a").catch((error: { code: string }) => error.code)).toBe("NotFound");
   await put("t/a", "2");
-  expect(await fs.stat(file.inode)).toMatchObject({ linkCount: 0, sizeBytes: 1 });
-  expect(await fs.release(session, file.inode)).toMatchObject({
-    file: { inode: file.inode },
-    orphans: [{ site: "local" }],
-  });
-  expect([await errnoOf(fs.stat(file.inode)), await read("t/a")]).toEqual(["ENOENT", "2"]);
+  expect(await files.getattr(rigCtx, inode)).toMatchObject({ linkCount: 0, sizeBytes: 1 });
+  await settled();
+  expect(await bodyAt(stores["local"] as Store, "t/a")).toBe("1");
+  await files.release(rigCtx, { session, inode });
+  await settled();
+  expect(await bodyAt(stores["local"] as Store, "t/a")).not.toBe("1");
+  const gone = errnoOf((async () => await files.getattr(rigCtx, inode))());
+  expect([await gone, await read("t/a")]).toEqual(["ENOENT", "2"]);
   expect((await checkCatalog(kv)).faults).toEqual([]);
 });
 
 test("T6 Names may be any bytes; those that are no keys no listing of objects has, and they keep their bucket", async () => {
   const setting = await start(ONE);
-  const { kv, coordinator, put } = setting;
-  const fs = mount(kv);
+  const { coordinator, put } = setting;
+  const fs = treeOf(coordinator.files);
   await put("t/a", "1");
   const odd = ["\n", "\udcff", "tab\t"];
   for (const name of odd) await fs.create(`t/${name}`);
@@ -183,3 +125,73 @@ test("T6 Names may be any bytes; those that are no keys no listing of objects ha
   await fs.rmdir("t/\udcfe");
   await coordinator.deleteBucket(rigCtx, "t");
 });
+
+everywhere(
+  "T7 A name that is written over leads to a new file, and other names keep the content",
+  async ({ start }) => {
+    const { coordinator, kv, put, read, settled, stores } = await start({ local: "primary", cloud: "burst" });
+    const fs = treeOf(coordinator.files);
+    await put("t/a", "shared");
+    for (const name of ["b", "c", "d", "e"]) await fs.link("t/a", `t/${name}`);
+    await put("t/from", "copied");
+    await put("t/a", "put");
+    await coordinator.copyObject(rigCtx, { from: { key: "t/from" }, key: "t/b" });
+    await coordinator.rename(rigCtx, { from: "t/from", to: "t/c", overwrite: true });
+    await coordinator.deleteObject(rigCtx, "t/d");
+    const look = async (): Promise<string[]> =>
+      await Promise.all(["a", "b", "c", "e"].map(async (name) => await read(`t/${name}`)));
+    expect(await look()).toEqual(["put", "copied", "copied", "shared"]);
+    expect(await fs.stat("t/e")).toMatchObject({ linkCount: 1 });
+    await settled();
+    expect(await look()).toEqual(["put", "copied", "copied", "shared"]);
+    expect(await bodyAt(stores["local"] as Store, "t/e")).toBe("shared");
+    expect((await checkCatalog(kv)).faults).toEqual([]);
+  },
+);
+
+test("T8 Links and special files are no objects, and no door follows a link", async () => {
+  const setting = await start(ONE);
+  const { coordinator, put } = setting;
+  const fs = treeOf(coordinator.files);
+  await put("t/target/x", "1");
+  await fs.symlink("target", "t/dir");
+  await fs.symlink("target/x", "t/link");
+  await coordinator.files.mknod(rigCtx, { ...(await fs.child("t/pipe")), kind: "fifo", mode: 0o600, uid: 0, gid: 0 });
+  expect(await keysOf(setting, "t/")).toEqual(["t/", "t/target/x"]);
+  const { objects } = await coordinator.listObjects(rigCtx, { prefix: "t/", limit: 10, others: true });
+  expect(objects.map(({ key, kind }) => `${key} ${kind}`)).toEqual([
+    "t/ undefined",
+    "t/dir symlink",
+    "t/link symlink",
+    "t/pipe fifo",
+    "t/target/x undefined",
+  ]);
+  for (const key of ["t/link", "t/dir/x", "t/pipe"]) {
+    expect([key, await errnoOf(coordinator.readObject(rigCtx, key))]).toEqual([key, "ENOENT"]);
+    expect([key, await errnoOf(coordinator.headObject(rigCtx, key))]).toEqual([key, "ENOENT"]);
+  }
+  expect(await errnoOf(put("t/link", "2"))).toBe("EEXIST");
+  for (const key of ["t/link", "t/pipe", "t/dir"])
+    expect(await coordinator.deleteObject(rigCtx, key)).toMatchObject({ deleted: true });
+  expect([await fs.names("t"), await setting.read("t/target/x")]).toEqual([["target"], "1"]);
+});
+
+everywhere(
+  "T9 Mode, owner, times and extended attributes stay with a file whose content changes",
+  async ({ start }) => {
+    const { coordinator, put, settled, stores } = await start(ONE);
+    const fs = treeOf(coordinator.files);
+    await put("t/a", "1");
+    const inode = await fs.inode("t/a");
+    await coordinator.files.setattr(rigCtx, { inode, mode: 0o6751, uid: 7, gid: 8 });
+    await coordinator.files.setxattr(rigCtx, { inode, name: "user.x", value: Buffer.from("y") });
+    const before = await (stores["local"] as Store).head(rigCtx, "t/a");
+    await put("t/a", "22");
+    await settled();
+    // What would run as its owner does not, with other content.
+    expect(await fs.stat("t/a")).toMatchObject({ inode, mode: 0o751, uid: 7, gid: 8, sizeBytes: 2 });
+    expect(await coordinator.files.listxattr(rigCtx, { inode })).toEqual(["user.x"]);
+    const after = await (stores["local"] as Store).head(rigCtx, "t/a");
+    expect([before, after].map(({ metadata }) => metadata["globalfs-mode"])).toEqual(["644", "644"]);
+  },
+);

@@ -12,6 +12,7 @@ import {
   parseJson,
   siteOf,
 } from "./decode.ts";
+import { createFileCalls } from "./files.ts";
 import { errorOfTransport, GlobalFsError } from "./errors.ts";
 import { callOptions, createObjectCalls, keyPath } from "./objects.ts";
 import { type ClientOptions, createTransport, discard } from "./transport.ts";
@@ -184,6 +185,7 @@ export function createClient(options: ClientOptions = {}) {
   return {
     endpoint: transport.endpoint,
     ...createObjectCalls(transport),
+    files: createFileCalls(transport),
     sites,
     jobs,
     keys,

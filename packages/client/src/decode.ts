@@ -6,6 +6,7 @@ import type {
   AuditPage,
   Explanation,
   FailedSite,
+  FileInfo,
   Info,
   Job,
   JobPage,
@@ -107,6 +108,25 @@ export function pageOf(value: unknown): ListPage {
     prefixes: asList(page["prefixes"]) as string[],
     ...(typeof continuation === "string" && continuation !== "" ? { continuation } : {}),
     failedSites: asList(page["failed_sites"]) as FailedSite[],
+  };
+}
+
+export function fileOf(value: unknown): FileInfo {
+  const {
+    mode,
+    accessed_at: accessed,
+    modified_at: modified,
+    changed_at: changed,
+    created_at: created,
+    ...rest
+  } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as FileInfo),
+    mode: Number.parseInt(String(mode), 8),
+    accessedAt: timeOf(accessed) ?? new Date(0),
+    modifiedAt: timeOf(modified) ?? new Date(0),
+    changedAt: timeOf(changed) ?? new Date(0),
+    createdAt: timeOf(created) ?? new Date(0),
   };
 }
 

@@ -132,11 +132,11 @@ export function createObjectCalls(transport: Transport) {
   }
 
   async function listPage(options: ListOptions = {}): Promise<ListPage> {
-    const { prefix, delimiter, after, continuation, limit } = options;
+    const { prefix, delimiter, after, continuation, limit, others } = options;
     const answer = await transport.text({
       method: "GET",
       path: OBJECTS,
-      query: { envelope: true, prefix, delimiter, after, continuation, limit },
+      query: { envelope: true, prefix, delimiter, after, continuation, limit, others },
       expect: [200, 207],
       ...callOptions(options),
     });

@@ -12,6 +12,8 @@ export interface ObjectInfo {
   /** Hex. */
   readonly sha256?: string;
   readonly versionId?: string;
+  /** Of what is no object, in listings of `others`. */
+  readonly kind?: Exclude<FileInfo["kind"], "file" | "directory">;
 }
 
 export interface CallOptions {
@@ -70,6 +72,8 @@ export interface ListOptions extends CallOptions {
   readonly continuation?: string;
   /** Of one page: 1 to 1,000. */
   readonly limit?: number;
+  /** Symbolic links and special files, too. */
+  readonly others?: boolean;
 }
 
 export interface ListPage {
@@ -83,6 +87,52 @@ export interface ListPage {
 export interface FailedSite {
   readonly site: string;
   readonly error: string;
+}
+
+/** What stat(2) tells of a path. */
+export interface FileInfo {
+  readonly path: string;
+  readonly inode: number;
+  readonly kind: "file" | "directory" | "symlink" | "fifo" | "socket" | "characterDevice" | "blockDevice";
+  /** Permissions, without the kind. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  readonly size: number;
+  readonly accessedAt: Date;
+  readonly modifiedAt: Date;
+  readonly changedAt: Date;
+  readonly createdAt: Date;
+  /** Of a symbolic link. */
+  readonly target?: string;
+  readonly device?: number;
+}
+
+/** Absent: root's. */
+export interface GiveOptions extends CallOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface MakeDirectoryOptions extends GiveOptions {
+  readonly mode?: number;
+  /** Those above it, too; one that is there is no failure. */
+  readonly parents?: boolean;
+}
+
+export interface SetAttributes extends GiveOptions {
+  readonly mode?: number;
+  /** A text is ISO 8601, to the nanosecond, or `now`. */
+  readonly accessedAt?: Date | string;
+  readonly modifiedAt?: Date | string;
+}
+
+export interface SetExtendedAttribute extends CallOptions {
+  readonly name: string;
+  readonly value: Uint8Array | string;
+  /** It must not be there yet, or must be. */
+  readonly only?: "create" | "replace";
 }
 
 export interface SiteStatus {

@@ -67,6 +67,7 @@ async function* entryPages(
   let found = directory === "";
   const pages = client.pages({
     prefix: directory,
+    others: true,
     ...(recursive ? {} : { delimiter: "/" as const }),
     signal,
     onPartial: ({ site, error }) => unseen.set(site, error),
@@ -108,7 +109,10 @@ function longText(context: CliContext, entries: readonly Entry[]): string {
     [
       { title: "SIZE", value: ({ object }) => (object === undefined ? "-" : formatSize(object.size)), align: "right" },
       { title: "LAST MODIFIED", value: ({ object }) => object?.lastModified.toISOString().slice(0, 19) ?? "-" },
-      { title: "NAME", value: ({ name }) => name },
+      {
+        title: "NAME",
+        value: ({ name, object }) => (object?.kind === undefined ? name : `${name} (${object.kind})`),
+      },
     ],
     entries,
   );

@@ -72,7 +72,12 @@ async function removeTree(removal: Removal, key: string): Promise<void> {
     const own = await findObject(client, key, signal);
     if (own !== undefined) await remove(own);
   }
-  const objects = client.list({ prefix, signal, onPartial: ({ site, error }) => tally.unseenSites.set(site, error) });
+  const objects = client.list({
+    prefix,
+    others: true,
+    signal,
+    onPartial: ({ site, error }) => tally.unseenSites.set(site, error),
+  });
   await forEachBounded(objects, wanted === undefined ? CONCURRENCY : 1, async (object) => {
     if (/^[^/]+\/$/.test(object.key)) buckets.push(object);
     else await remove(object);

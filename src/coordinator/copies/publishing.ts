@@ -1,7 +1,7 @@
 import { type FilePath, type Inode, type JobId, ROOT_INODE } from "../../core/ids.ts";
 import { decodeKey, encodeKey, prefixRange, type Program, type Transaction } from "../../kv/index.ts";
 import { enqueueJob } from "../../mover/index.ts";
-import { type FileRecord, listPage, pathOf } from "../../namespace/index.ts";
+import { type FileRecord, findByInode, listPage, pathOf } from "../../namespace/index.ts";
 import { VERSIONS_PREFIX } from "./object-keys.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 
@@ -86,4 +86,16 @@ export function* enqueuePublishing(
     yield* enqueueJob(tx, { ...place, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 }, { id, nowMs });
   }
   return ids;
+}
+
+/** Of a file that is called otherwise by now, or has lost one of its names: its objects follow it to where it hangs. */
+export function* publishWhereItHangs(
+  tx: Transaction,
+  kit: ProgramKit,
+  { inode, nowMs }: { readonly inode: Inode; readonly nowMs: number },
+): Program<void> {
+  const file = yield* findByInode(tx, inode);
+  if (file?.version === undefined || file.linkCount === 0) return;
+  const path = (yield* pathOf(tx, inode)) as FilePath;
+  yield* enqueuePublishing(tx, kit, { path, file, nowMs });
 }

@@ -1,13 +1,13 @@
 import type { Ctx } from "../../core/context.ts";
 import { throwIfAborted } from "../../core/context.ts";
-import { ROOT_INODE } from "../../core/ids.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
-import { type FileRecord, type ObjectPlace, posix } from "../../namespace/index.ts";
-import { markForPublishing } from "../copies/publishing.ts";
+import { type FileRecord, posix } from "../../namespace/index.ts";
+import { markForPublishing, publishWhereItHangs } from "../copies/publishing.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import type { FileAttributes, FileService, Order } from "../service/service.ts";
 import { asked } from "./asked.ts";
-import { change, type Changing, type Maker, pathAt, publishWhereItHangs, removeLeft, unnamedPath } from "./changing.ts";
+import { change, type Changing, type Maker, pathAt, removeLeft } from "./changing.ts";
+import { releaseSession, removeReleased } from "./open-files.ts";
 
 /** Names that come, go and move, and what stat(2) tells: each change in one transaction with the jobs that it leaves. */
 
@@ -63,21 +63,10 @@ export function createChanges(kit: Kit): Changes {
     release: async (_ctx, request) =>
       await waking(
         change(kit, function* (tx, maker, programs): Program<void> {
-          const orphans = yield* posix.releaseOrphan(tx, { ...request, ...maker });
-          yield* removeUnnamed(tx, programs, orphans, maker);
+          yield* removeReleased(tx, programs, yield* posix.releaseOrphan(tx, { ...request, ...maker }), maker.now.ms);
         }),
       ),
-    async endSession(ctx, request) {
-      for (let more = true; more;) {
-        throwIfAborted(ctx, "coordinator.files");
-        more = await change(kit, function* (tx, maker, programs): Program<boolean> {
-          const end = yield* posix.endSession(tx, { ...request, ...maker });
-          yield* removeUnnamed(tx, programs, end.orphans, maker);
-          return end.more;
-        });
-      }
-      kit.mover.wake();
-    },
+    endSession: async ({ signal }, { session }) => void (await waking(releaseSession(kit, session, signal))),
   };
 }
 
@@ -91,7 +80,7 @@ function* unlink(
   const { file, orphans } = yield* asked.unlink(tx, { ...request, ...maker });
   const versionId = file.version?.id ?? maker.tombstoneVersionId;
   yield* removeLeft(tx, kit, { path, inode: file.inode, versionId, orphans, now: maker.now });
-  if (file.linkCount > 1) yield* publishWhereItHangs(tx, kit, { inode: file.inode, now: maker.now });
+  if (file.linkCount > 1) yield* publishWhereItHangs(tx, kit, { inode: file.inode, nowMs: maker.now.ms });
   return attributesOf(file);
 }
 
@@ -102,10 +91,13 @@ function* rename(
   maker: Maker,
 ): Program<FileAttributes> {
   const path = yield* pathAt(tx, request.to);
+  const before = yield* posix.lookup(tx, request.to);
   const { moved, orphans } = yield* asked.rename(tx, { ...request, ...maker });
   const { inode } = moved;
   yield* removeLeft(tx, kit, { path, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
   yield* follow(tx, kit, moved, maker);
+  // What has lost this name may have others.
+  if (before?.kind === "file") yield* publishWhereItHangs(tx, kit, { inode: before.inode, nowMs: maker.now.ms });
   return attributesOf(moved);
 }
 
@@ -126,18 +118,10 @@ function* exchange(
 /** The objects come after what was moved. */
 function* follow(tx: Transaction, kit: ProgramKit, { inode, kind }: FileRecord, { now }: Maker): Program<void> {
   if (kind === "directory") markForPublishing(tx, inode);
-  else yield* publishWhereItHangs(tx, kit, { inode, now });
+  else yield* publishWhereItHangs(tx, kit, { inode, nowMs: now.ms });
 }
 
-function* removeUnnamed(
-  tx: Transaction,
-  kit: ProgramKit,
-  orphans: readonly ObjectPlace[],
-  { now, tombstoneVersionId: versionId }: Maker,
-): Program<void> {
-  yield* removeLeft(tx, kit, { path: unnamedPath(ROOT_INODE), inode: ROOT_INODE, versionId, orphans, now });
-}
-
-function attributesOf({ version: _, ...attributes }: FileRecord): FileAttributes {
+function attributesOf(file: FileRecord): FileAttributes {
+  const { version: _, ...attributes } = file;
   return attributes;
 }

@@ -1,8 +1,7 @@
 import type { FilePath, Inode, VersionId } from "../../core/ids.ts";
 import { type Moment, momentOf } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
-import { findByInode, type ObjectPlace, pathOf, type posix } from "../../namespace/index.ts";
-import { enqueuePublishing } from "../copies/publishing.ts";
+import { type ObjectPlace, pathOf, type posix } from "../../namespace/index.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 
@@ -37,24 +36,7 @@ export function* removeLeft(tx: Transaction, kit: ProgramKit, { orphans, now, ..
   for (const place of orphans) yield* enqueueRemoval(tx, kit, { ...about, place, nowMs: now.ms });
 }
 
-/** Of a file that is called otherwise by now, or has lost one of its names: its objects follow it to where it hangs. */
-export function* publishWhereItHangs(
-  tx: Transaction,
-  kit: ProgramKit,
-  { inode, now }: { readonly inode: Inode; readonly now: Moment },
-): Program<void> {
-  const file = yield* findByInode(tx, inode);
-  if (file?.version === undefined || file.linkCount === 0) return;
-  const path = (yield* pathOf(tx, inode)) as FilePath;
-  yield* enqueuePublishing(tx, kit, { path, file, nowMs: now.ms });
-}
-
 export function* pathAt(tx: Reader, { parent, name }: posix.Child): Program<FilePath> {
   const above = yield* pathOf(tx, parent);
   return (above === undefined || above === "" ? name : `${above}/${name}`) as FilePath;
-}
-
-/** For what has no name any more: no key can be this. */
-export function unnamedPath(inode: Inode): FilePath {
-  return `.globalfs/unnamed/${inode}` as FilePath;
 }

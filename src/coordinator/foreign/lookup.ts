@@ -32,8 +32,13 @@ export function locate(key: string): Located {
 export async function findRecord(kit: Kit, ctx: Ctx, where: Located): Promise<FileRecord | undefined> {
   const { path, directory } = where;
   const known = await readCatalog(kit.kv, (tx) => (directory ? findDirectory(tx, path) : findFile(tx, path)));
-  if (known !== undefined) return directory && known.implicit === true ? undefined : known;
+  if (known !== undefined) return isObject(known) ? known : undefined;
   return directory ? undefined : await adoptFromSites(kit, ctx, path);
+}
+
+/** Neither is a directory that is there only because objects are below it, nor a symbolic link, pipe, socket or device. */
+function isObject({ kind, implicit }: FileRecord): boolean {
+  return kind === "file" || (kind === "directory" && implicit !== true);
 }
 
 export async function getRecord(kit: Kit, ctx: Ctx, where: Located): Promise<FileRecord> {

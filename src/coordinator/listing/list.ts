@@ -25,7 +25,12 @@ export async function listObjects(kit: Kit, ctx: Ctx, request: ListRequest): Pro
     throw new GfsError("InvalidArgument", "A list page has 1 to 1,000 entries; page with the continuation for more.");
   }
   const scope = { prefix, ...(request.delimiter === undefined ? {} : { delimiter: request.delimiter }) };
-  const merge = new Merge(kit, ctx, scope, { after, limit: request.limit, brief: request.brief === true });
+  const merge = new Merge(kit, ctx, scope, {
+    after,
+    limit: request.limit,
+    brief: request.brief === true,
+    others: request.others === true,
+  });
   return await merge.run();
 }
 
@@ -37,6 +42,7 @@ interface Bounds {
   readonly after: string | undefined;
   readonly limit: number;
   readonly brief: boolean;
+  readonly others: boolean;
 }
 
 class Merge {
@@ -46,9 +52,9 @@ class Merge {
   readonly #objects: ObjectMeta[] = [];
   readonly #prefixes: string[] = [];
 
-  constructor(kit: Kit, ctx: Ctx, scope: Scope, { after, limit, brief }: Bounds) {
+  constructor(kit: Kit, ctx: Ctx, scope: Scope, { after, limit, brief, others }: Bounds) {
     this.#limit = limit;
-    const catalog = new CatalogCursor(kit, { ...scope, limit, brief }, after);
+    const catalog = new CatalogCursor(kit, { ...scope, limit, brief, others }, after);
     this.#catalog = catalog;
     const prefixIsReal = async (site: Site, prefix: string): Promise<boolean> =>
       await showsSomething(kit, ctx, site, prefix);
@@ -129,6 +135,7 @@ type CatalogEntry = ObjectMeta | { readonly key: string; readonly prefix: true }
 interface CatalogQuery extends Scope {
   readonly limit: number;
   readonly brief: boolean;
+  readonly others: boolean;
 }
 
 class CatalogCursor implements Cursor<CatalogEntry> {

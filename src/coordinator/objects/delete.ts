@@ -28,6 +28,7 @@ import { checkWriteConditions } from "./conditions.ts";
 import { adoptFromSites } from "../foreign/foreign.ts";
 import { locate } from "../foreign/lookup.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
+import { publishWhereItHangs } from "../copies/publishing.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
 import type { DeleteOptions, DeleteResult } from "../service/service.ts";
 import { askSites, type UnknownKey } from "../foreign/unknown-key.ts";
@@ -195,6 +196,8 @@ export function* recordDelete(
     if (places.some((each) => each.place === place)) continue;
     yield* enqueueRemoval(tx, kit, { path, inode, versionId, place, nowMs });
   }
+  // It may have other names, where its objects belong from now on.
+  if (file !== undefined && file.linkCount > 1) yield* publishWhereItHangs(tx, kit, { inode, nowMs });
   const existed = current !== undefined || order.unknown?.visible === true;
   return { existed, places, ...(marker === undefined ? {} : { marker }) };
 }

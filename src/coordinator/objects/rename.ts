@@ -6,7 +6,7 @@ import { type Removed, rename } from "../../namespace/index.ts";
 import { importPrefix } from "../foreign/import.ts";
 import { findRecord, type Located, locate } from "../foreign/lookup.ts";
 import type { Kit } from "../kit.ts";
-import { enqueuePublishing, markForPublishing } from "../copies/publishing.ts";
+import { enqueuePublishing, markForPublishing, publishWhereItHangs } from "../copies/publishing.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
 
 export interface RenameRequest {
@@ -92,5 +92,6 @@ async function commitRename(kit: Kit, { from, to, overwrite }: Move): Promise<vo
     }
     if (from.directory) markForPublishing(tx, renamed.moved.inode);
     else yield* enqueuePublishing(tx, kit, { path: to.path, file: renamed.moved, nowMs });
+    if (replaced !== undefined) yield* publishWhereItHangs(tx, kit, { inode: replaced.file.inode, nowMs });
   });
 }

@@ -37,7 +37,7 @@ import {
 } from "../copies/object-keys.ts";
 import { checkUserMetadata, describeFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
-import { enqueuePublishing } from "../copies/publishing.ts";
+import { enqueuePublishing, publishWhereItHangs } from "../copies/publishing.ts";
 import type { Conditions, PutRequest, PutResult } from "../service/service.ts";
 
 const FILE_MODE = 0o644;
@@ -260,11 +260,12 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
 }
 
 /** Jobs that somebody should take up now. */
-function leavesWork(kit: Kit, { file, orphans }: Committed): boolean {
+function leavesWork(kit: Kit, { file, orphans, left }: Committed): boolean {
   const copies = file.version?.copies ?? [];
   return (
     kit.sites.list().length > copies.length ||
     orphans.length > 0 ||
+    left !== undefined ||
     copies.some(({ home, state }) => home !== undefined || state === "pending")
   );
 }
@@ -305,7 +306,9 @@ function* recordWrite(
   const { path, following } = ready;
   yield* checkBefore(tx, ready);
   const created = (yield* findOther(tx, ready))?.version === undefined;
-  const file = yield* findFile(tx, path);
+  const named = yield* findFile(tx, path);
+  // Of several names this one leads to a file of its own from now on.
+  const file = named !== undefined && named.linkCount > 1 ? undefined : named;
   const copies: Copy[] = [];
   for (const place of landed) {
     const { site, objectKey: key, info } = place;
@@ -331,6 +334,7 @@ function* recordWrite(
   yield* afterCommit(tx, kit, { path, committed, nowMs });
   const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs, queueIsFull });
   const publishing = yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs });
+  if (committed.left !== undefined) yield* publishWhereItHangs(tx, kit, { inode: committed.left.inode, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
   return { committed, pendingSites, created, publishing };
 }

@@ -58,7 +58,7 @@ export interface FileService {
   /** The session has closed what it was named for as `heldBy`. Nothing, when that was no orphan. */
   release(ctx: Ctx, request: Pick<posix.Release, "session" | "inode">): Promise<void>;
   /** The session is gone, however it went. */
-  endSession(ctx: Ctx, request: Pick<posix.EndSession, "session">): Promise<void>;
+  endSession(ctx: Ctx, request: Pick<posix.Release, "session">): Promise<void>;
 }
 
 export type { FileAttributes };

@@ -1,7 +1,13 @@
 import type { BlockSums } from "../../core/block-sums.ts";
 import type { Ctx } from "../../core/context.ts";
 import type { GfsError } from "../../core/errors.ts";
-import type { ContentChecksum, ContentHeaders, VersionDetails, VersionLabels } from "../../namespace/types.ts";
+import type {
+  ContentChecksum,
+  ContentHeaders,
+  FileKind,
+  VersionDetails,
+  VersionLabels,
+} from "../../namespace/types.ts";
 import type { ByteRange } from "../../stores/store.ts";
 
 /** Reading, writing, listing and deleting objects. */
@@ -17,6 +23,8 @@ export interface ObjectMeta {
   /** Empty for a directory. */
   readonly versionId: string;
   readonly details?: VersionDetails;
+  /** Of what is no object, and shows only in listings that ask for it. */
+  readonly kind?: Exclude<FileKind, "file" | "directory">;
 }
 
 /** As HTTP has them; the service answers `PreconditionFailed` or, for reads, says `notModified`. */
@@ -99,6 +107,8 @@ export interface ListRequest {
   readonly continuation?: string;
   /** 1 to 1,000. */
   readonly limit: number;
+  /** Symbolic links and special files, too: what a file system shows and is no object. */
+  readonly others?: boolean;
   /** Content types, SHA-256 sums and metadata may be left out: the caller shows none of them, and a thousand of each cost something. */
   readonly brief?: boolean;
 }

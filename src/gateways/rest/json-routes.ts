@@ -5,6 +5,7 @@ import type { Clock } from "../../core/ports/clock.ts";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import type { AuditTrail } from "../../security/index.ts";
 import { accessOf } from "./access/request-access.ts";
+import { byteParameter } from "./byte-path.ts";
 import { describeError, errorHeaders, sendError } from "./errors.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -111,10 +112,10 @@ export function addJsonRoutes(
       ctx: request.scope.ctx,
       audit,
       params: paramsOf(route, request),
-      query: check(route.query, request.query, "The query"),
+      query: check(route.query, queryOf(request), "The query"),
       body: check(route.body, request.body ?? (route.stream === undefined ? request.body : {}), "The body"),
     };
-    const paths = pathsIn(call.body);
+    const paths = [...pathsIn(call.body), ...pathsIn(call.query)];
     if (paths.length > 0) request.scope.told.paths = paths;
     await route.needs(access, call);
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
@@ -126,11 +127,21 @@ export function addJsonRoutes(
   }
 }
 
+/** Paths are bytes, which the router would take for broken text. */
+function queryOf({ query, raw }: FastifyRequest): unknown {
+  const found = { ...(query as Record<string, unknown>) };
+  for (const name of ["path", "after"])
+    if (typeof found[name] === "string") found[name] = byteParameter(raw.url ?? "", name);
+  return found;
+}
+
 /** What the body of a request is about, for the audit trail; the rest of it may be secret. */
 function pathsIn(body: unknown): string[] {
   if (typeof body !== "object" || body === null) return [];
-  const { from, to, key, name, prefix } = body as Record<string, unknown>;
-  return [from, to, key, name, prefix].filter((value) => typeof value === "string");
+  const { from, to, key, path, name, prefix } = body as Record<string, unknown>;
+  return [from, to, key, path, path === undefined ? name : undefined, prefix].filter(
+    (value) => typeof value === "string",
+  );
 }
 
 function allowedMethods(methodsOf: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {

@@ -6,6 +6,7 @@ import { listVisible } from "./access/visible-listing.ts";
 import type { RequestAccess } from "./access/request-access.ts";
 import { checkJob, listVisibleJobs } from "./access/visible-jobs.ts";
 import { visibleUsage } from "./access/visible-usage.ts";
+import { FILE_ROUTES } from "./file-routes.ts";
 import { KEY_ROUTES } from "./key-routes.ts";
 import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
@@ -246,6 +247,7 @@ export const ROUTES: readonly Route[] = [
       return ok(jobView(await service.cancelJob(call.ctx, jobId(call))));
     },
   },
+  ...FILE_ROUTES,
   ...KEY_ROUTES,
 ];
 
@@ -294,7 +296,7 @@ async function list(
   { ctx, access }: Call,
   query: z.infer<typeof schemas.listQuery>,
 ): Promise<Reply> {
-  const { envelope, limit, prefix, delimiter, after, continuation } = query;
+  const { envelope, limit, prefix, delimiter, after, continuation, others } = query;
   const result = await listVisible(
     { service, ctx, access },
     {
@@ -303,6 +305,7 @@ async function list(
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(after === undefined ? {} : { after }),
       ...(continuation === undefined ? {} : { continuation }),
+      ...(others === undefined ? {} : { others }),
     },
   );
   const view = listView(result);

@@ -16,6 +16,10 @@ export const objectSchema = z.object({
   content_type: z.string().optional(),
   checksum: z.string().optional(),
   version_id: z.string().optional(),
+  kind: z
+    .enum(["symlink", "fifo", "socket", "characterDevice", "blockDevice"])
+    .optional()
+    .describe("Of what is no object."),
 });
 export const putSchema = objectSchema.extend({ pending_sites: z.array(z.string()).optional() });
 export const failedSitesSchema = z.array(z.object({ site: z.string(), error: z.string() }));
@@ -36,6 +40,7 @@ export const listQuery = z.strictObject({
   delimiter: z.literal("/").optional(),
   after: z.string().optional(),
   continuation: z.string().optional(),
+  others: flag.optional().describe("Symbolic links and special files, too, each with its kind."),
   envelope: flag.optional().describe("Answer an object with prefixes and the continuation instead of an array."),
 });
 

@@ -34,6 +34,7 @@ export function objectView(meta: ObjectMeta): z.infer<typeof schemas.objectSchem
     content_type: meta.contentType,
     checksum: meta.sha256 === undefined ? undefined : `sha256:${meta.sha256}`,
     version_id: meta.versionId === "" ? undefined : meta.versionId,
+    kind: meta.kind,
   });
 }
 

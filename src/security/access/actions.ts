@@ -104,6 +104,7 @@ const OPERATING = [
   "globalfs:ChangeJob",
   "globalfs:Replicate",
   "globalfs:ManageKeys",
+  "globalfs:ChangeOwner",
   "globalfs:ReadAudit",
 ] as const;
 export type GlobalfsAction = (typeof WATCHING)[number] | (typeof OPERATING)[number];

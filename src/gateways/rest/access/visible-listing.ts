@@ -144,7 +144,7 @@ const EMPTY: ListResult = { objects: [], prefixes: [], failedSites: [] };
 
 async function listPart(
   { service, ctx }: Lister,
-  { prefix = "", delimiter, brief }: ListRequest,
+  { prefix = "", delimiter, brief, others }: ListRequest,
   { part, after, limit }: PartPage,
 ): Promise<ListResult> {
   const slash = delimiter === undefined ? -1 : part.prefix.indexOf("/", prefix.length);
@@ -156,6 +156,7 @@ async function listPart(
     limit: single ? 1 : limit,
     ...(after === undefined ? {} : { after }),
     ...(brief === undefined ? {} : { brief }),
+    ...(others === undefined ? {} : { others }),
   });
   const { failedSites } = result;
   const objects = part.exact === true ? result.objects.filter(({ key }) => key === part.prefix) : result.objects;
