@@ -5,6 +5,8 @@ import {
   asRecord,
   auditPageOf,
   camelFields,
+  copyResultOf,
+  deletedOf,
   explanationOf,
   infoOf,
   jobOf,
@@ -22,7 +24,9 @@ import type {
   AuditPage,
   AuditQuery,
   CallOptions,
+  CopyResult,
   CreateAccessKey,
+  DeletedKey,
   Explanation,
   Health,
   ImportProgress,
@@ -47,6 +51,32 @@ function bodyOf(reason: string | undefined): unknown {
   return reason === undefined ? undefined : { reason };
 }
 
+/** What took long has answered 200 before it failed. */
+function resultOf(answer: unknown): unknown {
+  const { error, code, request_id: requestId } = asRecord(answer);
+  if (typeof error !== "string" || typeof code !== "string" || typeof requestId !== "string") return answer;
+  throw new GlobalFsError(code, error, { requestId });
+}
+
+const KEYS_A_BATCH = 1_000;
+/** A body of JSON has 256 KiB. */
+const BATCH_BYTES = 200 * 1024;
+
+function* batchesOf(keys: Iterable<string>): Generator<string[]> {
+  let batch: string[] = [];
+  let sizeBytes = 0;
+  for (const key of keys) {
+    const own = Buffer.byteLength(JSON.stringify(key)) + 1;
+    if (batch.length === KEYS_A_BATCH || (batch.length > 0 && sizeBytes + own > BATCH_BYTES)) {
+      yield batch;
+      [batch, sizeBytes] = [[], 0];
+    }
+    batch.push(key);
+    sizeBytes += own;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 export type Client = ReturnType<typeof createClient>;
 
 /** One client serves any number of calls at once; `close` it when you are done. */
@@ -61,10 +91,10 @@ export function createClient(options: ClientOptions = {}) {
       method,
       path,
       ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-      expect: [200, 201, 202, 204],
+      expect: [200, 201, 202, 204, 207],
       ...callOptions(call),
     });
-    return text === "" ? undefined : parseJson(text);
+    return text === "" ? undefined : resultOf(parseJson(text));
   };
 
   const sites = {
@@ -195,6 +225,20 @@ export function createClient(options: ClientOptions = {}) {
       call: CallOptions = {},
     ): Promise<void> {
       await send("POST", `${API}/rename`, request, call);
+    },
+    /** Within the namespace: no byte passes through here. Absent `overwrite`: refused where there is an object. */
+    async copy(
+      { from, to, overwrite }: { readonly from: string; readonly to: string; readonly overwrite?: boolean },
+      call: CallOptions = {},
+    ): Promise<CopyResult> {
+      return copyResultOf(await send("POST", `${API}/copy`, { from, to, overwrite }, call));
+    },
+    /** Any number of objects, each with an outcome of its own, in the order of the keys. */
+    async *deleteMany(keys: Iterable<string>, call: CallOptions = {}): AsyncGenerator<DeletedKey> {
+      for (const batch of batchesOf(keys)) {
+        const answer = asRecord(await send("POST", `${API}/delete`, { keys: batch }, call));
+        for (const result of answer["results"] as unknown[]) yield deletedOf(result);
+      }
     },
     async replicate(
       request: { readonly key: string; readonly from: string; readonly to: string },

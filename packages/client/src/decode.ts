@@ -4,6 +4,8 @@ import type {
   AccessKey,
   AuditLine,
   AuditPage,
+  CopyResult,
+  DeletedKey,
   Explanation,
   FailedSite,
   FileInfo,
@@ -128,6 +130,16 @@ export function fileOf(value: unknown): FileInfo {
     changedAt: timeOf(changed) ?? new Date(0),
     createdAt: timeOf(created) ?? new Date(0),
   };
+}
+
+export function copyResultOf(value: unknown): CopyResult {
+  const { pending_sites: pending, ...object } = asRecord(value);
+  return { ...objectOf(object), pendingSites: (pending ?? []) as string[] };
+}
+
+export function deletedOf(value: unknown): DeletedKey {
+  const { pending_sites: pending, ...rest } = asRecord(value);
+  return { ...(rest as object as DeletedKey), pendingSites: (pending ?? []) as string[] };
 }
 
 export function siteOf(value: unknown): SiteStatus {

@@ -64,6 +64,18 @@ export interface DeleteResult {
   readonly pendingSites: readonly string[];
 }
 
+/** The object that was made. */
+export interface CopyResult extends ObjectInfo {
+  readonly pendingSites: readonly string[];
+}
+
+export interface DeletedKey extends DeleteResult {
+  readonly key: string;
+  /** Why it could not be deleted. */
+  readonly error?: string;
+  readonly code?: string;
+}
+
 export interface ListOptions extends CallOptions {
   readonly prefix?: string;
   readonly delimiter?: "/";

@@ -57,6 +57,24 @@ test("a person makes, links, marks and looks at files, and takes all of it away 
   expect(await good("ls")).toBe("");
 });
 
+test("what is copied within GlobalFS is the same there, links lead where they led, and all is counted", async () => {
+  await served.rig.put("from/a", "12345", { contentType: "text/x", metadata: { one: "1" } });
+  await served.rig.put("from/deep/b", "678");
+  await good("ln", "-s", "../a", "from/deep/link");
+  expect(await served.run(["cp", "gfs:from/a", "gfs:one"])).toMatchObject({ exit: 0, err: "Copied 1 file (5 B).\n" });
+  expect((await served.run(["cp", "-r", "gfs:from", "gfs:to"])).err).toBe("Copied 3 files (8 B).\n");
+  expect([await good("cat", "one"), await good("cat", "to/deep/b")]).toEqual(["12345", "678"]);
+  expect(JSON.parse(await good("object", "head", "to/a", "--json"))).toMatchObject({
+    content_type: "text/x",
+    metadata: { one: "1" },
+  });
+  expect(await statOf("to/deep/link")).toMatchObject({ kind: "symlink", target: "../a" });
+  expect((await served.run(["cp", "-r", "gfs:from", "gfs:to"])).exit).toBe(0);
+  expect(await served.run(["cp", "gfs:none", "gfs:x"])).toMatchObject({ exit: 4 });
+  await good("rm", "-r", "from", "to", "one");
+  expect(await good("ls", "-R")).not.toMatch(/from|to\/|one/);
+});
+
 describe("a command line that makes no sense", () => {
   test.each([
     ["chmod", "9", "k"],

@@ -32,8 +32,16 @@ async function uploadTree(work: CopyWork, directory: string, prefix: string): Pr
 async function downloadTree(work: CopyWork, key: string, directory: string): Promise<void> {
   const prefix = prefixOf(key);
   let root: string | undefined;
-  await forEachObject(work, key, async ({ key }) => {
+  await forEachObject(work, key, async ({ key, kind }) => {
     const relative = key.slice(prefix.length);
+    if (kind !== undefined) {
+      leaveOut(work.tally, {
+        name: key,
+        code: "Unsupported",
+        reason: `${key} was left out: it is no object but a ${kind}.`,
+      });
+      return;
+    }
     const path = localPathOf(relative.replace(/\/$/, ""));
     if (path === undefined && relative !== "") {
       const reason = `${key} was left out: it cannot be the name of a local file.`;
@@ -61,11 +69,28 @@ async function copyTreeWithin(work: CopyWork, key: string, target: string): Prom
   if (target.startsWith(source)) {
     throw new UsageError("The target lies in the source; copying would never end.");
   }
-  await forEachObject(work, key, async ({ key }) => {
+  await forEachObject(work, key, async ({ key, kind }) => {
     // Directories are there because something is in them.
     if (key.endsWith("/")) return;
-    await attempt(work, key, () => copyCounted(work, (own) => copyWithin(own, key, target + key.slice(source.length))));
+    const to = target + key.slice(source.length);
+    if (kind === undefined) await attempt(work, key, () => copyCounted(work, (own) => copyWithin(own, key, to)));
+    else if (kind === "symlink") await attempt(work, key, () => copyCounted(work, (own) => copyLink(own, key, to)));
+    else leaveOut(work.tally, { name: key, code: "Unsupported", reason: `${key} was left out: it is a ${kind}.` });
   });
+}
+
+/** It leads to where it led; what has the name already stays, unless it is such a link, too. */
+async function copyLink({ client, context }: CopyWork, from: string, to: string): Promise<void> {
+  const { signal } = context;
+  const { target = "" } = await client.files.stat(from, { signal });
+  const directory = dirname(to);
+  if (directory !== ".") await client.files.mkdir(directory, { parents: true, signal });
+  try {
+    await client.files.symlink(target, to, { signal });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "AlreadyExists") throw error;
+    if ((await client.files.stat(to, { signal })).target !== target) throw error;
+  }
 }
 
 async function forEachObject(work: CopyWork, key: string, copy: (object: ObjectInfo) => Promise<void>): Promise<void> {
@@ -73,10 +98,14 @@ async function forEachObject(work: CopyWork, key: string, copy: (object: ObjectI
   const { signal } = context;
   const onPartial = ({ site, error }: { site: string; error: string }): unknown => tally.unseenSites.set(site, error);
   let seen = 0;
-  await forEachBounded(client.list({ prefix: prefixOf(key), signal, onPartial }), CONCURRENCY, async (object) => {
-    seen += 1;
-    await copy(object);
-  });
+  await forEachBounded(
+    client.list({ prefix: prefixOf(key), others: true, signal, onPartial }),
+    CONCURRENCY,
+    async (object) => {
+      seen += 1;
+      await copy(object);
+    },
+  );
   if (seen > 0) return;
   if (!key.endsWith("/") && (await findObject(client, key, signal)) !== undefined) {
     throw new GfsError("NotADirectory", `${key} is an object and no directory; leave -r away.`);

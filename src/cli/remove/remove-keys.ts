@@ -22,7 +22,9 @@ export interface Removal {
   readonly onRemoved: () => void;
 }
 
-const CONCURRENCY = 8;
+/** So many keys go in one request, and so many requests at once. */
+const BATCH = 250;
+const PARALLEL = 2;
 
 /** One after the other; a failure of one does not keep the others. */
 export async function removeKeys(removal: Removal, keys: readonly string[]): Promise<void> {
@@ -60,17 +62,13 @@ async function removeTree(removal: Removal, key: string): Promise<void> {
   const prefix = prefixOf(key);
   const buckets: ObjectInfo[] = [];
   let seen = 0;
-  const remove = async (object: ObjectInfo): Promise<void> => {
-    seen += 1;
-    try {
-      await removeListed(removal, object);
-    } catch (error) {
-      countFailure(tally, object.key, error);
-    }
+  const remove = async (batch: readonly ObjectInfo[]): Promise<void> => {
+    seen += batch.length;
+    await removeListed(removal, batch);
   };
   if (key !== prefix && prefix !== "") {
     const own = await findObject(client, key, signal);
-    if (own !== undefined) await remove(own);
+    if (own !== undefined) await remove([own]);
   }
   const objects = client.list({
     prefix,
@@ -78,25 +76,55 @@ async function removeTree(removal: Removal, key: string): Promise<void> {
     signal,
     onPartial: ({ site, error }) => tally.unseenSites.set(site, error),
   });
-  await forEachBounded(objects, wanted === undefined ? CONCURRENCY : 1, async (object) => {
-    if (/^[^/]+\/$/.test(object.key)) buckets.push(object);
-    else await remove(object);
-  });
-  for (const bucket of buckets) await remove(bucket);
+  const inTree = exceptBuckets(objects, buckets);
+  await forEachBounded(batches(inTree, wanted === undefined ? BATCH : 1), wanted === undefined ? PARALLEL : 1, remove);
+  if (buckets.length > 0) await remove(buckets);
   if (seen === 0) throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });
 }
 
+async function* exceptBuckets(objects: AsyncIterable<ObjectInfo>, buckets: ObjectInfo[]): AsyncGenerator<ObjectInfo> {
+  for await (const object of objects) {
+    if (/^[^/]+\/$/.test(object.key)) buckets.push(object);
+    else yield object;
+  }
+}
+
+async function* batches<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    if (batch.push(item) < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** What goes away between the listing and its turn is not counted. */
-async function removeListed(removal: Removal, object: ObjectInfo): Promise<void> {
+async function removeListed(removal: Removal, listed: readonly ObjectInfo[]): Promise<void> {
   const { client, context, tally, wanted, show, onRemoved } = removal;
-  const { key, size } = object;
-  if (wanted !== undefined && !(await wanted(key))) return;
-  if (show === undefined) {
-    const { deleted, pendingSites } = await client.delete(key, { signal: context.signal });
+  const batch: ObjectInfo[] = [];
+  for (const object of listed) if (wanted === undefined || (await wanted(object.key))) batch.push(object);
+  const count = ({ size }: ObjectInfo): void => {
+    tally.done += 1;
+    tally.bytes += size;
+    onRemoved();
+  };
+  if (show !== undefined) {
+    for (const object of batch) {
+      await show(object.key);
+      count(object);
+    }
+    return;
+  }
+  let index = 0;
+  const results = client.deleteMany(
+    batch.map(({ key }) => key),
+    { signal: context.signal },
+  );
+  for await (const { key, deleted, pendingSites, error, code } of results) {
+    const object = batch[index++] as ObjectInfo;
+    if (error !== undefined) countFailure(tally, key, Object.assign(new Error(error), { name: "GlobalFsError", code }));
     for (const site of pendingSites) tally.pendingSites.add(site);
-    if (!deleted) return;
-  } else await show(key);
-  tally.done += 1;
-  tally.bytes += size;
-  onRemoved();
+    if (deleted) count(object);
+  }
 }

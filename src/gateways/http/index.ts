@@ -19,6 +19,7 @@ export { type Deadline, drainRest, type IncomingBody, incomingBody, type Pace, r
 export { type Audited, type Auditor, createAuditor, type Told } from "./audited.ts";
 export { createPageGuard, ownHost, type OwnNames, type PageGuard } from "./foreign-pages.ts";
 export { createPassOn, type PassOn } from "./pass-on.ts";
+export { withSigns } from "./signs-of-life.ts";
 export { presentedToken } from "./presented-token.ts";
 export { pump } from "./pump.ts";
 export { createTraffic, DURATION_BUCKETS_SECONDS, methodLabel, nextRequestId, pathOf } from "./request-context.ts";

@@ -10,7 +10,8 @@ import { describeError, errorHeaders, sendError } from "./errors.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
-import type { Call, Route } from "./route.ts";
+import { withSigns } from "../http/index.ts";
+import type { Call, Reply, Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 
 declare module "fastify" {
@@ -111,6 +112,7 @@ export function addJsonRoutes(
       access,
       ctx: request.scope.ctx,
       audit,
+      told: request.scope.told,
       params: paramsOf(route, request),
       query: check(route.query, queryOf(request), "The query"),
       body: check(route.body, request.body ?? (route.stream === undefined ? request.body : {}), "The body"),
@@ -119,12 +121,56 @@ export function addJsonRoutes(
     if (paths.length > 0) request.scope.told.paths = paths;
     await route.needs(access, call);
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
-    const answer = await (route.run as NonNullable<Route["run"]>)(service, call);
-    reply.code(answer.status).headers({ ...answer.headers });
-    return answer.body === undefined
-      ? await reply.send()
-      : await reply.type("application/json").send(JSON.stringify(answer.body));
+    const run = async (): Promise<Reply> => await (route.run as NonNullable<Route["run"]>)(service, call);
+    if (route.long === true) return await answerLong(clock, { request, reply, run });
+    return await send(reply, await run());
   }
+}
+
+async function send(reply: FastifyReply, answer: Reply): Promise<FastifyReply> {
+  reply.code(answer.status).headers({ ...answer.headers });
+  return answer.body === undefined
+    ? await reply.send()
+    : await reply.type("application/json").send(JSON.stringify(answer.body));
+}
+
+interface LongRequest {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly run: () => Promise<Reply>;
+}
+
+async function answerLong(clock: Clock, { request, reply, run }: LongRequest): Promise<FastifyReply> {
+  const { ctx, told } = request.scope;
+  const { raw } = reply;
+  let begun = false;
+  const sign = (): void => {
+    if (begun) raw.write(" ");
+    else beginAnswer(reply, ctx.requestId, "application/json");
+    begun = true;
+  };
+  try {
+    const answer = await withSigns(clock, sign, run);
+    if (!begun) return await send(reply, answer);
+    raw.end(JSON.stringify(answer.body));
+  } catch (error) {
+    if (!begun) throw error;
+    const { body } = describeError(error, ctx.requestId, ctx.log);
+    told.code = body.code;
+    raw.end(JSON.stringify(body));
+  }
+  return reply;
+}
+
+/** From here on the answer is written piece by piece. */
+function beginAnswer(reply: FastifyReply, requestId: string, contentType: string): void {
+  reply.hijack();
+  reply.raw.writeHead(200, {
+    "Content-Type": contentType,
+    "X-Request-ID": requestId,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  });
 }
 
 /** Paths are bytes, which the router would take for broken text. */
@@ -211,14 +257,8 @@ async function streamLines(
   const iterator = lines[Symbol.asyncIterator]();
   // The first line comes before the status, so that a request that cannot begin gets an error of its own.
   let next = await iterator.next();
-  reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, {
-    "Content-Type": "application/x-ndjson",
-    "X-Request-ID": ctx.requestId,
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-  });
+  beginAnswer(reply, ctx.requestId, "application/x-ndjson");
   try {
     for (; next.done !== true; next = await iterator.next()) {
       if (ctx.signal.aborted) break;

@@ -6,6 +6,7 @@ import type { Conditions, CoordinatorService, ObjectMeta } from "../../coordinat
 import { accessOf } from "./access/request-access.ts";
 import { describeError, sendError } from "./errors.ts";
 import { drainRest, hasConditions, type Pace, parseConditions } from "../http/index.ts";
+import { deleteAction } from "./many-routes.ts";
 import { objectHeaders } from "./http-headers.ts";
 import { keyFromUrl, OBJECTS_PREFIX } from "./object-key.ts";
 import { receiveObject } from "./receive-object.ts";
@@ -23,7 +24,7 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
 function actionOf(method: string, key: string): string {
   const action = ACTIONS.get(method);
   if (action === undefined) throw new GfsError("MethodNotAllowed", `Objects know ${METHODS}.`);
-  return method === "DELETE" && key.indexOf("/") === key.length - 1 ? "s3:DeleteBucket" : action;
+  return method === "DELETE" ? deleteAction(key) : action;
 }
 
 export interface ObjectRoutesDeps {

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { CoordinatorService } from "../../coordinator/index.ts";
 import type { Ctx } from "../../core/context.ts";
 import type { AuditTrail } from "../../security/index.ts";
+import type { Told } from "../http/index.ts";
 import type { RequestAccess } from "./access/request-access.ts";
 
 /** One line of the table of JSON routes. */
@@ -18,6 +19,8 @@ export interface Route {
   readonly needs: (access: RequestAccess, call: Call) => void | Promise<void>;
   /** Answers lines of JSON as they come, the last with `done`. */
   readonly stream?: (service: CoordinatorService, call: Call) => AsyncIterable<unknown>;
+  /** It may take minutes: where it does, the answer begins with 200 and white space, and what follows is the result or the error. */
+  readonly long?: boolean;
   readonly run?: (service: CoordinatorService, call: Call) => Promise<Reply>;
 }
 
@@ -28,6 +31,8 @@ export interface Call {
   readonly query: unknown;
   readonly body: unknown;
   readonly audit: AuditTrail;
+  /** What the audit trail is told besides. */
+  readonly told: Told;
 }
 
 export interface Reply {

@@ -8,6 +8,7 @@ import { checkJob, listVisibleJobs } from "./access/visible-jobs.ts";
 import { visibleUsage } from "./access/visible-usage.ts";
 import { FILE_ROUTES } from "./file-routes.ts";
 import { KEY_ROUTES } from "./key-routes.ts";
+import { MANY_ROUTES } from "./many-routes.ts";
 import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
 import { explainView, importView, infoView, jobPageView, jobView, listView, siteView, usageView } from "./views.ts";
@@ -247,6 +248,7 @@ export const ROUTES: readonly Route[] = [
       return ok(jobView(await service.cancelJob(call.ctx, jobId(call))));
     },
   },
+  ...MANY_ROUTES,
   ...FILE_ROUTES,
   ...KEY_ROUTES,
 ];

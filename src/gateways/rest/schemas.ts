@@ -76,6 +76,23 @@ export const addSiteBody = z.union([
 export const removeSiteQuery = z.strictObject({ force: flag.optional() });
 
 export const renameBody = z.strictObject({ from: key, to: key, overwrite: z.boolean().optional() });
+export const copyBody = z.strictObject({
+  from: key,
+  to: key,
+  overwrite: z.boolean().optional().describe("Absent: 409 when there is an object."),
+});
+export const deleteBody = z.strictObject({ keys: z.array(key).min(1).max(1_000) });
+export const deletedSchema = z.object({
+  results: z.array(
+    z.object({
+      key: z.string(),
+      deleted: z.boolean().describe("False when there was nothing, or it could not be deleted."),
+      pending_sites: z.array(z.string()).optional(),
+      error: z.string().optional(),
+      code: z.string().optional(),
+    }),
+  ),
+});
 export const replicateBody = z.strictObject({ key, from: siteName, to: siteName });
 
 export const jobSchema = z.object({

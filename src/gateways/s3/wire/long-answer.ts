@@ -1,3 +1,4 @@
+import { withSigns } from "../../http/index.ts";
 import type { S3Deps, S3Request } from "./request.ts";
 import { type FlatHeaders, identifying, sendXml, XML_DECLARATION } from "./answer.ts";
 import { describeFailure, failureXml } from "./error-answer.ts";
@@ -7,10 +8,6 @@ export interface LongAnswer {
   readonly headers: FlatHeaders;
 }
 
-/** After so long the answer begins, and so often it gets another space. */
-const FIRST_SIGN_MS = 10_000;
-const NEXT_SIGN_MS = 10_000;
-
 /**
  * Work that may take longer than clients and proxies wait in silence: as S3 does, the answer then begins with 200 and white space, and the
  * document that follows is the result or the error. Work that ends before that is answered as ever.
@@ -18,19 +15,15 @@ const NEXT_SIGN_MS = 10_000;
 export async function answerLong(request: S3Request, deps: S3Deps, work: () => Promise<LongAnswer>): Promise<void> {
   const { ctx, response, http } = request;
   let begun = false;
-  let cancel: () => void;
   const sign = (): void => {
-    if (begun) response.write(" ");
-    else {
+    if (!begun) {
       begun = true;
       response.writeHead(200, [...identifying(ctx), "Content-Type", "application/xml"]);
       response.write(XML_DECLARATION);
-    }
-    cancel = deps.clock.timer(NEXT_SIGN_MS, sign);
+    } else response.write(" ");
   };
-  cancel = deps.clock.timer(FIRST_SIGN_MS, sign);
   try {
-    const { document, headers } = await work();
+    const { document, headers } = await withSigns(deps.clock, sign, work);
     if (begun) response.end(document);
     else sendXml(request, document, { headers });
   } catch (error) {
@@ -39,7 +32,5 @@ export async function answerLong(request: S3Request, deps: S3Deps, work: () => P
     const failure = describeFailure(error, failed);
     request.told.code = failure.code;
     response.end(failureXml(failure, failed));
-  } finally {
-    cancel();
   }
 }
