@@ -4,6 +4,8 @@ import { GfsError } from "../../core/errors.ts";
 import type { ContentChecksum } from "../../namespace/index.ts";
 import type { PutRequest } from "../service/service.ts";
 
+type DigestedBody = Pick<PutRequest, "expected" | "md5Etag" | "sizeBytes">;
+
 /** Checksums of a body while it streams by. */
 export interface BodyDigest {
   /** Resolves when more can be taken. */
@@ -26,7 +28,7 @@ export interface BodySums {
 /** From this size on a second strong hash would be what a writer waits for longest. */
 const ONE_HASH_FROM_BYTES = 1024 * 1024;
 
-export function createBodyDigest(request: PutRequest): BodyDigest {
+export function createBodyDigest(request: DigestedBody): BodyDigest {
   const { expected } = request;
   const hash: BodyHash = createBodyHash(hashesFor(request), request.sizeBytes);
   const summer = new BlockSummer();
@@ -64,7 +66,7 @@ export function createBodyDigest(request: PutRequest): BodyDigest {
   };
 }
 
-function hashesFor({ md5Etag, expected, sizeBytes }: PutRequest): HashName[] {
+function hashesFor({ md5Etag, expected, sizeBytes }: DigestedBody): HashName[] {
   const md5 = md5Etag === true || expected?.md5Hex !== undefined;
   const one = md5Etag === true && sizeBytes !== undefined && sizeBytes >= ONE_HASH_FROM_BYTES;
   const sha256 = expected?.sha256Hex !== undefined || !one;

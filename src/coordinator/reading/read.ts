@@ -1,7 +1,7 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError, toGfsError } from "../../core/errors.ts";
-import { blocksOf } from "../../namespace/index.ts";
-import { type Span, spanOf } from "../../stores/index.ts";
+import { blocksOf, type FileVersion } from "../../namespace/index.ts";
+import { type ByteRange, type Span, spanOf } from "../../stores/index.ts";
 import { readIsNotModified } from "../objects/conditions.ts";
 import { getRecord, getVersion, locate } from "../foreign/lookup.ts";
 import { describeFile } from "../objects/object-meta.ts";
@@ -33,20 +33,29 @@ export async function readObject(
   const record =
     versionId === undefined ? await getRecord(kit, ctx, where) : await getVersion(kit, ctx, where, versionId);
   const meta = describeFile(where.key, record);
-  const version = record.version;
-  const blocks = version === undefined ? undefined : blocksOf(version);
+  const blocks = record.version === undefined ? undefined : blocksOf(record.version);
   const holder = record.linkCount === 0 ? { holder: record.inode } : {};
   return {
     meta,
     notModified: readIsNotModified(conditions, meta),
     ...(blocks === undefined ? {} : { blocks }),
-    async open(range) {
-      const span = spanOf(range, meta.sizeBytes);
-      if (version?.sizeBytes === 0) await lookForReplacement(kit, ctx, { path: where.path, version, span, ...holder });
-      if (version === undefined || span.start === span.end) return nothing(span);
-      return await openVersion(kit, ctx, { path: where.path, version, span, ...holder });
-    },
+    open: async (range) => await openContent(kit, ctx, { path: where.path, version: record.version, ...holder }, range),
   };
+}
+
+export type Content = Pick<Wanted, "path" | "holder"> & { readonly version: FileVersion | undefined };
+
+/** One range of it; undefined: all. */
+export async function openContent(
+  kit: Kit,
+  ctx: Ctx,
+  { version, ...from }: Content,
+  range: ByteRange | undefined,
+): Promise<OpenedRange> {
+  const span = spanOf(range, version?.sizeBytes ?? 0);
+  if (version?.sizeBytes === 0) await lookForReplacement(kit, ctx, { ...from, version, span });
+  if (version === undefined || span.start === span.end) return nothing(span);
+  return await openVersion(kit, ctx, { ...from, version, span });
 }
 
 /** No bytes of an empty object ever come from a site; one that has taken its place there is found only by asking. */

@@ -1,7 +1,10 @@
 import type { Ctx } from "../../core/context.ts";
-import type { Inode } from "../../core/ids.ts";
+import type { Inode, VersionId } from "../../core/ids.ts";
+import type { Moment } from "../../core/moment.ts";
 import type { posix } from "../../namespace/index.ts";
 import type { FileAttributes } from "../../namespace/types.ts";
+import type { ByteRange } from "../../stores/store.ts";
+import type { OpenedRange } from "./objects.ts";
 
 /**
  * The tree as a file system has it: by inode, and by a directory's inode and a name in it. Errors are those of POSIX, by their errno. What is asked and
@@ -19,6 +22,38 @@ export type Answer<T> = T | Promise<T>;
 type Given = "now" | "nextInode" | "tombstoneVersionId";
 /** Of a program's request what the caller says. */
 export type Order<Request> = Omit<Request, Given> & Asking;
+
+/** What is in a file at one moment: the version that is read, and that a writer says he began with. */
+export interface FileContent {
+  /** `none`: nobody has written to it. */
+  readonly versionId: VersionId | "none";
+  readonly sizeBytes: number;
+}
+
+export interface ReadContent extends Asking {
+  readonly inode: Inode;
+  readonly versionId: FileContent["versionId"];
+  /** Absent: all of it. */
+  readonly range?: ByteRange;
+}
+
+export interface CommitContent extends Asking {
+  readonly inode: Inode;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** The body must have exactly this length. */
+  readonly sizeBytes?: number;
+  /** Another version than this one is there by now: `Conflict`. `any` replaces whatever is there. */
+  readonly expect: FileContent["versionId"] | "any";
+  /** When it was written to; absent: now. */
+  readonly modified?: Moment;
+}
+
+export interface CommittedContent {
+  readonly attributes: FileAttributes;
+  readonly versionId: VersionId;
+  /** As of a PUT. */
+  readonly pendingSites: readonly string[];
+}
 
 export interface FileService {
   /** From a path to what it names. An object that only a site has under the path as it is written is taken in. */
@@ -54,6 +89,19 @@ export interface FileService {
   listxattr(ctx: Ctx, request: { readonly inode: Inode } & Asking): Answer<readonly string[]>;
   setxattr(ctx: Ctx, request: Order<posix.SetXattr>): Promise<void>;
   removexattr(ctx: Ctx, request: Order<posix.RemoveXattr>): Promise<void>;
+
+  /** What open(2) needs to know. With `who`, he may read it. */
+  content(ctx: Ctx, request: { readonly inode: Inode } & Asking): Answer<FileContent>;
+  /**
+   * Bytes of this very version, never of another, whatever the file is called or has in it by now. When it was replaced they are read on as long as anybody has
+   * them: a bucket that keeps versions, the cache, a site where its job has not come by. After that it is `PreconditionFailed` (ESTALE): open the file again.
+   */
+  read(ctx: Ctx, request: ReadContent): Promise<OpenedRange>;
+  /**
+   * Makes the body the content of the file, with all its names, wherever it hangs when the last byte has come, as one that has no name any more if it is open; what
+   * is kept beside the bytes stays. Until then nothing has happened, and when this rejects nothing has.
+   */
+  commit(ctx: Ctx, request: CommitContent): Promise<CommittedContent>;
 
   /** The session has closed what it was named for as `heldBy`. Nothing, when that was no orphan. */
   release(ctx: Ctx, request: Pick<posix.Release, "session" | "inode">): Promise<void>;

@@ -23,7 +23,7 @@ import { LANDED_PREFIX, landedKey } from "../copies/object-keys.ts";
 import { describeFile, lateMetadata } from "../objects/object-meta.ts";
 import type { Kit } from "../kit.ts";
 import type { CompleteUpload, PutResult, UploadPlace } from "../service/service.ts";
-import { commitWrite } from "../objects/write.ts";
+import { commitWrite } from "../objects/commit-write.ts";
 import { checkCompletion, type Whole } from "./completion-check.ts";
 import { getUpload, noUpload, refuse, type UploadContext } from "./context.ts";
 import { endAborted } from "./open.ts";

@@ -28,7 +28,8 @@ import type { Kit } from "../kit.ts";
 import type { CopyCheck, CopyObject, ObjectMeta, ObjectRead, PutResult } from "../service/service.ts";
 import { readSource } from "./copy-part.ts";
 import { assertLockable } from "./open.ts";
-import { commitWrite, putObject } from "../objects/write.ts";
+import { commitWrite } from "../objects/commit-write.ts";
+import { putObject } from "../objects/write.ts";
 
 type Copied = PutResult & { readonly source: ObjectMeta };
 

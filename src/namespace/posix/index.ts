@@ -8,7 +8,7 @@ export { getattr, lookup, readlink } from "./lookup.ts";
 export { type Make, type MakeNode, mkdir, mknod, symlink } from "./make.ts";
 export { openSession } from "../orphan-rows.ts";
 export { nextDeadSession, releaseNextOrphan, releaseOrphan, type Release, type Released } from "./orphans.ts";
-export { type Credentials, EXECUTE, mayAccess, READ, WRITE } from "./permissions.ts";
+export { type Credentials, EXECUTE, mayAccess, READ, withoutSetIds, WRITE } from "./permissions.ts";
 export {
   type DirectoryEntry,
   type DirectoryEntryPlus,
