@@ -19,9 +19,9 @@ export function countReads(kv: Kv): { readonly kv: Kv; readonly reads: CatalogRe
     kv: {
       ...kv,
       view: async (program) => await kv.view((tx) => counted(program(tx), reads)),
-      async transact(program) {
+      async transact(program, options) {
         reads.commits += 1;
-        return await kv.transact((tx) => counted(program(tx), reads));
+        return await kv.transact((tx) => counted(program(tx), reads), options);
       },
       ...(viewSync === undefined ? {} : { viewSync: (program) => viewSync((tx) => counted(program(tx), reads)) }),
     },

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { GfsError } from "../core/errors.ts";
 import { createFakeClock } from "../core/testing/fake-clock.ts";
-import { createEmbeddedKv, type Table, type TableWriter } from "./embedded.ts";
+import { createEmbeddedKv } from "./embedded.ts";
+import type { Table, TableWriter } from "./table.ts";
 import { SortedTable } from "./engines/sorted-table.ts";
 import type { Kv, Program, Transaction } from "./kv.ts";
 import { positionOf } from "./position.ts";
@@ -26,7 +27,7 @@ function tableSince(revision: number): Table & { failing: boolean } {
     committed: rows,
     /** Nothing is written while it does; a batch that fails has been worked out before. */
     failing: false,
-    async commit(work) {
+    write(work) {
       if (!this.failing) return work(writer);
       const before = revision;
       work({ ...writer, put: () => undefined, delete: () => undefined });
@@ -99,21 +100,6 @@ test("a transaction that changes nothing makes no revision, and none that fails 
   expect(heard).toEqual([4]);
 });
 
-test("a commit that failed and was written all the same counts, so that nobody goes on with what was there before", async () => {
-  const table = tableSince(3);
-  const { commit } = table;
-  const kv = createEmbeddedKv(table, { clock: createFakeClock() });
-  table.commit = async (work) => {
-    await commit.call(table, work);
-    throw new GfsError("Unavailable", "The answer was lost.");
-  };
-  await expect(append(kv, "a")).rejects.toMatchObject({ code: "Unavailable" });
-  expect([kv.revisionSync?.(), await kv.revision()]).toEqual([4, 4]);
-  await expect(kv.lease(1)).rejects.toMatchObject({ code: "Unavailable" });
-  expect(kv.revisionSync?.()).toBe(5);
-  await kv.close();
-});
-
 test("a watch has begun when it returns, and one that was stopped keeps nothing", async () => {
   const kv = createEmbeddedKv(tableSince(0), { clock: createFakeClock() });
   const controller = new AbortController();
@@ -161,11 +147,11 @@ test("leases have epochs that only grow, also over restarts", async () => {
 
 test("a lease is granted on a full disk while there is room that is kept, and refused when there is none", async () => {
   const table = tableSince(0);
-  const { commit } = table;
+  const { write } = table;
   let [needed, kept] = [2, 3];
-  table.commit = async (work) => {
+  table.write = (work) => {
     if (needed > 0) throw new GfsError("NoSpace", "The disk is full.");
-    await commit.call(table, work);
+    write.call(table, work);
   };
   table.giveRoom = async () => {
     if (kept === 0) return false;

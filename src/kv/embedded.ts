@@ -1,93 +1,30 @@
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type {
-  Key,
-  Kv,
-  KvLease,
-  KvSnapshot,
-  KvStats,
-  Program,
-  Reader,
-  Transaction,
-  Value,
-  WatchBatch,
-  WatchEvent,
-} from "./kv.ts";
-import { type HeldSnapshot, openSnapshot } from "./held-snapshot.ts";
+import { Applied } from "./applied.ts";
+import { Commits, type Work } from "./commits.ts";
+import { openSnapshot } from "./held-snapshot.ts";
+import type { Kv, KvLease, KvSnapshot, Program, Reader, Transaction } from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { appendKey, positionAt } from "./position.ts";
 import { reader, runSync, type Snapshot } from "./program.ts";
 import { Staged } from "./staged.ts";
+import { inKeptRoom, type Table } from "./table.ts";
 import { WatchHub } from "./watch-hub.ts";
-
-/** What an engine with its data in this process provides; everything else of the port is made here, once. */
-export interface Table {
-  readonly engine: string;
-  /** The newest committed state. Valid until control returns to the event loop. */
-  readonly committed: Snapshot;
-  /**
-   * Runs `work` while nobody else writes, and makes what it wrote durable, all or nothing. `work` runs synchronously, once.
-   * Works that arrive together may share one flush.
-   */
-  commit(work: (write: TableWriter) => void): Promise<void>;
-  /** Throws `NoSpace` when no more may be put; what only deletes keys goes on. `kept`: some room is left for those who need it to free more. */
-  assertRoom(claim: { readonly kept: boolean }): void;
-  /** After a commit that the disk refused: gives up some of the room that is kept for those who free more. False when nothing of it is left. */
-  giveRoom(): Promise<boolean>;
-  revision(): number;
-  /** The newest committed state, valid until it is released. */
-  hold(): HeldSnapshot;
-  stats(): KvStats;
-  close(): Promise<void>;
-}
-
-export interface TableWriter extends Snapshot {
-  put(key: Key, value: Value): void;
-  delete(key: Key): void;
-  revision(): number;
-  setRevision(revision: number): void;
-  /** Ephemeral keys are remembered, so that those of a dead process go when the data is opened again. */
-  setEphemeral(key: Key, ephemeral: boolean): void;
-}
 
 export interface EmbeddedDeps {
   readonly clock: Clock;
 }
 
-/** For what a coordinator cannot do without: on a full disk it may have of the room that is kept. */
-export async function commitInKeptRoom(
-  table: Pick<Table, "commit" | "giveRoom">,
-  work: (write: TableWriter) => void,
-): Promise<void> {
-  for (;;) {
-    try {
-      await table.commit(work);
-      return;
-    } catch (error) {
-      if (!isGfsError(error, "NoSpace") || !(await table.giveRoom())) throw error;
-    }
-  }
-}
-
 export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
-  /** Of what has been acknowledged. Nobody but this process commits. */
-  let committed = table.revision();
-  const hub = new WatchHub(committed);
-  const unpublished: { readonly batch: WatchBatch; readonly undo: () => void; done: boolean; failed: boolean }[] = [];
+  /** Of what can be seen. Nobody but this process commits. */
+  let revision = table.revision();
+  const hub = new WatchHub(revision);
+  const commits = new Commits({ table, clock });
   const running = new Set<Promise<unknown>>();
   const held = new Set<KvSnapshot>();
   let closed = false;
 
   const assertOpen = (): void => {
     if (closed) throw new GfsError("Unavailable", "The catalog is closed; the process is shutting down.");
-  };
-
-  /** Commits may be acknowledged together; watchers hear of them in the order of their revisions. */
-  const publishInOrder = (): void => {
-    for (let head = unpublished[0]; head !== undefined && (head.done || head.failed); head = unpublished[0]) {
-      unpublished.shift();
-      if (head.done) hub.publish(head.batch);
-    }
   };
 
   const viewSync = <T>(program: (tx: Reader) => Program<T>): T => {
@@ -101,49 +38,53 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     return staged;
   };
 
-  const commit = async <T>(program: (tx: Transaction) => Program<T>): Promise<T> => {
-    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
-    let pending: (typeof unpublished)[number] | undefined;
-    let claimsRoom = true;
-    try {
-      await table.commit((writer) => {
-        try {
-          const staged = withoutLeftBehind(writer);
-          const value = runSync(program(staged.transaction), staged);
-          outcome = { value };
-          claimsRoom = staged.claimsRoom;
-          if (staged.isEmpty) return;
-          if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
-          pending = { ...apply(staged, writer, leases), done: false, failed: false };
-          unpublished.push(pending);
-        } catch (error) {
-          outcome = { error };
-        }
-      });
-    } catch (error) {
-      // Should it have been written all the same, it counts from now on.
-      committed = Math.max(committed, table.revision());
-      if (pending !== undefined) {
-        pending.failed = true;
-        pending.undo();
-      }
-      publishInOrder();
-      if (!claimsRoom && isGfsError(error, "NoSpace") && (await table.giveRoom())) return await commit(program);
-      throw toGfsError(error, "kv.transact");
-    }
-    if (pending !== undefined) {
-      pending.done = true;
-      committed = Math.max(committed, pending.batch.revision);
-    }
-    publishInOrder();
-    if (outcome === undefined) throw new GfsError("Internal", "The transaction did not run.", { op: "kv.transact" });
-    if ("error" in outcome) throw outcome.error;
-    return outcome.value;
+  const prepare = <T>(program: (tx: Transaction) => Program<T>): Run<T> => {
+    const run: Run<T> = {
+      outcome: undefined,
+      claimsRoom: true,
+      work: {
+        run(writer) {
+          run.applied = undefined;
+          try {
+            const staged = withoutLeftBehind(writer);
+            run.outcome = { value: runSync(program(staged.transaction), staged) };
+            run.claimsRoom = staged.claimsRoom;
+            if (staged.isEmpty) return false;
+            if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
+            for (const { lease } of staged.writes) if (lease !== undefined) leases.assertAlive(lease);
+            run.applied = new Applied(staged, writer.revision() + 1);
+          } catch (error) {
+            run.outcome = { error };
+            return false;
+          }
+          run.applied.write(writer, leases);
+          return true;
+        },
+        done() {
+          if (run.applied === undefined) return;
+          revision = run.applied.batch.revision;
+          hub.publish(run.applied.batch);
+        },
+        undone: () => run.applied?.undo(),
+      },
+    };
+    return run;
   };
 
-  const transact = async <T>(program: (tx: Transaction) => Program<T>): Promise<T> => {
-    assertOpen();
-    const work = commit(program);
+  const commit = async <T>(program: (tx: Transaction) => Program<T>, durable: boolean): Promise<T> => {
+    const run = prepare(program);
+    try {
+      await commits.commit(run.work, durable);
+    } catch (error) {
+      if (!run.claimsRoom && isGfsError(error, "NoSpace") && (await table.giveRoom()))
+        return await commit(program, durable);
+      throw toGfsError(error, "kv.transact");
+    }
+    return valueOf(run);
+  };
+
+  /** `close` waits for it. */
+  const tracked = async <T>(work: Promise<T>): Promise<T> => {
     running.add(work);
     try {
       return await work;
@@ -154,24 +95,31 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
 
   const leases = new LeaseKeeper({
     clock,
-    sweep: async () => await transact(noProgram),
+    // Nobody sees these keys any more, and they do not outlive the process.
+    sweep: async () => {
+      assertOpen();
+      await tracked(commit(noProgram, false));
+    },
   });
 
   /** The revision of a commit of its own: no lease has the same, whichever process granted it. */
   const nextEpoch = async (): Promise<number> => {
     let epoch = 0;
-    const work = commitInKeptRoom(table, (writer) => {
-      epoch = writer.revision() + 1;
-      writer.setRevision(epoch);
-    });
-    running.add(work);
+    const work: Work = {
+      run(writer) {
+        epoch = writer.revision() + 1;
+        writer.setRevision(epoch);
+        return true;
+      },
+      done: () => {
+        revision = epoch;
+      },
+      undone: () => undefined,
+    };
     try {
-      await work;
+      await tracked(inKeptRoom(table, async () => await commits.commit(work, false)));
     } catch (error) {
       throw toGfsError(error, "kv.lease");
-    } finally {
-      committed = Math.max(committed, table.revision());
-      running.delete(work);
     }
     return epoch;
   };
@@ -180,7 +128,24 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     engine: table.engine,
     view: async (program) => viewSync(program),
     viewSync,
-    transact,
+    async transact(program, { durability = "durable" } = {}) {
+      assertOpen();
+      return await tracked(commit(program, durability === "durable"));
+    },
+    transactSync(program) {
+      assertOpen();
+      const run = prepare(program);
+      try {
+        commits.commitNow(run.work);
+      } catch (error) {
+        throw toGfsError(error, "kv.transact");
+      }
+      return valueOf(run);
+    },
+    async flush() {
+      assertOpen();
+      await tracked(commits.flush());
+    },
     async snapshot() {
       assertOpen();
       const snapshot = openSnapshot(table.hold());
@@ -195,7 +160,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     },
     async revision() {
       assertOpen();
-      return committed;
+      return revision;
     },
     watch: (range, options) => {
       assertOpen();
@@ -203,7 +168,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     },
     revisionSync() {
       assertOpen();
-      return committed;
+      return revision;
     },
     async lease(ttlMs): Promise<KvLease> {
       assertOpen();
@@ -220,6 +185,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
       closed = true;
       leases.close();
       await Promise.allSettled(running);
+      await commits.close();
       hub.close();
       for (const snapshot of held) await snapshot.close();
       await table.close();
@@ -227,44 +193,18 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
   };
 }
 
-function nameOf(key: Key): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+interface Run<T> {
+  outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+  claimsRoom: boolean;
+  applied?: Applied | undefined;
+  readonly work: Work;
+}
+
+function valueOf<T>({ outcome }: Run<T>): T {
+  if (outcome === undefined) throw new GfsError("Internal", "The transaction did not run.", { op: "kv.transact" });
+  if ("error" in outcome) throw outcome.error;
+  return outcome.value;
 }
 
 // oxlint-disable-next-line eslint/require-yield -- It reads nothing.
 function* noProgram(): Program<void> {}
-
-interface Applied {
-  readonly batch: WatchBatch;
-  /** What this process remembers of the commit, taken back when it fails. */
-  readonly undo: () => void;
-}
-
-function apply(staged: Staged, writer: TableWriter, leases: LeaseKeeper): Applied {
-  const events: WatchEvent[] = [];
-  const undone: (() => void)[] = [];
-  for (const { lease } of staged.writes) if (lease !== undefined) leases.assertAlive(lease);
-  const revision = writer.revision() + 1;
-  for (const { key, value, lease } of staged.writes) {
-    if (value === undefined) writer.delete(key);
-    else writer.put(key, value);
-    events.push({ key, value });
-    if (lease === undefined && !leases.hasBindings) continue;
-    const undo = leases.bind(nameOf(key), key, lease);
-    if (undo === undefined) continue;
-    undone.push(undo);
-    writer.setEphemeral(key, lease !== undefined);
-  }
-  for (const [index, { prefix, value }] of staged.appends.entries()) {
-    const key = appendKey(prefix, positionAt(revision, index));
-    writer.put(key, value);
-    events.push({ key, value });
-  }
-  writer.setRevision(revision);
-  return {
-    batch: { revision, events },
-    undo: () => {
-      for (const undo of undone.toReversed()) undo();
-    },
-  };
-}

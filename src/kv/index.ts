@@ -1,6 +1,6 @@
 /** The ordered transactional KV: the port, its programs, its engines. */
 export type * from "./kv.ts";
-export { BUDGET } from "./kv.ts";
+export { BUDGET, VISIBLE_BOUNDS } from "./kv.ts";
 export { positionOf } from "./position.ts";
 export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";

@@ -1,7 +1,7 @@
 /**
  * The Kv port: an ordered, transactional map of bytes to bytes. All durable state of GlobalFS lives behind it.
  *
- * Keys sort as unsigned bytes. Transactions are serializable, and a transaction that was acknowledged survives kill -9 and power loss.
+ * Keys sort as unsigned bytes. Transactions are serializable, and a durable transaction that was acknowledged survives kill -9 and power loss.
  * What one transaction may hold is `BUDGET`, on every engine: more is refused with `TooLarge` and changes nothing. Larger work is a walk in
  * many transactions, page by page, with its position in a row where it must survive the process.
  *
@@ -26,6 +26,25 @@ export const BUDGET = {
   keyBytes: 1_900,
   valueBytes: 448 * 1024,
 } as const;
+
+/**
+ * What may stand undurable. Each holds about ten pages of the disk until the next flush. Half of the commits, or the time, begins a flush by itself; with all
+ * of them, who wants one more waits for it.
+ */
+export const VISIBLE_BOUNDS = { ms: 1_000, commits: 4_000 } as const;
+
+/**
+ * When a transaction is answered. What a commit wrote is seen by every reader, those of other processes among them, from one moment on, and commits become
+ * durable in the order in which they could be seen: power loss leaves all of them up to some commit, and none behind it.
+ *
+ * - `durable`: it, and all that could be seen before, survives power loss.
+ * - `visible`: it can be seen. It is durable with the next durable commit, with the next `flush`, or after `VISIBLE_BOUNDS` at the latest. An end of the process,
+ *   whatever its cause, loses none of it on engines that keep data outside of it.
+ *
+ * So a reader may see what power loss then undoes, the commit of a durable transaction that has not been answered yet among it. Who does something outside of
+ * the catalog that cannot be taken back, because of what it has only read, asks for a `flush` first.
+ */
+export type Durability = "durable" | "visible";
 
 export type Key = Uint8Array;
 export type Value = Uint8Array;
@@ -134,25 +153,40 @@ export interface Kv {
   /** Runs a read-only program against one consistent snapshot. */
   view<T>(program: (tx: Reader) => Program<T>): Promise<T>;
   /**
-   * Runs a program and commits what it staged, all or nothing; resolves when that is durable. Rejects with `Conflict` (retry
-   * safe) when contention outlasted the engine's retries, `NoSpace` when the disk is full, `Unavailable` when the engine is out of reach.
+   * Runs a program and commits what it staged, all or nothing; resolves when that is durable, or as `durability` says. One that staged nothing is
+   * answered when what it has read is. Rejects with `Conflict` (retry safe) when contention outlasted the engine's retries, `NoSpace` when the disk is full,
+   * `Unavailable` when the engine is out of reach, or when what could be seen could not be made durable: then nothing is written until a restart.
    */
-  transact<T>(program: (tx: Transaction) => Program<T>): Promise<T>;
+  transact<T>(program: (tx: Transaction) => Program<T>, options?: TransactOptions): Promise<T>;
+  /**
+   * `transact` with `visible`, in the caller's turn, on engines whose data is in this process; undefined elsewhere. Throws what `transact` rejects with, and
+   * `Overloaded` where that would wait. `NoSpace` takes nothing of the room that is kept: `transact` may.
+   */
+  readonly transactSync?: <T>(program: (tx: Transaction) => Program<T>) => T;
+  /** Resolves when all that could be seen at the call is durable; at once where it is. */
+  flush(): Promise<void>;
   /** The state of the newest commit, to be read in many steps while commits go on. */
   snapshot(): Promise<KvSnapshot>;
   /** `view` without a promise, on engines whose data is in this process; undefined elsewhere. */
   readonly viewSync?: <T>(program: (tx: Reader) => Program<T>) => T;
-  /** The revision of the newest commit that was acknowledged, or a later one; grows by at least one with each. */
+  /** The revision of the newest commit that can be seen; grows by at least one with each, and is never given twice, also where power loss undid commits. */
   revision(): Promise<number>;
   /** The same without a promise, where `viewSync` is: while it stays, so does everything that was read. */
   readonly revisionSync?: () => number;
-  /** Has begun when it returns: no later commit is missed. Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound. */
+  /**
+   * Has begun when it returns: no later commit is missed. Tells of commits when they can be seen; `flush` says that no power loss undoes them. Ends (without error) when the signal aborts or the engine closes. A slow reader is cut off with `Overloaded`, never buffered without bound.
+   */
   watch(range: KeyRange, options: WatchOptions): AsyncIterable<WatchBatch>;
   lease(ttlMs: number): Promise<KvLease>;
   /** Sizes for `info` and metrics. */
   stats(): Promise<KvStats>;
   /** Waits for running transactions; later calls reject with `Unavailable`. */
   close(): Promise<void>;
+}
+
+export interface TransactOptions {
+  /** Absent: `durable`. */
+  readonly durability?: Durability;
 }
 
 export interface KvStats {

@@ -4,6 +4,8 @@ import { GfsError } from "../../core/errors.ts";
 import type { Kv, Program, Reader } from "../kv.ts";
 import { openSnapshot } from "../held-snapshot.ts";
 import { reader, runSync } from "../program.ts";
+import { findBootId } from "./boot.ts";
+import { hasLost } from "./flush-marks.ts";
 import {
   BINARY,
   CATALOG_FILE,
@@ -22,12 +24,15 @@ import {
  * is seen here. What would write is `ReadOnly`: the process that owns the catalog does it.
  */
 export async function openLmdbReader(directory: string): Promise<Kv> {
+  const file = path.join(directory, CATALOG_FILE);
   const { open } = await import("lmdb");
   let root: RootDatabase;
   let rows: Rows;
   let meta: Rows;
   try {
-    root = open({ path: path.join(directory, CATALOG_FILE), noSubdir: true, maxDbs: 4, readOnly: true });
+    if (await hasLost(file, await findBootId()))
+      throw new Error("the machine has started anew since it was written; start the coordinator first");
+    root = open({ path: file, noSubdir: true, maxDbs: 4, readOnly: true });
     rows = root.openDB({ name: "rows", ...SHARED_BINARY }) as unknown as Rows;
     meta = root.openDB({ name: "meta", ...BINARY }) as Rows;
   } catch (error) {
@@ -70,6 +75,9 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
     revisionSync,
     revision: async () => revisionSync(),
     async transact() {
+      throw readOnly();
+    },
+    async flush() {
       throw readOnly();
     },
     async lease() {

@@ -1,12 +1,17 @@
-import { mkdir, open, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import type { RootDatabase } from "lmdb";
-import { fromErrno, GfsError } from "../../core/errors.ts";
+import { GfsError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
-import { commitInKeptRoom, createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import { createEmbeddedKv, type EmbeddedDeps } from "../embedded.ts";
 import { BUDGET, type Key, type Kv, type Value } from "../kv.ts";
+import { findBootId } from "./boot.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { openDiskReserve } from "./disk-reserve.ts";
+import { FileRoom } from "./file-room.ts";
+import { FlushMarks, restoreFlushed } from "./flush-marks.ts";
+import { inKeptRoom, type Table, type TableWriter } from "../table.ts";
+import { translateFailure } from "./lmdb-failures.ts";
+import { closeToOthers, prepareDirectory, syncDirectory } from "./lmdb-files.ts";
 import {
   asBuffer,
   BINARY,
@@ -23,7 +28,7 @@ import {
   snapshotOf,
 } from "./lmdb-rows.ts";
 
-/** One process, one directory: LMDB maps the file, so reads cost no system call, and commits that arrive together share one flush. */
+/** One process, one directory: LMDB maps the file, so reads cost no system call. A commit is written in the turn that makes it, and flushed with others behind it. */
 export interface LmdbOptions {
   readonly path: string;
   /** Once the file is this large and has no free pages, puts are refused; absent: it grows as far as the disk has room. */
@@ -33,8 +38,18 @@ export interface LmdbOptions {
 const RESERVE_FILE = "catalog.reserve";
 const RESERVE_EVERY_MS = 60_000;
 const EPHEMERAL = Buffer.from("ephemeral\0");
+/** Without a flush, which has to be made before the next commit can rely on it. */
+const COMMIT_ONLY: number = 0x1_00_02;
+const COMMIT_AND_FLUSH: number = 2;
+/** More commits than may stand undurable: revisions that power loss has undone are not given again. */
+const REVISIONS_SKIPPED = 2 ** 20;
 
-export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { clock: systemClock }): Promise<Kv> {
+export interface LmdbDeps extends EmbeddedDeps {
+  /** Absent: what the system tells. */
+  readonly bootId?: string;
+}
+
+export async function openLmdbKv(options: LmdbOptions, deps: LmdbDeps = { clock: systemClock }): Promise<Kv> {
   const directory = options.path;
   await prepareDirectory(directory);
   const unlock = await lockDirectory(directory);
@@ -51,31 +66,6 @@ export async function openLmdbKv(options: LmdbOptions, deps: EmbeddedDeps = { cl
   }
 }
 
-async function prepareDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (!(await stat(directory)).isDirectory()) throw Object.assign(new Error(directory), { code: "ENOTDIR" });
-  } catch (error) {
-    const failure = fromErrno(error, "kv.open", { path: directory });
-    throw new GfsError(
-      "ConfigInvalid",
-      `The catalog cannot live at ${directory}: ${failure.message} coordinator.data_dir sets the place.`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-async function closeToOthers(file: string): Promise<void> {
-  const handle = await open(file, "a", 0o600);
-  try {
-    if (((await handle.stat()).mode & 0o077) !== 0) await handle.chmod(0o600);
-  } finally {
-    await handle.close();
-  }
-}
-
 /** What the library tells of its file. */
 interface EnvironmentStats {
   readonly lastPageNumber: number;
@@ -84,48 +74,29 @@ interface EnvironmentStats {
 }
 
 interface LmdbTable extends Table {
+  readonly flush: () => Promise<void>;
   ephemeralKeys(): Key[];
-}
-
-/** A catalog that was made just now must not lose its name with the power. */
-async function syncDirectory(directory: string): Promise<void> {
-  for (const each of [directory, path.dirname(directory)]) {
-    try {
-      const handle = await open(each, "r");
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    } catch (error) {
-      // A parent that is closed to us was there before, and Windows flushes no directories.
-      const { code } = error as NodeJS.ErrnoException;
-      if (each === directory && process.platform !== "win32") throw fromErrno(error, "kv.open", { path: each });
-      if (code !== "EACCES" && code !== "EPERM" && code !== "EISDIR" && code !== "EINVAL")
-        throw fromErrno(error, "kv.open", { path: each });
-    }
-  }
 }
 
 async function openTable(
   options: LmdbOptions,
-  { clock, unlock }: EmbeddedDeps & { readonly unlock: () => Promise<void> },
+  { clock, unlock, bootId: givenBootId }: LmdbDeps & { readonly unlock: () => Promise<void> },
 ): Promise<LmdbTable> {
+  const file = path.join(options.path, CATALOG_FILE);
+  const bootId = givenBootId ?? (await findBootId());
+  const hasLost = await restoreFlushed(file, bootId);
   // Loaded here so that commands that open no catalog do not pay for the native library.
   const { open: openEnvironment } = await import("lmdb");
   let root: RootDatabase;
   try {
     root = openEnvironment({
-      path: path.join(options.path, CATALOG_FILE),
+      path: file,
       noSubdir: true,
       maxDbs: 4,
       // Without a bound on the kept free list single commits become 20 times slower after large random transactions.
       maxFreeSpaceToRetain: 2_000,
-      // The promise of a transaction resolves when it is flushed, as plain LMDB does it. The library's other way, a flush after the commit,
-      // has a promise of its own that never settles when a commit fails.
+      // The library's own way to flush behind a commit holds the caller of a synchronous one until the disk has it.
       overlappingSync: false,
-      // Else the library makes one more promise for each batch, keeps it to itself, and rejects it when the batch fails.
-      eventTurnBatching: false,
     } as Parameters<typeof openEnvironment>[0]);
   } catch (error) {
     throw new GfsError(
@@ -139,8 +110,24 @@ async function openTable(
   await checkFormat(root, meta, options.path);
 
   const snapshot = snapshotOf(rows);
-  const revision = (): number => decodeRevision(meta.getBinary(REVISION));
+  let revision = decodeRevision(meta.getBinary(REVISION));
   await syncDirectory(options.path);
+  const { pageSize } = root.getStats() as EnvironmentStats;
+  const marks = await FlushMarks.open(file, { pageBytes: pageSize, bootId });
+  /** Keeps the pages of the durable state from being written over. */
+  let pin: { done(): void } | undefined;
+  const flush = async (): Promise<void> => {
+    const next = root.useReadTransaction();
+    try {
+      await marks.flush(marks.headsNow());
+    } catch (error) {
+      next.done();
+      throw error;
+    }
+    pin?.done();
+    pin = next;
+  };
+  await flush();
   const reserve = await openDiskReserve(path.join(options.path, RESERVE_FILE));
   let reserveAtMs = clock.monotonicMs();
   const keepReserve = async (): Promise<void> => {
@@ -148,34 +135,63 @@ async function openTable(
     reserveAtMs = clock.monotonicMs();
     await reserve.restore();
   };
+  const lastPage = (): number => (root.getStats() as EnvironmentStats).lastPageNumber;
+  const room = new FileRoom({ descriptor: marks.descriptor, pageBytes: pageSize, lastPage });
+  /** What the commit that is being made has staged. */
+  let staged = { writes: 0, sizeBytes: 0 };
+  const stage = (sizeBytes: number): void => {
+    staged.writes += 1;
+    staged.sizeBytes += sizeBytes;
+  };
   /** How many commits, however large, still fit into the room that was found: to look for each would take a good part of its time. */
   let surely = 0;
   const writer: TableWriter = {
     ...snapshot,
-    put: (key, value) => put(rows, key, value),
-    delete: (key) => {
+    put(key, value) {
+      stage(key.byteLength + value.byteLength);
+      put(rows, key, value);
+    },
+    delete(key) {
+      stage(0);
       rows.removeSync(asBuffer(key));
     },
-    revision,
-    setRevision: (next) => put(meta, REVISION, encodeRevision(next)),
+    revision: () => revision,
+    setRevision: (next) => {
+      revision = next;
+    },
     setEphemeral(key, ephemeral) {
       const row = Buffer.concat([EPHEMERAL, key]);
+      stage(row.byteLength);
       if (ephemeral) put(meta, row, Buffer.alloc(1));
       else meta.removeSync(row);
     },
   };
+  const write = (work: (write: TableWriter) => void): void => {
+    surely -= 1;
+    const before = revision;
+    staged = { writes: 0, sizeBytes: 0 };
+    try {
+      root.transactionSync(() => {
+        work(writer);
+        if (revision === before) return;
+        put(meta, REVISION, encodeRevision(revision));
+        room.ensure(staged);
+      }, COMMIT_ONLY);
+    } catch (error) {
+      revision = before;
+      throw translateFailure(error, options.path);
+    }
+    void keepReserve();
+  };
+  if (hasLost) {
+    write(({ setRevision }) => setRevision(revision + REVISIONS_SKIPPED));
+    await flush();
+  }
   return {
     engine: "lmdb",
     committed: snapshot,
-    async commit(work) {
-      surely -= 1;
-      try {
-        await root.transaction(() => work(writer));
-      } catch (error) {
-        throw await translate(error, options.path);
-      }
-      void keepReserve();
-    },
+    write,
+    flush,
     async giveRoom() {
       reserveAtMs = clock.monotonicMs();
       return await reserve.release();
@@ -198,7 +214,7 @@ async function openTable(
         },
       );
     },
-    revision,
+    revision: () => revision,
     hold: () => holdSnapshot(root, rows, meta),
     stats() {
       const { entryCount } = rows.getStats() as { entryCount: number };
@@ -208,9 +224,14 @@ async function openTable(
     ephemeralKeys: () =>
       readRange(meta, { start: EPHEMERAL, end: afterEphemeral(), limit: 10_000 }).map(({ key }) => key),
     async close() {
+      pin?.done();
       await root.close();
-      await reserve.close();
-      await unlock();
+      try {
+        await marks.close();
+      } finally {
+        await reserve.close();
+        await unlock();
+      }
     },
   };
 }
@@ -225,7 +246,7 @@ function afterEphemeral(): Buffer {
 async function checkFormat(root: RootDatabase, meta: Rows, where: string): Promise<void> {
   const found = meta.getBinary(FORMAT_KEY)?.readUInt32BE(0);
   if (found === undefined) {
-    await root.transaction(() => put(meta, FORMAT_KEY, Buffer.from([0, 0, 0, FORMAT])));
+    root.transactionSync(() => put(meta, FORMAT_KEY, Buffer.from([0, 0, 0, FORMAT])), COMMIT_AND_FLUSH);
   } else if (found !== FORMAT) {
     await root.close();
     throw new GfsError(
@@ -239,14 +260,17 @@ async function checkFormat(root: RootDatabase, meta: Rows, where: string): Promi
 async function removeEphemeral(table: LmdbTable): Promise<void> {
   for (let keys = table.ephemeralKeys(); keys.length > 0; keys = table.ephemeralKeys()) {
     const page = keys;
-    await commitInKeptRoom(table, (writer) => {
-      for (const row of page) {
-        const key = row.subarray(EPHEMERAL.length);
-        writer.delete(key);
-        writer.setEphemeral(key, false);
-      }
-      writer.setRevision(writer.revision() + 1);
-    });
+    await inKeptRoom(table, () =>
+      table.write((writer) => {
+        for (const row of page) {
+          const key = row.subarray(EPHEMERAL.length);
+          writer.delete(key);
+          writer.setEphemeral(key, false);
+        }
+        writer.setRevision(writer.revision() + 1);
+      }),
+    );
+    await table.flush();
   }
 }
 
@@ -259,39 +283,3 @@ function put(rows: Rows, key: Key, value: Value): void {
 const MOST_PAGES_A_WRITE = 16;
 /** Beyond the size that was set: for deletes, and for finishing what was begun. */
 const MOST_KEPT_BYTES = 64 * 1024 ** 2;
-const MAP_FULL = -30_792;
-const NEARLY_FULL_BYTES = 1024 ** 2;
-
-/**
- * A commit that the disk refused says so only in a promise beside the error; and a write cut short by a full disk comes back as a bare
- * input/output error, so the disk itself is asked.
- */
-async function translate(error: unknown, directory: string): Promise<unknown> {
-  const beside = (error as { commitError?: unknown }).commitError;
-  let cause = error;
-  try {
-    await beside;
-  } catch (reason) {
-    cause = reason;
-  }
-  const { code, message } = cause as { code?: unknown; message?: string };
-  const full = code === MAP_FULL || /MDB_MAP_FULL|No space left/i.test(String(message)) || (await isFull(directory));
-  if (!full)
-    return new GfsError("Unavailable", `The catalog could not be written: ${String(message)}.`, {
-      op: "kv.transact",
-      cause,
-    });
-  return new GfsError(
-    "NoSpace",
-    "The disk that holds the catalog is full; free some space or move coordinator.data_dir.",
-    {
-      op: "kv.transact",
-      cause,
-    },
-  );
-}
-
-async function isFull(directory: string): Promise<boolean> {
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize < NEARLY_FULL_BYTES;
-}

@@ -1,5 +1,6 @@
 import { systemClock } from "../../core/ports/clock.ts";
-import { createEmbeddedKv, type EmbeddedDeps, type Table, type TableWriter } from "../embedded.ts";
+import { createEmbeddedKv, type EmbeddedDeps } from "../embedded.ts";
+import type { Table, TableWriter } from "../table.ts";
 import type { Key, Kv } from "../kv.ts";
 import { SortedTable } from "./sorted-table.ts";
 
@@ -25,9 +26,7 @@ function createMemoryTable(): Table {
   return {
     engine: "memory",
     committed: rows,
-    async commit(work) {
-      work(writer);
-    },
+    write: (work) => work(writer),
     assertRoom: () => undefined,
     giveRoom: async () => false,
     revision: () => revision,

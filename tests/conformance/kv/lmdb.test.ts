@@ -1,17 +1,18 @@
-import { appendFile, chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, copyFile, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { open } from "lmdb";
 import { expect, it } from "vitest";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
-import { BUDGET, openLmdbKv, type Program } from "../../../src/kv/index.ts";
+import { BUDGET, openLmdbKv, type Program, type Transaction, VISIBLE_BOUNDS } from "../../../src/kv/index.ts";
 import { FORMAT } from "../../../src/kv/engines/lmdb-rows.ts";
 import { mountSmallDisk } from "../../e2e/support/small-disk.ts";
-import { describeEngine } from "./suite.ts";
+import { describeDurability } from "./durability-suite.ts";
+import { describeEngine, type EngineUnderTest } from "./suite.ts";
 
 const temporary = async (): Promise<string> => await mkdtemp(path.join(os.tmpdir(), "globalfs-lmdb-"));
 
-describeEngine({
+const engine: EngineUnderTest = {
   name: "lmdb",
   async open() {
     const directory = await temporary();
@@ -24,7 +25,9 @@ describeEngine({
       },
     };
   },
-});
+};
+describeEngine(engine);
+describeDurability(engine);
 
 it("keeps rows, revision and append order when it is opened again, and drops what hung on a lease", async () => {
   const directory = await temporary();
@@ -48,6 +51,35 @@ it("keeps rows, revision and append order when it is opened again, and drops wha
   expect(log.map(({ value }) => Buffer.from(value).toString())).toEqual(["one", "two"]);
   await second.close();
   await rm(directory, { recursive: true });
+});
+
+it("keeps what could be seen when the process ends without a word, and makes durable by itself what has stood so for a second", async () => {
+  const directory = await temporary();
+  const clock = createFakeClock();
+  const kv = await openLmdbKv({ path: directory }, { clock });
+  const put = (name: string) =>
+    function* (tx: Transaction): Program<void> {
+      tx.put(Buffer.from(name), Buffer.from("1"));
+    };
+  kv.transactSync?.(put("one"));
+  await kv.transact(put("two"), { durability: "visible" });
+  expect(clock.waiting).toBe(1);
+  await clock.advance(VISIBLE_BOUNDS.ms);
+  expect(clock.waiting).toBe(0);
+  await kv.flush();
+  kv.transactSync?.(put("three"));
+  expect(clock.waiting).toBe(1);
+  // As the file is while the process is killed.
+  const killed = await temporary();
+  await copyFile(path.join(directory, "catalog.lmdb"), path.join(killed, "catalog.lmdb"));
+  const revision = await kv.revision();
+  await kv.close();
+  expect(clock.waiting).toBe(0);
+  const again = await openLmdbKv({ path: killed });
+  expect(await again.view((tx) => tx.get(Buffer.from("three")))).toEqual(Buffer.from("1"));
+  expect(await again.revision()).toBe(revision);
+  await again.close();
+  for (const each of [directory, killed]) await rm(each, { recursive: true });
 });
 
 it("refuses a directory that another process or another engine holds, and says who", async () => {

@@ -484,6 +484,7 @@ export function describeEngine(engine: EngineUnderTest): void {
       const refused = { code: "Unavailable" };
       await expect(gone.view((tx) => tx.get(text("a")))).rejects.toMatchObject(refused);
       await expect(gone.revision()).rejects.toMatchObject(refused);
+      await expect(gone.flush()).rejects.toMatchObject(refused);
       await expect(gone.lease(1_000)).rejects.toMatchObject(refused);
       await expect(gone.stats()).rejects.toMatchObject(refused);
       await other.dispose();

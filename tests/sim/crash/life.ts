@@ -120,7 +120,8 @@ export function mortalKv(life: Life, inner: Kv): MortalKv {
       life.assertAlive();
       return await inner.view(program);
     },
-    transact: (program) => life.step("transaction", () => inner.transact(program)),
+    transact: (program, options) => life.step("transaction", () => inner.transact(program, options)),
+    flush: () => life.step("flush", () => inner.flush()),
     ...(viewSync === undefined
       ? {}
       : {
