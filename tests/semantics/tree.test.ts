@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import type { SessionId } from "../../src/core/ids.ts";
+import type { GfsError } from "../../src/core/errors.ts";
+import type { CommittedContent, FileService, ReadContent } from "../../src/coordinator/index.ts";
 import { bodyAt, rigCtx } from "../../src/coordinator/testing/rig.ts";
-import { errnoOf, treeOf } from "../../src/coordinator/testing/tree.ts";
+import { errnoOf, openSession, treeOf } from "../../src/coordinator/testing/tree.ts";
 import type { Store } from "../../src/stores/index.ts";
 import { checkCatalog } from "../../src/namespace/index.ts";
 import { everywhere } from "./matrix.ts";
@@ -91,7 +92,7 @@ test("T5 What is open when its last name goes stays for the sessions that have i
   const { files } = coordinator;
   const fs = treeOf(files);
   await put("t/a", "1");
-  const session = "mount-1" as SessionId;
+  const session = await openSession(kv, "mount-1");
   const { inode } = await fs.unlink("t/a", [session]);
   expect(await read("t/a").catch((error: { code: string }) => error.code)).toBe("NotFound");
   await put("t/a", "2");
@@ -195,3 +196,77 @@ everywhere(
     expect([before, after].map(({ metadata }) => metadata["globalfs-mode"])).toEqual(["644", "644"]);
   },
 );
+
+everywhere(
+  "T10 What is written to an open file is its content wherever it hangs by then, or nothing",
+  async ({ start }) => {
+    const { coordinator, kv, put, read, settled, stores } = await start({ local: "primary", cloud: "burst" });
+    const { files } = coordinator;
+    const fs = treeOf(files);
+    const session = await openSession(kv, "mount-1");
+    const write = async (path: string, meanwhile: () => Promise<unknown>): Promise<CommittedContent> => {
+      const inode = await fs.inode(path);
+      const { versionId } = await files.content(rigCtx, { inode });
+      const body = async function* (): AsyncGenerator<Uint8Array> {
+        yield Buffer.from("written ");
+        await meanwhile();
+        yield Buffer.from(path);
+      };
+      return await files.commit(rigCtx, { inode, body: body(), expect: versionId });
+    };
+    for (const name of ["moved/a", "open", "gone", "raced", "shared"]) await put(`t/${name}`, "before");
+    await fs.link("t/shared", "t/link");
+    await write("t/moved/a", async () => await fs.rename("t/moved", "t/away"));
+    await write("t/shared", async () => undefined);
+    const open = await write("t/open", async () => await fs.unlink("t/open", [session]));
+    expect(await errnoOf(write("t/gone", async () => await fs.unlink("t/gone")))).toBe("ENOENT");
+    expect(await errnoOf(write("t/raced", async () => await put("t/raced", "other")))).toBe("EAGAIN");
+    await settled();
+    const names = ["t/away/a", "t/shared", "t/link", "t/raced"];
+    expect(await Promise.all(names.map(read))).toEqual([
+      "written t/moved/a",
+      "written t/shared",
+      "written t/shared",
+      "other",
+    ]);
+    expect(await textOf(files, { inode: open.attributes.inode, versionId: open.versionId })).toBe("written t/open");
+    await files.release(rigCtx, { session, inode: open.attributes.inode });
+    await settled();
+    const { objects } = await (stores["local"] as Store).list(rigCtx, { prefix: "", limit: 100 });
+    const left = objects.map(({ key }) => key).filter((key) => key !== ".globalfs/site");
+    expect(left.filter((key) => key.startsWith(".globalfs/") || key.includes("open") || key.includes("gone"))).toEqual(
+      [],
+    );
+    expect((await checkCatalog(kv)).faults).toEqual([]);
+  },
+);
+
+everywhere("T11 An opened version is read by its id through renames, and never as another", async ({ start }) => {
+  const { coordinator, put, settled } = await start({ local: "primary", cloud: "burst" });
+  const { files } = coordinator;
+  const fs = treeOf(files);
+  await coordinator.createBucket(rigCtx, { name: "v" });
+  await coordinator.changeBucket(rigCtx, "v", { versioning: "enabled" });
+  const open = async (path: string): Promise<ReadContent> => {
+    const inode = await fs.inode(path);
+    return { inode, versionId: (await files.content(rigCtx, { inode })).versionId };
+  };
+  for (const bucket of ["t", "v"]) await put(`${bucket}/d/a`, "one");
+  const [plain, kept] = [await open("t/d/a"), await open("v/d/a")];
+  for (const bucket of ["t", "v"]) await fs.rename(`${bucket}/d`, `${bucket}/e`);
+  expect([await textOf(files, plain), await textOf(files, kept)]).toEqual(["one", "one"]);
+  for (const bucket of ["t", "v"]) await put(`${bucket}/e/a`, "another");
+  await settled();
+  expect(await textOf(files, kept)).toBe("one");
+  expect(["one", "ESTALE"]).toContain(await textOf(files, plain).catch((error: GfsError) => error.meaning.errno));
+  expect([await textOf(files, await open("t/e/a")), await textOf(files, await open("v/e/a"))]).toEqual([
+    "another",
+    "another",
+  ]);
+});
+
+async function textOf(files: FileService, request: ReadContent): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of (await files.read(rigCtx, request)).stream) pieces.push(piece);
+  return Buffer.concat(pieces).toString();
+}

@@ -1,10 +1,10 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Inode, SessionId, VersionId } from "../../core/ids.ts";
+import type { Inode, VersionId } from "../../core/ids.ts";
 import { checkCatalog } from "../../namespace/index.ts";
 import { createMemoryStore, type Store } from "../../stores/index.ts";
 import { flakyStore, type FlakyStore } from "../testing/flaky-store.ts";
 import { bodyAt, chunksOf, type Rig, rigCtx, startRig } from "../testing/rig.ts";
-import { errnoOf, type Tree, treeOf } from "../testing/tree.ts";
+import { errnoOf, openSession, type Tree, treeOf } from "../testing/tree.ts";
 import type { CommittedContent, FileService, ReadContent } from "../service/service.ts";
 
 /** What is in files, by inode and version: written, replaced, renamed and taken away while somebody has it open. */
@@ -122,7 +122,7 @@ describe("content", () => {
     const bench = await begin();
     await bench.put("f", "before");
     const inode = await bench.tree.inode("f");
-    const session = "one" as SessionId;
+    const session = await openSession(bench.kv, "one");
     const unlink = async (): Promise<unknown> => await bench.tree.unlink("f", [session]);
     const { versionId } = await write(bench, inode, "", { body: after("un", unlink, "named") });
     expect(await read(bench, { inode, versionId })).toBe("unnamed");

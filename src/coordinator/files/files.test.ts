@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
-import { ROOT_INODE, type SessionId } from "../../core/ids.ts";
+import { ROOT_INODE } from "../../core/ids.ts";
 import { checkCatalog } from "../../namespace/index.ts";
 import type { Store } from "../../stores/index.ts";
 import { bodyAt, putForeign, type Rig, rigCtx, type RigOptions, startRig } from "../testing/rig.ts";
 import { startTimed } from "../testing/timed-rig.ts";
-import { errnoOf, type Tree, treeOf } from "../testing/tree.ts";
+import { errnoOf, openSession, type Tree, treeOf } from "../testing/tree.ts";
 
 let rig: Rig;
 let tree: Tree;
@@ -35,6 +35,7 @@ describe("names", () => {
   it("of objects and of files are the same, and what is renamed here is renamed there", async () => {
     await begin();
     await rig.put("d/object", "bytes");
+    await rig.settled();
     await tree.mkdir("d/sub");
     expect(await tree.names("d")).toEqual(["object", "sub"]);
     expect(await tree.rename("d/object", "d/sub/file")).toMatchObject({ kind: "file", sizeBytes: 5, linkCount: 1 });
@@ -122,14 +123,13 @@ describe("names", () => {
 });
 
 describe("what loses its last name while it is open", () => {
-  const [one, two] = ["one", "two"] as unknown as [SessionId, SessionId];
-
   it("stays for those who have it open, and its objects go with the last of them", async () => {
     await begin();
     await rig.put("a", "open");
     await rig.settled();
     const inode = await tree.inode("a");
-    expect(await tree.unlink("a", ["one", "two"])).toMatchObject({ inode });
+    const [one, two] = [await openSession(rig.kv, "one"), await openSession(rig.kv, "two")];
+    expect(await tree.unlink("a", [one, two])).toMatchObject({ inode });
     const { files } = rig.coordinator;
     expect(await files.getattr(rigCtx, inode)).toMatchObject({ linkCount: 0, sizeBytes: 4 });
     await files.release(rigCtx, { session: one, inode });
@@ -143,7 +143,8 @@ describe("what loses its last name while it is open", () => {
     const timed = await startTimed({ local: "primary" });
     const own = treeOf(timed.coordinator.files);
     await timed.put("a", "old");
-    await own.unlink("a", ["one"]);
+    const one = await openSession(timed.kv, "one");
+    await own.unlink("a", [one]);
     await timed.put("a", "new");
     for (let turn = 0; turn < 5; turn++) await timed.clock.advance(61_000);
     expect([await timed.read("a"), await bodyAt(timed.stores["local"] as Store, "a")]).toEqual(["new", "old"]);

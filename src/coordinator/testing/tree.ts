@@ -1,6 +1,7 @@
 import { type Inode, ROOT_INODE, type SessionId } from "../../core/ids.ts";
 import { isGfsError } from "../../core/errors.ts";
-import type { posix } from "../../namespace/index.ts";
+import type { Kv, Program } from "../../kv/index.ts";
+import { posix } from "../../namespace/index.ts";
 import type { FileAttributes, FileService } from "../service/service.ts";
 import { rigCtx } from "./rig.ts";
 
@@ -14,7 +15,7 @@ export interface Tree {
   mkdir(path: string): Promise<FileAttributes>;
   symlink(target: string, path: string): Promise<FileAttributes>;
   link(from: string, to: string): Promise<FileAttributes>;
-  unlink(path: string, heldBy?: readonly string[]): Promise<FileAttributes>;
+  unlink(path: string, heldBy?: readonly SessionId[]): Promise<FileAttributes>;
   rmdir(path: string): Promise<FileAttributes>;
   rename(from: string, to: string, more?: { readonly noReplace?: boolean }): Promise<FileAttributes>;
   exchange(one: string, other: string): Promise<void>;
@@ -43,8 +44,7 @@ export function treeOf(files: FileService): Tree {
     mkdir: async (path) => await files.mkdir(rigCtx, { ...(await childAt(path)), ...maker, mode: 0o755 }),
     symlink: async (target, path) => await files.symlink(rigCtx, { ...(await childAt(path)), ...maker, target }),
     link: async (from, to) => await files.link(rigCtx, { inode: (await stat(from)).inode, ...(await childAt(to)) }),
-    unlink: async (path, heldBy = []) =>
-      await files.unlink(rigCtx, { ...(await childAt(path)), heldBy: heldBy as readonly SessionId[] }),
+    unlink: async (path, heldBy = []) => await files.unlink(rigCtx, { ...(await childAt(path)), heldBy }),
     rmdir: async (path) => await files.rmdir(rigCtx, await childAt(path)),
     rename: async (from, to, more = {}) =>
       await files.rename(rigCtx, { from: await childAt(from), to: await childAt(to), ...more }),
@@ -59,4 +59,16 @@ export async function errnoOf(work: Promise<unknown>): Promise<string> {
     () => "none",
     (error: unknown) => (isGfsError(error) ? error.meaning.errno : String(error)),
   );
+}
+
+const SESSION_MS = 3_600_000;
+
+/** A session that is open for as long as a test takes: what it holds nobody else releases. */
+export async function openSession(kv: Kv, name: string): Promise<SessionId> {
+  const session = name as SessionId;
+  const { id: lease } = await kv.lease(SESSION_MS);
+  await kv.transact(function* (tx): Program<void> {
+    posix.openSession(tx, { session, lease });
+  });
+  return session;
 }
