@@ -1,7 +1,7 @@
 /**
  * Background jobs beside requests: how fast publishing goes, whether it keeps up with overwrites, and what a page of a listing takes while jobs drain.
  *
- *   npm run bench -- jobs [--objects 5000] [--jobs 20000] [--seconds 10] [--clients 16]
+ *   npm run bench -- jobs [--objects 5000] [--jobs 20000] [--seconds 10] [--clients 16] [--only drain|publish|list]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -30,10 +30,12 @@ const SMALL = 4_096;
 const LISTED = 1_000;
 const keyOf = (index: number): string => `d${index % 100}/object-${index}`;
 const body = Buffer.alloc(SMALL, 7);
+/** An overwrite brings other bytes than the write before. */
+const others = Buffer.alloc(SMALL, 8);
 
 const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
 try {
-  if (values.only === undefined || values.only === "publish") await publishing();
+  if (values.only === undefined || values.only === "publish" || values.only === "drain") await publishing();
   if (values.only === undefined || values.only === "list") await listings();
 } finally {
   await rm(directory, { recursive: true, force: true });
@@ -65,25 +67,27 @@ async function drained(port: number): Promise<number> {
   return performance.now() - startedMs;
 }
 
-async function putAll(port: number, count: number): Promise<number> {
+async function putAll(port: number, count: number, content = body): Promise<number> {
   const startedMs = performance.now();
   const indexes = Array.from({ length: count }, (_, index) => index);
   await forEachBounded(
     indexes,
     clients,
-    async (index) => void (await call(port, "PUT", `/api/v1/objects/${keyOf(index)}`, body)),
+    async (index) => void (await call(port, "PUT", `/api/v1/objects/${keyOf(index)}`, content)),
   );
   return count / ((performance.now() - startedMs) / 1_000);
 }
 
 async function publishing(): Promise<void> {
-  const { port, stop } = await start("publish", ["disk"]);
+  const { port, processorMs, stop } = await start("publish", ["disk"]);
   try {
     await putAll(port, objects);
     await call(port, "POST", "/api/v1/jobs/pause");
-    const overwrites = await putAll(port, objects);
+    const overwrites = await putAll(port, objects, others);
+    const busyMs = processorMs();
     await call(port, "POST", "/api/v1/jobs/resume");
     const perSecond = objects / ((await drained(port)) / 1_000);
+    const jobMs = (processorMs() - busyMs) / objects;
     printComparison({
       what: `publishing ${objects.toLocaleString("en")} overwritten objects of 4 KiB`,
       unit: "/s",
@@ -92,12 +96,14 @@ async function publishing(): Promise<void> {
       theirs: [overwrites],
       goal: 1,
     });
+    console.log(`  ${jobMs.toFixed(2)} ms of a processor for each`);
+    if (values.only === "drain") return;
     const requestOf = (name: (sequence: number) => string) => (sequence: number) =>
       Buffer.concat([
         Buffer.from(
           `PUT /api/v1/objects/${name(sequence)} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMALL}\r\n\r\n`,
         ),
-        body,
+        Buffer.alloc(SMALL, sequence % 251),
       ]);
     const load = { port, connections: clients, durationMs, expectedStatus: 201 };
     const created = await generateLoad({

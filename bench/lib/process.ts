@@ -6,6 +6,8 @@ import net from "node:net";
 export interface Server {
   readonly port: number;
   readonly pid: number;
+  /** Processor time that it has used so far, on all cores. */
+  processorMs(): number;
   /** Resident memory now and its peak. */
   memory(): { readonly residentBytes: number; readonly peakBytes: number };
   stop(): Promise<void>;
@@ -30,6 +32,7 @@ export async function startServer(args: readonly string[], port: number, env: No
   return {
     port,
     pid,
+    processorMs: () => readProcessorMs(pid),
     memory: () => readMemory(pid),
     async stop() {
       child.kill("SIGTERM");
@@ -56,6 +59,15 @@ async function waitForPort(port: number, child: ChildProcess): Promise<void> {
   }
   child.kill("SIGKILL");
   throw new Error(`Nothing listens on port ${port} after 20 s.`);
+}
+
+const TICK_MS = 10;
+
+/** proc(5): the 14th and 15th field are ticks; the second one may hold spaces. */
+function readProcessorMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 function readMemory(pid: number): { residentBytes: number; peakBytes: number } {

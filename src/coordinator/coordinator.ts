@@ -139,7 +139,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         }
       }
     },
-    listObjects: async (ctx, request) => await meter.measure("list", async () => await listObjects(kit, ctx, request)),
+    async listObjects(ctx, request) {
+      // A page comes and goes to the disks many times, and would wait for what jobs do each time.
+      const end = mover.giveWay();
+      try {
+        return await meter.measure("list", async () => await listObjects(kit, ctx, request));
+      } finally {
+        end();
+      }
+    },
     async rename(ctx, request) {
       await meter.measure("rename", async () => await renameObject(kit, ctx, request));
       if (request.from.endsWith("/")) housekeeping.wake();

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, JobId, SiteName } from "../core/ids.ts";
+import { settle } from "../core/testing/fake-clock.ts";
 import type { StoreCall } from "../stores/testing/scripted-store.ts";
 import type { MoverConfig } from "./context.ts";
 import { gate, MoverRig } from "./testing/rig.ts";
@@ -54,6 +55,32 @@ describe("the mover's order of work", () => {
     site.open();
     await rig.idle();
     expect(rig.store("cloud").count("commit")).toBe(12);
+  });
+
+  it("begins few jobs while somebody waits for whom they give way, and all that it may afterwards", async () => {
+    await start({ maxConcurrentTransfers: 8 });
+    const site = holdUp("cloud", "write");
+    const end = rig.mover.giveWay();
+    for (let file = 0; file < 12; file++) await rig.put(`file${file}`, "bytes");
+    await rig.until(() => site.held().length === 2);
+    await settle();
+    expect(site.held().length).toBe(2);
+    end();
+    await rig.until(() => site.held().length === 8);
+    site.open();
+    await rig.idle();
+  });
+
+  it("gives way for a moment only to who waits for something else", async () => {
+    await start({ maxConcurrentTransfers: 8 });
+    const site = holdUp("cloud", "write");
+    const end = rig.mover.giveWay();
+    for (let file = 0; file < 12; file++) await rig.put(`file${file}`, "bytes");
+    await rig.clock.advance(1_000);
+    expect(site.held().length).toBe(8);
+    end();
+    site.open();
+    await rig.idle();
   });
 
   it("runs the jobs of one file at one site one after the other, in the order they were made", async () => {

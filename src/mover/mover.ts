@@ -40,6 +40,7 @@ export function createMover(deps: MoverDeps, config: MoverConfig): Mover {
     },
     stop,
     wake,
+    giveWay: () => runner.giveWay(),
     take: (id) => taken.take(id),
     publishNow: async (ctx, ids) => await publishNow(ctx, ids, { deps, taken }),
     depth: async () => await depth.get(),

@@ -25,6 +25,8 @@ export interface Runner {
   /** A job of the same file at the same site is under way. */
   isBusy(job: Job): boolean;
   begin(job: Job, stopping: AbortSignal): void;
+  /** Fewer jobs begin, until the returned function is called, but no longer than a moment. */
+  giveWay(): () => void;
   /** So many have ended since this was asked last. */
   takeEnded(): number;
   /** The parts that a job has sent will not be used. */
@@ -53,6 +55,10 @@ const BUDGET_CHUNKS = 8;
 const MIN_BUDGET_BYTES = 64 * 1024 ** 2;
 /** Others work while jobs that have ended wait for their commit, until that many times as many are under way. */
 const UNSETTLED = 4;
+/** Of the jobs that may work at once, so many do while somebody waits for whom jobs give way. */
+const SHARE_GIVING_WAY = 1 / 4;
+/** What takes longer waits for something else than this process. */
+const LONGEST_GIVING_WAY_MS = 500;
 
 export interface RunnerDeps extends MoverDeps {
   readonly board: ProgressBoard;
@@ -82,6 +88,7 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
   const busyLanes = new Set<string>();
   let working = 0;
   let ended = 0;
+  let givingWay = 0;
 
   const laneOf = (job: Job): string => `${job.path}\0${job.site}`;
 
@@ -204,7 +211,9 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
   return {
     running,
     get hasRoom() {
-      return working < maxConcurrentTransfers && running.size < UNSETTLED * maxConcurrentTransfers;
+      const most =
+        givingWay === 0 ? maxConcurrentTransfers : Math.max(1, Math.floor(maxConcurrentTransfers * SHARE_GIVING_WAY));
+      return working < most && running.size < UNSETTLED * maxConcurrentTransfers;
     },
     isBusy: (job) => busyLanes.has(laneOf(job)),
     begin(job, stopping) {
@@ -225,6 +234,19 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
       });
       running.set(job.id, { controller, work });
       activeGauge.set(running.size);
+    },
+    giveWay() {
+      givingWay += 1;
+      let over = false;
+      const end = (): void => {
+        if (over) return;
+        over = true;
+        cancel();
+        givingWay -= 1;
+        if (givingWay === 0) deps.onEnd();
+      };
+      const cancel = clock.timer(LONGEST_GIVING_WAY_MS, end);
+      return end;
     },
     takeEnded() {
       const count = ended;

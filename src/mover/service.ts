@@ -10,6 +10,8 @@ export interface Mover {
   drain(): Promise<void>;
   /** Stops now. What was under way is taken up again at the next start. */
   stop(): Promise<void>;
+  /** Somebody waits who needs the event loop often: few jobs begin until the returned function is called, for a moment at most. */
+  giveWay(): () => void;
   /** There may be new work. */
   wake(): void;
   /** The caller does the work of this job now, and says how that ended. */

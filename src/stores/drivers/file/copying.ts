@@ -5,7 +5,7 @@ import type { CopyOptions, ObjectInfo } from "../../store.ts";
 import { errnoOf } from "./failures.ts";
 import { instanceOf } from "./intake/instance.ts";
 import { ATTRIBUTE, describeObject, encodeRecord, type ObjectRecord } from "./object-record.ts";
-import { existsAt, findInfo, openObject } from "./reading.ts";
+import { existsAt, findInfo, openAt, openObject } from "./reading.ts";
 import { sealFile, type SealedFile, type StagingPlace } from "./writing.ts";
 
 export interface CopyPlan {
@@ -27,23 +27,9 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
   const path = `${layout.staging}/copy-${process.pid}-${Math.random().toString(36).slice(2)}`;
   try {
     const shared = options.mayShare === true && (await link(place, from, path));
-    if (!shared) await copyBytes(place, from, path);
-    const file = await disk.open(path, "update");
-    let sealed: Omit<SealedFile, "path">;
-    try {
-      const sizeBytes = (await file.stat()).sizeBytes;
-      // Between the look and the copy the source may have been replaced.
-      const now = await findInfo(disk, layout, from);
-      if (now?.etag !== source.info.etag || sizeBytes !== source.info.sizeBytes) {
-        throw new GfsError("Conflict", `${from} changed while it was copied; try again.`, { op: "store.copy" });
-      }
-      const bytes = place.notes(sizeBytes) ? await readWhole(file, sizeBytes) : undefined;
-      sealed = shared
-        ? await describeAnew(place, file, { to, source: source.info, options, bytes })
-        : await sealFile(place, to, file, { sha256: source.info.sha256, ...attributesOf(source.info, options), bytes });
-    } finally {
-      await file.close();
-    }
+    const sealed = shared
+      ? await describeShared(place, path, { to, source: source.info, options })
+      : await sealCopy(place, path, { to, source: source.info, options });
     const info = await place.publish(
       ctx,
       { path, ...sealed },
@@ -52,8 +38,9 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
         ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
       },
     );
-    // rename(2) does nothing where both names are the same file already.
-    if (shared) await disk.unlink(path).catch(() => undefined);
+    // rename(2) does nothing where both names are the same file already. Where another one lay, or none, they are not.
+    const another = ifMatch === undefined ? ifNoneMatch !== undefined : ifMatch !== source.info.etag;
+    if (shared && !another) await disk.unlink(path).catch(() => undefined);
     return info;
   } catch (error) {
     await disk.unlink(path).catch(() => undefined);
@@ -69,7 +56,57 @@ interface Described {
   readonly to: string;
   readonly source: ObjectInfo;
   readonly options: CopyOptions;
-  readonly bytes: Uint8Array | undefined;
+}
+
+async function sealCopy(
+  place: StagingPlace,
+  path: string,
+  { to, source, options }: Described,
+): Promise<Omit<SealedFile, "path">> {
+  const { disk, layout } = place;
+  await disk.copy(await placeOf(place, source.key), path);
+  const file = await disk.open(path, "update");
+  try {
+    const { sizeBytes } = await file.stat();
+    // Between the look and the copy the source may have been replaced.
+    const now = await findInfo(disk, layout, source.key);
+    if (now?.etag !== source.etag || sizeBytes !== source.sizeBytes) throw changed(source.key);
+    const bytes = place.notes(sizeBytes) ? await readWhole(file, sizeBytes) : undefined;
+    return await sealFile(place, to, file, { sha256: source.sha256, ...attributesOf(source, options), bytes });
+  } finally {
+    await file.close();
+  }
+}
+
+function changed(key: string): GfsError {
+  return new GfsError("Conflict", `${key} changed while it was copied; try again.`, { op: "store.copy" });
+}
+
+async function describeShared(
+  place: StagingPlace,
+  path: string,
+  described: Described,
+): Promise<Omit<SealedFile, "path">> {
+  const { to, source, options } = described;
+  // It is the very file that gets the name, whatever has the source's name by now.
+  const linked = await openAt(place.disk, to, path);
+  await linked?.file.close();
+  if (linked?.info.etag !== source.etag || linked.info.sizeBytes !== source.sizeBytes) throw changed(source.key);
+  const isNoted = place.notes(source.sizeBytes) || place.isNoted(source.key);
+  const isSaid = !place.keepsAttributes() || saysAlready(source, options);
+  if (isSaid && !isNoted) return { info: linked.info };
+  const file = await place.disk.open(path, "update");
+  try {
+    const bytes = place.notes(source.sizeBytes) ? await readWhole(file, source.sizeBytes) : undefined;
+    return await describeAnew(place, file, { ...described, bytes });
+  } finally {
+    await file.close();
+  }
+}
+
+function saysAlready(source: ObjectInfo, options: CopyOptions): boolean {
+  const { contentType, metadata } = attributesOf(source, options);
+  return contentType === source.contentType && isSame(metadata, source.metadata);
 }
 
 /** Undefined: it has another length by now. */
@@ -82,12 +119,12 @@ async function readWhole(file: DiskFile, sizeBytes: number): Promise<Uint8Array 
 async function describeAnew(
   place: StagingPlace,
   file: DiskFile,
-  { to, source, options, bytes }: Described,
+  { to, source, options, bytes }: Described & { readonly bytes: Uint8Array | undefined },
 ): Promise<Omit<SealedFile, "path">> {
   const stat = await file.stat();
   const { contentType, metadata } = attributesOf(source, options);
   const before = place.keepsAttributes() ? await file.getAttribute(ATTRIBUTE) : undefined;
-  const isSaid = contentType === source.contentType && isSame(metadata, source.metadata);
+  const isSaid = saysAlready(source, options);
   if (!place.keepsAttributes() || (isSaid && (before === undefined || bytes === undefined))) {
     if (place.isNoted(source.key)) await file.sync();
     return { info: { ...source, key: to } };
@@ -125,10 +162,6 @@ async function link(place: StagingPlace, from: string, path: string): Promise<bo
     if (NO_LINKS.has(errnoOf(error) ?? "")) return false;
     throw error;
   }
-}
-
-async function copyBytes(place: StagingPlace, from: string, path: string): Promise<void> {
-  await place.disk.copy(await placeOf(place, from), path);
 }
 
 async function placeOf({ disk, layout }: StagingPlace, key: string): Promise<string> {

@@ -4,7 +4,7 @@ import { fromErrno } from "../../../core/errors.ts";
 import type { Disk, HeldDirectory } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
 import type { ObjectInfo, WriteConditions } from "../../store.ts";
-import { besideOf, type DiskPlace } from "./disk-names.ts";
+import { besideOf, type DiskPlace, isInOwnCorner } from "./disk-names.ts";
 import { errnoOf } from "./failures.ts";
 import { filesAt, type FoundFile, instanceOf } from "./intake/instance.ts";
 import type { Intake } from "./intake/intake.ts";
@@ -236,9 +236,11 @@ export class Placing {
 
   async #unlinkPaths(directory: string, { plain, beside, place }: Omit<ObjectPaths, "directory">): Promise<void> {
     let removed = false;
-    for (const path of beside === undefined ? [plain] : [beside, plain]) {
+    // What lies in our own corner has had its name once only: nothing older is hidden by it.
+    const isAlone = isInOwnCorner(place) && (await existsAt(this.#disk, plain)) === "file";
+    for (const path of beside === undefined || isAlone ? [plain] : [beside, plain]) {
       try {
-        if (path === plain && (await existsAt(this.#disk, plain)) !== "file") continue;
+        if (path === plain && !isAlone && (await existsAt(this.#disk, plain)) !== "file") continue;
         await this.#disk.unlink(path);
       } catch (error) {
         const errno = errnoOf(error);

@@ -32,7 +32,8 @@ export async function openObject(disk: Disk, layout: Layout, key: string): Promi
   throw new GfsError("NotFound", `There is no object ${key}.`, { op: "store.get" });
 }
 
-async function openAt(disk: Disk, key: string, path: string): Promise<OpenObject | undefined> {
+/** Undefined: there is no file of that name. */
+export async function openAt(disk: Disk, key: string, path: string): Promise<OpenObject | undefined> {
   let file: DiskFile;
   try {
     file = await disk.open(path, "read");
