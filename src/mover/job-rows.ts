@@ -5,6 +5,19 @@ import type { Job, JobState, Pause } from "./types.ts";
 
 /** The keys of every row the mover keeps. `docs/formats.md` lists them. */
 
+type InLane = Pick<Job, "kind" | "key" | "path" | "site">;
+
+/** Our own corner of a site; keys there are made for one version, and nothing comes to them again. */
+export const OWN_PREFIX = ".globalfs/";
+
+/**
+ * What shares a lane. The removal of what lies in our own corner waits for nobody, and nobody for it: a file that is written over and over leaves one
+ * each time.
+ */
+export function laneOf({ kind, key, path }: Pick<Job, "kind" | "key" | "path">): string {
+  return kind === "remove" && key.startsWith(OWN_PREFIX) ? key : path;
+}
+
 const JOB = "j";
 const READY = "jr";
 const DELAYED = "jd";
@@ -31,8 +44,8 @@ export const delayedKey = (job: Pick<Job, "notBeforeMs" | "id">): Key =>
  * Jobs of one file at one site run one after the other, in the order they were made. A job that is not finished has one such row, made and removed in
  * two transactions: those rows are counted.
  */
-export const laneKey = (job: Pick<Job, "path" | "site" | "id">): Key => encodeKey(LANE, job.path, job.site, job.id);
-export const laneRange = (job: Pick<Job, "path" | "site">): Key => encodeKey(LANE, job.path, job.site);
+export const laneKey = (job: InLane & Pick<Job, "id">): Key => encodeKey(LANE, laneOf(job), job.site, job.id);
+export const laneRange = (job: InLane): Key => encodeKey(LANE, laneOf(job), job.site);
 export const pathRange = (path: string): Key => encodeKey(LANE, path);
 export const heldKey = (id: JobId): Key => encodeKey(HELD, id);
 export const finishedKey = (atMs: number, id: JobId): Key => encodeKey(FINISHED, Math.max(0, Math.round(atMs)), id);

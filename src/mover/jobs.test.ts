@@ -125,6 +125,18 @@ describe("the queue of jobs", () => {
     await expect(kv.view((tx) => getJob(tx, "none" as JobId))).rejects.toMatchObject({ code: "NotFound" });
   });
 
+  it("lets removals in our own corner run at any time, so that a file that is written over and over has no long lane", async () => {
+    const { add, find, first, kv } = queue();
+    const landed = (version: number) =>
+      add({ kind: "remove", key: `.globalfs/landed/v${version}-file`, versionId: `v${version}` as VersionId });
+    const publish = await add({ kind: "publish", key: ".globalfs/landed/v9-file" });
+    const removals = [await landed(1), await landed(2), await landed(3)];
+    const home = await add({ kind: "remove" });
+    const jobs = await Promise.all([publish, ...removals, home].map(async (id) => (await find(id)) as Job));
+    expect(await Promise.all(jobs.map(first))).toEqual([true, true, true, true, false]);
+    expect((await kv.view((tx) => jobsOfPath(tx, "dir/file", 10))).map(({ id }) => id)).toEqual([publish, home]);
+  });
+
   it("pages through jobs, oldest first, each once, by state when asked", async () => {
     const { add, settle, kv } = queue();
     const ids: JobId[] = [];

@@ -198,7 +198,7 @@ export function* isFirstOfLane(tx: Reader, job: Job): Program<boolean> {
   return first !== undefined && idOfLaneKey(first) === job.id;
 }
 
-export function* findFirstOfLane(tx: Reader, job: Pick<Job, "path" | "site">): Program<Key | undefined> {
+export function* findFirstOfLane(tx: Reader, job: Job): Program<Key | undefined> {
   const [first] = yield* tx.range({ ...prefixRange(laneRange(job)), limit: 1 });
   return first?.key;
 }

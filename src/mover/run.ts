@@ -6,6 +6,7 @@ import type { JobId } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import type { MoverConfig, MoverDeps } from "./context.ts";
 import { findJobFile } from "./job-file.ts";
+import { laneOf } from "./job-rows.ts";
 import { findJob, writeJob } from "./jobs.ts";
 import { publish } from "./kinds/publish.ts";
 import { removeObject } from "./kinds/remove.ts";
@@ -90,7 +91,7 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
   let ended = 0;
   let givingWay = 0;
 
-  const laneOf = (job: Job): string => `${job.path}\0${job.site}`;
+  const nameOfLane = (job: Job): string => `${laneOf(job)}\0${job.site}`;
 
   const bucketOf = (from: string, to: string): TokenBucket | undefined =>
     buckets.find((limit) => (limit.from === "*" || limit.from === from) && (limit.to === "*" || limit.to === to))
@@ -215,9 +216,9 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
         givingWay === 0 ? maxConcurrentTransfers : Math.max(1, Math.floor(maxConcurrentTransfers * SHARE_GIVING_WAY));
       return working < most && running.size < UNSETTLED * maxConcurrentTransfers;
     },
-    isBusy: (job) => busyLanes.has(laneOf(job)),
+    isBusy: (job) => busyLanes.has(nameOfLane(job)),
     begin(job, stopping) {
-      const lane = laneOf(job);
+      const lane = nameOfLane(job);
       const controller = new AbortController();
       const onStop = (): void => controller.abort(stopping.reason);
       stopping.addEventListener("abort", onStop, { once: true });

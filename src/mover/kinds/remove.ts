@@ -4,11 +4,9 @@ import type { FilePath } from "../../core/ids.ts";
 import { findOwner, findTombstone, isBuried } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
 import type { MoverDeps } from "../context.ts";
+import { OWN_PREFIX } from "../job-rows.ts";
 import { done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
-
-/** Our own corner of a site; what lies there and has no owner is rubbish. */
-const OWN_PREFIX = ".globalfs/";
 
 /** Deletes an object that no file owns. What somebody else has put under the key since then stays. */
 export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise<Outcome> {
