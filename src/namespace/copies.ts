@@ -1,6 +1,6 @@
 import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
-import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
+import { claim, disown, isPlaceOf, placesOf, release } from "./owners.ts";
 import { readContent, writeContent } from "./inodes.ts";
 import type { Copy, FileVersion } from "./types.ts";
 
@@ -11,11 +11,15 @@ export interface SetCopy {
   readonly nowMs: number;
 }
 
-/** Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more. */
-export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: SetCopy): Program<boolean> {
+/**
+ * Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more. Whatever becomes of
+ * bytes that stay under their key, they are to be published where they were to be: `giveUpHome` alone ends that.
+ */
+export function* setCopy(tx: Transaction, { inode, versionId, copy: wanted, nowMs }: SetCopy): Program<boolean> {
   const version = yield* readContent(tx, inode);
   if (version?.id !== versionId) return false;
-  const before = version.copies.find((each) => each.site === copy.site);
+  const before = version.copies.find((each) => each.site === wanted.site);
+  const copy = keepHome(wanted, before);
   yield* claim(tx, { inode, versionId, copy });
   const copies =
     before === undefined ? [...version.copies, copy] : version.copies.map((each) => (each === before ? copy : each));
@@ -24,6 +28,37 @@ export function* setCopy(tx: Transaction, { inode, versionId, copy, nowMs }: Set
     if (!isPlaceOf([copy], place)) yield* release(tx, { inode, version: changed, place, nowMs });
   writeContent(tx, inode, changed);
   return true;
+}
+
+function keepHome(copy: Copy, before: Copy | undefined): Copy {
+  if (copy.home !== undefined || before?.home === undefined || before.key !== copy.key) return copy;
+  const { home, replaces } = before;
+  return { ...copy, home, ...(replaces === undefined ? {} : { replaces }) };
+}
+
+export interface GiveUpHome {
+  readonly inode: Inode;
+  readonly site: SiteName;
+  readonly home: string;
+  /** `buried`: what lies there was the file's, or hidden by it, and stays hidden. `left`: it is another tool's, and none of ours. */
+  readonly as: "buried" | "left";
+  readonly nowMs: number;
+}
+
+/** The copy is not to be published there any more. Resolves with the copy as it was, when it was to be. */
+export function* giveUpHome(
+  tx: Transaction,
+  { inode, site, home: key, as, nowMs }: GiveUpHome,
+): Program<Copy | undefined> {
+  const version = yield* readContent(tx, inode);
+  const copy = version?.copies.find((each) => each.site === site);
+  if (version === undefined || copy?.home !== key || copy.key === key) return undefined;
+  const { home: _home, replaces: _replaces, ...rest } = copy;
+  const place = { site, key };
+  if (as === "left") yield* disown(tx, inode, place);
+  else yield* release(tx, { inode, version, place, nowMs });
+  writeContent(tx, inode, { ...version, copies: version.copies.map((each) => (each === copy ? rest : each)) });
+  return copy;
 }
 
 export interface RemoveCopy {

@@ -25,7 +25,7 @@ export {
 } from "./changes.ts";
 export { type CatalogReport, checkCatalog } from "./check.ts";
 export { commitVersion } from "./commit.ts";
-export { type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
+export { type GiveUpHome, giveUpHome, type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
 export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME, readDescribed } from "./described.ts";
 export type { DeletedKey } from "./delete-entry.ts";
 export { type DeleteKey, deleteKey } from "./delete-key.ts";

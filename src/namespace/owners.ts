@@ -7,7 +7,7 @@ import type { Copy, FileRecord, FileVersion, ObjectPlace, Owner } from "./types.
 
 /**
  * Who owns the object under a key at a site. Every copy owns its object, whatever the copy's state, and the key that it is to be published under. A row
- * that goes without the same place being owned again leaves a tombstone: else an object whose removal is late would show up as somebody else's new file.
+ * that is released without the same place being owned again leaves a tombstone: else an object whose removal is late would show up as somebody else's new file.
  */
 
 export function* findOwner(tx: Reader, site: SiteName, objectKey: string): Program<Owner | undefined> {
@@ -61,6 +61,12 @@ export function* release(tx: Transaction, { inode, version, place, nowMs, covere
     versionId: coveredId !== undefined && coveredId > version.id ? coveredId : version.id,
     etags: etagsOf(version),
   });
+}
+
+/** Without a tombstone: what lies there is not ours, and nothing that is remembered may cover it. */
+export function* disown(tx: Transaction, inode: Inode, { site, key }: ObjectPlace): Program<void> {
+  const owner = yield* findOwner(tx, site, key);
+  if (owner?.inode === inode) tx.delete(ownerKey(site, key));
 }
 
 export function isPlaceOf(copies: readonly Copy[], place: ObjectPlace): boolean {

@@ -2,6 +2,7 @@
 export type * from "./store.ts";
 export { type BreakerState, type Site, type SiteDirectory, type SiteRole, SITE_ROLES } from "./site.ts";
 export { type Span, spanOf } from "./byte-range.ts";
+export { headIfThere } from "./head-if-there.ts";
 export { compareKeys } from "./object-key.ts";
 export { type FileStoreConfig, linkSafety, MAX_INTAKE_BYTES, openFileStore } from "./drivers/file/index.ts";
 export { createMemoryStore, type MemoryStoreConfig } from "./drivers/memory/index.ts";

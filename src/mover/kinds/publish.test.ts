@@ -3,7 +3,8 @@ import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import { findTombstone, rename } from "../../namespace/index.ts";
-import { putBytes } from "../../stores/testing/scripted-store.ts";
+import { nextTestId } from "../../namespace/testing/model.ts";
+import { bytesAt, putBytes } from "../../stores/testing/scripted-store.ts";
 import type { Site } from "../../stores/index.ts";
 import { MoverRig } from "../testing/rig.ts";
 import type { JobProgress } from "../types.ts";
@@ -50,37 +51,132 @@ describe("an object that is to get its file's path", () => {
     expect([await rig.bodyAt("local", "old"), (await rig.copy("new", "local"))?.key]).toEqual(["bytes", "old"]);
   });
 
-  it.each(["stale", "failed"] as const)("is left alone while its copy is %s", async (state) => {
-    const written = await rig.put("old", "bytes", { to: [] });
+  it.each(["stale", "failed"] as const)(
+    "is left alone while its copy is %s, and published once that is mended",
+    async (state) => {
+      const written = await rig.put("old", "bytes", { to: [] });
+      await rig.mover.pauseAll(true);
+      await rig.rename("old", "new");
+      const file = { ...written, path: "new" as FilePath };
+      await rig.setCopy(file, "local", { state });
+      await rig.mover.pauseAll(false);
+      await rig.idle();
+      expect(await relocation()).toMatchObject({ state: "done" });
+      expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual(["bytes", undefined]);
+      expect(await rig.copy("new", "local")).toMatchObject({ state, key: "old", home: "new" });
+      await rig.order("repair", file, "local", { key: "old" });
+      await rig.idle();
+      expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual([undefined, "bytes"]);
+    },
+  );
+
+  it("does not wait for bytes that are on their way to it: they are published when they have come", async () => {
+    rig.sites.set("cloud", { ...(new MoverRig(["cloud"]).sites.get("cloud") as Site) });
+    rig.config = { ...rig.config, maxQueuedJobs: 1 };
+    await rig.restart();
     await rig.mover.pauseAll(true);
+    await rig.put("full", "of work");
+    await rig.put("old", "bytes");
+    expect(await rig.job({ path: "old" as FilePath })).toBeUndefined();
     await rig.rename("old", "new");
-    await rig.setCopy({ ...written, path: "new" as FilePath }, "local", { state });
     await rig.mover.pauseAll(false);
+    await rig.clock.advance(10_000);
     await rig.idle();
-    expect(await relocation()).toMatchObject({ state: "done" });
-    expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual(["bytes", undefined]);
+    const { store } = rig.sites.get("cloud") as Site;
+    expect([await bytesAt(store, "old"), (await bytesAt(store, "new"))?.toString()]).toEqual([undefined, "bytes"]);
+    expect((await rig.jobs()).filter(({ state }) => state !== "done")).toEqual([]);
   });
 
-  it("waits for the bytes that are on their way to it", async () => {
-    const written = await rig.put("old", "bytes", { to: [] });
+  it("goes behind the job that brings the bytes, which would wait for it, while it waits for its path", async () => {
+    const written = await rig.put("x", "of x", { to: [] });
     await rig.mover.pauseAll(true);
-    await rig.rename("old", "new");
-    await rig.setCopy({ ...written, path: "new" as FilePath }, "local", { state: "pending" });
+    await rig.rename("x", "z");
+    await rig.put("x", "newer", { to: [] });
+    // The object of the file that was called x keeps that key until its bytes are there, which a job of the path is to bring.
+    const z = { ...written, path: "z" as FilePath };
+    await rig.setCopy(z, "local", { state: "pending" });
+    await rig.order("repair", z, "local", { path: "x" as FilePath, key: "x" });
+    await rig.mover.pauseAll(false);
+    await rig.clock.advance(120_000);
+    await rig.idle();
+    expect([await rig.bodyAt("local", "x"), await rig.bodyAt("local", "z")]).toEqual(["newer", "of x"]);
+    expect((await rig.jobs()).filter(({ state }) => state !== "done")).toEqual([]);
+  });
+
+  it("fails over another tool's object, and does so again when it is resumed", async () => {
+    await renamed();
+    await rig.clock.advance(1_000);
+    await putBytes(rig.store("local"), "new", "theirs");
+    await rig.clock.advance(1_000);
     await rig.mover.pauseAll(false);
     await rig.idle();
-    expect(await relocation()).toMatchObject({ state: "waiting", reason: "The bytes are still on their way." });
-    const waits: number[] = [];
-    for (let look = 0; look < 7; look++) {
-      const job = (await relocation()) as JobProgress;
-      waits.push(job.notBeforeMs - rig.clock.nowMs());
-      await rig.clock.advance(waits.at(-1) as number);
+    for (let time = 0; time < 2; time++) {
+      expect(await relocation()).toMatchObject({ state: "failed" });
+      expect(await rig.copy("new", "local")).toEqual(
+        expect.not.objectContaining({ home: expect.anything() as unknown }),
+      );
+      expect(await rig.kv.view((tx) => findTombstone(tx, "new" as FilePath))).toBeUndefined();
+      await rig.mover.resume((await relocation())?.id as never);
       await rig.idle();
+      expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual(["bytes", "theirs"]);
     }
-    expect(waits).toEqual([2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
-    await rig.setCopy({ ...written, path: "new" as FilePath }, "local", { state: "present" });
-    await rig.clock.advance(30_000);
+  });
+
+  it.each(["stale", "failed"] as const)(
+    "is published after all when it was %s where it landed, and mended",
+    async (state) => {
+      await rig.put("x", "before", { to: [] });
+      await rig.mover.pauseAll(true);
+      const written = await rig.put("x", "after", { to: [] });
+      const key = (await rig.copy("x", "local"))?.key as string;
+      await rig.setCopy(written, "local", { state });
+      await rig.mover.pauseAll(false);
+      await rig.idle();
+      expect([await rig.bodyAt("local", "x"), (await rig.copy("x", "local"))?.key]).toEqual(["before", key]);
+      await rig.order("repair", written, "local", { key });
+      await rig.idle();
+      expect([await rig.bodyAt("local", "x"), await rig.bodyAt("local", key)]).toEqual(["after", undefined]);
+    },
+  );
+
+  it("is published after all when a look finds that it was right", async () => {
+    await rig.put("x", "before", { to: [] });
+    await rig.mover.pauseAll(true);
+    const written = await rig.put("x", "after", { to: [] });
+    await rig.setCopy(written, "local", { state: "stale" });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    await rig.order("verify", written, "local");
+    await rig.idle();
+    expect([await rig.bodyAt("local", "x"), await rig.copy("x", "local")]).toEqual([
+      "after",
+      expect.objectContaining({ key: "x", state: "present" }),
+    ]);
+  });
+
+  it("goes over what a write left that came to nothing, and waits before it does so over a newer one", async () => {
+    const written = await rig.put("old", "bytes", { to: [] });
+    const own = (version: string) => ({ "globalfs-version": version, "globalfs-path": "new" });
+    const older = `0${written.version.id.slice(1)}`.replace(/.$/, "0");
+    await rig.mover.pauseAll(true);
+    await rig.rename("old", "new");
+    await putBytes(rig.store("local"), "new", "older", own(older));
+    await rig.mover.pauseAll(false);
     await rig.idle();
     expect(await rig.bodyAt("local", "new")).toBe("bytes");
+    await rig.mover.pauseAll(true);
+    await rig.rename("new", "newer");
+    await putBytes(rig.store("local"), "newer", "under way", { ...own(nextTestId()), "globalfs-path": "newer" });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.job({ path: "newer" as FilePath, kind: "publish" })).toMatchObject({
+      state: "waiting",
+      reason: expect.stringContaining("A newer object that GlobalFS wrote lies under newer") as string,
+    });
+    expect(await rig.bodyAt("local", "newer")).toBe("under way");
+    await rig.clock.advance(60_000);
+    await rig.idle();
+    expect([await rig.bodyAt("local", "newer"), await rig.bodyAt("local", "new")]).toEqual(["bytes", undefined]);
   });
 
   it("is found by the stray copy of an attempt that was moot by the time it was tried again", async () => {

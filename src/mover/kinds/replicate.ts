@@ -7,7 +7,7 @@ import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts
 import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
 import { findJobFile, setJobCopy } from "../job-file.ts";
-import { enqueueJob } from "../jobs.ts";
+import { follow, publishArrived, removalOf } from "../follow-ups.ts";
 import { done, type Failed, type Outcome } from "../outcome.ts";
 import { createProof } from "../proof.ts";
 import { type Ready, type Source, transfer } from "../transfer.ts";
@@ -35,7 +35,8 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
     return done(undefined, "The copy was there already.");
   if (job.kind === "repair") {
     const intact = await isIntact(ctx, target, job.key, known);
-    if (intact !== undefined) return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }));
+    if (intact !== undefined)
+      return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }, deps));
     const there = await lookAtTarget(ctx, target, job, version);
     if (there === "other") {
       await deps.settle(ctx, { path: job.path, inode, site: target });
@@ -49,7 +50,7 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
         etag: there.etag,
         changedMs: deps.clock.nowMs(),
       };
-      return done((tx) => recordCopy(tx, job, right), "The bytes at the site are right.");
+      return done((tx) => recordCopy(tx, job, right, deps), "The bytes at the site are right.");
     }
   }
   if (taken) return keyTaken(job);
@@ -238,25 +239,11 @@ async function commit(ctx: Ctx, job: Job, ready: Ready, deps: MoverDeps): Promis
 }
 
 /** When the version went while the commit was under way, the object has no owner: a job removes it. */
-function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps?: MoverDeps): Program<void> {
-  const { inode, versionId, path } = job;
-  if (yield* setJobCopy(tx, job, copy)) return;
-  if (deps === undefined || (yield* findOwner(tx, copy.site, copy.key)) !== undefined) return;
-  yield* enqueueJob(
-    tx,
-    {
-      kind: "remove",
-      path,
-      inode,
-      versionId,
-      site: copy.site,
-      key: copy.key,
-      sizeBytes: 0,
-      priority: 1,
-      ...(copy.etag === undefined ? {} : { etag: copy.etag }),
-    },
-    { id: deps.nextJobId(), nowMs: copy.changedMs },
-  );
+function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps: MoverDeps): Program<void> {
+  const { inode } = (yield* findJobFile(tx, job)) ?? {};
+  if (inode !== undefined && (yield* setJobCopy(tx, job, copy)))
+    return yield* publishArrived(tx, deps, { inode, site: copy.site });
+  if ((yield* findOwner(tx, copy.site, copy.key)) === undefined) yield* follow(tx, deps, removalOf(job, copy));
 }
 
 interface Verification {

@@ -3,7 +3,7 @@ import { isGfsError } from "../../core/errors.ts";
 import type { Copy, FileVersion } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
 import { findJobFile, setJobCopy } from "../job-file.ts";
-import { enqueueJob } from "../jobs.ts";
+import { follow, publishArrived } from "../follow-ups.ts";
 import { done, type Outcome } from "../outcome.ts";
 import { createProof } from "../proof.ts";
 import type { Job } from "../types.ts";
@@ -32,28 +32,24 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
     return done(function* (tx) {
       if (!(yield* setJobCopy(tx, job, stale))) return;
-      yield* enqueueJob(
-        tx,
-        {
-          kind: "repair",
-          path: job.path,
-          inode: job.inode,
-          versionId: job.versionId,
-          site: job.site,
-          key: copy.key,
-          sizeBytes: version.sizeBytes,
-          priority: 5,
-          ...(found.etag === undefined ? {} : { etag: found.etag }),
-        },
-        { id: deps.nextJobId(), nowMs: stale.changedMs },
-      );
+      yield* follow(tx, deps, {
+        kind: "repair",
+        path: job.path,
+        inode: job.inode,
+        versionId: job.versionId,
+        site: job.site,
+        key: copy.key,
+        sizeBytes: version.sizeBytes,
+        priority: 5,
+        ...etagOf(found),
+      });
     }, reason);
   }
   if (copy.state === "present" || copy.state === "foreign") return done();
   const { reason: _, ...rest } = copy;
   const right: Copy = { ...rest, state: "present", changedMs: deps.clock.nowMs(), ...etagOf(found) };
   return done(function* (tx) {
-    yield* setJobCopy(tx, job, right);
+    if (yield* setJobCopy(tx, job, right)) yield* publishArrived(tx, deps, { inode: file.inode, site: site.name });
   });
 }
 
