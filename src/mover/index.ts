@@ -3,6 +3,7 @@ export { createProof, createQuickProof, isProvable } from "./proof.ts";
 export type * from "./types.ts";
 export type { BandwidthLimit, FoundOther, MoverConfig, MoverDeps } from "./context.ts";
 export { enqueueJob, type Enqueue, markUnqueued, type MarkUnqueued } from "./jobs.ts";
+export { publishArrived } from "./follow-ups.ts";
 export { describePause } from "./waiting.ts";
 export { carryUnqueued } from "./unqueued.ts";
 export { createMover } from "./mover.ts";

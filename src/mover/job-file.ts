@@ -15,9 +15,21 @@ export function* findJobFile(tx: Reader, job: Job): Program<FileRecord | undefin
   return holder?.version?.id === job.versionId ? holder : undefined;
 }
 
-/** False when nobody holds the job's version any more. */
-export function* setJobCopy(tx: Transaction, job: Job, copy: Copy): Program<boolean> {
+export interface JobCopy {
+  readonly copy: Copy;
+  /** Whether what the catalog says of the copy by now still lets the job speak of it. */
+  readonly when: (now: Copy | undefined) => boolean;
+}
+
+/** The file that holds the job's version; undefined, and nothing is written, when nobody does, or the copy has moved on. */
+export function* setJobCopy(tx: Transaction, job: Job, { copy, when }: JobCopy): Program<FileRecord | undefined> {
   const file = yield* findJobFile(tx, job);
-  if (file === undefined) return false;
-  return yield* setCopy(tx, { inode: file.inode, versionId: job.versionId, copy, nowMs: copy.changedMs });
+  if (file === undefined || !when(file.version?.copies.find(({ site }) => site === job.site))) return undefined;
+  yield* setCopy(tx, { inode: file.inode, versionId: job.versionId, copy, nowMs: copy.changedMs });
+  return file;
+}
+
+/** A publish job may have given the bytes another key since, or somebody found others there. */
+export function isSameObject(one: Copy): (now: Copy | undefined) => boolean {
+  return (now) => now?.key === one.key && now.etag === one.etag;
 }

@@ -9,16 +9,21 @@ export interface SetCopy {
   readonly versionId: VersionId;
   readonly copy: Copy;
   readonly nowMs: number;
+  /** What the caller has looked at: nothing is written when the bytes lie under another key by now, or are others there. Undefined: there was no copy. */
+  readonly over?: Pick<Copy, "key" | "etag"> | undefined;
 }
 
 /**
- * Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more. Whatever becomes of
+ * Says where a version's bytes are at one site. False, and nothing is written, when that version is not the current one any more, or the
+ * copy not the one that was looked at. Whatever becomes of
  * bytes that stay under their key, they are to be published where they were to be: `giveUpHome` alone ends that.
  */
-export function* setCopy(tx: Transaction, { inode, versionId, copy: wanted, nowMs }: SetCopy): Program<boolean> {
+export function* setCopy(tx: Transaction, order: SetCopy): Program<boolean> {
+  const { inode, versionId, copy: wanted, nowMs } = order;
   const version = yield* readContent(tx, inode);
   if (version?.id !== versionId) return false;
   const before = version.copies.find((each) => each.site === wanted.site);
+  if ("over" in order && !isSameObject(before, order.over)) return false;
   const copy = keepHome(wanted, before);
   yield* claim(tx, { inode, versionId, copy });
   const copies =
@@ -28,6 +33,10 @@ export function* setCopy(tx: Transaction, { inode, versionId, copy: wanted, nowM
     if (!isPlaceOf([copy], place)) yield* release(tx, { inode, version: changed, place, nowMs });
   writeContent(tx, inode, changed);
   return true;
+}
+
+function isSameObject(one: SetCopy["over"], other: SetCopy["over"]): boolean {
+  return one?.key === other?.key && one?.etag === other?.etag;
 }
 
 function keepHome(copy: Copy, before: Copy | undefined): Copy {

@@ -4,7 +4,7 @@ import { type FilePath, ROOT_INODE, type VersionId } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
 import { enqueueJob } from "../../mover/index.ts";
 import { findFile, findOwner, removeFile } from "../../namespace/index.ts";
-import type { CommitOptions, ObjectInfo, Site, StagedWrite } from "../../stores/index.ts";
+import { type CommitOptions, headIfThere, type ObjectInfo, type Site, type StagedWrite } from "../../stores/index.ts";
 import { landedKey, type Target } from "./object-keys.ts";
 import type { Kit } from "../kit.ts";
 import { enqueueRemoval } from "./removal.ts";
@@ -124,13 +124,13 @@ async function landOne(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite): Pr
   const { site, objectKey } = write;
   if (objectKey !== path) {
     const info = await commitOne(kit, ctx, write, {});
-    const occupant = write.occupant === "unknown" ? await headIfThere(site, ctx, path) : write.occupant;
+    const occupant = write.occupant === "unknown" ? await headIfThere(ctx, site.store, path) : write.occupant;
     return { site, objectKey, info, ...(occupant === undefined ? {} : { occupant }) };
   }
   const conditional = site.store.capabilities.conditionalWrites;
   try {
     // Where a site does not keep conditions only a look can tell, and another tool may come in between.
-    const there = conditional ? undefined : await headIfThere(site, ctx, path);
+    const there = conditional ? undefined : await headIfThere(ctx, site.store, path);
     if (there === undefined) {
       const info = await commitOne(kit, ctx, write, conditional ? { ifNoneMatch: "*" } : {});
       // An upload in parts may have landed elsewhere, by an earlier attempt.
@@ -145,7 +145,7 @@ async function landOne(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite): Pr
 /** Something lies under the path: an object of another tool, or that of another write. Nothing is lost of it. */
 async function landBeside(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite): Promise<Landed> {
   const { site, versionId } = write;
-  const occupant = await headIfThere(site, ctx, path);
+  const occupant = await headIfThere(ctx, site.store, path);
   if (occupant !== undefined && isOurs(site, occupant, write)) return { site, objectKey: path, info: occupant };
   const objectKey = landedKey(path, versionId);
   try {
@@ -163,15 +163,6 @@ async function landBeside(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite):
 /** The answer to our own write was lost, and the site has met it again. */
 function isOurs(site: Site, { metadata }: ObjectInfo, { versionId }: SiteWrite): boolean {
   return site.store.capabilities.userMetadata && metadata["globalfs-version"] === versionId;
-}
-
-async function headIfThere(site: Site, ctx: Ctx, key: string): Promise<ObjectInfo | undefined> {
-  try {
-    return await site.store.head(ctx, key);
-  } catch (error) {
-    if (isGfsError(error, "NotFound")) return undefined;
-    throw error;
-  }
 }
 
 /** When the answer is lost the site is asked what it has: a write that has happened is no failure. */
@@ -222,7 +213,7 @@ export async function undo(kit: Kit, path: FilePath, failed: Undo): Promise<void
  * delete; where a site keeps no metadata that could tell, the length has to.
  */
 async function etagOfOurs(ctx: Ctx, { site, objectKey }: Target, failed: Undo): Promise<string | undefined> {
-  const info = await headIfThere(site, ctx, objectKey);
+  const info = await headIfThere(ctx, site.store, objectKey);
   if (info === undefined) return undefined;
   const ours = site.store.capabilities.userMetadata
     ? info.metadata["globalfs-version"] === failed.versionId

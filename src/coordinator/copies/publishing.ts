@@ -76,9 +76,8 @@ export function* enqueuePublishing(
   if (version === undefined || kit.router.planWrite(path).publish === "never") return [];
   const ids: JobId[] = [];
   for (const copy of version.copies) {
-    // A copy that is still on its way keeps the key its job was given; the publish job waits for it.
-    if (copy.key.startsWith(VERSIONS_PREFIX)) continue;
-    if (copy.key === path || copy.state === "stale" || copy.state === "failed") continue;
+    // One that has no bytes yet, or wrong ones, keeps the key that its job was given; the publish job claims the path for it.
+    if (copy.key === path || copy.key.startsWith(VERSIONS_PREFIX)) continue;
     const { inode } = file;
     const place = { path, inode, versionId: version.id, site: copy.site, key: copy.key };
     const id = kit.nextJobId();

@@ -1,9 +1,9 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
-import type { Program } from "../../kv/index.ts";
+import type { Program, Reader } from "../../kv/index.ts";
 import { enqueueJob, type FoundOther } from "../../mover/index.ts";
 import { type Copy, type FileRecord, type FileVersion, findByInode, findFile, setCopy } from "../../namespace/index.ts";
-import type { ObjectInfo } from "../../stores/index.ts";
+import { headIfThere, type ObjectInfo } from "../../stores/index.ts";
 import { commitAdopted, enqueueCopies } from "./foreign.ts";
 import { type Disagreement, judge } from "./judge.ts";
 import type { Kit } from "../kit.ts";
@@ -35,7 +35,7 @@ export async function reconcile(
     if (current?.version?.id !== found.version.id) return "changed";
     const copy = current.version.copies.find((each) => each.site === found.site.name);
     if (copy?.key !== found.copy.key || copy.etag !== found.copy.etag) return "changed";
-    const info = await headIfThere(ctx, found);
+    const info = await headIfThere(ctx, found.site.store, found.copy.key);
     if (info === undefined) return await takeOut(kit, current, found, { reason: GONE });
     if (info.etag === found.copy.etag) return "changed";
     // A write that failed left its bytes here, and a job brings the old ones back: until then other copies are read.
@@ -71,15 +71,6 @@ async function isMending(kit: Kit, { path, site }: Disagreement): Promise<boolea
 
 const GONE = "The object is gone from the site; it was removed there or lost.";
 
-async function headIfThere(ctx: Ctx, found: Disagreement): Promise<ObjectInfo | undefined> {
-  try {
-    return await found.site.store.head(ctx, found.copy.key);
-  } catch (error) {
-    if (isGfsError(error, "NotFound")) return undefined;
-    throw toGfsError(error, "coordinator.reconcile");
-  }
-}
-
 interface Sides {
   readonly current: FileRecord;
   readonly info: ObjectInfo;
@@ -113,7 +104,8 @@ async function keepAsItIs(
 ): Promise<Reconciled> {
   const nowMs = kit.clock.nowMs();
   const right: Copy = { site: site.name, key: copy.key, state: copy.state, etag, changedMs: nowMs };
-  await kit.kv.transact((tx) => setCopy(tx, { inode: current.inode, versionId: version.id, copy: right, nowMs }));
+  const { inode } = current;
+  await kit.kv.transact((tx) => setCopy(tx, { inode, versionId: version.id, copy: right, over: copy, nowMs }));
   kit.log.info("copy_renamed", { path, site: site.name, etag });
   return "changed";
 }
@@ -151,13 +143,15 @@ async function rollForward(kit: Kit, found: Disagreement, { info, kept }: News):
   const nowMs = kit.clock.nowMs();
   const versionId = kit.nextVersionId();
   const { queueIsFull } = kit.mover;
-  const isKept = await kit.inodes.transact(function* (tx, nextInode): Program<boolean> {
+  const isKept = await kit.inodes.transact(function* (tx, nextInode): Program<boolean | undefined> {
+    if (!(yield* isStill(tx, found))) return undefined;
     const file = yield* commitAdopted(tx, kit, { path, found: [{ site, info }], versionId, nowMs, nextInode });
     const recorded = kept !== undefined && (yield* recordSetAside(tx, kit, kept));
     yield* enqueueCopies(tx, kit, { file, path, nowMs, queueIsFull });
     yield* enqueuePublishing(tx, kit, { file, path, nowMs });
     return recorded;
   });
+  if (isKept === undefined) return "changed";
   kit.mover.wake();
   if (kept !== undefined) await reportSetAside(kit);
   const version = info.metadata["globalfs-version"];
@@ -168,6 +162,13 @@ async function rollForward(kit: Kit, found: Disagreement, { info, kept }: News):
     ...(isKept ? { kept: kept?.versionId } : {}),
   });
   return "changed";
+}
+
+/** Nothing newer was written, and its bytes were not published elsewhere, since the object was looked at. */
+function* isStill(tx: Reader, { path, version, copy, site, holder }: Disagreement): Program<boolean> {
+  const file = holder === undefined ? yield* findFile(tx, path) : yield* findByInode(tx, holder);
+  const now = file?.version?.copies.find((each) => each.site === site.name);
+  return file?.version?.id === version.id && now?.key === copy.key && now.etag === copy.etag;
 }
 
 interface Out {
@@ -187,9 +188,11 @@ async function takeOut(
 ): Promise<Reconciled> {
   const version = file.version as FileVersion;
   const nowMs = kit.clock.nowMs();
-  const isKept = await kit.kv.transact(function* (tx): Program<boolean> {
+  const isKept = await kit.kv.transact(function* (tx): Program<boolean | undefined> {
     const copy: Copy = { site: site.name, key: before.key, state: "stale", changedMs: nowMs, reason };
-    yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs });
+    // It may have been published meanwhile: then it lies elsewhere.
+    if (!(yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, over: before, nowMs })))
+      return undefined;
     const recorded = kept !== undefined && (yield* recordSetAside(tx, kit, kept));
     yield* enqueueJob(
       tx,
@@ -208,6 +211,7 @@ async function takeOut(
     );
     return recorded;
   });
+  if (isKept === undefined) return "changed";
   kit.mover.wake();
   if (kept !== undefined) await reportSetAside(kit);
   kit.log.warn("copy_out_of_step", { path, site: site.name, reason, ...(isKept ? { kept: kept?.versionId } : {}) });

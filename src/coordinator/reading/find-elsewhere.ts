@@ -1,7 +1,7 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program } from "../../kv/index.ts";
-import { isProvable } from "../../mover/index.ts";
+import { isProvable, publishArrived } from "../../mover/index.ts";
 import { type Copy, type FileRecord, findByInode, findFile, setCopy } from "../../namespace/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
 import { isSame, MAX_PROVEN_BYTES } from "../foreign/judge.ts";
@@ -28,7 +28,7 @@ export async function findElsewhere(kit: Kit, ctx: Ctx, wanted: Wanted): Promise
       const info = await site.store.head(ctx, key);
       if (!(await isVersion(kit, ctx, wanted, { site, known, info }))) continue;
       const copy: Copy = { site: site.name, key, state: "present", etag: info.etag, changedMs: kit.clock.nowMs() };
-      if (!(await record(kit, wanted, copy))) continue;
+      if (!(await record(kit, wanted, { copy, over: known }))) continue;
       kit.log.warn("copy_found_again", { path, site: site.name, key, before: known?.state });
       return { found: { copy, site }, silent };
     } catch (error) {
@@ -69,14 +69,23 @@ function placeOf(site: Site, key: string): Copy {
   return { site: site.name, key, state: "pending", changedMs: 0 };
 }
 
-/** False when the version has moved on, or the object belongs to another file. */
-async function record(kit: Kit, { path, version, holder }: Wanted, copy: Copy): Promise<boolean> {
+interface FoundCopy {
+  readonly copy: Copy;
+  /** What the catalog said of it. */
+  readonly over: Copy | undefined;
+}
+
+/** False when the version has moved on, or its bytes there have, or the object belongs to another file. */
+async function record(kit: Kit, { path, version, holder }: Wanted, { copy, over }: FoundCopy): Promise<boolean> {
   try {
     return await kit.kv.transact(function* (tx): Program<boolean> {
       const file: FileRecord | undefined =
         holder === undefined ? yield* findFile(tx, path) : yield* findByInode(tx, holder);
       if (file?.version?.id !== version.id) return false;
-      return yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, nowMs: copy.changedMs });
+      const { inode } = file;
+      if (!(yield* setCopy(tx, { inode, versionId: version.id, copy, over, nowMs: copy.changedMs }))) return false;
+      yield* publishArrived(tx, kit, { inode, site: copy.site });
+      return true;
     });
   } catch (error) {
     if (isGfsError(error, "Conflict")) return false;

@@ -15,7 +15,7 @@ import {
   type VersionLabels,
 } from "../../namespace/index.ts";
 import { createQuickProof } from "../../mover/index.ts";
-import type { ObjectInfo, Site } from "../../stores/index.ts";
+import { headIfThere, type ObjectInfo, type Site } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { checkWriteConditions } from "../objects/conditions.ts";
 import { suspectCopy } from "../copies/copy-check.ts";
@@ -275,7 +275,8 @@ function copyAtSite(kit: Kit, target: Target, { copy, attributes, draft, source 
       } catch (error) {
         if (isGfsError(error, "DataCorrupt")) await suspectCopy(kit, { ...source, site: site.name, key: copy.key });
         const conditional = conditions.ifNoneMatch !== undefined && isGfsError(error, "PreconditionFailed");
-        if (conditional && (await isThere(ctx, site, objectKey))) throw error;
+        // Which of the two did not hold: that nothing lies there yet, or that the source is the one that was looked up.
+        if (conditional && (await headIfThere(ctx, site.store, objectKey)) !== undefined) throw error;
         if (!isGfsError(error, "NotFound", "PreconditionFailed", "Conflict", "Unsupported", "TooLarge", "DataCorrupt"))
           throw error;
         throw new GfsError("Conflict", `It could not copy the source by itself: ${error.message}`, {
@@ -286,17 +287,6 @@ function copyAtSite(kit: Kit, target: Target, { copy, attributes, draft, source 
       }
     },
   };
-}
-
-/** Which of the two conditions did not hold: that nothing lies there yet, or that the source is the one that was looked up. */
-async function isThere(ctx: Ctx, site: Site, key: string): Promise<boolean> {
-  try {
-    await site.store.head(ctx, key);
-    return true;
-  } catch (error) {
-    if (isGfsError(error, "NotFound")) return false;
-    throw error;
-  }
 }
 
 /** The site took the bytes as they lay there: a rotten source must not become a rotten copy that nothing can mend. */

@@ -31,7 +31,7 @@ describe("what a copy is brought for", () => {
     expect(rig.store("cloud").count("stage")).toBe(1);
   });
 
-  it("is a copy that is known to be wrong, and one that lies under another key", async () => {
+  it("is a copy that is known to be wrong, and not one that lies under another key by now", async () => {
     await start();
     const written = await rig.put("file", "bytes");
     await rig.idle();
@@ -39,11 +39,25 @@ describe("what a copy is brought for", () => {
     await rig.order("replicate", written, "cloud");
     await rig.idle();
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
-    await rig.setCopy(written, "cloud", { key: "elsewhere" });
-    await rig.order("replicate", written, "cloud");
+    await rig.setCopy(written, "cloud", { key: "elsewhere", state: "stale" });
+    const { id } = await rig.order("replicate", written, "cloud");
     await rig.idle();
-    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present", key: "file" });
-    expect(rig.store("cloud").count("commit")).toBe(3);
+    expect(await rig.mover.get(id)).toMatchObject({ state: "done", reason: "The copy lies under another key by now." });
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "stale", key: "elsewhere" });
+    expect(rig.store("cloud").count("commit")).toBe(2);
+  });
+
+  it("is recorded nowhere when it got another key while it was brought, and goes again", async () => {
+    await start();
+    await rig.mover.pauseAll(true);
+    const written = await rig.put("file", "bytes");
+    rig.store("cloud").script.before = async ({ operation }) => {
+      if (operation === "commit") await rig.setCopy(written, "cloud", { key: "elsewhere" });
+    };
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.copy("file", "cloud")).toMatchObject({ state: "pending", key: "elsewhere" });
+    expect(await rig.bodyAt("cloud", "file")).toBeUndefined();
   });
 
   it("waits while its key belongs to another file's object, before any byte is moved", async () => {

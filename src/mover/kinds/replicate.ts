@@ -4,9 +4,9 @@ import { type Ctx, throwIfAborted } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts";
-import type { ObjectInfo, Site } from "../../stores/index.ts";
+import { headIfThere, type ObjectInfo, type Site } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
-import { findJobFile, setJobCopy } from "../job-file.ts";
+import { findJobFile, isSameObject, setJobCopy } from "../job-file.ts";
 import { follow, publishArrived, removalOf } from "../follow-ups.ts";
 import { done, type Failed, type Outcome } from "../outcome.ts";
 import { createProof } from "../proof.ts";
@@ -31,8 +31,8 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
   const target = deps.sites.find(job.site);
   if (target === undefined) return giveUp(job, version, `Site ${job.site} is not registered any more.`, deps);
   const known = version.copies.find((copy) => copy.site === job.site);
-  if (job.kind === "replicate" && known?.state === "present" && known.key === job.key)
-    return done(undefined, "The copy was there already.");
+  if (known !== undefined && known.key !== job.key) return done(undefined, MOVED);
+  if (job.kind === "replicate" && known?.state === "present") return done(undefined, "The copy was there already.");
   if (job.kind === "repair") {
     const intact = await isIntact(ctx, target, job.key, known);
     if (intact !== undefined)
@@ -80,6 +80,7 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
 }
 
 const MOOT = "The file has another version by now, or is gone.";
+const MOVED = "The copy lies under another key by now.";
 
 interface Look {
   /** The job's version, while somebody holds it. */
@@ -111,13 +112,8 @@ function isReadable(copy: Copy): boolean {
 async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefined): Promise<Copy | undefined> {
   // A copy that was found wrong may well have kept its etag.
   if (copy?.etag === undefined || copy.key !== key || !isReadable(copy)) return undefined;
-  try {
-    const info = await target.store.head(ctx, key);
-    return info.etag === copy.etag ? copy : undefined;
-  } catch (error) {
-    if (isGfsError(error, "NotFound")) return undefined;
-    throw error;
-  }
+  const info = await headIfThere(ctx, target.store, key);
+  return info?.etag === copy.etag ? copy : undefined;
 }
 
 /**
@@ -238,12 +234,12 @@ async function commit(ctx: Ctx, job: Job, ready: Ready, deps: MoverDeps): Promis
   return version === undefined ? done(undefined, MOOT) : keyTaken(job);
 }
 
-/** When the version went while the commit was under way, the object has no owner: a job removes it. */
+/** When the version went while the commit was under way, or its copy to another key, the object has no owner: a job removes it. */
 function* recordCopy(tx: Transaction, job: Job, copy: Copy, deps: MoverDeps): Program<void> {
-  const { inode } = (yield* findJobFile(tx, job)) ?? {};
-  if (inode !== undefined && (yield* setJobCopy(tx, job, copy)))
-    return yield* publishArrived(tx, deps, { inode, site: copy.site });
-  if ((yield* findOwner(tx, copy.site, copy.key)) === undefined) yield* follow(tx, deps, removalOf(job, copy));
+  const { site, key } = copy;
+  const file = yield* setJobCopy(tx, job, { copy, when: (now) => now === undefined || now.key === key });
+  if (file !== undefined) yield* publishArrived(tx, deps, { inode: file.inode, site });
+  else if ((yield* findOwner(tx, site, key)) === undefined) yield* follow(tx, deps, removalOf(job, copy));
 }
 
 interface Verification {
@@ -280,7 +276,7 @@ export function giveUp(job: Job, version: FileVersion | undefined, reason: strin
     kind: "failed",
     reason,
     record: function* (tx) {
-      yield* setJobCopy(tx, job, failed);
+      yield* setJobCopy(tx, job, { copy: failed, when: isSameObject(copy) });
     },
   };
 }

@@ -2,7 +2,7 @@ import { throwIfAborted, type Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { Copy, FileVersion } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
-import { findJobFile, setJobCopy } from "../job-file.ts";
+import { findJobFile, isSameObject, setJobCopy } from "../job-file.ts";
 import { follow, publishArrived } from "../follow-ups.ts";
 import { done, type Outcome } from "../outcome.ts";
 import { createProof } from "../proof.ts";
@@ -26,12 +26,13 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
     await deps.settle(ctx, { path: job.path, inode: file.inode, site });
     return done(undefined, "The site holds another object than was written there; it was looked into.");
   }
+  const when = isSameObject(copy);
   if (found.state !== "intact") {
     const reason =
       found.state === "absent" ? "The object is gone from the site." : "The site holds other bytes than were written.";
     const stale: Copy = { ...copy, state: "stale", reason, changedMs: deps.clock.nowMs() };
     return done(function* (tx) {
-      if (!(yield* setJobCopy(tx, job, stale))) return;
+      if ((yield* setJobCopy(tx, job, { copy: stale, when })) === undefined) return;
       yield* follow(tx, deps, {
         kind: "repair",
         path: job.path,
@@ -49,7 +50,8 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
   const { reason: _, ...rest } = copy;
   const right: Copy = { ...rest, state: "present", changedMs: deps.clock.nowMs(), ...etagOf(found) };
   return done(function* (tx) {
-    if (yield* setJobCopy(tx, job, right)) yield* publishArrived(tx, deps, { inode: file.inode, site: site.name });
+    const holder = yield* setJobCopy(tx, job, { copy: right, when });
+    if (holder !== undefined) yield* publishArrived(tx, deps, { inode: holder.inode, site: site.name });
   });
 }
 
