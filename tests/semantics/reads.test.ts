@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
-import type { GfsError } from "../../src/core/errors.ts";
+import { GfsError } from "../../src/core/errors.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
+import { bytesOf } from "../../src/stores/testing/scripted-store.ts";
 import { everywhere } from "./matrix.ts";
 import { codeOf, fileStores, keysOf, recordFetches } from "./setting.ts";
 
@@ -66,6 +67,51 @@ everywhere(
     expect(await askedBy()).toEqual([`${first} from 0`, `${second} from 200000`]);
     sites[second].truncateAfter = 123_456;
     expect(await askedBy()).toEqual([`${first} from 0`, `${second} from 200000`, `${third} from 323456`]);
+  },
+);
+
+everywhere(
+  "R2 A read goes on where its version is published meanwhile, before and in the middle",
+  async ({ start }) => {
+    const { coordinator, primaries, put, sites, settled } = await start({ local: "primary" });
+    const first = sites[primaries[0] as "local"];
+    const { get } = first;
+    const body = Array.from({ length: 50_000 }, (_, index) => `${index} `).join("");
+    const publishAll = async (): Promise<void> => {
+      await coordinator.pauseAllJobs(rigCtx, false);
+      await settled();
+    };
+    const breakingOff = async function* (stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of stream) {
+        yield chunk.subarray(0, 1_000);
+        break;
+      }
+      await publishAll();
+      throw new GfsError("Unavailable", "The connection broke.");
+    };
+    for (const when of ["before", "in the middle"]) {
+      await put("x", `${when} 1`);
+      await settled();
+      await coordinator.pauseAllJobs(rigCtx, true);
+      await put("x", `${when} 2 ${body}`);
+      const keys: string[] = [];
+      first.get = async (ctx, key, options) => {
+        keys.push(key);
+        if (keys.length > 1) return await get(ctx, key, options);
+        if (when === "before") await publishAll();
+        const opened = await get(ctx, key, options);
+        return { ...opened, stream: breakingOff(opened.stream) };
+      };
+      // Once: whoever asks again finds it, anyway.
+      const { stream } = await (await coordinator.readObject(rigCtx, "x")).open();
+      expect((await bytesOf(stream)).toString()).toBe(`${when} 2 ${body}`);
+      first.get = get;
+      expect(keys[0]).toContain(".globalfs/landed/");
+      expect((await first.list(rigCtx, { limit: 10 })).objects.map(({ key }) => key)).toEqual(["x"]);
+      if (primaries.length === 1) expect(keys.at(-1)).toBe("x");
+      const { copies } = await coordinator.explain(rigCtx, "x");
+      expect(copies.map(({ state, key }) => [state, key])).toEqual(primaries.map(() => ["present", "x"]));
+    }
   },
 );
 

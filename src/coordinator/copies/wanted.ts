@@ -7,6 +7,8 @@ export interface Wanted {
   readonly path: FilePath;
   readonly version: FileVersion;
   readonly span: Span;
+  /** Who held the version when it was looked up. */
+  readonly inode: Inode;
   /** Of an older version, which no name leads to. */
   readonly holder?: Inode;
   /** Bytes of it were given out already. */

@@ -54,8 +54,8 @@ async function readVersion(
   request: ReadContent,
   known: FileVersion | undefined,
 ): Promise<OpenedRange> {
-  const { range, versionId } = request;
-  if (versionId === "none") return await openContent(kit, ctx, { path: NOWHERE, version: undefined }, range);
+  const { range, versionId, inode } = request;
+  if (versionId === "none") return await openContent(kit, ctx, { path: NOWHERE, inode, version: undefined }, range);
   for (let look = 1; ; look++) {
     const found = await readCatalog(kit.kv, (tx) => findContent(tx, { ...request, versionId, known }));
     if (found === undefined) throw stale(request);
@@ -81,12 +81,12 @@ function* findContent(tx: Reader, { inode, versionId, who, known }: Sought): Pro
   if (who !== undefined) yield* posix.checked.access(tx, who, inode, posix.READ);
   if (file?.version?.id === versionId) {
     const holder = file.linkCount === 0 ? { holder: inode } : {};
-    return { path: yield* nameFor(tx, file), version: file.version, ...holder };
+    return { path: yield* nameFor(tx, file), inode, version: file.version, ...holder };
   }
   const path = file === undefined ? NOWHERE : yield* nameFor(tx, file);
   const kept = (yield* findHolder(tx, versionId, known)) ?? (yield* findOlder(tx, path, versionId));
-  if (kept !== undefined) return { path, ...kept };
-  return known === undefined ? undefined : { path, version: known, holder: inode };
+  if (kept !== undefined) return { path, inode: kept.holder, ...kept };
+  return known === undefined ? undefined : { path, inode, version: known, holder: inode };
 }
 
 type Held = Required<Pick<Content, "holder">> & { readonly version: FileVersion };

@@ -2,8 +2,9 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import { isProvable } from "../../mover/index.ts";
-import type { FileVersion } from "../../namespace/index.ts";
+import { type FileVersion, findByInode } from "../../namespace/index.ts";
 import type { ObjectBody } from "../../stores/index.ts";
+import { readCatalog } from "../catalog-view.ts";
 import { resumingStream } from "./copy-stream.ts";
 import { doubtSite } from "../copies/doubt-site.ts";
 import { type Elsewhere, findElsewhere } from "./find-elsewhere.ts";
@@ -82,6 +83,12 @@ async function openNext(kit: Kit, ctx: Ctx, wanted: Wanted, candidates: Candidat
       failures.push({ site: site.name, error: failure });
       doubtSite(kit, site, failure);
       if (isGfsError(failure, "NotFound", "PreconditionFailed", "RangeNotSatisfiable")) {
+        const moved = await findMoved(kit, wanted, next);
+        if (moved !== undefined) {
+          failures.pop();
+          candidates.unshift(moved);
+          continue;
+        }
         const outcome = await settleDisagreement(kit, ctx, wanted, next);
         if (outcome === "changed") {
           throw new GfsError("Conflict", `${wanted.path} changed while it was opened; read it again.`, {
@@ -96,6 +103,19 @@ async function openNext(kit: Kit, ctx: Ctx, wanted: Wanted, candidates: Candidat
     wanted.lastResort === true || isForReaders(kit, wanted) ? NOWHERE : await findElsewhere(kit, ctx, wanted);
   if (found !== undefined) return await openNext(kit, ctx, { ...wanted, lastResort: true }, [found]);
   throw lost(wanted, failures, silent);
+}
+
+/** The version may have been published since it was looked up: its bytes are under another key of the site then. */
+async function findMoved(
+  kit: Kit,
+  { version, inode }: Wanted,
+  { copy, site }: Candidate,
+): Promise<Candidate | undefined> {
+  const file = await readCatalog(kit.kv, (tx) => findByInode(tx, inode));
+  if (file?.version?.id !== version.id) return undefined;
+  const now = file.version.copies.find((each) => each.site === site.name);
+  if (now === undefined || !isReadable(now) || (now.key === copy.key && now.etag === copy.etag)) return undefined;
+  return { copy: now, site };
 }
 
 const NOWHERE: Elsewhere = { silent: [] };

@@ -33,17 +33,18 @@ export async function readObject(
   const record =
     versionId === undefined ? await getRecord(kit, ctx, where) : await getVersion(kit, ctx, where, versionId);
   const meta = describeFile(where.key, record);
-  const blocks = record.version === undefined ? undefined : blocksOf(record.version);
-  const holder = record.linkCount === 0 ? { holder: record.inode } : {};
+  const { inode, version } = record;
+  const blocks = version === undefined ? undefined : blocksOf(version);
+  const holder = record.linkCount === 0 ? { holder: inode } : {};
   return {
     meta,
     notModified: readIsNotModified(conditions, meta),
     ...(blocks === undefined ? {} : { blocks }),
-    open: async (range) => await openContent(kit, ctx, { path: where.path, version: record.version, ...holder }, range),
+    open: async (range) => await openContent(kit, ctx, { path: where.path, inode, version, ...holder }, range),
   };
 }
 
-export type Content = Pick<Wanted, "path" | "holder"> & { readonly version: FileVersion | undefined };
+export type Content = Pick<Wanted, "path" | "inode" | "holder"> & { readonly version: FileVersion | undefined };
 
 /** One range of it; undefined: all. */
 export async function openContent(
