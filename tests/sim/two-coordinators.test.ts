@@ -95,13 +95,9 @@ it.each(Array.from({ length: SEEDS }, (_, index) => index + 1))(
         /** What the key may hold afterwards: what each of those that succeeded leaves, or what it held. */
         const possible = new Set<string | undefined>();
         const before = files.get(key);
-        let deletes = 0;
         const act = async (coordinator: Coordinator): Promise<void> => {
           const body = `body ${(written += 1)} of ${key}`;
-          // One delete a round, and of what was there: the other's new object, not yet committed, is not safe from a second one.
-          const drawn = below(chance, 10);
-          const choice = drawn >= 6 && drawn < 8 && (deletes > 0 || before === undefined) ? 8 : drawn;
-          if (choice === 6 || choice === 7) deletes += 1;
+          const choice = below(chance, 10);
           try {
             if (choice < 6) {
               await coordinator.putObject(rigCtx, { key, body: chunksOf(Buffer.from(body)) });

@@ -1,5 +1,5 @@
 import type { Ctx } from "../../core/context.ts";
-import type { FilePath, Inode, JobId } from "../../core/ids.ts";
+import type { FilePath, Inode, JobId, VersionId } from "../../core/ids.ts";
 import { momentOf } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { enqueueJob, markUnqueued } from "../../mover/index.ts";
@@ -18,6 +18,7 @@ import type { Publishing } from "../../placement/index.ts";
 import type { Site } from "../../stores/index.ts";
 import { afterCommit } from "../copies/after-commit.ts";
 import { readCatalog } from "../catalog-view.ts";
+import { findExposed, shelter } from "../copies/exposed.ts";
 import { landAll, type Landed, type SiteWrite, undo } from "../copies/landing.ts";
 import { chooseHome, chooseKeys } from "../copies/object-keys.ts";
 import { enqueuePublishing, publishWhereItHangs } from "../copies/publishing.ts";
@@ -75,17 +76,34 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
   if (ready.conditions !== undefined || ready.holds !== undefined)
     await readCatalog(kit.kv, (tx) => checkBefore(tx, ready));
   const landed = await landAll(kit, ctx, { path, writes, sent: version });
-  const nowMs = kit.clock.nowMs();
-  const { queueIsFull } = kit.mover;
-  try {
+  const made = [...landed];
+  const versionId = versionIdOf(ready);
+  const record = async (): Promise<Recorded | Exposed> => {
+    const nowMs = kit.clock.nowMs();
+    const { queueIsFull } = kit.mover;
     return await kit.inodes.transact((tx, nextInode) =>
       recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull }),
     );
+  };
+  try {
+    for (;;) {
+      const recorded = await record();
+      if (!("exposed" in recorded)) return recorded;
+      for (const place of recorded.exposed) {
+        const sheltered = await shelter(ctx, { path, versionId }, place);
+        made.push(sheltered);
+        landed[landed.indexOf(place)] = sheltered;
+      }
+    }
   } catch (error) {
-    const versionId = writes[0]?.versionId ?? version.id;
-    await undo(kit, path, { versionId, sizeBytes: version.sizeBytes, landed, doubtful: [] });
+    await undo(kit, path, { versionId, sizeBytes: version.sizeBytes, landed: made, doubtful: [] });
     throw error;
   }
+}
+
+/** Which version the objects say they are. */
+function versionIdOf({ writes, version }: ReadyToCommit): VersionId {
+  return writes[0]?.versionId ?? version.id;
 }
 
 /** Jobs that somebody should take up now. */
@@ -131,12 +149,19 @@ interface Recorded {
   readonly publishing: readonly JobId[];
 }
 
+/** Nothing was recorded: these objects have to get another key first. */
+interface Exposed {
+  readonly exposed: readonly Landed[];
+}
+
 function* recordWrite(
   tx: Transaction,
   kit: ProgramKit,
   { ready, landed, nowMs, nextInode, queueIsFull }: Recording,
-): Program<Recorded> {
+): Program<Recorded | Exposed> {
   yield* checkBefore(tx, ready);
+  const exposed = yield* findExposed(tx, { path: ready.path, versionId: versionIdOf(ready), landed });
+  if (exposed.length > 0) return { exposed };
   const goal = yield* goalOf(tx, kit, ready);
   const { path, file } = goal;
   const copies: Copy[] = [];
