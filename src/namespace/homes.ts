@@ -20,10 +20,16 @@ export function* leaveHomes(
 ): Program<readonly ObjectPlace[]> {
   if (version === undefined) return [];
   const copies = version.copies.map((copy) => withoutOldHome(copy, to));
-  const left = version.copies.flatMap(placesOf).filter((place) => !isPlaceOf(copies, place));
+  const left = version.copies.flatMap(leavable).filter((place) => !isPlaceOf(copies, place));
   for (const place of left)
     yield* release(tx, { inode, version, place, nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
   return left;
+}
+
+/** Where nobody knows what lies there only the file's own bytes are meant, which a publish job may have brought, and not what another tool has put there. */
+function leavable(copy: Copy): readonly ObjectPlace[] {
+  const { etag } = copy;
+  return etag === undefined ? placesOf(copy) : placesOf(copy).map((place) => ({ etag, ...place }));
 }
 
 export function withoutOldHome(copy: Copy, to: FilePath | undefined): Copy {

@@ -27,7 +27,7 @@ export interface Copy extends ObjectPlace {
    * The file's own key, which is claimed for these bytes: a publish job brings them there. Until then older bytes of the file may lie under it, or nothing.
    */
   readonly home?: string;
-  /** What those older bytes are called there; they are replaced, and whatever else comes there is not. */
+  /** What those older bytes are called there; they are replaced, and whatever else comes there is not. Of a stale copy: what lies in its place. */
   readonly replaces?: string;
   readonly changedMs: number;
   /** One sentence, for states that wait or failed. */

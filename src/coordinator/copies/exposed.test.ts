@@ -71,7 +71,7 @@ it("a new object whose path another process has claimed before its commit is kep
     await two.put(other, "of the other");
   });
   await two.put(two.one, "committed last");
-  await two.one.pauseAllJobs(rigCtx, false);
+  await two.other.pauseAllJobs(rigCtx, false);
   expect(await two.look()).toEqual(["committed last", "committed last", "x"]);
 });
 

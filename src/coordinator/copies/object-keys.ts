@@ -98,7 +98,8 @@ export function* chooseHome(
   if (publish === "never" || objectKey === path || keepsVersions(yield* rulesOf(tx, path))) return {};
   if (!(yield* isFree(tx, { site, path, inode: file?.inode }))) return {};
   const before = file?.version?.copies.find((copy) => copy.site === site.name);
-  const replaces = before?.key === path ? before.etag : before?.home === path ? before.replaces : occupant?.etag;
+  const replaces =
+    before?.key === path ? (before.etag ?? before.replaces) : before?.home === path ? before.replaces : occupant?.etag;
   return { home: path, ...(replaces === undefined ? {} : { replaces }) };
 }
 

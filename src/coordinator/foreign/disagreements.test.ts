@@ -54,6 +54,21 @@ describe("an object that GlobalFS wrote, other than the catalog says, is", () =>
     expect(await bodyAt(rig.sites.local, "x")).toBe("ours");
   });
 
+  it("replaced by what is written before it is mended", async () => {
+    const rig = await startTimed(TWO);
+    await rig.put("x", "ours");
+    await rig.pass();
+    await put(rig.sites.local, "x", "earlier", {
+      "globalfs-version": "00000000000000000000000000",
+      "globalfs-path": "y",
+    });
+    expect(await reasonAt(rig, "local")).toBe("The site holds an older version that GlobalFS wrote.");
+    await rig.put("x", "newer");
+    await rig.coordinator.pauseAllJobs(rigCtx, false);
+    await rig.pass();
+    for (const site of Object.values(rig.sites)) expect(await bodyAt(site, "x")).toBe("newer");
+  });
+
   it("damage when it says that it is this version, and has other bytes", async () => {
     const rig = await start();
     await put(rig.sites.local, "x", "OURS", { "globalfs-version": rig.versionId });

@@ -189,7 +189,9 @@ async function takeOut(
   const version = file.version as FileVersion;
   const nowMs = kit.clock.nowMs();
   const isKept = await kit.kv.transact(function* (tx): Program<boolean | undefined> {
-    const copy: Copy = { site: site.name, key: before.key, state: "stale", changedMs: nowMs, reason };
+    // What is written before it is mended replaces it.
+    const replaces = etag === undefined || before.home !== undefined ? {} : { replaces: etag };
+    const copy: Copy = { site: site.name, key: before.key, state: "stale", changedMs: nowMs, reason, ...replaces };
     // It may have been published meanwhile: then it lies elsewhere.
     if (!(yield* setCopy(tx, { inode: file.inode, versionId: version.id, copy, over: before, nowMs })))
       return undefined;

@@ -139,6 +139,23 @@ describe("an object that is to get its file's path", () => {
     },
   );
 
+  it("spares what another tool has put where it was to come, when its file is renamed once more", async () => {
+    await renamed();
+    rig.store("local").script.before = ({ operation, key }) => {
+      if (operation === "head" && key === "new") throw new GfsError("Unavailable", "The site is away.");
+    };
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.copy("new", "local")).toMatchObject({ key: "old", home: "new" });
+    rig.store("local").script = {};
+    await putBytes(rig.store("local"), "new", "theirs");
+    await rig.clock.advance(1);
+    await rig.rename("new", "newest");
+    await rig.clock.advance(60_000);
+    await rig.idle();
+    expect([await rig.bodyAt("local", "new"), await rig.bodyAt("local", "newest")]).toEqual(["theirs", "bytes"]);
+  });
+
   it("is published after all when a look finds that it was right", async () => {
     await rig.put("x", "before", { to: [] });
     await rig.mover.pauseAll(true);
