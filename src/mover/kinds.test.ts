@@ -14,18 +14,8 @@ afterEach(async () => await rig.mover.stop());
 
 /** Other bytes under the key, while the site goes on to call them what they were: as a disk does that rots. */
 async function rot(site: string, key: string, body: string): Promise<void> {
-  const store = rig.store(site);
-  const before = await store.head(ctx, key);
-  await putBytes(store, key, body, before.metadata);
-  store.script.body = (opened) =>
-    opened.info.key === key ? { ...opened, info: { ...opened.info, etag: before.etag } } : opened;
-  const original = store.head;
-  store.head = async (headCtx, which) => (which === key ? before : await original(headCtx, which));
-  store.script.before = ({ operation }) => {
-    if (operation !== "commit") return;
-    store.head = original;
-    store.script = {};
-  };
+  const { stream } = await rig.store(site).get(ctx, key);
+  for await (const chunk of stream) chunk.set(Buffer.from(body));
 }
 
 describe("removing an object", () => {
@@ -323,7 +313,7 @@ describe("repairing a copy", () => {
     await rig.order("repair", written, "cloud");
     await rig.idle();
     expect(rig.store("cloud").count("commit")).toBe(1);
-    await putBytes(rig.store("cloud"), "file", "of a write that failed half-way");
+    await putBytes(rig.store("cloud"), "file", "of a write that failed half-way", { "globalfs-version": "another" });
     await rig.order("repair", written, "cloud");
     await rig.idle();
     expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
@@ -349,7 +339,7 @@ describe("repairing a copy", () => {
     await rig.setCopy(written, "cloud", { state: "stale" });
     await rig.order("repair", written, "cloud");
     await rig.idle();
-    expect([await rig.bodyAt("cloud", "file"), rig.store("cloud").count("commit")]).toEqual(["bytes", 3]);
+    expect([await rig.bodyAt("cloud", "file"), rig.store("cloud").count("commit")]).toEqual(["bytes", 2]);
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
   });
 

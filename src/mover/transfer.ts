@@ -4,7 +4,15 @@ import type { TokenBucket } from "../core/async/token-bucket.ts";
 import { throwIfAborted, type Ctx } from "../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../core/errors.ts";
 import type { FileVersion } from "../namespace/index.ts";
-import type { MultipartUpload, ObjectInfo, PartInfo, Site, StagedWrite, WriteAttributes } from "../stores/index.ts";
+import type {
+  MultipartUpload,
+  ObjectInfo,
+  PartInfo,
+  Site,
+  StagedWrite,
+  WriteAttributes,
+  WriteConditions,
+} from "../stores/index.ts";
 
 /** Brings the bytes of one version from one site to another: in one piece when they are few, in parts that survive a restart when they are many. */
 
@@ -37,7 +45,7 @@ export interface Ready {
   /** Parts of it arrived in an earlier attempt: the checksum over what was read this time says nothing of them. */
   readonly unproven: boolean;
   /** When it fails, what another attempt cannot use is gone from the target. */
-  commit(ctx: Ctx): Promise<ObjectInfo>;
+  commit(ctx: Ctx, conditions: WriteConditions): Promise<ObjectInfo>;
   abort(): Promise<void>;
 }
 
@@ -99,9 +107,9 @@ async function inOnePiece(ctx: Ctx, work: Transfer): Promise<Ready> {
   }
   return {
     unproven: false,
-    async commit(commitCtx) {
+    async commit(commitCtx, conditions) {
       try {
-        return await staged.commit(commitCtx);
+        return await staged.commit(commitCtx, conditions);
       } catch (error) {
         await quietly(() => staged.abort());
         throw error;
@@ -161,9 +169,9 @@ async function inParts(
   const ordered = [...parts.values()].sort((one, other) => one.partNumber - other.partNumber);
   return {
     unproven: arrived.length > 0,
-    async commit(commitCtx) {
+    async commit(commitCtx, conditions) {
       try {
-        return await store.completeMultipart(commitCtx, upload, ordered);
+        return await store.completeMultipart(commitCtx, upload, ordered, conditions);
       } catch (error) {
         if (!isGfsError(toGfsError(error), ...INTERRUPTIONS))
           await quietly(() => store.abortMultipart(commitCtx, upload));

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
-import { findTombstone, rename } from "../../namespace/index.ts";
+import { type Copy, findTombstone, rename } from "../../namespace/index.ts";
 import { nextTestId } from "../../namespace/testing/model.ts";
 import { bytesAt, putBytes } from "../../stores/testing/scripted-store.ts";
 import type { Site } from "../../stores/index.ts";
@@ -136,6 +136,24 @@ describe("an object that is to get its file's path", () => {
       await rig.order("repair", written, "local", { key });
       await rig.idle();
       expect([await rig.bodyAt("local", "x"), await rig.bodyAt("local", key)]).toEqual(["after", undefined]);
+    },
+  );
+
+  it.each([true, false])(
+    "goes with its file when it was under its path already, and nobody knew, at a site that keeps metadata (%s)",
+    async (userMetadata) => {
+      const { store } = rig.sites.get("local") as Site;
+      changeSite({ store: { ...store, capabilities: { ...store.capabilities, userMetadata } } });
+      await rig.put("x", "before", { to: [] });
+      await rig.mover.pauseAll(true);
+      await rig.put("x", "after", { to: [] });
+      const { key, etag } = (await rig.copy("x", "local")) as Copy;
+      await store.copy(ctx, key, "x", userMetadata ? {} : { metadata: {} });
+      expect((await store.head(ctx, "x")).etag).toBe(etag);
+      await rig.remove("x");
+      await rig.mover.pauseAll(false);
+      await rig.idle();
+      expect((await store.list(ctx, { limit: 10 })).objects).toEqual([]);
     },
   );
 

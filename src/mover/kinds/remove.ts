@@ -2,7 +2,7 @@ import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import { findOwner, findTombstone, isBuried } from "../../namespace/index.ts";
-import type { Site } from "../../stores/index.ts";
+import { headIfThere, type Site } from "../../stores/index.ts";
 import type { MoverDeps } from "../context.ts";
 import { OWN_PREFIX } from "../job-rows.ts";
 import { done, type Outcome } from "../outcome.ts";
@@ -35,22 +35,22 @@ async function removeIfMatches(ctx: Ctx, site: Site, key: string, etag: string):
 
 /**
  * Without a known content, only the job's own version may go, and what the tombstone covers. Where the content was known and another is there, only one that GlobalFS
- * wrote: that of a write which was never answered, and which the delete covers, too.
+ * wrote: that of a write which was never answered, and which the delete covers, too. Where a site keeps no metadata that could tell, the content has to.
  */
 async function deletableEtag(
   ctx: Ctx,
-  site: Site,
+  { store }: Site,
   { key, etag, versionId }: Job,
   deps: MoverDeps,
 ): Promise<string | undefined> {
-  try {
-    const info = await site.store.head(ctx, key);
-    if (etag !== undefined && info.metadata["globalfs-version"] === undefined) return undefined;
-    if (key.startsWith(OWN_PREFIX) || info.metadata["globalfs-version"] === versionId) return info.etag;
-    const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
-    return isBuried(tombstone, info) ? info.etag : undefined;
-  } catch (error) {
-    if (isGfsError(error, "NotFound")) return undefined;
-    throw error;
+  const info = await headIfThere(ctx, store, key);
+  if (info === undefined) return undefined;
+  const writtenId = info.metadata["globalfs-version"];
+  const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
+  if (etag !== undefined && writtenId === undefined) {
+    const isDeleted = !store.capabilities.userMetadata && tombstone?.etags.includes(info.etag) === true;
+    return isDeleted ? info.etag : undefined;
   }
+  const isOurs = key.startsWith(OWN_PREFIX) || writtenId === versionId;
+  return isOurs || isBuried(tombstone, info) ? info.etag : undefined;
 }

@@ -140,7 +140,7 @@ describe("a repair", () => {
     await start();
     const written = await rig.put("file", "bytes");
     await rig.idle();
-    await putBytes(rig.store("cloud"), "file", "more bytes");
+    await putBytes(rig.store("cloud"), "file", "more bytes", { "globalfs-version": "another" });
     await rig.setCopy(written, "cloud", { state: "stale" });
     await rig.order("repair", written, "cloud");
     await rig.idle();
@@ -156,6 +156,35 @@ describe("a repair", () => {
     await rig.order("repair", written, "cloud", { etag: "of what was found" });
     await rig.idle();
     expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["bytes", []]);
+  });
+
+  it("spares what another tool has put where an object was gone when it was ordered", async () => {
+    await start();
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await rig.setCopy(written, "cloud", { state: "stale", etag: undefined });
+    await putBytes(rig.store("cloud"), "file", "theirs");
+    await rig.order("repair", written, "cloud");
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["theirs", ["file cloud"]]);
+  });
+
+  it("spares what another tool puts there while the bytes are on their way", async () => {
+    await start();
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await rig.store("cloud").delete(ctx, "file");
+    await rig.setCopy(written, "cloud", { state: "stale", etag: undefined });
+    rig.store("cloud").script.before = async ({ operation }) => {
+      if (operation !== "seal") return;
+      rig.store("cloud").script = {};
+      await putBytes(rig.store("cloud"), "file", "theirs");
+    };
+    await rig.order("repair", written, "cloud");
+    await rig.idle();
+    await rig.clock.advance(2_000);
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "file"), rig.settled]).toEqual(["theirs", ["file cloud"]]);
   });
 });
 

@@ -4,7 +4,7 @@ import { type Ctx, throwIfAborted } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts";
-import { headIfThere, type ObjectInfo, type Site } from "../../stores/index.ts";
+import { headIfThere, type ObjectInfo, type Site, type Store, type WriteConditions } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
 import { findJobFile, isSameObject, setJobCopy } from "../job-file.ts";
 import { follow, publishArrived, removalOf } from "../follow-ups.ts";
@@ -33,25 +33,23 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
   const known = version.copies.find((copy) => copy.site === job.site);
   if (known !== undefined && known.key !== job.key) return done(undefined, MOVED);
   if (job.kind === "replicate" && known?.state === "present") return done(undefined, "The copy was there already.");
+  let conditions: WriteConditions = {};
   if (job.kind === "repair") {
     const intact = await isIntact(ctx, target, job.key, known);
     if (intact !== undefined)
       return done((tx) => recordCopy(tx, job, { ...intact, changedMs: deps.clock.nowMs() }, deps));
-    const there = await lookAtTarget(ctx, target, job, version);
-    if (there === "other") {
+    const there = await lookAtTarget(ctx, target, job, { version, known });
+    if (there.kind === "other") {
       await deps.settle(ctx, { path: job.path, inode, site: target });
       return done(undefined, "Another object was put there meanwhile; it was looked into.");
     }
-    if (there !== undefined) {
-      const right: Copy = {
-        site: target.name,
-        key: job.key,
-        state: "present",
-        etag: there.etag,
-        changedMs: deps.clock.nowMs(),
-      };
+    if (there.kind === "right") {
+      const { etag } = there.info;
+      const changedMs = deps.clock.nowMs();
+      const right: Copy = { site: target.name, key: job.key, state: "present", etag, changedMs };
       return done((tx) => recordCopy(tx, job, right, deps), "The bytes at the site are right.");
     }
+    ({ conditions } = there);
   }
   if (taken) return keyTaken(job);
   const sources = sourcesOf(job, version, deps);
@@ -61,7 +59,7 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
     return giveUp(job, version, "No other site holds the bytes.", deps);
   }
   const ready = await transferFromAny(ctx, job, version, { sources, target, attempt });
-  const landed = await deps.locks.run(job.key, async () => await commit(ctx, job, ready, deps));
+  const landed = await deps.locks.run(job.key, async () => await commit(ctx, job, { ready, conditions, deps }));
   if ("kind" in landed) return landed;
   await verify(ctx, version, {
     target,
@@ -116,31 +114,48 @@ async function isIntact(ctx: Ctx, target: Site, key: string, copy: Copy | undefi
   return info?.etag === copy.etag ? copy : undefined;
 }
 
-/**
- * Before anything goes over what lies there. What lies there, when it has the version's own bytes; `other` when somebody has put an object there since the repair was
- * ordered, who is no write of ours that failed.
- */
-async function lookAtTarget(
-  ctx: Ctx,
-  target: Site,
-  job: Job,
-  version: FileVersion,
-): Promise<ObjectInfo | "other" | undefined> {
+type There =
+  /** The version's own bytes. */
+  | { readonly kind: "right"; readonly info: ObjectInfo }
+  /** Somebody has put it there since the repair was ordered, who is no write of ours that failed. */
+  | { readonly kind: "other" }
+  /** Nothing, or what the repair is for: only over that it goes. */
+  | { readonly kind: "wrong"; readonly conditions: WriteConditions };
+
+interface Expected {
+  readonly version: FileVersion;
+  readonly known: Copy | undefined;
+}
+
+/** Before anything goes over what lies there. */
+async function lookAtTarget(ctx: Ctx, { store }: Site, job: Job, { version, known }: Expected): Promise<There> {
+  const { conditionalWrites, userMetadata } = store.capabilities;
+  const wrong = (conditions: WriteConditions): There => ({
+    kind: "wrong",
+    conditions: conditionalWrites ? conditions : {},
+  });
+  const info = await headIfThere(ctx, store, job.key);
+  if (info === undefined) return wrong({ ifNoneMatch: "*" });
+  if (await isVersion(ctx, store, info, version)) return { kind: "right", info };
+  const ordered = job.etag ?? known?.etag;
+  const foreign = info.metadata["globalfs-version"] === undefined;
+  // Where a site keeps no metadata nobody can tell whose it is.
+  const isOther = foreign && info.etag !== ordered && (userMetadata || ordered !== undefined);
+  return isOther ? { kind: "other" } : wrong({ ifMatch: info.etag });
+}
+
+async function isVersion(ctx: Ctx, store: Store, info: ObjectInfo, version: FileVersion): Promise<boolean> {
+  const proof = info.sizeBytes === version.sizeBytes ? createProof(version) : undefined;
+  if (proof === undefined) return false;
   try {
-    const info = await target.store.head(ctx, job.key);
-    const proof = info.sizeBytes === version.sizeBytes ? createProof(version) : undefined;
-    if (proof !== undefined) {
-      const body = await target.store.get(ctx, job.key, { ifMatch: info.etag, checkedByCaller: true });
-      for await (const chunk of body.stream) {
-        throwIfAborted(ctx, "mover.repair");
-        proof.update(chunk);
-      }
-      if (proof.holds()) return info;
+    const body = await store.get(ctx, info.key, { ifMatch: info.etag, checkedByCaller: true });
+    for await (const chunk of body.stream) {
+      throwIfAborted(ctx, "mover.repair");
+      proof.update(chunk);
     }
-    const foreign = info.metadata["globalfs-version"] === undefined;
-    return job.etag !== undefined && foreign && info.etag !== job.etag ? "other" : undefined;
+    return proof.holds();
   } catch (error) {
-    if (isGfsError(error, "NotFound", "PreconditionFailed", "DataCorrupt")) return undefined;
+    if (isGfsError(error, "NotFound", "PreconditionFailed", "DataCorrupt")) return false;
     throw error;
   }
 }
@@ -223,13 +238,19 @@ function isAway(failure: GfsError): boolean {
   return isGfsError(failure, "Unavailable", "Timeout", "Overloaded");
 }
 
+interface Commit {
+  readonly ready: Ready;
+  readonly conditions: WriteConditions;
+  readonly deps: MoverDeps;
+}
+
 /**
  * Under the lock the world is looked at once more: a delete or a newer version that came during the transfer wins, and these bytes are
  * thrown away before anybody sees them.
  */
-async function commit(ctx: Ctx, job: Job, ready: Ready, deps: MoverDeps): Promise<ObjectInfo | Outcome> {
+async function commit(ctx: Ctx, job: Job, { ready, conditions, deps }: Commit): Promise<ObjectInfo | Outcome> {
   const { version, taken } = await look(deps, job);
-  if (version !== undefined && !taken) return await ready.commit(ctx);
+  if (version !== undefined && !taken) return await ready.commit(ctx, conditions);
   await ready.abort();
   return version === undefined ? done(undefined, MOOT) : keyTaken(job);
 }
