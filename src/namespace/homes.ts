@@ -1,7 +1,7 @@
 import type { FilePath, VersionId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import { isPlaceOf, placesOf, release } from "./owners.ts";
-import type { Copy, FileRecord, ObjectPlace } from "./types.ts";
+import type { Copy, FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 
 /** The keys at the sites that a file's copies are to be published under, when its name changes. */
 
@@ -20,16 +20,16 @@ export function* leaveHomes(
 ): Program<readonly ObjectPlace[]> {
   if (version === undefined) return [];
   const copies = version.copies.map((copy) => withoutOldHome(copy, to));
-  const left = version.copies.flatMap(leavable).filter((place) => !isPlaceOf(copies, place));
+  const left = version.copies.flatMap((copy) => leavable(copy, version)).filter((place) => !isPlaceOf(copies, place));
   for (const place of left)
     yield* release(tx, { inode, version, place, nowMs, ...(coveredId === undefined ? {} : { coveredId }) });
   return left;
 }
 
 /** Where nobody knows what lies there only the file's own bytes are meant, which a publish job may have brought, and not what another tool has put there. */
-function leavable(copy: Copy): readonly ObjectPlace[] {
-  const { etag } = copy;
-  return etag === undefined ? placesOf(copy) : placesOf(copy).map((place) => ({ etag, ...place }));
+function leavable(copy: Copy, version: FileVersion): readonly ObjectPlace[] {
+  const etag = copy.etag ?? version.etag;
+  return placesOf(copy).map((place) => ({ etag, ...place }));
 }
 
 export function withoutOldHome(copy: Copy, to: FilePath | undefined): Copy {

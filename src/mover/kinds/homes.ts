@@ -50,7 +50,7 @@ export function* claimHome(tx: Transaction, job: Job, deps: MoverDeps): Program<
   if (before.home === path) return before;
   const copy: Copy = { ...withoutHome(before), home: path };
   yield* setCopy(tx, { inode, versionId: version.id, copy, nowMs: deps.clock.nowMs() });
-  if (before.home !== undefined) yield* orderRemoval(tx, job, { key: before.home, copy: before, deps });
+  if (before.home !== undefined) yield* orderRemoval(tx, job, { key: before.home, copy: before, version, deps });
   return copy;
 }
 
@@ -62,20 +62,22 @@ interface Home {
   readonly key: string;
   /** As it was when it was to be published there. */
   readonly copy: Copy;
+  readonly version: FileVersion;
   readonly deps: MoverDeps;
 }
 
 /** Of what it was to replace there. Where that is not known, what another tool has put there is not meant. */
-function* orderRemoval(tx: Transaction, job: Job, { key, copy, deps }: Home): Program<void> {
-  yield* follow(tx, deps, removalOf(job, { key, etag: copy.replaces ?? copy.etag }));
+function* orderRemoval(tx: Transaction, job: Job, { key, copy, version, deps }: Home): Program<void> {
+  yield* follow(tx, deps, removalOf(job, { key, etag: copy.replaces ?? copy.etag ?? version.etag }));
 }
 
 /** A directory above the file was renamed: what lies under its old path has no owner any more. */
 export function* leaveHome(tx: Transaction, job: Job, deps: MoverDeps): Program<void> {
   const { path, inode, site } = job;
   if ((yield* findFile(tx, path))?.inode === inode) return;
+  const version = (yield* findByInode(tx, inode))?.version;
   const copy = yield* giveUpHome(tx, { inode, site, home: path, as: "buried", nowMs: deps.clock.nowMs() });
-  if (copy !== undefined) yield* orderRemoval(tx, job, { key: path, copy, deps });
+  if (copy !== undefined && version !== undefined) yield* orderRemoval(tx, job, { key: path, copy, version, deps });
 }
 
 export interface Moved {

@@ -174,6 +174,21 @@ describe("an object that is to get its file's path", () => {
     expect([await rig.bodyAt("local", "new"), await rig.bodyAt("local", "newest")]).toEqual(["theirs", "bytes"]);
   });
 
+  it("spares that also when it has no bytes yet", async () => {
+    const written = await rig.put("old", "bytes", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.rename("old", "new");
+    await rig.setCopy({ ...written, path: "new" as FilePath }, "local", { state: "pending", etag: undefined });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.copy("new", "local")).toMatchObject({ state: "pending", home: "new" });
+    await putBytes(rig.store("local"), "new", "theirs");
+    await rig.clock.advance(1);
+    await rig.rename("new", "newest");
+    await rig.idle();
+    expect(await rig.bodyAt("local", "new")).toBe("theirs");
+  });
+
   it("is published after all when a look finds that it was right", async () => {
     await rig.put("x", "before", { to: [] });
     await rig.mover.pauseAll(true);
