@@ -174,6 +174,39 @@ describe("an object that is to get its file's path", () => {
     expect([await rig.bodyAt("local", "new"), await rig.bodyAt("local", "newest")]).toEqual(["theirs", "bytes"]);
   });
 
+  it("takes along what it was to replace under the path that it leaves, whichever of the two jobs comes first", async () => {
+    for (const [name, priority] of [
+      ["a", 0],
+      ["b", 30],
+    ] as const) {
+      await rig.put(`${name}/x`, "before", { to: [] });
+      await rig.mover.pauseAll(true);
+      const written = await rig.put(`${name}/x`, "after", { to: [] });
+      const { key } = (await rig.copy(`${name}/x`, "local")) as Copy;
+      await rig.kv.transact((tx) =>
+        rename(tx, {
+          from: name as FilePath,
+          to: `${name}2` as FilePath,
+          directory: true,
+          overwrite: false,
+          nowMs: rig.clock.nowMs(),
+          nextInode: () => {
+            throw new Error("No directory is missing.");
+          },
+        }),
+      );
+      await rig.order("publish", written, "local", { path: `${name}2/x` as FilePath, key, priority });
+      await rig.mover.pauseAll(false);
+      await rig.idle();
+      expect([await rig.bodyAt("local", `${name}/x`), await rig.bodyAt("local", `${name}2/x`)]).toEqual([
+        undefined,
+        "after",
+      ]);
+    }
+    const { objects } = await rig.store("local").list(ctx, { limit: 10 });
+    expect(objects.map(({ key }) => key)).toEqual(["a2/x", "b2/x"]);
+  });
+
   it("spares that also when it has no bytes yet", async () => {
     const written = await rig.put("old", "bytes", { to: [] });
     await rig.mover.pauseAll(true);
