@@ -133,6 +133,8 @@ async function removeLostWrites(kit: Kit, ctx: Ctx, site: Site, prefix: string):
     for (const { key, etag, modifiedMs } of page.objects) {
       if (modifiedMs > oldestKeptMs) continue;
       if (await kit.kv.view((tx) => isAnybodys(tx, site, key))) continue;
+      // Power loss must not give it back to a file.
+      await kit.kv.flush();
       await site.store.delete(ctx, key, { ifMatch: etag });
       removed += 1;
     }

@@ -309,7 +309,10 @@ async function clearPlace(kit: Kit, ctx: Ctx, site: Site, { key, etag }: ObjectP
       if ((yield* findOwner(tx, site.name, key)) !== undefined) return false;
       return !ours || isBuried(yield* findTombstone(tx, key as FilePath), info);
     });
-    if (covered) await site.store.delete(ctx, key, { ifMatch: info.etag });
+    if (!covered) return false;
+    // Power loss must not give it back to a file.
+    await kit.kv.flush();
+    await site.store.delete(ctx, key, { ifMatch: info.etag });
   } catch (error) {
     if (!isGfsError(error, "NotFound", "PreconditionFailed")) throw error;
   }

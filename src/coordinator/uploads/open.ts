@@ -190,6 +190,8 @@ async function removeLanded(kit: Kit, { path, uploadId, sites }: UploadRecord): 
         const { etag, metadata } = await site.store.head(ctx, key);
         if (metadata["globalfs-version"] !== uploadId) continue;
         if ((await kit.kv.view((tx) => findOwner(tx, name, key))) !== undefined) continue;
+        // Power loss must not give it back to a file.
+        await kit.kv.flush();
         await site.store.delete(ctx, key, { ifMatch: etag });
       } catch (error) {
         if (!isGfsError(error, "NotFound"))

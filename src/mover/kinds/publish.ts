@@ -95,6 +95,8 @@ async function bringToPath(ctx: Ctx, job: Job, way: Way): Promise<Outcome> {
       reason: `Another tool's object lies under ${path} at ${site.name}; the file keeps its object at ${job.key}.`,
     };
   }
+  // What is replaced is gone for good: no power loss may take the version away because of which it goes.
+  await deps.kv.flush();
   const info = arrived ? there : await copyTo(ctx, job, { ...way, to: job.path, there });
   return record(job, { site, from: copy, to: job.path, info, deps });
 }
@@ -187,6 +189,7 @@ async function removeOwnStray(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): 
   if ((await deps.kv.view((tx) => findOwner(tx, site.name, job.key))) !== undefined) return;
   const info = await headIfThere(ctx, site.store, job.key);
   if (info?.metadata["globalfs-version"] !== job.versionId) return;
+  await deps.kv.flush();
   try {
     await site.store.delete(ctx, job.key, { ifMatch: info.etag });
   } catch (error) {

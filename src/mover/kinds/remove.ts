@@ -15,6 +15,8 @@ export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise
   return await deps.locks.run(job.key, async () => {
     const owner = await deps.kv.view((tx) => findOwner(tx, site.name, job.key));
     if (owner !== undefined) return done(undefined, "The key is in use again.");
+    // Power loss must not give the object back to a file.
+    await deps.kv.flush();
     if (job.etag !== undefined && (await removeIfMatches(ctx, site, job.key, job.etag))) return done();
     const etag = await deletableEtag(ctx, site, job, deps);
     if (etag === undefined) return done(undefined, "Nothing of what was deleted is left there.");

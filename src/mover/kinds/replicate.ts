@@ -250,7 +250,11 @@ interface Commit {
  */
 async function commit(ctx: Ctx, job: Job, { ready, conditions, deps }: Commit): Promise<ObjectInfo | Outcome> {
   const { version, taken } = await look(deps, job);
-  if (version !== undefined && !taken) return await ready.commit(ctx, conditions);
+  if (version !== undefined && !taken) {
+    // Something may lie there that is no file's any more, as far as can be seen: power loss must not make it one again.
+    await deps.kv.flush();
+    return await ready.commit(ctx, conditions);
+  }
   await ready.abort();
   return version === undefined ? done(undefined, MOOT) : keyTaken(job);
 }
