@@ -12,7 +12,7 @@ export interface Done {
   readonly kind: "done";
   readonly record?: (tx: Transaction) => Program<void>;
   readonly note?: string;
-  /** What is left to do once that is settled and durable. Nobody does it when the process dies before. */
+  /** What is left to do once that is settled, and durable. Nobody does it when the process dies before. */
   readonly after?: (ctx: Ctx) => Promise<void>;
 }
 

@@ -124,6 +124,7 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
     }
     if (outcome.kind !== "done" || outcome.after === undefined) return;
     try {
+      await kv.flush();
       await outcome.after(ctx);
     } catch (error) {
       log.info("job_left_something_to_the_sweep", { job: job.id, error: toGfsError(error).message });

@@ -138,7 +138,7 @@ export function createSchedule(deps: ScheduleDeps, config: MoverConfig): Schedul
     const nowMs = clock.nowMs();
     const nextDueMs = await kv.view(findNextDue);
     if (nextDueMs === undefined || nextDueMs > nowMs) return nextDueMs;
-    return (await kv.transact((tx) => promoteDue(tx, nowMs))).nextDueMs;
+    return (await kv.transact((tx) => promoteDue(tx, nowMs), { durability: "visible" })).nextDueMs;
   };
 
   /** Jobs need not wait for it. */
@@ -146,7 +146,7 @@ export function createSchedule(deps: ScheduleDeps, config: MoverConfig): Schedul
     try {
       const beforeMs = clock.nowMs() - FINISHED_KEPT_MS;
       const border = await kv.view((tx) => findTrimBorder(tx, { keep: FINISHED_KEPT, beforeMs }));
-      while (await kv.transact((tx) => trimFinished(tx, border)));
+      while (await kv.transact((tx) => trimFinished(tx, border), { durability: "visible" }));
     } catch (error) {
       log.info("jobs_not_trimmed", { error: toGfsError(error).message });
     }

@@ -31,8 +31,8 @@ const MOST_AT_ONCE = 32;
 
 /**
  * Jobs that have ended go many in a commit: those that ended while the one before was under way. Each of them is decided by its own row, and where the
- * commit fails each goes by itself, so that none spoils the others. Nothing is lost when the process dies before: the jobs run again, which
- * every kind bears.
+ * commit fails each goes by itself, so that none spoils the others. None waits for the disk: after a loss of power the jobs run again, which every
+ * kind bears.
  */
 export class Settling {
   readonly #deps: SettlingDeps;
@@ -43,7 +43,7 @@ export class Settling {
     this.#deps = deps;
   }
 
-  /** Resolves once it is durable. */
+  /** Resolves once everybody sees it. */
   async settle(ended: Ended): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ ended, resolve, reject });
@@ -71,13 +71,8 @@ export class Settling {
 
   async #commit(batch: readonly Waiting[]): Promise<number> {
     const nowMs = this.#deps.clock.nowMs();
-    return await this.#deps.kv.transact((tx) =>
-      settleJobs(
-        tx,
-        batch.map(({ ended }) => ended),
-        nowMs,
-      ),
-    );
+    const ended = batch.map((each) => each.ended);
+    return await this.#deps.kv.transact((tx) => settleJobs(tx, ended, nowMs), { durability: "visible" });
   }
 
   async #settleEach(batch: readonly Waiting[], failure: unknown): Promise<void> {

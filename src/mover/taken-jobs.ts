@@ -66,7 +66,7 @@ export class TakenJobs {
       const ids = this.#done.splice(0, JOBS_A_COMMIT);
       let freed = false;
       try {
-        if (await this.#deps.kv.transact((tx) => dropJobs(tx, ids))) freed = true;
+        if (await this.#deps.kv.transact((tx) => dropJobs(tx, ids), { durability: "visible" })) freed = true;
       } catch (error) {
         this.#deps.log.info("jobs_not_dropped", { jobs: ids.length, error: toGfsError(error).message });
       }

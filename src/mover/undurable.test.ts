@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { settle } from "../core/testing/fake-clock.ts";
+import type { Kv, Program, TransactOptions, Transaction } from "../kv/index.ts";
 import { createMover } from "./mover.ts";
 import { gate, MoverRig } from "./testing/rig.ts";
 
@@ -50,5 +51,34 @@ describe("what a job has only read in the catalog", () => {
     expect(rig.store("cloud").count("commit")).toBe(0);
     open();
     await rig.until(async () => (await rig.bodyAt("cloud", "file")) === "bytes");
+  });
+
+  it("is durable before what a job has written down makes another object superfluous, and the job does not wait for that", async () => {
+    rig = new MoverRig(["local"]);
+    const events: string[] = [];
+    const { kv } = rig;
+    Object.assign(rig.deps, {
+      kv: {
+        ...kv,
+        transact: async <T>(program: (tx: Transaction) => Program<T>, options?: TransactOptions): Promise<T> => {
+          const value = await kv.transact(program, options);
+          events.push(options?.durability ?? "durable");
+          return value;
+        },
+        flush: async () => void events.push("flush"),
+      } satisfies Partial<Kv>,
+    });
+    rig.mover = createMover(rig.deps, rig.config);
+    await rig.start();
+    await rig.put("file", "old");
+    await rig.put("file", "new");
+    rig.store("local").script.before = ({ operation }) => void events.push(operation);
+    await rig.until(async () => (await rig.mover.depth()) === 0);
+    await rig.idle();
+    const removed = events.indexOf("delete");
+    expect(events.slice(0, removed).findLastIndex((each) => each === "visible")).toBeLessThan(
+      events.slice(0, removed).lastIndexOf("flush"),
+    );
+    expect(events.filter((each) => each === "durable")).toEqual([]);
   });
 });
