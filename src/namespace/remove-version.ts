@@ -73,7 +73,9 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
   let promoted: RemovedVersion["promoted"];
   if (newest?.inode === undefined) {
     const place = (yield* findPlace(tx, path, false)) as Place;
-    orphans.push(...(yield* unlink(tx, { place, file, path, now: momentOf(nowMs), coveredId: tombstoneVersionId })));
+    const { bypassGovernance = false } = request;
+    const losing = { place, file, path, now: momentOf(nowMs), coveredId: tombstoneVersionId, bypassGovernance };
+    orphans.push(...(yield* unlink(tx, losing)));
     yield* pruneUpwards(tx, place.parent, nowMs);
   } else {
     dropVersionParts(tx, version);

@@ -6,6 +6,7 @@ import { leaveHomes, withoutOldHome } from "./homes.ts";
 import { dropInode, readAttributes, writeAttributes, writeContent } from "./inodes.ts";
 import { dropName, type Place } from "./names.ts";
 import { putOrphan } from "./orphan-rows.ts";
+import { assertDestroyable } from "./locks.ts";
 import { releaseAll } from "./owners.ts";
 import type { ChangeCause, FileAttributes, FileRecord, ObjectPlace } from "./types.ts";
 import { dropVersionParts } from "./version-parts.ts";
@@ -20,6 +21,8 @@ export interface Unlink {
   readonly coveredId?: VersionId;
   /** Sessions that have it open: it stays for them, without a name, until each has let go of it. */
   readonly heldBy?: readonly SessionId[];
+  /** As the caller who asks for it may. */
+  readonly bypassGovernance?: boolean;
   /** For the change feed. */
   readonly cause?: ChangeCause;
   /** The caller tells the feed. */
@@ -41,6 +44,8 @@ export function* unlink(tx: Transaction, request: Unlink): Program<readonly Obje
     });
   }
   if (left.linkCount > 0) return [];
+  // By a further name a locked version may hang where nothing is locked.
+  assertDestroyable(file.version, { path, nowMs: now.ms, bypassGovernance: request.bypassGovernance === true });
   if (!keepForSessions(tx, left, request.heldBy)) return yield* destroy(tx, file, request);
   // What has no name is published nowhere.
   const abandoned = yield* leaveHomes(tx, file, { to: undefined, nowMs: now.ms, tombstoneVersionId: coveredId });

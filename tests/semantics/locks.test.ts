@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { rigCtx } from "../../src/coordinator/testing/rig.ts";
+import { openSession, treeOf } from "../../src/coordinator/testing/tree.ts";
 import { everywhere } from "./matrix.ts";
 import { codeOf } from "./setting.ts";
 
@@ -20,7 +21,7 @@ const DENIED = "PermissionDenied AccessDenied";
 
 everywhere("K1 A locked version is destroyed by nothing", async ({ startTimed }) => {
   const setting = await startTimed(ONE);
-  const { away, clock, coordinator, put, read } = setting;
+  const { away, clock, coordinator, kv, put, read } = setting;
   await coordinator.createBucket(rigCtx, { name: "b", objectLock: true });
   await coordinator.createBucket(rigCtx, { name: "plain" });
   const untilMs = clock.nowMs() + DAY_MS;
@@ -46,6 +47,19 @@ everywhere("K1 A locked version is destroyed by nothing", async ({ startTimed })
   expect(await codeAndReason(coordinator.changeBucket(rigCtx, "b", { versioning: "suspended" }))).toBe(
     "Conflict InvalidBucketState",
   );
+  // Nor by further names, wherever those are: the last one stays.
+  const tree = treeOf(coordinator.files);
+  await put("b/linked", "linked", { labels: { lock: { retention: { mode: "compliance", untilMs } } } });
+  await tree.link("b/linked", "plain/one");
+  await tree.link("b/linked", "plain/two");
+  await coordinator.deleteObject(rigCtx, "b/linked");
+  await put("plain/one", "another file");
+  expect(await codeAndReason(coordinator.deleteObject(rigCtx, "plain/two"))).toBe(DENIED);
+  expect(await codeAndReason(put("plain/two", "over it"))).toBe(DENIED);
+  expect(await codeAndReason(tree.unlink("plain/two"))).toBe(DENIED);
+  expect(await codeAndReason(tree.unlink("plain/two", [await openSession(kv, "mount-1")]))).toBe(DENIED);
+  expect(await codeAndReason(tree.rename("plain/one", "plain/two"))).toBe(DENIED);
+  expect(await read("plain/two")).toBe("linked");
   // Time and the person who put it on take the lock away.
   await away(DAY_MS + 1);
   await coordinator.changeLabels(rigCtx, "b/y", { versionId: two, legalHold: false });
