@@ -25,6 +25,7 @@ import { describeWrite } from "./objects/object-meta.ts";
 import type { OpenSiteOptions, Kit, Settings } from "./kit.ts";
 import type { AddSite } from "./service/service.ts";
 import { createSuspects } from "./copies/suspects.ts";
+import { createCoverage } from "./foreign/coverage.ts";
 
 /** Puts the rooms below together. Which engine and which drivers they are is the caller's business. */
 export interface Assembly {
@@ -101,6 +102,14 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     identity: assembly.identity,
     leaseMs: assembly.leaseMs,
     suspects: createSuspects(clock),
+    coverage: createCoverage({
+      clock,
+      answers: metrics.counter({
+        name: "globalfs_foreign_lookups_total",
+        help: "Names that the catalog does not know, by what told whether the site has them: a listing that stands, or the site.",
+        labels: ["site", "from"],
+      }),
+    }),
     disagreements: metrics.counter({
       name: "globalfs_site_disagreements_total",
       help: "Objects at sites that were others than was written: same bytes, news of another tool, or damage.",

@@ -14,6 +14,7 @@ import type { Site } from "../stores/index.ts";
 import type { Leadership } from "./leader/leadership.ts";
 import type { AddSite } from "./service/service.ts";
 import type { CopyCheck } from "./service/readers.ts";
+import type { Coverage } from "./foreign/coverage.ts";
 import type { Suspects } from "./copies/suspects.ts";
 
 export interface OpenSiteOptions {
@@ -32,6 +33,7 @@ export interface Kit {
   /** Absent when the configuration has no cache. */
   readonly cache?: BlockCache;
   readonly suspects: Suspects;
+  readonly coverage: Coverage;
   /** Objects at sites that were others than was written, by what they were found to be. */
   readonly disagreements: Counter;
   /** What is kept at each site of objects that lost against another of their path. */

@@ -1,6 +1,13 @@
 /** Object stores: the port, its drivers, and the layers around them. */
 export type * from "./store.ts";
-export { type BreakerState, type Site, type SiteDirectory, type SiteRole, SITE_ROLES } from "./site.ts";
+export {
+  type BreakerState,
+  type ForeignPolicy,
+  type Site,
+  type SiteDirectory,
+  type SiteRole,
+  SITE_ROLES,
+} from "./site.ts";
 export { type Span, spanOf } from "./byte-range.ts";
 export { headIfThere } from "./head-if-there.ts";
 export { compareKeys } from "./object-key.ts";

@@ -6,6 +6,12 @@ export type SiteRole = "primary" | "backup" | "burst";
 
 export const SITE_ROLES: readonly SiteRole[] = ["primary", "backup", "burst"];
 
+/**
+ * Objects that GlobalFS did not write. `merge`: they show in listings and are adopted when read. `import`: they are adopted once, all of them, and from then on
+ * only the catalog counts. `ignore`: only the catalog counts.
+ */
+export type ForeignPolicy = "merge" | "import" | "ignore";
+
 export type BreakerState = "closed" | "open" | "half-open";
 
 /** A named place that stores data, as the rooms above see it. */
@@ -14,8 +20,9 @@ export interface Site {
   readonly role: SiteRole;
   /** With all its layers on. */
   readonly store: Store;
-  /** `merge`: objects that GlobalFS did not write show in listings and are adopted when read. `ignore`: only the catalog counts. */
-  readonly foreign: "merge" | "ignore";
+  readonly foreign: ForeignPolicy;
+  /** How long a listing of one of its directories is believed: others may write there meanwhile. Absent: not at all. */
+  readonly listingStandsMs?: number;
   /** What the operator said of the line to this site; where measuring its latency begins. */
   readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
   /** The state of the site's breaker; absent when none is configured. */

@@ -108,7 +108,8 @@ export function createClient(options: ClientOptions = {}) {
           ? { uri: site.uri }
           : { s3_bucket: site.s3Bucket, s3_region: site.s3Region, s3_endpoint: site.s3Endpoint };
       const adopt = site.adopt === true ? { adopt: true } : {};
-      return siteOf(await send("POST", `${API}/sites`, { name, role, ...place, ...adopt }, call));
+      const foreign = site.foreign === undefined ? {} : { foreign: site.foreign };
+      return siteOf(await send("POST", `${API}/sites`, { name, role, ...place, ...adopt, ...foreign }, call));
     },
     /** What answers at the site's address is the site from now on: another disk, a new bucket, or one that another catalog uses, too. */
     async adopt(name: string, call: CallOptions = {}): Promise<SiteStatus> {

@@ -143,8 +143,12 @@ export function deletedOf(value: unknown): DeletedKey {
 }
 
 export function siteOf(value: unknown): SiteStatus {
-  const { last_checked_at: lastCheckedAt, ...rest } = asRecord(value);
-  return { ...(camelFields(rest) as object as SiteStatus), ...withTime("lastCheckedAt", lastCheckedAt) };
+  const { last_checked_at: lastCheckedAt, imported_at: importedAt, ...rest } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as SiteStatus),
+    ...withTime("lastCheckedAt", lastCheckedAt),
+    ...withTime("importedAt", importedAt),
+  };
 }
 
 export function accessKeyOf(value: unknown): AccessKey {

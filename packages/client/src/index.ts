@@ -44,6 +44,7 @@ export type {
   SetAttributes,
   SetExtendedAttribute,
   SiteRole,
+  ForeignPolicy,
   SiteStatus,
   Usage,
 } from "./types.ts";

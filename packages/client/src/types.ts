@@ -159,7 +159,15 @@ export interface SiteStatus {
   readonly location?: string;
   readonly latencyMs?: number;
   readonly lastCheckedAt?: Date;
+  readonly foreign?: ForeignPolicy;
+  /** Of a site of `foreign: import`: how many were taken in so far, how many could not be, and when that was done. */
+  readonly importedObjects?: number;
+  readonly importRefused?: number;
+  readonly importedAt?: Date;
 }
+
+/** What becomes of objects at a site that GlobalFS did not write: shown as they come, taken in once, or nothing. */
+export type ForeignPolicy = "merge" | "import" | "ignore";
 
 /** By `uri`, such as `s3://bucket?region=eu-west-1`, or by the fields of an S3 bucket. */
 export type AddSite = {
@@ -167,6 +175,8 @@ export type AddSite = {
   readonly role: SiteRole;
   /** Also when the place is a site of another catalog already. */
   readonly adopt?: boolean;
+  /** Absent: `merge`. */
+  readonly foreign?: ForeignPolicy;
 } & ({ readonly uri: string } | { readonly s3Bucket: string; readonly s3Region: string; readonly s3Endpoint?: string });
 
 /** reader: reads below the path. writer: also writes and deletes. admin: everything below it. user: what it owns, as an account of S3. */

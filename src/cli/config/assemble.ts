@@ -141,6 +141,7 @@ function assembleSite(site: WrittenSite, place: (path: string) => string): SiteC
     role: site.role,
     store: assembleStore(site, place),
     foreign: site.foreign,
+    ...(site.foreign_listing_stands === 0 ? {} : { listingStandsMs: site.foreign_listing_stands }),
     ...(network === undefined
       ? {}
       : { network: defined({ bandwidthBytesPerSecond: network.bandwidth, latencyMs: network.latency }) }),

@@ -116,7 +116,8 @@ export interface SiteConfig {
   readonly name: SiteName;
   readonly role: SiteRole;
   readonly store: StoreConfig;
-  readonly foreign: "merge" | "ignore";
+  readonly foreign: "merge" | "import" | "ignore";
+  readonly listingStandsMs?: number;
   readonly network?: { readonly bandwidthBytesPerSecond?: number; readonly latencyMs?: number };
 }
 

@@ -119,8 +119,18 @@ export const sites = items(
     objectfs: optional(objectfs),
     store: optional(store),
     foreign: withDefault(
-      choice(["merge", "ignore"], "Objects that GlobalFS did not write: show and adopt them, or take no notice"),
+      choice(
+        ["merge", "import", "ignore"],
+        "Objects that GlobalFS did not write: show and adopt them whenever they appear; adopt all of them once, where nobody else writes any more; or take no notice",
+      ),
       "merge",
+    ),
+    foreign_listing_stands: withDefault(
+      duration(
+        "How long a listing of a directory of the site is believed with `foreign: merge`: names that it lacks cost no request, and what another tool writes may be found so much later",
+        { minMs: 0 },
+      ),
+      0,
     ),
     cargoship: optional(cargoship),
     network: optional(network),

@@ -102,6 +102,7 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSi
     store: place.guard(store),
     adopt: place.adopt,
     foreign: site.foreign,
+    ...(site.listingStandsMs === undefined ? {} : { listingStandsMs: site.listingStandsMs }),
     label: opened.label,
     ...(circuit === undefined ? {} : { circuit }),
     ...(site.network === undefined ? {} : { network: site.network }),

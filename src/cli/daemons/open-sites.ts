@@ -37,7 +37,13 @@ export async function openAddedSite(
     adopts: !isRestored && request.adopt === true,
     signal,
   };
-  if (configured !== undefined) return await openSite({ ...configured, role: request.role }, deps, options);
+  if (configured !== undefined)
+    return await openSite(
+      { ...configured, role: request.role, foreign: request.foreign ?? configured.foreign },
+      deps,
+      options,
+    );
   const store = await storeOfUri(request.uri, guard);
-  return await openSite({ name: request.name as SiteName, role: request.role, store, foreign: "merge" }, deps, options);
+  const { name, role, foreign = "merge" } = request;
+  return await openSite({ name: name as SiteName, role, store, foreign }, deps, options);
 }

@@ -12,6 +12,7 @@ import {
 import type { Program } from "../../kv/index.ts";
 import { createBucketCache } from "./bucket-cache.ts";
 import { listObjects } from "../listing/list.ts";
+import { sitesWithForeign } from "../foreign/first-import.ts";
 import type { Kit } from "../kit.ts";
 import type {
   Bucket,
@@ -290,7 +291,7 @@ async function abortUploads(
 
 /** Other tools mark a directory with an object of its name; left there, it would be a bucket again. */
 async function removeMarkers(kit: Kit, ctx: Ctx, prefix: string): Promise<void> {
-  const merged = kit.sites.list().filter((site) => site.foreign === "merge");
+  const merged = await sitesWithForeign(kit);
   await forEachBounded(merged, PARALLEL_SITES, async (site) => {
     try {
       await site.store.delete(ctx, prefix);

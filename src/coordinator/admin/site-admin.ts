@@ -4,6 +4,7 @@ import type { SiteName } from "../../core/ids.ts";
 import { encodeKey, type Kv, prefixRange, type Program } from "../../kv/index.ts";
 import { checkSiteName } from "../../placement/index.ts";
 import type { Site } from "../../stores/index.ts";
+import { firstImportOf, forgetFirstImport } from "../foreign/first-import.ts";
 import type { Kit } from "../kit.ts";
 import type { AddSite, RemoveSite, SiteStatus } from "../service/service.ts";
 import { lossOf, refuseLoss } from "./site-removal.ts";
@@ -16,6 +17,7 @@ export async function siteStatus(kit: Kit, site: Site): Promise<SiteStatus> {
   const health = await kit.health.healthOf(site);
   const circuitState = kit.router.circuitOf(site);
   const latencyMs = kit.router.latencyOf(site);
+  const imported = await firstImportOf(kit, site);
   return {
     name: site.name,
     role: site.role,
@@ -23,6 +25,8 @@ export async function siteStatus(kit: Kit, site: Site): Promise<SiteStatus> {
     label: site.label,
     healthy: health.healthy,
     checkedAtMs: health.checkedAtMs,
+    foreign: site.foreign,
+    ...(imported === undefined ? {} : { imported }),
     ...(health.error === undefined ? {} : { error: health.error }),
     ...(circuitState === undefined ? {} : { circuitState }),
     ...(latencyMs === undefined ? {} : { latencyMs }),
@@ -65,6 +69,7 @@ export async function removeSite(kit: Kit, name: string, { force }: RemoveSite =
   await kit.kv.transact(function* (tx): Program<void> {
     tx.delete(encodeKey(SPACE, name));
   });
+  await forgetFirstImport(kit, site.name);
   await kit.sites.remove(name as SiteName);
   kit.log.info("site_removed", { site: name, ...loss });
 }

@@ -21,6 +21,7 @@ import type { ObjectInfo, Site } from "../../stores/index.ts";
 import { afterCommit } from "../copies/after-commit.ts";
 import { chooseKeys } from "../copies/object-keys.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
+import { sitesWithForeign } from "./first-import.ts";
 
 /** Objects that are at a site but not in the catalog: from before, from other tools, or from a write that lost its process. */
 
@@ -41,17 +42,33 @@ export function* isAdoptable(tx: Reader, found: FoundObject): Program<boolean> {
   return !isBuried(yield* findTombstone(tx, path), found.info);
 }
 
+export interface AskSites {
+  /** What a listing of the directory said a moment ago is enough. */
+  readonly listingIsEnough?: boolean;
+}
+
 /**
  * Asks every site that takes part, in routing order; the first in that order that has the object wins. A primary that cannot be
  * asked makes the answer unknown, and that is said: a file must not seem absent because its site is down.
  */
-export async function adoptFromSites(kit: Kit, ctx: Ctx, path: FilePath): Promise<FileRecord | undefined> {
+export async function adoptFromSites(
+  kit: Kit,
+  ctx: Ctx,
+  path: FilePath,
+  { listingIsEnough = false }: AskSites = {},
+): Promise<FileRecord | undefined> {
   const route = kit.router.routeRead(path);
-  const asked = route.sites.filter((site) => site.foreign === "merge");
+  const taking = new Set(await sitesWithForeign(kit));
+  const asked: Site[] = [];
+  for (const site of route.sites) {
+    if (!taking.has(site)) continue;
+    if (listingIsEnough && (await kit.coverage.lacks(ctx, site, path))) continue;
+    asked.push(site);
+  }
   const silent = new Map<string, unknown>();
   for (const skipped of route.skipped) {
     const site = kit.sites.find(skipped.site);
-    if (site?.foreign === "merge" && site.role === "primary") silent.set(site.name, skipped.reason);
+    if (site !== undefined && taking.has(site) && site.role === "primary") silent.set(site.name, skipped.reason);
   }
   const found = await headAll(ctx, path, asked, silent);
   if (found.length > 0) {

@@ -33,7 +33,7 @@ export async function findRecord(kit: Kit, ctx: Ctx, where: Located): Promise<Fi
   const { path, directory } = where;
   const known = await readCatalog(kit.kv, (tx) => (directory ? findDirectory(tx, path) : findFile(tx, path)));
   if (known !== undefined) return isObject(known) ? known : undefined;
-  return directory ? undefined : await adoptFromSites(kit, ctx, path);
+  return directory ? undefined : await adoptFromSites(kit, ctx, path, { listingIsEnough: true });
 }
 
 /** Neither is a directory that is there only because objects are below it, nor a symbolic link, pipe, socket or device. */

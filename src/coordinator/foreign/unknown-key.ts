@@ -5,6 +5,7 @@ import type { FilePath, SiteName } from "../../core/ids.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { isAdoptable } from "./foreign.ts";
 import type { Kit } from "../kit.ts";
+import { sitesWithForeign } from "./first-import.ts";
 
 const PARALLEL_SITES = 8;
 
@@ -18,7 +19,7 @@ export interface UnknownKey {
 
 /** The caller holds the path's lock, so that no write of this process is just landing there. */
 export async function askSites(kit: Kit, ctx: Ctx, path: FilePath): Promise<UnknownKey> {
-  const merged = kit.sites.list().filter((site) => site.foreign === "merge");
+  const merged = await sitesWithForeign(kit);
   const mayHold = new Set<SiteName>();
   let visible = false;
   await forEachBounded(merged, PARALLEL_SITES, async (site) => {

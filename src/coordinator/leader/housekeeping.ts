@@ -15,6 +15,7 @@ import type { Program, Reader } from "../../kv/index.ts";
 import { isShared, type Site } from "../../stores/index.ts";
 import { LANDED_PREFIX, versionIdOf, VERSIONS_PREFIX } from "../copies/object-keys.ts";
 import type { Kit } from "../kit.ts";
+import { importFirst } from "../foreign/first-import.ts";
 import { forgetSetAside, isSetAside, SET_ASIDE_PREFIX } from "../foreign/set-aside.ts";
 import { reportSetAside } from "../foreign/set-aside-space.ts";
 import { publishSome } from "../copies/publishing.ts";
@@ -59,8 +60,14 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
       await reportSetAside(kit);
     });
     await step("uploads", async () => await uploads.collect(ctx));
+    let importing = false;
+    for (const site of kit.sites.list()) {
+      await step("import", async () => {
+        if (await importFirst(kit, ctx, site)) importing = true;
+      });
+    }
     for (const site of kit.sites.list()) await step("staging", async () => await sweepSite(kit, ctx, site));
-    return settings.housekeepingIntervalMs;
+    return importing ? 0 : settings.housekeepingIntervalMs;
   };
 
   // Each step tells of its own failure.

@@ -24,6 +24,8 @@ export interface AtSite {
 const NOWHERE: readonly AtSite[] = [];
 
 export interface SiteScan extends Scope {
+  /** Those whose own objects count. */
+  readonly sites: readonly Site[];
   readonly after: string | undefined;
   readonly limit: number;
   /** Whether the page of the catalog that the merge is at shows this very key, so that no site need describe it. */
@@ -43,10 +45,9 @@ export class SiteObjects {
   constructor(kit: Kit, ctx: Ctx, scan: SiteScan) {
     this.#kit = kit;
     this.#scan = scan;
-    const { prefixIsReal: _, after, ...query } = scan;
+    const { prefixIsReal: _, sites, after, ...query } = scan;
     // Rules place single keys; a listing asks everybody, the best role first.
-    const merged = kit.sites.list().filter((site) => site.foreign === "merge");
-    const ordered = [...merged].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
+    const ordered = [...sites].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
     const answering = ordered.filter((site) => kit.router.circuitOf(site) !== "open");
     this.#cursors = answering.map(
       (site) => new SiteCursor(site, ctx, { ...query, ...(after === undefined ? {} : { after }) }),

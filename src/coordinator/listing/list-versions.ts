@@ -21,6 +21,7 @@ import { adoptFromSites } from "../foreign/foreign.ts";
 import { showsSomething } from "./list.ts";
 import { SiteObjects } from "./list-sites.ts";
 import { describeFile } from "../objects/object-meta.ts";
+import { sitesWithForeign } from "../foreign/first-import.ts";
 import type { Kit } from "../kit.ts";
 import type { ListVersionsRequest, ListVersionsResult, ObjectMeta, VersionEntry } from "../service/service.ts";
 
@@ -42,7 +43,13 @@ export async function listVersions(kit: Kit, ctx: Ctx, request: ListVersionsRequ
   });
   const prefixIsReal = async (site: Site, below: string): Promise<boolean> =>
     await showsSomething(kit, ctx, site, below);
-  const sites = new SiteObjects(kit, ctx, { ...scope, after: afterKey, limit, prefixIsReal });
+  const sites = new SiteObjects(kit, ctx, {
+    ...scope,
+    sites: await sitesWithForeign(kit),
+    after: afterKey,
+    limit,
+    prefixIsReal,
+  });
   return await new VersionMerge(kit, ctx, { page, sites, limit }).run();
 }
 

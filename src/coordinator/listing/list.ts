@@ -6,6 +6,7 @@ import { readCatalog } from "../catalog-view.ts";
 import { continuationAfter, placeOfContinuation } from "./list-continuation.ts";
 import { type Cursor, inOrder } from "./list-cursor.ts";
 import { type Scope, SiteObjects } from "./list-sites.ts";
+import { sitesWithForeign } from "../foreign/first-import.ts";
 import type { Kit } from "../kit.ts";
 import type { ListRequest, ListResult, ObjectMeta } from "../service/service.ts";
 
@@ -26,6 +27,7 @@ export async function listObjects(kit: Kit, ctx: Ctx, request: ListRequest): Pro
   }
   const scope = { prefix, ...(request.delimiter === undefined ? {} : { delimiter: request.delimiter }) };
   const merge = new Merge(kit, ctx, scope, {
+    sites: await sitesWithForeign(kit),
     after,
     limit: request.limit,
     brief: request.brief === true,
@@ -39,6 +41,7 @@ function startOf({ continuation, after }: ListRequest): string | undefined {
 }
 
 interface Bounds {
+  readonly sites: readonly Site[];
   readonly after: string | undefined;
   readonly limit: number;
   readonly brief: boolean;
@@ -52,14 +55,14 @@ class Merge {
   readonly #objects: ObjectMeta[] = [];
   readonly #prefixes: string[] = [];
 
-  constructor(kit: Kit, ctx: Ctx, scope: Scope, { after, limit, brief, others }: Bounds) {
+  constructor(kit: Kit, ctx: Ctx, scope: Scope, { sites, after, limit, brief, others }: Bounds) {
     this.#limit = limit;
     const catalog = new CatalogCursor(kit, { ...scope, limit, brief, others }, after);
     this.#catalog = catalog;
     const prefixIsReal = async (site: Site, prefix: string): Promise<boolean> =>
       await showsSomething(kit, ctx, site, prefix);
     const isKnown = (key: string): boolean => catalog.isOnPage(key);
-    this.#sites = new SiteObjects(kit, ctx, { ...scope, after, limit, prefixIsReal, isKnown });
+    this.#sites = new SiteObjects(kit, ctx, { ...scope, sites, after, limit, prefixIsReal, isKnown });
   }
 
   async run(): Promise<ListResult> {

@@ -31,6 +31,7 @@ import type { Kit, ProgramKit } from "../kit.ts";
 import { publishWhereItHangs } from "../copies/publishing.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
 import type { DeleteOptions, DeleteResult } from "../service/service.ts";
+import { countsForeign } from "../foreign/first-import.ts";
 import { askSites, type UnknownKey } from "../foreign/unknown-key.ts";
 
 const PARALLEL_SITES = 8;
@@ -176,7 +177,7 @@ export function* recordDelete(
     const own = orphans.filter((place) => place.site === site.name);
     for (const place of own) wanted.push({ site, place });
     // Another tool may have put an object under this key; the delete is meant for it, too.
-    const hidden = site.foreign === "merge" && lastName && own.every(({ key }) => key !== path);
+    const hidden = (yield* countsForeign(tx, site)) && lastName && own.every(({ key }) => key !== path);
     if (
       hidden &&
       (unknown === undefined || unknown.mayHold.has(site.name)) &&

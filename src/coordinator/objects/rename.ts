@@ -3,6 +3,7 @@ import { GfsError, isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
 import { type Removed, rename } from "../../namespace/index.ts";
+import { sitesWithForeign } from "../foreign/first-import.ts";
 import { importPrefix } from "../foreign/import.ts";
 import { findRecord, type Located, locate } from "../foreign/lookup.ts";
 import type { Kit } from "../kit.ts";
@@ -47,8 +48,7 @@ async function bringIn(
     await findRecord(kit, ctx, where);
     return;
   }
-  for (const site of kit.sites.list()) {
-    if (site.foreign !== "merge") continue;
+  for (const site of await sitesWithForeign(kit)) {
     try {
       for await (const _ of importPrefix(kit, ctx, { site: site.name, prefix: where.key, buryHidden })) {
         // Only the effect counts.

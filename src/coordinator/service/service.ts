@@ -7,7 +7,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobCounts, JobProgress, JobState, Pause, PauseOrder } from "../../mover/types.ts";
 import type { FileKind } from "../../namespace/index.ts";
 import type { AccessCatalog } from "../../security/index.ts";
-import type { BreakerState, SiteRole } from "../../stores/site.ts";
+import type { BreakerState, ForeignPolicy, SiteRole } from "../../stores/site.ts";
 import type { AccessKeyService } from "./access-keys.ts";
 import type { BucketService } from "./buckets.ts";
 import type { ChangeService } from "./changes.ts";
@@ -37,6 +37,10 @@ export interface SiteStatus {
   readonly circuitState?: BreakerState;
   readonly latencyMs?: number;
   readonly checkedAtMs?: number;
+  /** What becomes of objects there that GlobalFS did not write. */
+  readonly foreign: ForeignPolicy;
+  /** Of a site of `foreign: import`: how far that is. */
+  readonly imported?: { readonly adopted: number; readonly refused: number; readonly doneMs?: number };
 }
 
 /** What `POST /api/v1/sites` and `site add` say. */
@@ -47,6 +51,8 @@ export interface AddSite {
   readonly uri: string;
   /** Also when the place is a site of another catalog already. */
   readonly adopt?: boolean;
+  /** Absent: `merge`. */
+  readonly foreign?: ForeignPolicy;
 }
 
 export interface RemoveSite {

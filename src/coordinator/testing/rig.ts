@@ -9,7 +9,7 @@ import { seededRandom } from "../../core/ports/random.ts";
 import { createMemoryKv, type Kv } from "../../kv/index.ts";
 import type { Rule } from "../../placement/index.ts";
 import { createSecretBox } from "../../security/index.ts";
-import { createMemoryStore, type Site, type SiteRole, type Store } from "../../stores/index.ts";
+import { createMemoryStore, type ForeignPolicy, type Site, type SiteRole, type Store } from "../../stores/index.ts";
 import { type Assembled, type Assembly, assembleCoordinator } from "../assemble.ts";
 import type { Coordinator } from "../coordinator.ts";
 import type { PutRequest, PutResult } from "../service/service.ts";
@@ -30,7 +30,8 @@ export interface RigSite {
   readonly name: string;
   readonly role: SiteRole;
   readonly store?: Store;
-  readonly foreign?: "merge" | "ignore";
+  readonly foreign?: ForeignPolicy;
+  readonly listingStandsMs?: number;
   readonly circuit?: NonNullable<Site["circuit"]>;
 }
 
@@ -107,6 +108,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       role: site.role,
       store,
       foreign: site.foreign ?? "merge",
+      ...(site.listingStandsMs === undefined ? {} : { listingStandsMs: site.listingStandsMs }),
       label: `memory://${site.name}`,
       ...(site.circuit === undefined ? {} : { circuit: site.circuit }),
     };

@@ -256,13 +256,14 @@ export const ROUTES: readonly Route[] = [
 type AddSiteBody = z.infer<typeof schemas.addSiteBody>;
 
 function siteOf(body: AddSiteBody): AddSite {
-  const adopt = body.adopt === true ? { adopt: true } : {};
-  if ("uri" in body) return { name: body.name, role: body.role, uri: body.uri, ...adopt };
+  const { name, role, foreign } = body;
+  const rest = { ...(body.adopt === true ? { adopt: true } : {}), ...(foreign === undefined ? {} : { foreign }) };
+  if ("uri" in body) return { name, role, uri: body.uri, ...rest };
   const query = new URLSearchParams();
   if (body.s3_region !== undefined && body.s3_region !== "") query.set("region", body.s3_region);
   if (body.s3_endpoint !== undefined && body.s3_endpoint !== "") query.set("endpoint", body.s3_endpoint);
   const suffix = query.size === 0 ? "" : `?${query.toString()}`;
-  return { name: body.name, role: body.role, uri: `s3://${body.s3_bucket}${suffix}`, ...adopt };
+  return { name, role, uri: `s3://${body.s3_bucket}${suffix}`, ...rest };
 }
 
 type RenameBody = z.infer<typeof schemas.renameBody>;

@@ -44,6 +44,8 @@ export const listQuery = z.strictObject({
   envelope: flag.optional().describe("Answer an object with prefixes and the continuation instead of an array."),
 });
 
+const foreignPolicy = z.enum(["merge", "import", "ignore"]);
+
 export const siteSchema = z.object({
   name: z.string(),
   role: z.enum(["primary", "backup", "burst"]),
@@ -54,6 +56,10 @@ export const siteSchema = z.object({
   circuit_state: z.enum(["closed", "open", "half-open"]).optional(),
   latency_ms: z.number().optional(),
   last_checked_at: time.optional(),
+  foreign: foreignPolicy,
+  imported_objects: z.number().optional(),
+  import_refused: z.number().optional(),
+  imported_at: time.optional(),
 });
 
 export const addSiteBody = z.union([
@@ -62,6 +68,7 @@ export const addSiteBody = z.union([
     role: z.enum(["primary", "backup", "burst"]),
     uri: z.string().min(1).max(2_048),
     adopt: z.boolean().optional(),
+    foreign: foreignPolicy.optional(),
   }),
   z.strictObject({
     name: siteName,
@@ -70,6 +77,7 @@ export const addSiteBody = z.union([
     s3_region: z.string().max(64).optional(),
     s3_endpoint: z.string().max(2_048).optional(),
     adopt: z.boolean().optional(),
+    foreign: foreignPolicy.optional(),
   }),
 ]);
 

@@ -58,6 +58,10 @@ export function siteView(site: SiteStatus): z.infer<typeof schemas.siteSchema> {
     circuit_state: site.circuitState,
     latency_ms: site.latencyMs === undefined ? undefined : Math.round(site.latencyMs * 100) / 100,
     last_checked_at: site.checkedAtMs === undefined ? undefined : iso(site.checkedAtMs),
+    foreign: site.foreign,
+    imported_objects: site.imported?.adopted,
+    import_refused: site.imported?.refused,
+    imported_at: site.imported?.doneMs === undefined ? undefined : iso(site.imported.doneMs),
   });
 }
 

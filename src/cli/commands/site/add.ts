@@ -7,6 +7,7 @@ interface Options {
   readonly uri: string;
   readonly role: "primary" | "burst" | "backup";
   readonly adopt?: boolean;
+  readonly foreign?: "merge" | "import" | "ignore";
 }
 
 export function defineSiteAdd(site: Command, action: Action): void {
@@ -19,6 +20,12 @@ export function defineSiteAdd(site: Command, action: Action): void {
       new Option("--role <role>", "role of the site").choices(["primary", "burst", "backup"]).makeOptionMandatory(),
     )
     .option("--adopt", "also when the place is a site of another catalog already")
+    .addOption(
+      new Option(
+        "--foreign <policy>",
+        "objects there that GlobalFS did not write: shown as they come, taken in once, or nothing (default: merge)",
+      ).choices(["merge", "import", "ignore"]),
+    )
     .addHelpText(
       "after",
       examples('globalfs site add --name cloud2 --uri "s3://my-bucket?region=eu-west-1" --role burst'),
@@ -27,10 +34,10 @@ export function defineSiteAdd(site: Command, action: Action): void {
 }
 
 async function siteAdd(context: CliContext, options: Options): Outcome {
-  const { name, uri, role, adopt } = options;
+  const { name, uri, role, adopt, foreign } = options;
   return withClient(context, async (client) => {
     const site = await client.sites.add(
-      { name, uri, role, ...(adopt === true ? { adopt } : {}) },
+      { name, uri, role, ...(adopt === true ? { adopt } : {}), ...(foreign === undefined ? {} : { foreign }) },
       { signal: context.signal },
     );
     if (context.json) await printJson(context, site);

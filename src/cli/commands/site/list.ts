@@ -50,9 +50,15 @@ export function siteColumns(sites: readonly SiteStatus[], long: boolean): Column
         value: ({ latencyMs }) => (latencyMs === undefined ? "-" : `${latencyMs.toFixed(1)} ms`),
         align: "right",
       },
+      { title: "FOREIGN", value: foreignOf },
       { title: "LOCATION", value: ({ location }) => location ?? "-" },
       { title: "ERROR", value: ({ error }) => error ?? "" },
     );
   }
   return columns;
+}
+
+function foreignOf({ foreign, importedObjects, importedAt }: SiteStatus): string {
+  if (importedObjects === undefined) return foreign ?? "-";
+  return importedAt === undefined ? `importing, ${importedObjects} so far` : `imported ${importedObjects}`;
 }
