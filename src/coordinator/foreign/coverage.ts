@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
-import type { FilePath, SiteName } from "../../core/ids.ts";
+import type { FilePath } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Counter } from "../../core/ports/metrics.ts";
 import type { Site } from "../../stores/index.ts";
@@ -58,7 +58,7 @@ export function createCoverage(deps: { readonly clock: Clock; readonly answers: 
       const standsMs = site.listingStandsMs ?? 0;
       if (standsMs === 0) return false;
       const prefix = path.slice(0, path.lastIndexOf("/") + 1);
-      const key = `${site.name as SiteName}:${prefix}`;
+      const key = `${site.name}:${prefix}`;
       let directory = directories.get(key);
       if (directory === undefined || directory.untilMs <= clock.monotonicMs()) {
         directory = { untilMs: clock.monotonicMs() + standsMs, lookups: 0 };

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BLOCK_BYTES, FINEST_BLOCK_BYTES, blocksOfSpan, nextSum } from "../../core/block-sums.ts";
 import type { GfsError } from "../../core/errors.ts";
@@ -75,6 +76,64 @@ describe("sums of blocks", () => {
     expect(version.blocks?.runs.map(({ count }) => count)).toEqual([1, 2, 1]);
     const span = { start: 5 * BLOCK_BYTES, end: 5 * BLOCK_BYTES + 10 };
     expect((await readAll(coordinator, "u", span)).equals(whole.subarray(span.start, span.end))).toBe(true);
+  });
+});
+
+/** Gives an object in pieces of these sizes, in turn, and with one byte flipped. */
+function spoil(store: ReturnType<typeof flakyStore>, pieces: readonly number[], flip: number): void {
+  const get = store.get.bind(store);
+  store.get = async (ctx, key, options) => {
+    const body = await get(ctx, key, options);
+    const start = options?.range !== undefined && "start" in options.range ? options.range.start : 0;
+    const stream = async function* (): AsyncGenerator<Uint8Array> {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body.stream) chunks.push(chunk);
+      const whole = Buffer.concat(chunks);
+      const at = flip - start;
+      whole[at] = at >= 0 && at < whole.length ? (whole[at] as number) ^ 1 : (whole[at] as number);
+      for (let offset = 0, turn = 0; offset < whole.length; turn++) {
+        const end = offset + (pieces[turn % pieces.length] as number);
+        yield whole.subarray(offset, end);
+        offset = end;
+      }
+    };
+    return { ...body, stream: stream() };
+  };
+}
+
+describe("a read of a rotten copy", () => {
+  it("gives exactly the bytes that were written, from here and from another copy, or never comes to its end", async () => {
+    const body = bytesOf(5 * FINEST_BLOCK_BYTES + 77);
+    const sizes = fc.integer({ min: 1, max: 2 * FINEST_BLOCK_BYTES + 5 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(sizes, { minLength: 1, maxLength: 4 }),
+        fc.nat(),
+        fc.nat(),
+        fc.nat(),
+        async (pieces, flip, one, other) => {
+          const rig = await start();
+          await rig.put("a", body);
+          await rig.settled();
+          spoil(
+            rig.local,
+            pieces.map((piece) => Math.max(piece, 500)),
+            flip % body.length,
+          );
+          const from = one % body.length;
+          const span = { start: from, end: from + 1 + (other % (body.length - from)) };
+          for (const range of [undefined, span]) {
+            const outcome = await readAll(rig.coordinator, "a", range).catch((error: GfsError) => error.code);
+            const right = range === undefined ? body : body.subarray(range.start, range.end);
+            expect(typeof outcome === "string" ? outcome : outcome.equals(right)).toBe(
+              typeof outcome === "string" ? "DataCorrupt" : true,
+            );
+          }
+          await rig.stop();
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -48,7 +48,13 @@ export async function* resumingStream(kit: Kit, ctx: Ctx, reading: Reading): Asy
     try {
       for await (const chunk of open.body.stream) {
         const at = received;
-        if (proof?.update(chunk) === false) throw corrupt(open, wanted);
+        if (proof?.update(chunk) === false) {
+          // What lies before the wrong block was found right with this very chunk, perhaps.
+          const { provenEnd } = proof;
+          if (held !== undefined && held.at < provenEnd) yield* give(held.bytes, held.at);
+          if (at < provenEnd) yield* give(chunk.subarray(0, provenEnd - at), at);
+          throw corrupt(open, wanted);
+        }
         received += chunk.byteLength;
         if (held !== undefined) yield* give(held.bytes, held.at);
         held = undefined;
