@@ -20,6 +20,7 @@ import { defineMeta } from "./commands/meta/index.ts";
 import { defineMkdir } from "./commands/mkdir.ts";
 import { defineMv } from "./commands/mv.ts";
 import { defineObject } from "./commands/object/index.ts";
+import { defineQuota } from "./commands/quota/index.ts";
 import { defineReplicate } from "./commands/replicate.ts";
 import { defineRm } from "./commands/rm.ts";
 import { defineSite } from "./commands/site/index.ts";
@@ -55,6 +56,7 @@ const COMMANDS: readonly Define[] = [
   defineTouch,
   defineChmod,
   defineChown,
+  defineQuota,
   defineSite,
   defineReplicate,
   defineJobs,

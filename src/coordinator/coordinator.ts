@@ -13,6 +13,7 @@ import { deleteObjects } from "./objects/delete-many.ts";
 import { describeObject } from "./reading/describe-object.ts";
 import { explain } from "./admin/explain.ts";
 import { createFileService } from "./files/files.ts";
+import { clearQuota, setQuota, usageAt } from "./admin/quotas.ts";
 import { createHousekeeping } from "./leader/housekeeping.ts";
 import { importPrefix } from "./foreign/import.ts";
 import { createLeadership } from "./leader/leadership.ts";
@@ -153,6 +154,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (request.from.endsWith("/")) housekeeping.wake();
     },
     usage: async (ctx, prefix) => await usage(kit, ctx, prefix),
+    directoryUsage: async (_ctx, path) => await usageAt(kit, path),
+    setQuota: async (_ctx, path, limits) => await setQuota(kit, path, limits),
+    clearQuota: async (_ctx, path) => await clearQuota(kit, path),
     explain: async (ctx, key) => await explain(kit, ctx, key),
 
     listSites: async () => await listSites(kit),

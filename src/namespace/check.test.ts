@@ -10,7 +10,7 @@ import {
   historySpace,
   indexKey,
 } from "./history-rows.ts";
-import { encodeKey, type Key, type KvEntry, prefixRange, tail } from "../kv/index.ts";
+import { encodeKey, type Key, type KvEntry, prefixRange, type Program, tail } from "../kv/index.ts";
 import { decodeAttributes, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
 import { encodeContent } from "./content-codec.ts";
 import { decodePast, pastKey, pastSpace } from "./past-rows.ts";
@@ -28,8 +28,11 @@ import {
 } from "./rows.ts";
 import { extendedKey } from "./extended-rows.ts";
 import { link } from "./links.ts";
+import * as posix from "./posix/index.ts";
+import { writeQuota } from "./quota-rows.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
+import { readUsage, type UsageRow, writeUsage } from "./usage-rows.ts";
 
 let catalog: TestCatalog;
 let file: FileRecord;
@@ -90,7 +93,11 @@ describe("the check of the catalog", () => {
     const directory = (await catalog.makeDirectory("b/d")).inode;
     const says = `Directory ${directory} hangs at d/ in ${bucket} and says otherwise.`;
     await rewrite(directory, (record) => ({ ...record, parent: { inode: ROOT_INODE, name: "d" } }));
-    expect(await faults()).toEqual([says]);
+    expect(await faults()).toEqual([
+      says,
+      lies(ROOT_INODE, "1 inodes with 0 bytes", "2 inodes with 0 bytes"),
+      lies(bucket, "2 inodes with 3 bytes", "1 inodes with 3 bytes"),
+    ]);
     await rewrite(directory, (record) => ({ ...record, parent: { inode: bucket, name: "e" } }));
     expect(await faults()).toEqual([says]);
   });
@@ -134,7 +141,10 @@ describe("the check of the catalog", () => {
       const { parent: _, ...unnamed } = record;
       return unnamed;
     });
-    expect(await faults()).toEqual([`Inode ${file.inode} hangs elsewhere than it says.`]);
+    expect(await faults()).toEqual([
+      `Inode ${file.inode} hangs elsewhere than it says.`,
+      lies(bucket, "1 inodes with 3 bytes", "0 inodes with 0 bytes"),
+    ]);
   });
 
   it("finds a row of a name of what has one name, and of one that leads elsewhere", async () => {
@@ -200,7 +210,10 @@ describe("the check of the catalog", () => {
 
   it("finds a size that is not the content's, with content and without", async () => {
     await rewrite(file.inode, (record) => ({ ...record, sizeBytes: 4 }));
-    expect(await faults()).toEqual([`Inode ${file.inode} says it has 4 bytes, and its content has 3.`]);
+    expect(await faults()).toEqual([
+      `Inode ${file.inode} says it has 4 bytes, and its content has 3.`,
+      lies(bucket, "1 inodes with 3 bytes", "1 inodes with 4 bytes"),
+    ]);
     await catalog.write([[contentKey(file.inode), undefined]]);
     expect(await faults()).toContain(`Inode ${file.inode} says it has 4 bytes, and its content has 0.`);
   });
@@ -288,6 +301,7 @@ describe("the check of histories", () => {
     expect(await faults()).toEqual([
       `The index has version ${versionId} of b/x, and the history has not.`,
       `Inode ${holder.inode} has 0 names, and 0 rows of history lead to it.`,
+      lies(bucket, "1 inodes with 3 bytes and 3 of", "1 inodes with 3 bytes and 0 of"),
     ]);
     await catalog.write([
       [key, encodeHistory(row)],
@@ -296,6 +310,7 @@ describe("the check of histories", () => {
     expect(await faults()).toEqual([
       `Version ${versionId} of b/x is not in the index of its history.`,
       `Inode ${holder.inode} has 0 names, and 2 rows of history lead to it.`,
+      lies(bucket, "1 inodes with 3 bytes and 3 of", "1 inodes with 3 bytes and 6 of"),
     ]);
   });
 
@@ -307,6 +322,7 @@ describe("the check of histories", () => {
       `Inode ${holder.inode} has 1 names, and 1 rows of history lead to it.`,
       `Inode ${holder.inode} says it has 1 names, and 0 lead to it.`,
       `Inode ${holder.inode} hangs elsewhere than it says.`,
+      lies(bucket, "1 inodes with 3 bytes and 3 of", "2 inodes with 6 bytes and 3 of"),
     ]);
   });
 
@@ -406,3 +422,44 @@ describe("a check of many rows", () => {
     expect(await faults()).toHaveLength(1_000);
   });
 });
+
+describe("the check of usage", () => {
+  const write = async (directory: Inode, change: (row: UsageRow) => UsageRow): Promise<void> => {
+    await catalog.run(function* (tx): Program<void> {
+      writeUsage(tx, directory, change(yield* readUsage(tx, directory)));
+    });
+  };
+
+  it("finds a directory that says something else of what lies below it than there is", async () => {
+    await write(bucket, (row) => ({ ...row, known: { ...row.known, sizeBytes: 8 } }));
+    expect(await faults()).toEqual([lies(bucket, "1 inodes with 8 bytes", "1 inodes with 3 bytes")]);
+    await write(bucket, (row) => ({ ...row, known: { ...row.known, sizeBytes: 3 } }));
+    expect(await faults()).toEqual([]);
+  });
+
+  it("finds what waits to be told, and is not known to", async () => {
+    await write(bucket, (row) => ({ ...row, waits: false }));
+    expect(await faults()).toEqual([
+      `Directory ${bucket} has not told all of its usage, and does not say so.`,
+      `Directory ${bucket} waits to tell its usage, and nobody knows.`,
+      `Directory ${bucket} is to tell its usage, and does not say so.`,
+    ]);
+  });
+
+  it("finds a quota that counts wrong, and a number of quotas that is wrong", async () => {
+    const { used } = await catalog.run((tx) => posix.setQuota(tx, bucket, { maxBytes: 10 }));
+    expect(await faults()).toEqual([]);
+    await catalog.run((tx) => writeQuota(tx, bucket, { used: { ...used, inodes: 7 } }));
+    expect(await faults()).toEqual([
+      `The quota of directory ${bucket} counts 7 inodes with 3 bytes and 0 of older versions, and there are 1 inodes with 3 bytes and 0 of older versions.`,
+    ]);
+    await catalog.write([[encodeKey("n", "quotas"), undefined]]);
+    expect(await faults()).toContain("There are 1 quotas, and the catalog says otherwise.");
+  });
+});
+
+function lies(directory: Inode, says: string, are: string): unknown {
+  return expect.stringMatching(
+    new RegExp(`^Directory ${directory} says that ${says} .*lie below it, and there are ${are} `),
+  );
+}

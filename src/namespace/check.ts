@@ -1,5 +1,6 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { afterPrefix, keyAfter, type Kv, type KvEntry, prefixRange, type Program, type Reader } from "../kv/index.ts";
+import { UsageCheck } from "./check-usage.ts";
 import { checkHistory, checkIndex, checkPast } from "./check-history.ts";
 import { decodeHistory, historyIndexSpace, historySpace } from "./history-rows.ts";
 import { decodePast, pastSpace } from "./past-rows.ts";
@@ -58,6 +59,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
   const held = new Map<Inode, number>();
   const past = new Map<Inode, number>();
   const orphans = new Set<Inode>();
+  const usage = new UsageCheck();
   const count = { files: 0, directories: 0, entries: 0, owners: 0, olderVersions: 0 };
 
   await eachRow(kv, entrySpace, function* (tx, row) {
@@ -75,6 +77,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
       held.set(inode, (held.get(inode) ?? 0) + 1);
     }
     yield* checkHistory(tx, row, fault);
+    yield* usage.seeHistory(tx, row);
   });
   await eachRow(kv, historyIndexSpace, function* (tx, row) {
     yield* checkIndex(tx, row, fault);
@@ -104,6 +107,7 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     const file = decodeAttributes(inodeOfKey(row.key), row.value);
     const directory = file.kind === "directory";
     const isPast = past.has(file.inode);
+    usage.seeInode(file, isPast);
     if (directory) count.directories += isPast ? 0 : 1;
     else if (file.linkCount > 0) count.files += 1;
     const holders = held.get(file.inode) ?? 0;
@@ -160,6 +164,8 @@ export async function checkCatalog(kv: Kv): Promise<CatalogReport> {
     const owns = version?.id === versionId && isPlaceOf(version.copies, { site, key: objectKey });
     if (!owns) fault(`At ${site} the key ${objectKey} is owned by inode ${inode}, which has no such copy.`);
   });
+  for (const [space, see] of usage.spaces) await eachRow(kv, space, see);
+  await kv.view((tx) => usage.finish(tx, fault));
   return { ...count, faults };
 }
 

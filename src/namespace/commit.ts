@@ -22,6 +22,8 @@ import type {
   FileVersion,
   ObjectPlace,
 } from "./types.ts";
+import { assertWithinQuotas, countResize } from "./usage.ts";
+import type { Usage } from "./usage-rows.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 const NO_FILE = {
@@ -92,7 +94,13 @@ export function* commitAt(tx: Transaction, commit: CommitAt): Program<Committed>
   const nulls = yield* clearNull(tx, rules, { path, nowMs });
   writeContent(tx, file.inode, version);
   if (existing === undefined) file = yield* addFirstName(tx, place, file, now);
-  else writeAttributes(tx, file);
+  else {
+    yield* countResize(tx, existing, file.sizeBytes);
+    writeAttributes(tx, file);
+  }
+  // What another tool wrote is there, whatever a quota says.
+  if (commit.found !== true)
+    yield* assertWithinQuotas(tx, file.parent?.inode ?? place.parent, growthOf(commit, before));
   recordChange(tx, {
     kind: existing === undefined ? "created" : "updated",
     path,
@@ -107,6 +115,11 @@ export function* commitAt(tx: Transaction, commit: CommitAt): Program<Committed>
     ...(existing?.version === undefined ? {} : { previous: existing.version }),
     ...(before.kept === undefined ? {} : { kept: before.kept }),
   };
+}
+
+function growthOf({ existing, version }: CommitAt, { kept }: Outgoing): Usage {
+  const gone = kept === undefined ? (existing?.sizeBytes ?? 0) : 0;
+  return { sizeBytes: version.sizeBytes - gone, inodes: existing === undefined ? 1 : 0, olderBytes: 0 };
 }
 
 interface Outgoing {

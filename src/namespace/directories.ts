@@ -10,6 +10,7 @@ import { dropName, type Place, readEntry } from "./names.ts";
 import { hasHistoryIn, leaveDirectory } from "./past-directories.ts";
 import { addDirectory, ensureDirectory, findDirectoryInode, findPlace, isEmpty, pruneUpwards } from "./tree.ts";
 import type { FileAttributes, FileRecord } from "./types.ts";
+import { assertWithinQuotas, countMade, ONE_INODE } from "./usage.ts";
 
 export interface MakeDirectory {
   readonly path: FilePath;
@@ -36,6 +37,8 @@ export function* makeDirectory(tx: Transaction, request: MakeDirectory): Program
   const found = yield* readEntry(tx, place.parent, place.name);
   if (found === undefined) {
     const made = yield* addDirectory(tx, place, request, { implicit: false, mode, uid, gid });
+    yield* countMade(tx, place.parent, [made.inode]);
+    yield* assertWithinQuotas(tx, place.parent, ONE_INODE);
     recordChange(tx, { kind: "created", path, inode: made.inode, atMs: nowMs });
     return made;
   }

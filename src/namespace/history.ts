@@ -15,6 +15,8 @@ import { encodeOwner, ownerKey } from "./rows.ts";
 import { addFirstName, type Place } from "./names.ts";
 import { ensureDirectory, findFile, type Maker } from "./tree.ts";
 import type { FileRecord, FileVersion, ObjectPlace } from "./types.ts";
+import { addUsage, countResize } from "./usage.ts";
+import { minus, type Usage } from "./usage-rows.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 /** How versions come into a path's history and out of it again. */
@@ -53,7 +55,12 @@ export function* retire(tx: Transaction, { place, file, version, holder, now }: 
     createdMs: version.createdMs,
     inode: held.inode,
   });
+  yield* addUsage(tx, place.parent, usageOfOlder(version));
   return held;
+}
+
+function usageOfOlder({ sizeBytes }: FileVersion): Usage {
+  return { sizeBytes: 0, inodes: 0, olderBytes: sizeBytes };
 }
 
 /** The objects stay where they are; only whose they are changes. */
@@ -75,6 +82,7 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
   }
   const file = yield* getHeld(tx, row, row.inode);
   assertDestroyable(file.version, destroyer);
+  if (file.version !== undefined) yield* addUsage(tx, row.directory, minus(usageOfOlder(file.version)));
   yield* takeOff(tx, row);
   yield* dropInode(tx, file);
   if (file.version !== undefined) dropVersionParts(tx, file.version);
@@ -138,6 +146,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
   const holder = yield* getHeld(tx, row, row.inode);
   const version = holder.version as FileVersion;
   dropHistory(tx, row);
+  yield* addUsage(tx, row.directory, minus(usageOfOlder(version)));
   const now = momentOf(nowMs);
   const { sizeBytes } = version;
   let file: FileRecord;
@@ -147,6 +156,7 @@ export function* promote(tx: Transaction, request: Promote): Program<FileRecord 
     file = yield* addFirstName(tx, place, { ...holder, changed: now }, now);
     if (row.wasNull === true) writeContent(tx, file.inode, version);
   } else {
+    yield* countResize(tx, into, sizeBytes);
     file = { ...into, version, sizeBytes, modified: momentOf(version.createdMs), changed: now };
     writeAttributes(tx, file);
     writeContent(tx, file.inode, version);

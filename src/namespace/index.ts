@@ -63,6 +63,9 @@ export { type Rename, rename } from "./rename.ts";
 export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
 export { readInode as findByInode } from "./inodes.ts";
 export { type ContentRow, findContentRow, findDirectory, findFile, pathOf, readContentRow } from "./tree.ts";
+export { tellUsage, usageBelow } from "./usage.ts";
+export { type Quota, type QuotaLimits, readQuota } from "./quota-rows.ts";
+export type { Usage } from "./usage-rows.ts";
 export {
   dropLeftParts,
   dropPart,

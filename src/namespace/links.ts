@@ -10,6 +10,7 @@ import { addFirstName, addName, type Place, readEntry } from "./names.ts";
 import { ensureDirectory, findDirectory, findFile } from "./tree.ts";
 import { touchedKey } from "./rows.ts";
 import type { FileRecord } from "./types.ts";
+import { assertWithinQuotas, ONE_INODE } from "./usage.ts";
 
 /** Hard links, symbolic links, and the attributes a file system keeps beside the content. */
 
@@ -73,6 +74,7 @@ export function* makeSymlink(tx: Transaction, request: MakeSymlink): Program<Fil
     target,
   };
   const file = yield* addFirstName(tx, place, unnamed, now);
+  yield* assertWithinQuotas(tx, place.parent, ONE_INODE);
   recordChange(tx, { kind: "created", path, inode: file.inode, atMs: nowMs });
   return file;
 }

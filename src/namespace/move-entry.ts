@@ -13,11 +13,13 @@ import { etagsOf } from "./owners.ts";
 import { coverPast, hasHistoryIn, leaveDirectory } from "./past-directories.ts";
 import { entombKey } from "./tombstones.ts";
 import { getEntered, getInode, writeContent } from "./inodes.ts";
-import { dropName, moveName, type Place, readEntry } from "./names.ts";
+import { dropName, type Move, moveName, type Place, readEntry } from "./names.ts";
 import type { Entry } from "./rows.ts";
 import { isEmpty } from "./tree.ts";
-import type { FileRecord, FileVersion, ObjectPlace, Removed } from "./types.ts";
+import { countQuotas } from "./quota-rows.ts";
+import type { FileAttributes, FileRecord, FileVersion, ObjectPlace, Removed } from "./types.ts";
 import { keepDirectoryForSessions, unlink } from "./unlink.ts";
+import { assertWithinQuotas, usageWith } from "./usage.ts";
 
 /** Moves one entry, however much lies below it: what a rename by path and one by directory and name have in common. */
 
@@ -63,6 +65,7 @@ export function* moveEntry(tx: Transaction, request: MoveEntry): Program<Renamed
   const leaving = { to, nowMs: now.ms, tombstoneVersionId: request.tombstoneVersionId };
   const left = yield* leaveHomes(tx, moved, leaving);
   const renamed = yield* moveName(tx, { source, target }, moved, now);
+  yield* assertMayBring(tx, { source, target }, moved);
   const version = moved.version === undefined ? undefined : yield* arrive(tx, moved.version, { to, nowMs: now.ms });
   if (version !== undefined && version !== moved.version) writeContent(tx, inode, version);
   recordChange(tx, {
@@ -84,6 +87,14 @@ export function* moveEntry(tx: Transaction, request: MoveEntry): Program<Renamed
     left,
     ...(cleared === undefined ? {} : { replaced: cleared }),
   };
+}
+
+/** What comes from elsewhere counts where it comes to. */
+function* assertMayBring(tx: Transaction, { source, target }: Move, moved: FileAttributes): Program<void> {
+  // A file that hangs at another of its names counts there.
+  if (source.parent === target.parent || moved.parent?.inode !== source.parent) return;
+  if ((yield* countQuotas(tx)) > 0)
+    yield* assertWithinQuotas(tx, target.parent, yield* usageWith(tx, moved), source.parent);
 }
 
 /** Under its new name the version is one of the bucket that it comes to. */

@@ -4,6 +4,8 @@ import { type Key, prefixRange, type Program, type Reader, type Transaction } fr
 import { getAttributes, touch, writeAttributes } from "./inodes.ts";
 import { decodeEntry, encodeEntry, type Entry, entryKey, nameKey, namesOf, placeOfNameKey } from "./rows.ts";
 import type { FileAttributes } from "./types.ts";
+import { addUsage, hangUsage, usageOfFile } from "./usage.ts";
+import { minus } from "./usage-rows.ts";
 
 /**
  * How names lead to inodes, and how inodes know their names. An inode says where it hangs; one with several names has a row for each of them, and says of
@@ -26,6 +28,17 @@ export function* addFirstName<File extends FileAttributes>(
   place: Place,
   unnamed: File,
   now: Moment,
+): Program<File> {
+  const file = yield* hangUncounted(tx, { place, now }, unnamed);
+  yield* countAt(tx, place.parent, file, "comes");
+  return file;
+}
+
+/** The same, for who counts it among others. */
+export function* hangUncounted<File extends FileAttributes>(
+  tx: Transaction,
+  { place, now }: { readonly place: Place; readonly now: Moment },
+  unnamed: File,
 ): Program<File> {
   const linkCount = unnamed.kind === "directory" ? unnamed.linkCount : 1;
   const file = { ...unnamed, linkCount, parent: hangsAt(place) };
@@ -63,10 +76,13 @@ export function* dropName<File extends FileAttributes>(
   const { parent, ...rest } = file;
   const linkCount = file.kind === "directory" ? 0 : file.linkCount - 1;
   const left = { ...rest, linkCount, changed: now } as File;
+  const leaves = parent === undefined || isAt(parent, place);
+  if (leaves) yield* countAt(tx, place.parent, file, "goes");
   if (linkCount === 0) return left;
   tx.delete(nameKey(file.inode, place));
   const [first] = yield* namesOfInode(tx, file.inode, 1);
-  const home = parent !== undefined && !isAt(parent, place) ? parent : first === undefined ? undefined : hangsAt(first);
+  const home = !leaves ? parent : first === undefined ? undefined : hangsAt(first);
+  if (leaves && home !== undefined) yield* countAt(tx, home.inode, file, "comes");
   // What has one name needs no rows of names.
   if (linkCount === 1 && home !== undefined) tx.delete(nameKey(file.inode, placeOf(home)));
   const named = { ...left, ...(home === undefined ? {} : { parent: home }) };
@@ -97,9 +113,20 @@ export function* moveName<File extends FileAttributes>(
     putNameRow(tx, file.inode, target);
   }
   const stays = file.parent !== undefined && !isAt(file.parent, source);
+  if (!stays && source.parent !== target.parent) {
+    yield* countAt(tx, source.parent, file, "goes");
+    yield* countAt(tx, target.parent, file, "comes");
+  }
   const moved = { ...file, changed: now, ...(stays ? {} : { parent: hangsAt(target) }) };
   writeAttributes(tx, moved);
   return moved;
+}
+
+/** What hangs at a name counts in its directory; with a directory all that lies in it. */
+function* countAt(tx: Transaction, parent: Inode, file: FileAttributes, way: "comes" | "goes"): Program<void> {
+  const own = usageOfFile(file);
+  yield* addUsage(tx, parent, way === "comes" ? own : minus(own));
+  if (file.kind === "directory") yield* hangUsage(tx, { parent, directory: file.inode }, way);
 }
 
 /** The names of an inode that has several. */

@@ -20,7 +20,9 @@ import {
   rename,
 } from "./index.ts";
 import { attributesKey } from "./rows.ts";
-import { ModelTree, nextTestId, nextTestInode, testCommit, testVersion } from "./testing/model.ts";
+import { tellUsage } from "./usage.ts";
+import { limitAll } from "./testing/version-system.ts";
+import { ModelTree, nextTestId, nextTestInode, sizeOfTest, testCommit, testVersion } from "./testing/model.ts";
 
 // Names that share prefixes, sort differently in UTF-8 and UTF-16, and stand on both sides of the slash.
 const NAMES = ["a", "a-b", "a0", "b", "ab", "\u{1F600}", "\uE000", "é", "z z", "a.b"];
@@ -82,7 +84,7 @@ class System {
     switch (command.kind) {
       case "put": {
         const id = nextTestId();
-        const version = testVersion(command.path, { id, key: `objects/${id}` });
+        const version = testVersion(command.path, { id, key: `objects/${id}`, sizeBytes: sizeOfTest(id) });
         await kv.transact((tx) => commitVersion(tx, testCommit(command.path, maker.nextInode, version)));
         model.put(command.path, version.id);
         return;
@@ -132,6 +134,7 @@ class System {
         return;
       }
       case "list":
+        await this.kv.transact(tellUsage);
         await this.checkList(command);
     }
   }
@@ -166,6 +169,7 @@ async function runModel(open: () => Promise<Kv>, runs: number): Promise<void> {
     fc.asyncProperty(fc.array(commandArbitrary, { minLength: 15, maxLength: 60, size: "max" }), async (commands) => {
       const kv = await open();
       await kv.transact((tx) => initialize(tx, 1_000));
+      await limitAll(kv, []);
       const system = new System(kv);
       for (const command of commands) await system.apply(command);
       await system.checkList({ kind: "list", prefix: "", delimiter: false, after: undefined, limit: 3 });
@@ -192,7 +196,7 @@ describe("the namespace against a simple tree", () => {
 
   it("agrees after any commands, on the memory engine", async () => {
     await runModel(async () => createMemoryKv(), 200);
-  }, 60_000);
+  }, 180_000);
 
   it("agrees after any commands, on LMDB", async () => {
     await runModel(async () => {
@@ -200,7 +204,7 @@ describe("the namespace against a simple tree", () => {
       made.push(directory);
       return await openLmdbKv({ path: directory });
     }, 10);
-  }, 60_000);
+  }, 180_000);
 
   it("finds a row that contradicts another", async () => {
     const kv = createMemoryKv();

@@ -16,7 +16,10 @@ import {
   type PastPlace,
   putPast,
 } from "./past-rows.ts";
+import { dropQuota } from "./quota-rows.ts";
 import type { FileAttributes } from "./types.ts";
+import { hangUsage } from "./usage.ts";
+import { dropUsage } from "./usage-rows.ts";
 
 /** How directories become past, are there again, and go for good. */
 
@@ -29,8 +32,12 @@ export function* hasHistoryIn(tx: Reader, directory: Inode): Program<boolean> {
 
 /** A directory that has lost its entry, and is empty: it is past while there is a history in it, else it is gone. */
 export function* leaveDirectory(tx: Transaction, place: Place, directory: FileAttributes): Program<void> {
+  const { inode } = directory;
   yield* dropInode(tx, directory);
-  if (yield* hasHistoryIn(tx, directory.inode)) makePast(tx, place, directory.inode);
+  yield* dropQuota(tx, inode);
+  if (!(yield* hasHistoryIn(tx, inode))) return yield* dropUsage(tx, inode);
+  makePast(tx, place, inode);
+  yield* hangUsage(tx, { parent: place.parent, directory: inode }, "comes");
 }
 
 /** Of its attributes only those tell something that say where it hangs, and that no name leads to it. */
@@ -62,6 +69,7 @@ function* takeOut(tx: Transaction, { parent, name }: Place): Program<Layer[]> {
     const inode = yield* findPastIn(tx, directory, name);
     if (inode === undefined) continue;
     tx.delete(pastKey({ directory, name, order: 0 }));
+    yield* hangUsage(tx, { parent: directory, directory: inode }, "goes");
     yield* prunePast(tx, directory);
     taken.push({ inode, covered });
   }
@@ -75,21 +83,27 @@ export function* makeAgain(tx: Transaction, place: Place, nextInode: () => Inode
   // What it has left behind, and was not cleared away yet, must not be found on the new one.
   const isAgain = first?.covered === false && !(yield* isLeft(tx, first.inode));
   const inode = isAgain ? first.inode : nextInode();
-  yield* hangBelow(tx, inode, isAgain ? past.slice(1) : past);
+  yield* hangBelow(tx, inode, isAgain ? past.slice(1) : past, "comes to what hangs nowhere yet");
   return inode;
 }
 
 /** A directory has come to a name under which others were: their histories go on below its own. */
 export function* coverPast(tx: Transaction, place: Place, directory: Inode): Program<void> {
-  yield* hangBelow(tx, directory, yield* takeOut(tx, place));
+  yield* hangBelow(tx, directory, yield* takeOut(tx, place), "comes");
 }
 
-function* hangBelow(tx: Transaction, directory: Inode, past: readonly Layer[]): Program<void> {
+function* hangBelow(
+  tx: Transaction,
+  directory: Inode,
+  past: readonly Layer[],
+  way: "comes" | "comes to what hangs nowhere yet",
+): Program<void> {
   if (past.length === 0) return;
   let order = (yield* namelessIn(tx, directory)).at(-1)?.place.order ?? 0;
   for (const { inode } of past) {
     order += 1;
     putPast(tx, { directory, name: NAMELESS, order }, inode);
+    yield* hangUsage(tx, { parent: directory, directory: inode }, way);
     yield* rehang(tx, inode, { inode: directory, name: NAMELESS });
   }
 }
@@ -108,6 +122,8 @@ export function* prunePast(tx: Transaction, from: Inode): Program<void> {
     if ((yield* isThere(tx, inode, parent)) || (yield* hasHistoryIn(tx, inode))) return;
     tx.delete(pastKey(yield* placeOf(tx, inode, parent)));
     yield* dropInode(tx, past);
+    yield* hangUsage(tx, { parent: parent.inode, directory: inode }, "goes");
+    yield* dropUsage(tx, inode);
     inode = parent.inode;
   }
 }

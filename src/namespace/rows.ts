@@ -35,7 +35,8 @@ export const bucketGenerationKey = encodeKey(ALLOCATION, "buckets");
 /** Up to which position the change feed is forgotten. */
 export const changesForgottenKey = encodeKey(ALLOCATION, "changes");
 
-function inodeKey(space: Key, inode: Inode): Key {
+/** The key of a row that an inode has one of. */
+export function inodeKey(space: Key, inode: Inode): Key {
   const key = Buffer.allocUnsafe(space.byteLength + 8);
   putNumber(key, putSpace(key, space), inode);
   return key;

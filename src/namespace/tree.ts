@@ -3,12 +3,13 @@ import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { decodeContent } from "./content-codec.ts";
 import { getAttributes, getEntered, readAttributes } from "./inodes.ts";
-import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
+import { dropName, hangUncounted, type Place, readEntry } from "./names.ts";
 import { leaveDirectory, makeAgain } from "./past-directories.ts";
 import { NAMELESS } from "./past-rows.ts";
 import { componentsOf, splitPath } from "./path.ts";
 import { contentKey, type Entry, entryKey } from "./rows.ts";
 import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
+import { countMade, hasNoUsage } from "./usage.ts";
 
 /** From paths to inodes and back, and the directories that are made for a path. */
 
@@ -86,15 +87,26 @@ export interface Maker {
 
 /** Makes what is missing of a directory's path. What is made so is implicit: it goes with its last entry. */
 export function* ensureDirectory(tx: Transaction, path: string, maker: Maker): Program<Inode> {
-  let inode: Inode = ROOT_INODE;
+  let above: Inode = ROOT_INODE;
+  let made: Inode[] = [];
   for (const component of componentsOf(path)) {
-    const name = `${component}/`;
-    const found = yield* readEntry(tx, inode, name);
-    const place = { parent: inode, name };
+    const place: Place = { parent: made.at(-1) ?? above, name: `${component}/` };
+    const found = yield* readEntry(tx, place.parent, place.name);
     const attributes = { implicit: true, mode: DIRECTORY_MODE, uid: 0, gid: 0 };
-    inode = (found ?? (yield* addDirectory(tx, place, maker, attributes))).inode;
+    if (found !== undefined) {
+      above = found.inode;
+      continue;
+    }
+    const { inode } = yield* addDirectory(tx, place, maker, attributes);
+    made.push(inode);
+    if (yield* hasNoUsage(tx, inode)) continue;
+    // One that was there before has histories in it, and what is made next may be in those.
+    yield* countMade(tx, above, made);
+    above = inode;
+    made = [];
   }
-  return inode;
+  yield* countMade(tx, above, made);
+  return made.at(-1) ?? above;
 }
 
 export interface DirectoryAttributes {
@@ -104,6 +116,7 @@ export interface DirectoryAttributes {
   readonly gid: number;
 }
 
+/** The caller counts it. */
 export function* addDirectory(
   tx: Transaction,
   place: Place,
@@ -125,7 +138,7 @@ export function* addDirectory(
     created: now,
     ...(attributes.implicit ? { implicit: true } : {}),
   };
-  return yield* addFirstName(tx, place, directory, now);
+  return yield* hangUncounted(tx, { place, now }, directory);
 }
 
 export function* isEmpty(tx: Reader, directory: Inode): Program<boolean> {

@@ -53,6 +53,39 @@ test("T2 A directory hides a file of its name from a file system, and objects sh
   expect(await fs.names("t")).toEqual([]);
 });
 
+test("T12 What is called a beside a directory a is another thing to each door", async () => {
+  const setting = await start(ONE);
+  const { kv, put, read, coordinator } = setting;
+  const fs = treeOf(coordinator.files);
+  await put("t/a", "file");
+  const file = await fs.inode("t/a");
+  await put("t/a/b", "below");
+  // By keys: three things, none in the way of another.
+  const shallow = await coordinator.listObjects(rigCtx, { prefix: "t/", delimiter: "/", limit: 10 });
+  expect([shallow.objects.map(({ key }) => key), shallow.prefixes]).toEqual([["t/a"], ["t/a/"]]);
+  await put("t/a", "written");
+  await coordinator.rename(rigCtx, { from: "t/a", to: "t/c" });
+  expect(await keysOf(setting, "t/")).toEqual(["t/a/b", "t/c"]);
+  await coordinator.rename(rigCtx, { from: "t/c", to: "t/a" });
+  await coordinator.rename(rigCtx, { from: "t/a/", to: "t/d/" });
+  expect([await keysOf(setting, "t/"), await read("t/a"), await read("t/d/b")]).toEqual([
+    ["t/a", "t/d/b"],
+    "written",
+    "below",
+  ]);
+  await coordinator.rename(rigCtx, { from: "t/d/", to: "t/a/" });
+  // By names: the directory, and the file by its handle alone.
+  expect([await errnoOf(fs.unlink("t/a")), await errnoOf(fs.create("t/a"))]).toEqual(["EISDIR", "EEXIST"]);
+  expect(await coordinator.files.getattr(rigCtx, file)).toMatchObject({ linkCount: 1, sizeBytes: 7 });
+  await fs.rename("t/a", "t/e");
+  expect([await fs.names("t"), await fs.inode("t/a"), await read("t/e/b")]).toEqual([["a", "e"], file, "below"]);
+  expect(await errnoOf(fs.rename("t/e", "t/a"))).toBe("ENOTDIR");
+  await coordinator.rename(rigCtx, { from: "t/e/", to: "t/a/" });
+  await coordinator.deleteObject(rigCtx, "t/a");
+  expect([await keysOf(setting, "t/"), await fs.names("t/a")]).toEqual([["t/", "t/a/b"], ["b"]]);
+  expect((await checkCatalog(kv)).faults).toEqual([]);
+});
+
 test("T3 A directory that only objects needed stays once a file system has worked in it", async () => {
   const { put, coordinator } = await start(ONE);
   const fs = treeOf(coordinator.files);

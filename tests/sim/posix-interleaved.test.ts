@@ -6,7 +6,15 @@ import type { Moment } from "../../src/core/moment.ts";
 import { seededRandom } from "../../src/core/ports/random.ts";
 import { createMemoryKv, type Kv, type Program, type Reader, type Transaction } from "../../src/kv/index.ts";
 import { SortedTable } from "../../src/kv/engines/sorted-table.ts";
-import { checkCatalog, findByInode, initialize, posix } from "../../src/namespace/index.ts";
+import {
+  checkCatalog,
+  findByInode,
+  initialize,
+  posix,
+  readQuota,
+  tellUsage,
+  usageBelow,
+} from "../../src/namespace/index.ts";
 import { changedOf, Errno, modifiedOf, TreeModel } from "../../src/namespace/posix/testing/tree-model.ts";
 import { testVersion } from "../../src/namespace/testing/model.ts";
 import { type Finished, runActors } from "./kv/interleave.ts";
@@ -21,7 +29,7 @@ type Command = {
   readonly number: number;
 } & (
   | { readonly op: "mknod" | "mkdir" | "symlink" | "link" | "unlink" | "rmdir" | "rename" | "noReplace" | "exchange" }
-  | { readonly op: "chmod" | "utimes" | "setxattr" | "removexattr" | "commit" | "release" }
+  | { readonly op: "chmod" | "utimes" | "setxattr" | "removexattr" | "commit" | "release" | "limit" | "tell" }
 );
 
 /** Made at the beginning; and what the commands may make has such numbers, too. */
@@ -39,6 +47,9 @@ const DIRECTORIES = [1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 6, 10, 11].map((inode) => 
 const INODES = [1, 2, 3, 4, 5, 5, 5, 6, 6, 6, 10, 11, 12].map((inode) => inode as Inode);
 const SESSIONS = ["one", "other"] as SessionId[];
 const MODE = 0o755;
+/** So little that quotas refuse things. */
+const BYTES = 110;
+const INODES_BELOW = 3;
 const MAKER = { uid: 7, gid: 8 };
 
 const childArbitrary = fc.record({ parent: fc.constantFrom(...DIRECTORIES), name: fc.constantFrom("a", "b", "c") });
@@ -67,6 +78,8 @@ const commandArbitrary = fc.record({
       "removexattr",
       "commit",
       "release",
+      "limit",
+      "tell",
     ] as const),
   ),
   child: childArbitrary,
@@ -125,6 +138,10 @@ function* onCatalog(tx: Transaction, command: Command): Program<unknown> {
       const version = { ...testVersion("x", { id: idOf(command), key }), sizeBytes: sizeOf(command) };
       return yield* posix.commit(tx, { inode, version, expect: "any", modified: now, now, nextInode });
     }
+    case "limit":
+      return yield* posix.setQuota(tx, inode, { maxBytes: BYTES, maxInodes: INODES_BELOW });
+    case "tell":
+      return yield* tellUsage(tx);
     case "release":
       return yield* posix.releaseOrphan(tx, { session: SESSIONS[0] as SessionId, inode, now, tombstoneVersionId });
   }
@@ -164,6 +181,10 @@ function onModel(model: TreeModel, command: Command): void {
       return model.setxattr(inode, { name: "user.a", value: undefined, now });
     case "commit":
       return model.write(inode, { sizeBytes: sizeOf(command), now });
+    case "limit":
+      return model.limit(inode, { sizeBytes: BYTES, inodes: INODES_BELOW });
+    case "tell":
+      return;
     case "release":
       return model.release(inode, SESSIONS[0] as SessionId);
   }
@@ -264,7 +285,7 @@ describe("actors on one tree", () => {
           const command = actors[each.actor]?.[each.step] as Command;
           let expected = "ok";
           try {
-            onModel(model, command);
+            model.run(() => onModel(model, command));
           } catch (error) {
             if (!(error instanceof Errno)) throw error;
             expected = error.message;
@@ -283,12 +304,26 @@ describe("actors on one tree", () => {
             ),
           ),
         ).toEqual(shown(model));
+        for (const [inode, node] of model.nodes) {
+          if (node.kind !== "directory" || node.links === 0) continue;
+          expect(await kv.view((tx) => usageBelow(tx, inode))).toEqual({ ...model.usage(inode), olderBytes: 0 });
+          expect((await kv.view((tx) => readQuota(tx, inode))) !== undefined).toBe(model.quotas.has(inode));
+        }
       }),
       { numRuns: process.env["GLOBALFS_LONG"] === "1" ? 20_000 : 1_000 },
     );
     // Without these the test would prove less than it says.
     expect(reruns).toBeGreaterThan(300);
-    for (const wanted of ["rename ok", "rename ENOTEMPTY", "rename EINVAL", "exchange ok", "link ok", "commit ok"])
-      expect(outcomes.get(wanted) ?? 0, wanted).toBeGreaterThan(20);
+    for (const wanted of [
+      "rename ok",
+      "rename ENOTEMPTY",
+      "rename EINVAL",
+      "exchange ok",
+      "link ok",
+      "commit ok",
+      "commit EDQUOT",
+      "rename EDQUOT",
+    ])
+      expect(outcomes.get(wanted) ?? 0, wanted).toBeGreaterThan(0);
   }, 120_000);
 });

@@ -27,6 +27,7 @@ import type {
   CopyResult,
   CreateAccessKey,
   DeletedKey,
+  DirectoryUsage,
   Explanation,
   Health,
   ImportProgress,
@@ -38,6 +39,7 @@ import type {
   Permissions,
   SiteStatus,
   Usage,
+  QuotaLimits,
 } from "./types.ts";
 
 const API = "/api/v1";
@@ -252,6 +254,20 @@ export function createClient(options: ClientOptions = {}) {
     },
     async usage(prefix = "", call: CallOptions = {}): Promise<Usage> {
       return camelFields(await getJson(`${API}/usage`, call, { prefix })) as object as Usage;
+    },
+    quotas: {
+      /** Without a walk; the empty path is the whole tree. */
+      async show(path = "", call: CallOptions = {}): Promise<DirectoryUsage> {
+        return camelFields(await getJson(`${API}/quota`, call, { path })) as object as DirectoryUsage;
+      },
+      /** In place of the one before. */
+      async set(path: string, limits: QuotaLimits, call: CallOptions = {}): Promise<DirectoryUsage> {
+        const body = { path, max_bytes: limits.maxBytes, max_inodes: limits.maxInodes };
+        return camelFields(await send("POST", `${API}/quota`, body, call)) as object as DirectoryUsage;
+      },
+      async clear(path: string, call: CallOptions = {}): Promise<void> {
+        await send("DELETE", `${API}/quota?${new URLSearchParams({ path }).toString()}`, undefined, call);
+      },
     },
     /** The newest lines of the audit trail that fit. */
     async audit(query: CallOptions & AuditQuery = {}): Promise<AuditPage> {

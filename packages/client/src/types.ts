@@ -349,6 +349,22 @@ export interface Usage {
   readonly bySite: Readonly<Record<string, { readonly objects: number; readonly bytes: number }>>;
 }
 
+/** All that lies below a directory, itself not included, and how much may. */
+export interface DirectoryUsage extends QuotaLimits {
+  readonly path: string;
+  readonly bytes: number;
+  readonly inodes: number;
+  /** Of older versions. */
+  readonly olderBytes: number;
+}
+
+/** What is absent has no limit. */
+export interface QuotaLimits {
+  /** Of files and older versions. */
+  readonly maxBytes?: number;
+  readonly maxInodes?: number;
+}
+
 export interface ImportProgress {
   readonly scanned: number;
   readonly adopted: number;

@@ -65,3 +65,31 @@ test("du of what only a site knows says that it is not counted yet", async () =>
     "What is below foreign is not in the catalog yet; globalfs import SITE foreign/ takes it in.\n",
   ]);
 });
+
+test("du --total tells bytes and inodes as the catalog keeps them", async () => {
+  const total = { path: "data", bytes: 5, inodes: 3, older_bytes: 0 };
+  expect(JSON.parse((await served.run(["du", "--total", "data/", "--json"])).out)).toEqual(total);
+  expect((await served.run(["du", "--total", "data"])).out).toMatch(/^Files: +5 \(5 B\)\nInodes: +3$/m);
+  expect(await served.run(["du", "--total", "dato"])).toMatchObject({ exit: 4 });
+});
+
+test("quotas are shown, set and taken away", async () => {
+  const run = async (...words: string[]): Promise<unknown> => {
+    const { exit, out, err } = await served.run(["quota", ...words, "--json"]);
+    return exit === 0 ? JSON.parse(out) : err;
+  };
+  const used = { path: "data2", bytes: 500_000, inodes: 1, older_bytes: 0 };
+  expect(await run("show", "data2/")).toEqual(used);
+  const limited = { ...used, max_bytes: 500_001, max_inodes: 2 };
+  expect(await run("set", "data2", "--max-bytes", "500001", "--max-inodes", "2")).toEqual(limited);
+  expect((await served.run(["quota", "show", "data2"])).out).toMatch(/^Most inodes: +2$/m);
+  await expect(served.rig.put("data2/x", "12")).rejects.toMatchObject({ code: "QuotaExceeded" });
+  await served.rig.put("data2/x", "1");
+  expect(await run("set", "/", "--max-bytes", "1TiB")).toMatchObject({ path: "", max_bytes: 1024 ** 4 });
+  expect(await run("clear", "/")).toEqual({ path: "/", cleared: true });
+  expect(await run("clear", "data2")).toEqual({ path: "data2", cleared: true });
+  await served.rig.put("data2/x", "12");
+  for (const words of [["data2"], ["data2", "--max-inodes", "many"], ["data2", "--max-bytes", "much"]])
+    expect((await served.run(["quota", "set", ...words])).exit, words.join(" ")).toBe(2);
+  expect((await served.run(["quota", "set", "nowhere", "--max-inodes", "1"])).exit).toBe(4);
+});

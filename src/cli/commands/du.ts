@@ -7,9 +7,11 @@ import { type CliContext, note, type Outcome, print, printJson, withClient } fro
 import { findObject } from "../find-object.ts";
 import { keyOf, prefixOf } from "../location.ts";
 import { renderTable } from "../table.ts";
+import { usageText } from "./quota/usage-text.ts";
 
 interface Options {
   readonly bytes?: boolean;
+  readonly total?: boolean;
 }
 
 export function defineDu(program: Command, action: Action): void {
@@ -18,12 +20,19 @@ export function defineDu(program: Command, action: Action): void {
     .description("how many objects and bytes lie below a path, and at which sites")
     .argument("[path]", "directory, plain or as gfs:path")
     .option("--bytes", "exact numbers of bytes")
-    .addHelpText("after", examples("globalfs du", "globalfs du datasets/ --bytes"))
+    .option("--total", "at once, however much it is: the bytes and inodes of a directory as the catalog keeps them")
+    .addHelpText("after", examples("globalfs du", "globalfs du datasets/ --bytes", "globalfs du --total datasets/"))
     .action(action((context, options: Options, [path = ""]) => du(context, keyOf(path), options)));
 }
 
 async function du(context: CliContext, key: string, options: Options): Outcome {
   return withClient(context, async (client) => {
+    if (options.total === true) {
+      const total = await client.quotas.show(key, { signal: context.signal });
+      if (context.json) await printJson(context, total);
+      else await print(context, usageText(total));
+      return undefined;
+    }
     const usage = await usageAt(context, client, key);
     if (context.json) {
       await printJson(context, usage);

@@ -9,6 +9,7 @@ import {
   findOwner,
   hasParts,
   pageTombstones,
+  tellUsage,
   trimChanges,
 } from "../../namespace/index.ts";
 import type { Program, Reader } from "../../kv/index.ts";
@@ -52,6 +53,9 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
     });
     await step("attributes", async () => {
       while (!signal.aborted && (await kit.kv.transact(clearLeftExtended)));
+    });
+    await step("usage", async () => {
+      while (!signal.aborted && (await kit.kv.transact(tellUsage)));
     });
     await step("orphans", async () => await releaseDeadSessions(kit, signal));
     await step("changes", async () => await trim(kit));

@@ -5,7 +5,7 @@
 import type { Ctx } from "../../core/context.ts";
 import type { JobId } from "../../core/ids.ts";
 import type { JobCounts, JobProgress, JobState, Pause, PauseOrder } from "../../mover/types.ts";
-import type { FileKind } from "../../namespace/index.ts";
+import type { FileKind, QuotaLimits } from "../../namespace/index.ts";
 import type { AccessCatalog } from "../../security/index.ts";
 import type { BreakerState, ForeignPolicy, SiteRole } from "../../stores/site.ts";
 import type { AccessKeyService } from "./access-keys.ts";
@@ -169,6 +169,16 @@ export interface Usage {
   readonly bySite: Readonly<Record<string, { readonly objects: number; readonly bytes: number }>>;
 }
 
+/** All that lies below a directory, itself not included, and how much may. */
+export interface DirectoryUsage extends QuotaLimits {
+  readonly path: string;
+  /** Of files, as they are now. */
+  readonly bytes: number;
+  readonly inodes: number;
+  /** Of older versions; the quota has them, too. */
+  readonly olderBytes: number;
+}
+
 export interface CoordinatorService
   extends
     ObjectService,
@@ -182,6 +192,10 @@ export interface CoordinatorService
   readonly files: FileService;
 
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
+  /** Without a walk; the empty path is the whole tree. `NotFound` where there is no such directory. */
+  directoryUsage(ctx: Ctx, path: string): Promise<DirectoryUsage>;
+  setQuota(ctx: Ctx, path: string, limits: QuotaLimits): Promise<DirectoryUsage>;
+  clearQuota(ctx: Ctx, path: string): Promise<void>;
   explain(ctx: Ctx, key: string): Promise<Explanation>;
 
   listSites(ctx: Ctx): Promise<SiteStatus[]>;

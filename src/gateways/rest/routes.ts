@@ -9,6 +9,7 @@ import { visibleUsage } from "./access/visible-usage.ts";
 import { FILE_ROUTES } from "./file-routes.ts";
 import { KEY_ROUTES } from "./key-routes.ts";
 import { MANY_ROUTES } from "./many-routes.ts";
+import { QUOTA_ROUTES } from "./quota-routes.ts";
 import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
 import { explainView, importView, infoView, jobPageView, jobView, listView, siteView, usageView } from "./views.ts";
@@ -250,6 +251,7 @@ export const ROUTES: readonly Route[] = [
   },
   ...MANY_ROUTES,
   ...FILE_ROUTES,
+  ...QUOTA_ROUTES,
   ...KEY_ROUTES,
 ];
 

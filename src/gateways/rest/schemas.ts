@@ -174,6 +174,23 @@ export const usageSchema = z.object({
   by_site: z.record(z.string(), z.object({ objects: z.number(), bytes: z.number() })),
 });
 
+const quotaPath = z.string().max(4_096).describe("A directory; empty is the whole tree.");
+const limitSchema = z.int().nonnegative();
+export const quotaQuery = z.strictObject({ path: quotaPath.optional() });
+export const quotaBody = z.strictObject({
+  path: quotaPath,
+  max_bytes: limitSchema.optional().describe("Of files and their older versions. Without it there is no limit."),
+  max_inodes: limitSchema.optional().describe("Of files, directories and links. Without it there is no limit."),
+});
+export const directoryUsageSchema = z.object({
+  path: z.string(),
+  bytes: z.number(),
+  inodes: z.number(),
+  older_bytes: z.number(),
+  max_bytes: z.number().optional(),
+  max_inodes: z.number().optional(),
+});
+
 const grantSchema = z.strictObject({
   path: z.string().max(4_096).describe("Whole components; empty is everything."),
   role: z.enum(["reader", "writer", "admin", "user"]),

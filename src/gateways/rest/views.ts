@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type {
   AccessKey,
+  DirectoryUsage,
   Explanation,
   ImportProgress,
   Info,
@@ -118,6 +119,11 @@ export function jobPageView(page: JobPage): z.infer<typeof schemas.jobsSchema> {
 
 export function usageView(usage: Usage): z.infer<typeof schemas.usageSchema> {
   return { prefix: usage.prefix, objects: usage.objects, bytes: usage.bytes, by_site: { ...usage.bySite } };
+}
+
+export function directoryUsageView(usage: DirectoryUsage): z.infer<typeof schemas.directoryUsageSchema> {
+  const { path, bytes, inodes, olderBytes, maxBytes, maxInodes } = usage;
+  return defined({ path, bytes, inodes, older_bytes: olderBytes, max_bytes: maxBytes, max_inodes: maxInodes });
 }
 
 export function importView(progress: ImportProgress): z.infer<typeof schemas.importProgressSchema> {

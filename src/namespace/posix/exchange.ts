@@ -9,7 +9,10 @@ import { getEntered, writeContent } from "../inodes.ts";
 import { moveName, type Place } from "../names.ts";
 import { leaveHomes, withoutOldHome } from "../homes.ts";
 import { coverPast } from "../past-directories.ts";
+import { countQuotas } from "../quota-rows.ts";
 import type { FileRecord, ObjectPlace } from "../types.ts";
+import { assertWithinQuotas, usageWith } from "../usage.ts";
+import { minus, sum } from "../usage-rows.ts";
 import { type Child, getChild, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
 import { assertMayMove, assertMayRemove } from "./entering.ts";
 import type { Credentials } from "./permissions.ts";
@@ -60,6 +63,11 @@ export function* exchange(tx: Transaction, request: Exchange, who?: Credentials)
   const here = { source: placeOf(other, second.kind), target: placeOf(one, second.kind) };
   const nowFirst = yield* moveName(tx, here, second, now);
   const nowSecond = yield* moveName(tx, { source: aside, target: placeOf(other, first.kind) }, waiting, now);
+  if ((yield* countQuotas(tx)) > 0) {
+    const more = sum(yield* usageWith(tx, second), minus(yield* usageWith(tx, first)));
+    yield* assertWithinQuotas(tx, one.parent, more, other.parent);
+    yield* assertWithinQuotas(tx, other.parent, minus(more), one.parent);
+  }
   const [leftBySecond, arrivedFirst] = yield* settle(tx, nowFirst, { ...request, from: paths[1], to: paths[0] });
   const [leftByFirst, arrivedSecond] = yield* settle(tx, nowSecond, { ...request, from: paths[0], to: paths[1] });
   return { one: arrivedFirst, other: arrivedSecond, orphans: [...leftBySecond, ...leftByFirst] };

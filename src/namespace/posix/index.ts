@@ -20,5 +20,6 @@ export {
 export { type Remove, rmdir, type Unlink, type Unlinked, unlink } from "./remove.ts";
 export { type Rename, type Renamed, rename } from "./rename.ts";
 export { type SetAttr, setattr } from "./setattr.ts";
+export { clearQuota, setQuota, statfs } from "./quota.ts";
 export { type Walk, type Walked, walk } from "./walk.ts";
 export { getxattr, listxattr, type RemoveXattr, removexattr, type SetXattr, setxattr } from "./xattrs.ts";

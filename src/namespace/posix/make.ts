@@ -8,6 +8,7 @@ import { addFirstName } from "../names.ts";
 import { makeAgain } from "../past-directories.ts";
 import type { FileAttributes, FileKind } from "../types.ts";
 import { assertFree, type Child, getDirectory, makeExplicit, pathOfChild, placeOf } from "./child.ts";
+import { assertWithinQuotas, ONE_INODE } from "../usage.ts";
 import { inherit } from "./permissions.ts";
 import { byteLengthOfText } from "../../core/byte-text.ts";
 
@@ -77,6 +78,7 @@ function* makeChild(
     ...(rdev === undefined ? undefined : { rdev }),
   };
   const made = yield* addFirstName(tx, place, unnamed, now);
+  yield* assertWithinQuotas(tx, place.parent, ONE_INODE);
   recordChange(tx, { kind: "created", path: yield* pathOfChild(tx, request), inode: made.inode, atMs: now.ms });
   return made;
 }

@@ -107,11 +107,19 @@ export function nextTestId(): VersionId {
   return `01TEST${String(ids).padStart(20, "0")}` as VersionId;
 }
 
-export function testVersion(path: string, options: { site?: string; id?: VersionId; key?: string } = {}): FileVersion {
+/** Versions that follow each other differ in size. */
+export function sizeOfTest(id: VersionId): number {
+  return 1 + (Number(id.slice(-3)) % 7);
+}
+
+export function testVersion(
+  path: string,
+  options: { site?: string; id?: VersionId; key?: string; sizeBytes?: number } = {},
+): FileVersion {
   const id = options.id ?? nextTestId();
   return {
     id,
-    sizeBytes: 3,
+    sizeBytes: options.sizeBytes ?? 3,
     etag: `etag-${id}`,
     metadata: {},
     createdMs: 1_000,

@@ -1,22 +1,25 @@
 import { assert } from "vitest";
 import { isGfsError } from "../../core/errors.ts";
-import type { FilePath } from "../../core/ids.ts";
+import { type FilePath, type Inode, ROOT_INODE } from "../../core/ids.ts";
 import { type Kv, prefixRange, type Program } from "../../kv/index.ts";
 import {
   changeLabels,
   checkCatalog,
   commitVersion,
   deleteKey,
+  findTopDirectory,
   findVersion,
   initialize,
   pageVersions,
+  posix,
   removeVersion,
   rename,
+  tellUsage,
   type VersionPlace,
   writeBucket,
 } from "../index.ts";
 import { ownerSpace, placeOfOwnerKey } from "../rows.ts";
-import { nextTestId, nextTestInode, testCommit, testVersion } from "./model.ts";
+import { nextTestId, nextTestInode, sizeOfTest, testCommit, testVersion } from "./model.ts";
 import { VersionModel } from "./version-model.ts";
 
 export const BUCKETS = ["kept", "locked", "plain"];
@@ -31,6 +34,17 @@ export type Command =
   | { kind: "versioning"; state: "enabled" | "suspended" }
   | { kind: "list"; prefix: string; delimiter: boolean; limit: number };
 
+/** Quotas that nothing exceeds: the check of the catalog holds against them what lies below. */
+export async function limitAll(kv: Kv, tops: readonly string[]): Promise<void> {
+  await kv.transact(function* (tx): Program<void> {
+    yield* posix.setQuota(tx, ROOT_INODE, { maxInodes: 1_000_000 });
+    for (const top of tops) {
+      const inode = (yield* findTopDirectory(tx, top)) as Inode;
+      yield* posix.setQuota(tx, inode, { maxBytes: 1_000_000_000 });
+    }
+  });
+}
+
 /** The catalog and the model, side by side. */
 export class VersionSystem {
   readonly model = new VersionModel();
@@ -43,6 +57,7 @@ export class VersionSystem {
   async prepare(): Promise<void> {
     await this.kv.transact((tx) => initialize(tx, 1_000));
     for (const name of BUCKETS) await this.configure(name, name === "plain" ? "off" : "enabled");
+    await limitAll(this.kv, BUCKETS);
   }
 
   async configure(name: string, versioning: "off" | "enabled" | "suspended"): Promise<void> {
@@ -65,7 +80,7 @@ export class VersionSystem {
     switch (command.kind) {
       case "put": {
         const id = nextTestId();
-        const version = testVersion(command.path, { id, key: `objects/${id}` });
+        const version = testVersion(command.path, { id, key: `objects/${id}`, sizeBytes: sizeOfTest(id) });
         await this.run((tx) => commitVersion(tx, testCommit(command.path, maker.nextInode, version)));
         model.put(command.path, id);
         return;
@@ -113,6 +128,7 @@ export class VersionSystem {
         await this.configure("kept", command.state);
         return;
       case "list":
+        await this.kv.transact(tellUsage);
         await this.checkList(command);
     }
   }

@@ -105,6 +105,7 @@ const OPERATING = [
   "globalfs:Replicate",
   "globalfs:ManageKeys",
   "globalfs:ChangeOwner",
+  "globalfs:ChangeQuotas",
   "globalfs:ReadAudit",
 ] as const;
 export type GlobalfsAction = (typeof WATCHING)[number] | (typeof OPERATING)[number];

@@ -20,6 +20,8 @@ export interface ModelNode {
   parent?: Inode | undefined;
   readonly entries: Map<string, Inode>;
   readonly extended: Map<string, string>;
+  /** Of what is no directory: the name that it counts at. */
+  home?: Child | undefined;
   /** Who has it open without a name. */
   readonly holders: Set<SessionId>;
 }
@@ -29,11 +31,65 @@ interface Held {
   readonly now: Moment;
 }
 
+export interface ModelUsage {
+  readonly sizeBytes: number;
+  readonly inodes: number;
+}
+
 export class TreeModel {
   readonly nodes = new Map<Inode, ModelNode>();
+  readonly quotas = new Map<Inode, ModelUsage>();
 
   constructor(now: Moment, mode: number) {
     this.nodes.set(ROOT_INODE, newNode("directory", mode, now));
+  }
+
+  /** Whatever fails leaves all as it was. */
+  run(work: () => void): void {
+    const before = structuredClone([...this.nodes]);
+    try {
+      work();
+    } catch (error) {
+      this.nodes.clear();
+      for (const [inode, node] of before) this.nodes.set(inode, node);
+      throw error;
+    }
+    for (const inode of this.quotas.keys()) if ((this.nodes.get(inode)?.links ?? 0) === 0) this.quotas.delete(inode);
+  }
+
+  limit(inode: Inode, quota: ModelUsage): void {
+    this.directory(inode);
+    this.quotas.set(inode, quota);
+  }
+
+  /** What lies below a directory, counted. */
+  usage(directory: Inode): ModelUsage {
+    let [sizeBytes, inodes] = [0, 0];
+    for (const [name, inode] of this.get(directory).entries) {
+      const node = this.get(inode);
+      if (node.kind !== "directory" && !isSame(node.home, { parent: directory, name })) continue;
+      const below = node.kind === "directory" ? this.usage(inode) : { sizeBytes: 0, inodes: 0 };
+      sizeBytes += below.sizeBytes + (node.kind === "file" ? node.sizeBytes : 0);
+      inodes += below.inodes + 1;
+    }
+    return { sizeBytes, inodes };
+  }
+
+  #usageWith(inode: Inode): ModelUsage {
+    const { kind, sizeBytes } = this.get(inode);
+    if (kind !== "directory") return { sizeBytes: kind === "file" ? sizeBytes : 0, inodes: 1 };
+    const below = this.usage(inode);
+    return { ...below, inodes: below.inodes + 1 };
+  }
+
+  /** After it came. Quotas above `from` had it before. */
+  #assertMayCome(parent: Inode, more: ModelUsage, from?: Inode): void {
+    for (const [inode, quota] of this.quotas) {
+      if (!this.#isBelow(parent, inode) || (from !== undefined && this.#isBelow(from, inode))) continue;
+      const used = this.usage(inode);
+      if (more.sizeBytes > 0 && used.sizeBytes > quota.sizeBytes) fail("EDQUOT");
+      if (more.inodes > 0 && used.inodes > quota.inodes) fail("EDQUOT");
+    }
   }
 
   get(inode: Inode): ModelNode {
@@ -65,6 +121,7 @@ export class TreeModel {
     node.sizeBytes = made.sizeBytes;
     this.nodes.set(made.inode, node);
     this.#hang(child, made.inode, made.now);
+    this.#assertMayCome(child.parent, { sizeBytes: 0, inodes: 1 });
   }
 
   link(child: Child, { inode, now }: { readonly inode: Inode; readonly now: Moment }): void {
@@ -108,7 +165,9 @@ export class TreeModel {
       if (replaced.entries.size > 0) fail("ENOTEMPTY");
       this.#drop(to, held);
     }
+    const counts = moved.kind === "directory" || isSame(moved.home, from);
     this.#move(from, to, held.now);
+    if (counts) this.#assertMayCome(to.parent, this.#usageWith(inode), from.parent);
   }
 
   exchange(one: Child, other: Child, now: Moment): void {
@@ -121,6 +180,9 @@ export class TreeModel {
     this.#move(one, aside, now);
     this.#move(other, one, now);
     this.#move(aside, other, now);
+    const [brought, taken] = [this.#usageWith(second), this.#usageWith(first)];
+    this.#assertMayCome(one.parent, difference(brought, taken), other.parent);
+    this.#assertMayCome(other.parent, difference(taken, brought), one.parent);
   }
 
   setattr(inode: Inode, { mode, modified, now }: { mode?: number; modified?: Moment; now: Moment }): void {
@@ -145,12 +207,22 @@ export class TreeModel {
   write(inode: Inode, { sizeBytes, now }: { readonly sizeBytes: number; readonly now: Moment }): void {
     const file = this.get(inode);
     if (file.kind !== "file") fail(file.kind === "directory" ? "EISDIR" : "EINVAL");
+    const more = sizeBytes - file.sizeBytes;
     Object.assign(file, { sizeBytes, modified: now, changed: now });
+    if (file.home !== undefined) this.#assertMayCome(file.home.parent, { sizeBytes: more, inodes: 0 });
   }
 
   release(inode: Inode, session: SessionId): void {
     const file = this.nodes.get(inode);
     if (file?.holders.delete(session) === true && file.holders.size === 0) this.nodes.delete(inode);
+  }
+
+  #namesOf(inode: Inode): Child[] {
+    const names: Child[] = [];
+    for (const parent of [...this.nodes.keys()].sort((one, other) => one - other))
+      for (const name of [...this.get(parent).entries.keys()].sort())
+        if (this.get(parent).entries.get(name) === inode) names.push({ parent, name });
+    return names;
   }
 
   #isBelow(directory: Inode, above: Inode): boolean {
@@ -163,6 +235,7 @@ export class TreeModel {
     const node = this.get(inode);
     this.get(parent).entries.set(name, inode);
     if (node.kind === "directory") node.parent = parent;
+    else node.home ??= { parent, name };
     this.#tell(parent, node, { more: 1, now });
   }
 
@@ -186,6 +259,7 @@ export class TreeModel {
     node.links = node.kind === "directory" ? 0 : node.links - 1;
     merge(node);
     node.changed = now;
+    if (isSame(node.home, { parent, name })) node.home = this.#namesOf(inode)[0];
     if (node.links > 0) return;
     if (heldBy.length === 0) this.nodes.delete(inode);
     for (const session of heldBy) node.holders.add(session);
@@ -201,6 +275,7 @@ export class TreeModel {
     this.get(from.parent).entries.delete(from.name);
     this.get(to.parent).entries.set(to.name, inode);
     if (node.kind === "directory") node.parent = to.parent;
+    else if (isSame(node.home, from)) node.home = to;
     if (from.parent !== to.parent) {
       this.#tell(from.parent, node, { more: -1, now });
       this.#tell(to.parent, node, { more: 1, now });
@@ -237,6 +312,14 @@ function newNode(kind: FileKind, mode: number, now: Moment): ModelNode {
     extended: new Map(),
     holders: new Set(),
   };
+}
+
+function isSame(one: Child | undefined, other: Child): boolean {
+  return one?.parent === other.parent && one.name === other.name;
+}
+
+function difference(one: ModelUsage, other: ModelUsage): ModelUsage {
+  return { sizeBytes: one.sizeBytes - other.sizeBytes, inodes: one.inodes - other.inodes };
 }
 
 function fail(errno: string): never {
