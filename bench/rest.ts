@@ -32,14 +32,14 @@ const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
 const servers: Server[] = [];
 try {
   await smallGets();
-  await smallPuts();
+  for (const connections of [1, CONNECTIONS]) await smallPuts(connections);
   await streams();
 } finally {
   for (const server of servers) await server.stop();
   await rm(directory, { recursive: true, force: true });
 }
 
-async function startGlobalFs(name: string): Promise<Server> {
+async function startGlobalFs(name: string, intake = "0"): Promise<Server> {
   const port = await freePort();
   const file = path.join(directory, `${name}.yaml`);
   await writeFile(
@@ -47,7 +47,7 @@ async function startGlobalFs(name: string): Promise<Server> {
     `global: { log_level: WARN, metrics_enabled: false }
 coordinator: { listen_addr: "127.0.0.1:${port}", data_dir: ${directory}/${name} }
 sites:
-  - { name: disk, role: primary, foreign: ignore, store: { driver: file, path: ${directory}/${name}-site } }
+  - { name: disk, role: primary, foreign: ignore, store: { driver: file, path: ${directory}/${name}-site, intake: ${intake} } }
 cache: { enabled: true }
 `,
   );
@@ -96,57 +96,77 @@ async function smallGets(): Promise<void> {
  * A PUT makes three things durable: the file, its place in its directory, and its record in the catalog. The peer does the same with the
  * bare parts in its own process: the file driver and one transaction of the embedded KV, without HTTP, checksums or policy.
  */
-async function smallPuts(): Promise<void> {
-  const ours = await startGlobalFs("puts");
-  const driver = await openFileStore({ root: path.join(directory, "bare-driver") });
-  const kv = await openLmdbKv({ path: path.join(directory, "bare-kv") });
-  const head = (sequence: number): string =>
-    `PUT /api/v1/objects/d${sequence % 100}/o${sequence} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMALL}\r\n\r\n`;
+async function smallPuts(connections: number): Promise<void> {
+  const name = `puts-${connections}`;
+  const noted = await startGlobalFs(`${name}-noted`, "64KiB");
+  const flushed = await startGlobalFs(`${name}-flushed`);
+  const driver = await openFileStore({ root: path.join(directory, `${name}-driver`), intakeBytes: 0 });
+  const kv = await openLmdbKv({ path: path.join(directory, `${name}-kv`) });
   const body = Buffer.alloc(SMALL, 7);
-  const mine: number[] = [];
-  const theirs = { withRecord: [] as number[], without: [] as number[] };
+  const figures = {
+    noted: [] as number[],
+    flushed: [] as number[],
+    withRecord: [] as number[],
+    without: [] as number[],
+  };
   let offset = 0;
-  for (let round = 0; round <= rounds; round++) {
+  const puts = async ({ port }: Server): Promise<number> => {
     const base = offset;
     const { requests, perSecond } = await generateLoad({
-      port: ours.port,
-      connections: CONNECTIONS,
+      port,
+      connections,
       durationMs,
       expectedStatus: 201,
-      request: (sequence) => Buffer.concat([Buffer.from(head(base + sequence)), body]),
+      request: (sequence) => Buffer.concat([Buffer.from(headOf(base + sequence)), body]),
     });
-    offset += requests + CONNECTIONS;
-    const withRecord = await bareWrites(driver, `${round}a`, body, async (key) => {
-      await kv.transact(function* (tx) {
-        tx.put(Buffer.from(key), body.subarray(0, 300));
-      });
+    offset += requests + connections;
+    return perSecond;
+  };
+  const record = async (key: string): Promise<void> => {
+    await kv.transact(function* (tx) {
+      tx.put(Buffer.from(key), body.subarray(0, 300));
     });
-    const without = await bareWrites(driver, `${round}b`, body, async () => undefined);
+  };
+  const nothing = async (): Promise<void> => undefined;
+  for (let round = 0; round <= rounds; round++) {
+    const found = {
+      noted: await puts(noted),
+      flushed: await puts(flushed),
+      withRecord: await bareWrites(driver, { name: `${round}a`, body, connections, record }),
+      without: await bareWrites(driver, { name: `${round}b`, body, connections, record: nothing }),
+    };
     if (round === 0) continue;
-    mine.push(perSecond);
-    theirs.withRecord.push(withRecord);
-    theirs.without.push(without);
+    for (const [which, perSecond] of Object.entries(found)) figures[which as keyof typeof found].push(perSecond);
   }
   await kv.close();
   await driver.close();
-  const what = "PUT of 4 KiB to a file site";
+  const clients = `${connections} client${connections === 1 ? "" : "s"}`;
+  const peer = "bare driver, same fsyncs";
+  const goal = connections === 1 ? 1.5 : 1;
+  const cell = { unit: "/s", peer, theirs: figures.withRecord };
+  printComparison({ ...cell, what: `PUT of 4 KiB with an intake, ${clients}`, goal, ours: figures.noted });
+  printComparison({ ...cell, what: `PUT of 4 KiB, ${clients}`, goal: 0.5, ours: figures.flushed });
   printComparison({
-    what,
-    unit: "/s",
-    peer: "bare driver, same fsyncs",
-    goal: 0.5,
-    ours: mine,
-    theirs: theirs.withRecord,
+    ...cell,
+    what: `PUT of 4 KiB, ${clients}`,
+    peer: "bare driver, no record",
+    ours: figures.flushed,
+    theirs: figures.without,
   });
-  printComparison({ what, unit: "/s", peer: "bare driver, no record", ours: mine, theirs: theirs.without });
 }
 
-async function bareWrites(
-  driver: Store,
-  name: string,
-  body: Buffer,
-  record: (key: string) => Promise<void>,
-): Promise<number> {
+function headOf(sequence: number): string {
+  return `PUT /api/v1/objects/d${sequence % 100}/o${sequence} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMALL}\r\n\r\n`;
+}
+
+interface BareWrites {
+  readonly name: string;
+  readonly body: Buffer;
+  readonly connections: number;
+  readonly record: (key: string) => Promise<void>;
+}
+
+async function bareWrites(driver: Store, { name, body, connections, record }: BareWrites): Promise<number> {
   const ctx = backgroundCtx();
   const startedMs = performance.now();
   let written = 0;
@@ -160,7 +180,7 @@ async function bareWrites(
       await record(key);
     }
   };
-  await Promise.all(Array.from({ length: CONNECTIONS }, writer));
+  await Promise.all(Array.from({ length: connections }, writer));
   return written / ((performance.now() - startedMs) / 1_000);
 }
 

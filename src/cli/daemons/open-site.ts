@@ -17,7 +17,7 @@ import {
   type UploadBook,
 } from "../../stores/index.ts";
 import type { Config, SiteConfig } from "../config/index.ts";
-import { openStore } from "./open-store.ts";
+import { openStore, type StoreDeps } from "./open-store.ts";
 
 export interface SiteDeps {
   readonly config: Config;
@@ -53,6 +53,7 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSi
     ...deps,
     connectTimeoutMs: deps.config.resilience.timeout.connectMs,
     existing,
+    onIntake: intakeGauges(site.name, deps.metrics),
     uploads: deps.uploadsOf(site.name),
   });
   for (const finding of opened.findings ?? []) deps.log.warn("site_probe_finding", { site: site.name, finding });
@@ -106,6 +107,23 @@ export async function openSite(site: SiteConfig, deps: SiteDeps, options: OpenSi
     label: opened.label,
     ...(circuit === undefined ? {} : { circuit }),
     ...(site.network === undefined ? {} : { network: site.network }),
+  };
+}
+
+function intakeGauges(site: SiteName, metrics: Metrics): NonNullable<StoreDeps["onIntake"]> {
+  const records = metrics.gauge({
+    name: "globalfs_site_intake_records",
+    help: "Small writes that are noted in segments and not flushed as files yet.",
+    labels: ["site"],
+  });
+  const bytes = metrics.gauge({
+    name: "globalfs_site_intake_bytes",
+    help: "Bytes of these segments.",
+    labels: ["site"],
+  });
+  return (standing) => {
+    records.set(standing.records, { site });
+    bytes.set(standing.bytes, { site });
   };
 }
 

@@ -24,6 +24,8 @@ export interface StoreDeps {
   readonly connectTimeoutMs: number;
   /** The site was used before: nothing is made at its place. */
   readonly existing?: boolean;
+  /** Of a disk: how much of what was noted has not been flushed as files yet. */
+  readonly onIntake?: (standing: { readonly records: number; readonly bytes: number }) => void;
   /** Which uploads in parts were begun there. */
   readonly uploads?: UploadBook;
 }
@@ -39,7 +41,7 @@ export async function openStore(config: StoreConfig, deps: StoreDeps): Promise<O
             ...(deps.existing === true ? { existing: true } : {}),
             ...(config.intakeBytes === undefined ? {} : { intakeBytes: config.intakeBytes }),
           },
-          { clock: deps.clock },
+          { clock: deps.clock, ...(deps.onIntake === undefined ? {} : { onIntake: deps.onIntake }) },
         ),
         label: labelOf(config),
         probe: false,

@@ -14,7 +14,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      kind: fc.constant("put" as const),
+      kind: fc.constantFrom("put" as const, "create" as const),
       key,
       sizeBytes: fc.constantFrom(0, 3, 600, 4_096, 9_000),
     }),
@@ -150,7 +150,9 @@ const remove = (name: string): Operation => ({ kind: "delete", key: name });
 function smaller(steps: Steps, every: number): Steps {
   let count = 0;
   return steps.map((step) =>
-    step.map((each) => (each.kind === "put" && count++ % every === 0 ? { ...each, sizeBytes: 3_000 } : each)),
+    step.map((each) =>
+      (each.kind === "put" || each.kind === "create") && count++ % every === 0 ? { ...each, sizeBytes: 3_000 } : each,
+    ),
   );
 }
 

@@ -17,7 +17,11 @@ const key = fc.constantFrom("a", "b", "c");
 const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant("put" as const), key, sizeBytes: fc.constantFrom(0, 600, 3_000, 9_000) }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom("put" as const, "create" as const),
+      key,
+      sizeBytes: fc.constantFrom(0, 600, 3_000, 9_000),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("delete" as const), key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const), key, from: key }) },
@@ -103,4 +107,25 @@ describe("two processes at one site with an intake", () => {
       expect(stops).toBeGreaterThan(100);
     },
   );
+
+  it("show no torn object when a segment is taken away between its record and its place", async () => {
+    const put = (key: string, sizeBytes: number, by: 0 | 1) => ({
+      operation: { kind: "put" as const, key, sizeBytes },
+      by,
+    });
+    const copy = { operation: { kind: "copy" as const, key: "a", from: "a" }, by: 0 as const };
+    const steps: Program["steps"] = [
+      { operations: [put("a", 0, 1)], rests: false },
+      {
+        operations: [put("a", 0, 0), { operation: { kind: "delete", key: "c" }, by: 0 }, put("b", 600, 1)],
+        rests: false,
+      },
+      { operations: [copy], rests: false },
+      { operations: [copy], rests: false },
+    ];
+    for (const seed of [1_069_547_515, 1, 2]) {
+      const calls = await live({ steps, seed, stopAfterCalls: Number.POSITIVE_INFINITY });
+      for (let place = 0; place < calls; place++) await live({ steps, seed, stopAfterCalls: place });
+    }
+  });
 });

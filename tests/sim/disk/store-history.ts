@@ -3,12 +3,12 @@ import { crc32c } from "@node-rs/crc32";
 import { backgroundCtx } from "../../../src/core/context.ts";
 import { isGfsError } from "../../../src/core/errors.ts";
 import { type Random, seededRandom } from "../../../src/core/ports/random.ts";
-import type { MultipartUpload, PartInfo, Store } from "../../../src/stores/index.ts";
+import type { MultipartUpload, PartInfo, Store, WriteConditions } from "../../../src/stores/index.ts";
 
 /** Runs operations against a store and knows, for each key, what may be there after any stop. */
 
 export type Operation =
-  | { readonly kind: "put"; readonly key: string; readonly sizeBytes: number }
+  | { readonly kind: "put" | "create"; readonly key: string; readonly sizeBytes: number }
   | { readonly kind: "delete"; readonly key: string }
   | { readonly kind: "copy"; readonly key: string; readonly from: string }
   | {
@@ -71,6 +71,8 @@ export class StoreHistory {
         const content = { bytes: this.#body(operation.sizeBytes), contentType: this.#contentType() };
         return await this.#attempt(key, [content], async () => await put(store, key, content));
       }
+      case "create":
+        return await this.#create(store, operation);
       case "delete":
         return await this.#attempt(key, [ABSENT], async () => await store.delete(ctx, key));
       case "copy":
@@ -84,6 +86,24 @@ export class StoreHistory {
     this.#possible.set(key, [...this.#outcomes(key), ...outcomes]);
     await work();
     this.#possible.set(key, [...outcomes]);
+  }
+
+  /** Of what may be there the refusal, or the success, tells whether anything is. */
+  async #create(store: Store, { key, sizeBytes }: Operation & { readonly sizeBytes: number }): Promise<void> {
+    const before = this.#outcomes(key);
+    const content = { bytes: this.#body(sizeBytes), contentType: this.#contentType() };
+    // Where something is for sure the new content is never there.
+    if (before.includes(ABSENT)) this.#possible.set(key, [...before, content]);
+    try {
+      await put(store, key, content, { ifNoneMatch: "*" });
+      if (!before.includes(ABSENT)) throw new Error(`${key} was made anew although it was there.`);
+      this.#possible.set(key, [content]);
+    } catch (error) {
+      if (!isGfsError(error, "PreconditionFailed")) throw error;
+      const there = before.filter((outcome) => outcome !== ABSENT);
+      if (there.length === 0) throw new Error(`${key} was refused although nothing was there.`, { cause: error });
+      this.#possible.set(key, there);
+    }
   }
 
   async #copy(store: Store, from: string, to: string): Promise<void> {
@@ -194,12 +214,17 @@ export class StoreHistory {
   }
 }
 
-async function put(store: Store, key: string, { bytes, contentType }: Content): Promise<void> {
+async function put(
+  store: Store,
+  key: string,
+  { bytes, contentType }: Content,
+  conditions?: WriteConditions,
+): Promise<void> {
   const staged = await store.stage(ctx, key, { contentType });
   try {
     await staged.write(bytes);
     await staged.seal({ sha256: createHash("sha256").update(bytes).digest("hex") });
-    await staged.commit(ctx);
+    await staged.commit(ctx, conditions);
   } catch (error) {
     await staged.abort();
     throw error;

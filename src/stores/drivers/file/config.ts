@@ -1,7 +1,7 @@
 import type { Disk } from "../../../core/ports/disk.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
 import type { StoreCapabilities } from "../../store.ts";
-import type { IntakeBounds } from "./intake/log.ts";
+import type { IntakeBounds, Standing } from "./intake/log.ts";
 
 export interface FileStoreConfig {
   /** An absolute path. Its last component is made when it is missing. */
@@ -25,6 +25,8 @@ export interface FileStoreDeps {
   readonly disk?: Disk;
   readonly clock?: Clock;
   readonly intakeBounds?: IntakeBounds;
+  /** How much of what was noted has not been flushed as files yet. */
+  readonly onIntake?: (standing: Standing) => void;
 }
 
 export function capabilitiesOf(keepsAttributes: boolean): StoreCapabilities {

@@ -45,6 +45,7 @@ async function open(config: FileStoreConfig, deps: FileStoreDeps): Promise<Store
       layout,
       keepsAttributes,
       intake: { ...(deps.intakeBounds ?? BOUNDS), limitBytes: config.intakeBytes ?? DEFAULT_INTAKE_BYTES },
+      onStanding: deps.onIntake ?? (() => undefined),
     });
     await store.recover();
     return store;

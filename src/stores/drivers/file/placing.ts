@@ -12,7 +12,7 @@ import type { Noted } from "./intake/log.ts";
 import type { Layout, ObjectPaths } from "./layout.ts";
 import type { DirectoryReader } from "./listing.ts";
 import { existsAt, findInfo } from "./reading.ts";
-import { type SealedFile, syncFile } from "./writing.ts";
+import { type SealedFile, type SmallContent, syncFile } from "./writing.ts";
 
 /** How a file gets its place in the tree, and loses it. One change of a key's place at a time. */
 export class Placing {
@@ -74,22 +74,19 @@ export class Placing {
 
   /** False: it is to be `new`, and something has one of its names. */
   async #moveIntoPlace(key: string, sealed: SealedFile, as: "new" | "any"): Promise<boolean> {
-    const { directory, place, plain, beside } = this.#layout.pathsOf(key);
+    const { directory, place } = this.#layout.pathsOf(key);
     const { small } = sealed;
     let isDurable = small === undefined;
     const moved = await this.#attempt(key, small === undefined ? "durable" : "noted", async (target) => {
-      let noted: Noted | undefined;
-      if (small !== undefined) {
-        if (as === "new" && (await this.#isTaken([plain, beside]))) return false;
-        const replaced = as === "new" ? [] : (await filesAt(this.#disk, [plain, beside])).map(({ stat }) => stat);
-        noted = await this.intake.note({ kind: "put", key, ...small, replaced: replaced.map(instanceOf) });
-        if (noted === undefined && !isDurable) {
-          await syncFile(this.#disk, sealed.path);
-          isDurable = true;
-        }
+      // Looked for while the disk is busy with the record.
+      const isBeside = as === "new" ? this.#isBeside(target) : Promise.resolve(false);
+      const noted = small === undefined ? undefined : await this.#note(key, small, as);
+      if (small !== undefined && noted === undefined && !isDurable) {
+        await syncFile(this.#disk, sealed.path);
+        isDurable = true;
       }
       try {
-        if (!(await this.#rename(sealed.path, target, as))) {
+        if ((await isBeside) || !(await this.#rename(sealed.path, target, as))) {
           await noted?.dropped();
           return false;
         }
@@ -110,9 +107,20 @@ export class Placing {
     return moved;
   }
 
-  async #isTaken(paths: readonly (string | undefined)[]): Promise<boolean> {
-    for (const path of paths) if (path !== undefined && (await existsAt(this.#disk, path)) !== "absent") return true;
-    return false;
+  async #note(key: string, small: SmallContent, as: "new" | "any"): Promise<Noted | undefined> {
+    const { plain, beside } = this.#layout.pathsOf(key);
+    if (as === "new") return await this.intake.note({ kind: "put", key, ...small });
+    const replaced = (await filesAt(this.#disk, [plain, beside])).map(({ stat }) => instanceOf(stat));
+    return await this.intake.note({ kind: "put", key, ...small, replaced });
+  }
+
+  /** Whether an object of the name has stepped aside for a directory, whatever became of that. */
+  #isBeside({ held, place }: Target): Promise<boolean> {
+    if (place.beside === undefined) return Promise.resolve(false);
+    const looking = existsAt(this.#disk, `${held.path}/${place.beside}`).then((found) => found !== "absent");
+    // Whoever waits for it hears of its failure; until then it must not count as unhandled.
+    looking.catch(() => undefined);
+    return looking;
   }
 
   /** Makes the directories of a key when they turn out to be missing. */
@@ -144,7 +152,7 @@ export class Placing {
   async #rename(path: string, { held, place }: Target, as: "new" | "any"): Promise<boolean> {
     const plain = `${held.path}/${place.name}`;
     const beside = place.beside === undefined ? undefined : `${held.path}/${place.beside}`;
-    if (as === "new") return await this.#renameNew(path, plain, beside);
+    if (as === "new") return await this.#renameNew(path, plain);
     await this.#renameOver(path, plain, beside);
     return true;
   }
@@ -162,8 +170,7 @@ export class Placing {
     await this.#disk.rename(path, beside);
   }
 
-  async #renameNew(path: string, plain: string, beside: string | undefined): Promise<boolean> {
-    if (beside !== undefined && (await existsAt(this.#disk, beside)) !== "absent") return false;
+  async #renameNew(path: string, plain: string): Promise<boolean> {
     try {
       await this.#disk.renameNew(path, plain);
       return true;

@@ -27,6 +27,7 @@ import { capabilitiesOf } from "./config.ts";
 import { copyObject } from "./copying.ts";
 import { errnoOf } from "./failures.ts";
 import { Intake, type IntakeConfig } from "./intake/intake.ts";
+import type { Standing } from "./intake/log.ts";
 import { replaySegments } from "./intake/replaying.ts";
 import type { Layout } from "./layout.ts";
 import { DirectoryReader, listObjects } from "./listing.ts";
@@ -41,6 +42,7 @@ export interface FileStoreParts {
   readonly layout: Layout;
   readonly keepsAttributes: boolean;
   readonly intake: IntakeConfig;
+  readonly onStanding: (standing: Standing) => void;
 }
 
 interface Leftover {
@@ -63,14 +65,14 @@ export class FileStore implements Store {
 
   readonly #intake: Intake;
 
-  constructor({ disk, clock, layout, keepsAttributes, intake }: FileStoreParts) {
+  constructor({ disk, clock, layout, keepsAttributes, intake, onStanding }: FileStoreParts) {
     this.#disk = disk;
     this.#clock = clock;
     this.#layout = layout;
     this.#reader = new DirectoryReader(disk);
     this.#placing = new Placing(disk, layout, this.#reader, (placing) => {
       const replay = async (): Promise<void> => await replaySegments({ disk, layout, placing });
-      return new Intake({ disk, clock, layout, replay }, intake);
+      return new Intake({ disk, clock, layout, replay, onStanding }, intake);
     });
     this.#intake = this.#placing.intake;
     this.capabilities = capabilitiesOf(keepsAttributes);

@@ -13,15 +13,18 @@ export interface FoundFile {
 
 /** The files under these names, in their order. What is a link, a directory or a socket is no object. */
 export async function filesAt(disk: Disk, paths: readonly (string | undefined)[]): Promise<FoundFile[]> {
-  const found: FoundFile[] = [];
-  for (const path of paths) {
-    if (path === undefined) continue;
-    try {
-      const stat = await disk.stat(path);
-      if (stat.kind === "file") found.push({ path, stat });
-    } catch (error) {
-      if (!ABSENT.has(errnoOf(error) ?? "")) throw error;
-    }
+  const found = await Promise.all(
+    paths.map(async (path) => (path === undefined ? undefined : await fileAt(disk, path))),
+  );
+  return found.filter((each) => each !== undefined);
+}
+
+async function fileAt(disk: Disk, path: string): Promise<FoundFile | undefined> {
+  try {
+    const stat = await disk.stat(path);
+    return stat.kind === "file" ? { path, stat } : undefined;
+  } catch (error) {
+    if (!ABSENT.has(errnoOf(error) ?? "")) throw error;
+    return undefined;
   }
-  return found;
 }

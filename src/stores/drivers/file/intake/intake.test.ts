@@ -117,7 +117,12 @@ describe("the intake of a file site", () => {
   });
 
   it("is flushed as files some seconds later by one call, and what is not used is let go", async () => {
-    const store = await open();
+    const standing: number[] = [];
+    const store = await openFileStore(
+      { root, intakeBytes: 4_096 },
+      { disk: watched.disk, clock, onIntake: ({ records, bytes }) => standing.push(records, bytes) },
+    );
+    opened.push(store);
     await Promise.all(Array.from({ length: 20 }, async (_, index) => await put(store, `${index}`, "content")));
     const before = { ...watched.counts };
     expect(before.syncedWhole).toBe(0);
@@ -125,6 +130,8 @@ describe("the intake of a file site", () => {
     // The segment is marked as closed.
     await until(() => watched.counts.noted === before.noted + 1);
     expect(watched.counts.syncedWhole).toBe(1);
+    await until(() => standing.at(-1) === 0);
+    expect([standing.at(-4), standing.at(-2)]).toEqual([20, 0]);
     // Nothing speaks of it any more, so that nothing has to be said when it is flushed by itself.
     await put(store, "0", "large".repeat(1_000));
     expect(watched.counts).toMatchObject({ noted: before.noted + 1, synced: before.synced + 1 });
@@ -148,11 +155,11 @@ describe("the intake of a file site", () => {
     const { noted } = watched.counts;
     await put(other, "c", "content");
     expect(watched.counts.noted).toBe(noted);
-    for (let turns = 0; turns < 4; turns++) {
+    for (let turns = 0; turns < 100 && watched.counts.noted === noted; turns++) {
       await clock.advance(TURN_MS);
       await rest();
+      await put(other, "d", "content");
     }
-    await put(other, "d", "content");
     expect(watched.counts.noted).toBeGreaterThan(noted);
     expect(await textOf(one, "d")).toBe("content");
   });

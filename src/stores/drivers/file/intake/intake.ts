@@ -4,9 +4,9 @@ import { GfsError } from "../../../../core/errors.ts";
 import { errnoOf, TAKES_NOTHING } from "../failures.ts";
 import type { Layout } from "../layout.ts";
 import { SharedFlush } from "../shared-flush.ts";
-import { type IntakeBounds, IntakeLog, type Noted } from "./log.ts";
+import { type IntakeBounds, IntakeLog, type Noted, type Standing } from "./log.ts";
 import type { IntakeRecord } from "./record-codec.ts";
-import { openSegments, removeSegments, settleSegments } from "./settling.ts";
+import { GUESTS, openSegments, OWNER, removeSegments, settleSegments } from "./settling.ts";
 
 export interface IntakeConfig extends IntakeBounds {
   /** Contents of up to so many bytes are noted in segments; 0: none, each is flushed by itself. */
@@ -19,6 +19,7 @@ export interface IntakeDeps {
   readonly layout: Layout;
   /** Makes again what segments speak of and the disk has not kept. */
   readonly replay: () => Promise<void>;
+  readonly onStanding: (standing: Standing) => void;
 }
 
 /** So often segments are retired, and what is not used is let go, so that an idle disk can be unmounted. */
@@ -78,8 +79,7 @@ export class Intake {
     return this.#log?.isLive(key) === true;
   }
 
-  /** What stands in segments and has not been flushed as files. */
-  get standing(): { readonly records: number; readonly bytes: number } {
+  get #standing(): Standing {
     return this.#log?.standing ?? { records: 0, bytes: 0 };
   }
 
@@ -90,8 +90,8 @@ export class Intake {
     try {
       while ((await openSegments(disk, this.#directory)).length > 0) {
         // Whoever owns them is at work, or replays them; he keeps guests away only in the second case.
-        const owner = await disk.lock(`${this.#directory}/owner`, "exclusive");
-        const guest = await disk.lock(`${this.#directory}/guests`, owner === undefined ? "shared" : "exclusive");
+        const owner = await disk.lock(`${this.#directory}/${OWNER}`, "exclusive");
+        const guest = await disk.lock(`${this.#directory}/${GUESTS}`, owner === undefined ? "shared" : "exclusive");
         try {
           if (guest !== undefined && owner === undefined) return;
           if (guest !== undefined) return await this.#deps.replay();
@@ -136,7 +136,7 @@ export class Intake {
     const { disk, clock } = this.#deps;
     try {
       await this.#makeDirectory();
-      const owner = await disk.lock(`${this.#directory}/owner`, "exclusive");
+      const owner = await disk.lock(`${this.#directory}/${OWNER}`, "exclusive");
       if (owner !== undefined) {
         this.#held?.lock.release();
         this.#held = undefined;
@@ -162,14 +162,14 @@ export class Intake {
       });
     }
     for (;;) {
-      const lock = await disk.lock(`${this.#directory}/guests`, "shared");
+      const lock = await disk.lock(`${this.#directory}/${GUESTS}`, "shared");
       if (lock === undefined) {
         // The owner looks for guests, or replays what an earlier life has left.
         await clock.sleep(RETRY_MS);
         continue;
       }
       try {
-        await settleSegments(disk, this.#directory);
+        await settleSegments(disk, this.#directory, "what they say");
       } catch (error) {
         lock.release();
         throw error;
@@ -214,9 +214,10 @@ export class Intake {
         disk: this.#deps.disk,
         pathOf: (slot) => `${this.#directory}/segment-${slot}`,
         mayUse: async () => await this.#isAlone(),
+        onStanding: () => this.#deps.onStanding(this.#standing),
         remove: async (path) => await removeSegments(this.#deps.disk, this.#directory, [path]),
         onLost: async () =>
-          await this.#settling.run("all", async () => await settleSegments(this.#deps.disk, this.#directory)),
+          await this.#settling.run("all", async () => await settleSegments(this.#deps.disk, this.#directory, "all")),
       },
       this.#config,
     );
@@ -227,7 +228,7 @@ export class Intake {
   async #isAlone(): Promise<boolean> {
     const { disk } = this.#deps;
     await disk.syncDirectory(this.#directory);
-    const lock = await disk.lock(`${this.#directory}/guests`, "exclusive");
+    const lock = await disk.lock(`${this.#directory}/${GUESTS}`, "exclusive");
     lock?.release();
     return lock !== undefined;
   }

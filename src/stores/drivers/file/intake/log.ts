@@ -12,6 +12,12 @@ export interface IntakeBounds {
 export const BOUNDS: IntakeBounds = { segmentBytes: 8 * 1024 ** 2, segmentRecords: 4_000, segments: 4 };
 const BATCH_BYTES = 1024 ** 2;
 
+/** What is in segments and has not been flushed as files. */
+export interface Standing {
+  readonly records: number;
+  readonly bytes: number;
+}
+
 /** A change that is noted durably and is to be made now. */
 export interface Noted {
   /** It was made. Resolves once it outlives a power loss for sure. */
@@ -25,6 +31,8 @@ export interface LogDeps {
   readonly pathOf: (slot: number) => string;
   /** Called when a segment has got its name: undefined where others change this site, too, and must not come upon it. */
   readonly mayUse: (path: string) => Promise<boolean>;
+  /** What stands has changed. */
+  readonly onStanding: () => void;
   /** Durably. */
   readonly remove: (path: string) => Promise<void>;
   /** A segment of ours was taken away. Makes all durable that was done until now. */
@@ -66,7 +74,7 @@ export class IntakeLog {
     return this.#isOver;
   }
 
-  get standing(): { readonly records: number; readonly bytes: number } {
+  get standing(): Standing {
     let records = 0;
     let bytes = 0;
     for (const segment of this.#open) {
@@ -136,10 +144,9 @@ export class IntakeLog {
       segment.bytes += prepared.sizeBytes;
     }
     segment.leave();
+    this.#deps.onStanding();
     this.#nextSequence = first + batch.length;
-    try {
-      await segment.write(batch.map(({ prepared }) => prepared));
-    } catch {
+    if (!(await this.#write(segment, batch))) {
       for (let left = batch.length; left > 0; left--) segment.leave();
       // Some of it may lie there all the same: it must not count when the caller goes another way.
       this.#current = undefined;
@@ -148,6 +155,21 @@ export class IntakeLog {
       return;
     }
     batch.forEach(({ resolve }, index) => resolve(this.#noted(segment, first + index)));
+  }
+
+  /**
+   * False also when the segment was taken away meanwhile: who takes it later flushes the batch's files, which are complete, so that none of them gets
+   * its place torn.
+   */
+  async #write(segment: Segment, batch: readonly Waiting[]): Promise<boolean> {
+    try {
+      await segment.write(batch.map(({ prepared }) => prepared));
+    } catch {
+      return false;
+    }
+    if (await segment.isThere(this.#deps.disk)) return true;
+    this.#isOver = true;
+    return false;
   }
 
   #fits(segment: Segment, sizeBytes: number): boolean {
@@ -232,6 +254,7 @@ export class IntakeLog {
     segment.keys.clear();
     segment.records = 0;
     segment.bytes = 0;
+    this.#deps.onStanding();
     this.#free.push(segment);
   }
 

@@ -29,8 +29,8 @@ export type IntakeRecord =
       /** The file that gets the place. */
       readonly file: string;
       readonly modifiedNs: string;
-      /** What had the place before. */
-      readonly replaced: readonly string[];
+      /** What had the place before. Absent: the file gets it only when nothing has it. */
+      readonly replaced?: readonly string[];
       readonly attribute: Uint8Array;
       readonly bytes: Uint8Array;
     }

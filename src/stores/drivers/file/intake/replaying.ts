@@ -98,8 +98,10 @@ async function readStories(
       keyOf.set(sequence, record.key);
       const story = stories.get(record.key) ?? { known: new Set(), records: [] };
       stories.set(record.key, story);
+      // One that is to be new, where something lay, was not made, whether that was noted or not.
+      if (record.kind === "put" && record.replaced === undefined && story.records.at(-1)?.kind === "put") continue;
       if (record.kind === "put") story.known.add(record.file);
-      if (record.kind !== "forget") for (const each of record.replaced) story.known.add(each);
+      if (record.kind !== "forget") for (const each of record.replaced ?? []) story.known.add(each);
       story.records.push({ sequence, kind: record.kind, at: { path, header, offset, end } });
     }
   }

@@ -3,11 +3,16 @@ import type { Disk } from "../../../../core/ports/disk.ts";
 import { errnoOf } from "../failures.ts";
 import { isSegment, readHeader } from "./segment.ts";
 
+/** Locked by whoever notes changes, alone. */
+export const OWNER = "owner";
+/** Locked by all others who change the site, together. */
+export const GUESTS = "guests";
+
 /**
  * Takes away all segments of a site whose disk has held their files ever since: what they speak of is made durable at once. Their owner, who may be at
  * work, finds its segment gone after each change; what was changed before it went is covered by the flush, which begins only then.
  */
-export async function settleSegments(disk: Disk, directory: string): Promise<void> {
+export async function settleSegments(disk: Disk, directory: string, flushes: "what they say" | "all"): Promise<void> {
   const taken: string[] = [];
   for (const { name } of await disk.readDirectory(directory)) {
     if (!isSegment(name)) continue;
@@ -17,20 +22,19 @@ export async function settleSegments(disk: Disk, directory: string): Promise<voi
       await disk.rename(`${directory}/${name}`, path).then(() => taken.push(path), ignoreAbsent);
     }
   }
-  const [first] = taken;
-  if (first === undefined) return;
-  // Somebody else may be at the same; then it is still open here, or gone, and the names of the others count.
-  for (const path of taken) {
-    const file = await disk.open(path, "read").catch(ignoreAbsent);
-    if (file === undefined) continue;
-    try {
-      await file.syncFileSystem();
-    } finally {
-      await file.close();
-    }
-    break;
-  }
+  // Whoever has taken them before may have flushed before the last change.
+  if (taken.length === 0 && flushes === "what they say") return;
+  await syncAll(disk, directory);
   await removeSegments(disk, directory, taken);
+}
+
+async function syncAll(disk: Disk, directory: string): Promise<void> {
+  const file = await disk.open(`${directory}/${OWNER}`, "read");
+  try {
+    await file.syncFileSystem();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Durably, so that none of them counts once more. */
