@@ -20,7 +20,10 @@ export function createChangeService({ kv }: Kit): Omit<ChangeService, "leads"> {
           op: "coordinator.changes",
         });
       }
-      return await readCatalog(kv, (tx) => readFeed(tx, { after, limit }));
+      const page = await readCatalog(kv, (tx) => readFeed(tx, { after, limit }));
+      // Whoever tells others of a change must not tell of one that power loss undoes.
+      if (page.changes.length > 0) await kv.flush();
+      return page;
     },
     lastChange: async () => await readCatalog(kv, lastChange),
     async findFeedPlace(_ctx, reader) {
@@ -28,9 +31,13 @@ export function createChangeService({ kv }: Kit): Omit<ChangeService, "leads"> {
       return row === undefined ? undefined : Number(Buffer.from(row).toString());
     },
     async keepFeedPlace(_ctx, reader, position) {
-      await kv.transact(function* (tx) {
-        tx.put(placeKey(reader), Buffer.from(String(position)));
-      });
+      // What is lost of it is told once more, as after any crash.
+      await kv.transact(
+        function* (tx) {
+          tx.put(placeKey(reader), Buffer.from(String(position)));
+        },
+        { durability: "visible" },
+      );
     },
   };
 }

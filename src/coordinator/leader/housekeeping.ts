@@ -52,7 +52,7 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
       tombstoneCursor = await forgetTombstones(kit, ctx, tombstoneCursor);
     });
     await step("attributes", async () => {
-      while (!signal.aborted && (await kit.kv.transact(clearLeftExtended)));
+      while (!signal.aborted && (await kit.kv.transact(clearLeftExtended, AGAIN)));
     });
     await step("usage", async () => {
       while (!signal.aborted && (await kit.kv.transact(tellUsage)));
@@ -78,6 +78,9 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
   return createLoop({ clock, turn, onFailure: () => settings.housekeepingIntervalMs });
 }
 
+/** What a crash undoes of these walks is done by the next one: the rows that are left are their position. */
+const AGAIN = { durability: "visible" } as const;
+
 /**
  * A tombstone may go once it is old and every site that takes part has been asked and does not have the object: then nothing is
  * left to hide. One site that does not answer keeps it.
@@ -91,7 +94,7 @@ async function forgetTombstones(kit: Kit, ctx: Ctx, after: FilePath | undefined)
     if (tombstone.deletedMs > oldestKeptMs || ctx.signal.aborted) continue;
     if (!(await goneEverywhere(kit, ctx, tombstone.path))) continue;
     const { path, versionId } = tombstone;
-    await kit.kv.transact((tx) => dropTombstone(tx, { path, versionId }));
+    await kit.kv.transact((tx) => dropTombstone(tx, { path, versionId }), AGAIN);
   }
   return page.next;
 }
@@ -115,7 +118,7 @@ async function trim(kit: Kit): Promise<void> {
   const beforeMs = kit.clock.nowMs() - CHANGE_RETENTION_MS;
   let cursor: ChangeCursor | undefined;
   do {
-    cursor = await kit.kv.transact((tx) => trimChanges(tx, { beforeMs, limit: CHANGES_A_COMMIT }));
+    cursor = await kit.kv.transact((tx) => trimChanges(tx, { beforeMs, limit: CHANGES_A_COMMIT }), AGAIN);
   } while (cursor !== undefined);
 }
 

@@ -31,11 +31,15 @@ export function createLeadership(deps: LeadershipDeps): Leadership {
 
   const tryToLead = async (): Promise<void> => {
     const candidate = await kv.lease(leaseMs);
-    const won = await kv.transact(function* (tx) {
-      if ((yield* tx.get(SEAT)) !== undefined) return false;
-      tx.put(SEAT, Buffer.from(identity), { lease: candidate.id });
-      return true;
-    });
+    // The row does not outlive the process anyway.
+    const won = await kv.transact(
+      function* (tx) {
+        if ((yield* tx.get(SEAT)) !== undefined) return false;
+        tx.put(SEAT, Buffer.from(identity), { lease: candidate.id });
+        return true;
+      },
+      { durability: "visible" },
+    );
     if (!won) {
       await candidate.release();
       return;

@@ -111,10 +111,14 @@ async function walkBucket(kit: Kit, ctx: Ctx, walk: Walk): Promise<boolean> {
     );
     position = await applyTo(kit, ctx, { walk, page, position });
     const { next } = page;
-    await kit.kv.transact(function* (tx): Program<void> {
-      if (next !== undefined) tx.put(positionKey(name), Buffer.from(JSON.stringify({ ...position, after: next })));
-      else if (row !== undefined || turn > 0) tx.delete(positionKey(name));
-    });
+    // A page that is gone through again finds nothing left to do.
+    await kit.kv.transact(
+      function* (tx): Program<void> {
+        if (next !== undefined) tx.put(positionKey(name), Buffer.from(JSON.stringify({ ...position, after: next })));
+        else if (row !== undefined || turn > 0) tx.delete(positionKey(name));
+      },
+      { durability: "visible" },
+    );
     if (next === undefined) return false;
     position = { ...position, after: next };
   }

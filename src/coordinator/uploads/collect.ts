@@ -60,6 +60,9 @@ export function uploadCheck(kit: Kit, site: SiteName): UploadCheck {
   return async (uploadId) => {
     if (await kit.kv.view((tx) => isUploadInUse(tx, site, uploadId))) return true;
     ofJobs ??= kit.mover.uploadsAt(site);
-    return (await ofJobs).has(uploadId);
+    if ((await ofJobs).has(uploadId)) return true;
+    // Power loss may bring a row back that was only just gone.
+    await kit.kv.flush();
+    return false;
   };
 }

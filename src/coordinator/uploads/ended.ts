@@ -6,6 +6,8 @@ import type { Kit } from "../kit.ts";
 /** An answer may be asked for again so long. */
 const ANSWER_RETENTION_MS = 86_400_000;
 const ROWS_A_PAGE = 100;
+/** Rows that a crash brings back are forgotten by the next turn. */
+const AGAIN = { durability: "visible" } as const;
 
 /** What became of an upload is forgotten after a day; parts that it has left behind go at once, page by page. */
 export async function forgetEnded(kit: Kit): Promise<void> {
@@ -18,12 +20,12 @@ export async function forgetEnded(kit: Kit): Promise<void> {
       pageEndedUploads(tx, { limit: ROWS_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
     );
     for (const { uploadId, partsLeft } of ended)
-      if (partsLeft === true) while (await kv.transact((tx) => dropLeftParts(tx, uploadId)));
+      if (partsLeft === true) while (await kv.transact((tx) => dropLeftParts(tx, uploadId), AGAIN));
     const old = ended.filter(({ endedMs }) => endedMs < beforeMs);
     if (old.length > 0) {
       await kv.transact(function* (tx): Program<void> {
         for (const { uploadId } of old) forgetEndedUpload(tx, uploadId);
-      });
+      }, AGAIN);
     }
     after = next;
   } while (after !== undefined);

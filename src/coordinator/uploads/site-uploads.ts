@@ -7,6 +7,8 @@ import type { UploadBook } from "../../stores/index.ts";
 /** The uploads in parts that this catalog's coordinator began at each site, so that a sweep takes no others. */
 const SPACE = "coordinator-upload";
 const ROWS_A_TURN = 100;
+/** A row that a crash brings back only says that an upload was ours, and goes when it is old. */
+const FORGOTTEN = { durability: "visible" } as const;
 
 /** Ids of uploads may be longer than keys. */
 function keyOf(site: SiteName, uploadId: string): Key {
@@ -24,7 +26,7 @@ export function createUploadBook(kv: Kv, clock: Clock, site: SiteName): UploadBo
     async ended(uploadId) {
       await kv.transact(function* (tx): Program<void> {
         tx.delete(keyOf(site, uploadId));
-      });
+      }, FORGOTTEN);
     },
     isOurs: async (uploadId) =>
       await kv.view(function* (tx) {
@@ -41,7 +43,7 @@ export function createUploadBook(kv: Kv, clock: Clock, site: SiteName): UploadBo
         if (old.length > 0) {
           await kv.transact(function* (tx): Program<void> {
             for (const { key } of old) tx.delete(key);
-          });
+          }, FORGOTTEN);
         }
         const last = rows.at(-1);
         if (rows.length < ROWS_A_TURN || last === undefined) return;

@@ -1,6 +1,6 @@
 import type { Clock } from "../../../src/core/ports/clock.ts";
 import { GfsError } from "../../../src/core/errors.ts";
-import type { Kv, KvLease } from "../../../src/kv/index.ts";
+import type { Kv, KvEntry, KvLease, KvSnapshot, Program } from "../../../src/kv/index.ts";
 import type { ObjectBody, Store } from "../../../src/stores/index.ts";
 import { aroundCalls, CALLS, delegateStaged, delegateStore, TRANSFERS } from "../../../src/stores/layers/delegate.ts";
 
@@ -107,21 +107,37 @@ async function* mortalStream(life: Life, body: ObjectBody): AsyncGenerator<Uint8
 
 export interface MortalKv {
   readonly kv: Kv;
-  /** As opening the catalog anew does it. */
-  forgetLeases(): Promise<void>;
+  /** As opening the catalog anew does it, after power loss: what was visible only is gone. */
+  openAnew(): Promise<void>;
 }
 
 export function mortalKv(life: Life, inner: Kv): MortalKv {
   const { viewSync } = inner;
   const leases: KvLease[] = [];
+  /** The newest state that is durable, while others can be seen. */
+  let durable: KvSnapshot | undefined;
+  const makeDurable = async (): Promise<void> => {
+    const before = durable;
+    durable = undefined;
+    await before?.close();
+  };
+  const transact: Kv["transact"] = async (program, options) => {
+    if (options?.durability === "visible") {
+      durable ??= await inner.snapshot();
+      return await inner.transact(program, options);
+    }
+    const value = await inner.transact(program, options);
+    await makeDurable();
+    return value;
+  };
   const kv: Kv = {
     engine: inner.engine,
     async view(program) {
       life.assertAlive();
       return await inner.view(program);
     },
-    transact: (program, options) => life.step("transaction", () => inner.transact(program, options)),
-    flush: () => life.step("flush", () => inner.flush()),
+    transact: (program, options) => life.step("transaction", () => transact(program, options)),
+    flush: () => life.step("flush", makeDurable),
     ...(viewSync === undefined
       ? {}
       : {
@@ -153,10 +169,38 @@ export function mortalKv(life: Life, inner: Kv): MortalKv {
   };
   return {
     kv,
-    async forgetLeases() {
+    async openAnew() {
+      if (durable !== undefined) await bringBack(inner, durable);
       for (const lease of leases) await lease.release();
+      await makeDurable();
     },
   };
+}
+
+/** Everything is as it was then. */
+async function bringBack(kv: Kv, then: KvSnapshot): Promise<void> {
+  const all = { start: Buffer.alloc(1), end: Buffer.from([0xff]), limit: 10_000 };
+  const was = new Map((await then.view((tx) => tx.range(all))).map((row) => [nameOf(row), row]));
+  const is = new Map((await kv.view((tx) => tx.range(all))).map((row) => [nameOf(row), row]));
+  const changed = [...new Set([...was.keys(), ...is.keys()])].filter((name) => {
+    const [before, now] = [was.get(name)?.value, is.get(name)?.value];
+    return before === undefined || now === undefined || Buffer.compare(before, now) !== 0;
+  });
+  while (changed.length > 0) {
+    const page = changed.splice(0, 40);
+    await kv.transact(function* (tx): Program<void> {
+      for (const name of page) {
+        const key = Buffer.from(name, "latin1");
+        const value = was.get(name)?.value;
+        if (value === undefined) tx.delete(key);
+        else tx.put(key, value);
+      }
+    });
+  }
+}
+
+function nameOf({ key }: KvEntry): string {
+  return Buffer.from(key).toString("latin1");
 }
 
 export function mortalClock(life: Life, inner: Clock): Clock {

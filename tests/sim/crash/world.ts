@@ -60,7 +60,7 @@ export class World {
   /** A new process takes up what the one before has left. */
   async start(stop?: Stop): Promise<void> {
     this.#life.end();
-    await this.#mortal?.forgetLeases();
+    await this.#mortal?.openAnew();
     await this.clock.advance(1_000);
     const life = new Life(stop);
     this.#life = life;
