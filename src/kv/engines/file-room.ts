@@ -5,8 +5,9 @@ import { GfsError } from "../../core/errors.ts";
  * Takes up room for pages before the library writes them. A commit for which the disk has none is refused here, whole: the library describes what it could
  * not write in memory that is too short for it. It also makes flushes cheaper, since most of them find a file whose size has not changed.
  */
-const SMALLEST_STEP_BYTES = 256 * 1024;
-const LARGEST_STEP_BYTES = 4 * 1024 ** 2;
+const SMALLEST_STEP_BYTES = 1024 ** 2;
+const LARGEST_STEP_BYTES = 8 * 1024 ** 2;
+const PIECE_BYTES = 256 * 1024;
 /** The paths to rows that lie apart, with pages that are split, and those of the list of free pages. */
 const PAGES_A_WRITE = 6;
 const PAGES_A_COMMIT = 32;
@@ -39,7 +40,7 @@ export class FileRoom {
     this.#surePages = free - pages;
     if (this.#surePages >= 0) return;
     const least = -this.#surePages * pageBytes;
-    const step = Math.max(least, Math.min(LARGEST_STEP_BYTES, Math.max(SMALLEST_STEP_BYTES, fileBytes / 16)));
+    const step = Math.max(least, Math.min(LARGEST_STEP_BYTES, Math.max(SMALLEST_STEP_BYTES, fileBytes / 8)));
     const added = this.#extend(fileBytes, Math.ceil(step / pageBytes) * pageBytes);
     this.#surePages += Math.floor(added / pageBytes);
     if (this.#surePages >= 0) return;
@@ -53,7 +54,7 @@ export class FileRoom {
 
   /** By as much as there is room for. */
   #extend(fromBytes: number, byBytes: number): number {
-    const piece = Buffer.alloc(Math.min(byBytes, SMALLEST_STEP_BYTES));
+    const piece = Buffer.alloc(Math.min(byBytes, PIECE_BYTES));
     let added = 0;
     while (added < byBytes) {
       try {
