@@ -11,7 +11,7 @@ import { encodeKey, type Kv, prefixRange, type Program, type Transaction } from 
 import { PowerLossFile } from "./power-loss-catalog.ts";
 
 const LONG = process.env["GLOBALFS_LONG"] === "1";
-const LIVES = LONG ? 400 : 12;
+const LIVES = LONG ? 100 : 12;
 const COMMITS_A_LIFE = 60;
 const ROWS = 40;
 const COUNT = encodeKey("count");
