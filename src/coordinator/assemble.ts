@@ -7,7 +7,7 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import { createMover, type MoverConfig } from "../mover/index.ts";
-import { createInodeAllocator } from "../namespace/index.ts";
+import { createInodeAllocator, NO_WRITER, withTag } from "../namespace/index.ts";
 import {
   createHealthMonitor,
   createLatencyTracker,
@@ -26,6 +26,7 @@ import type { OpenSiteOptions, Kit, Settings } from "./kit.ts";
 import type { AddSite } from "./service/service.ts";
 import { createSuspects } from "./copies/suspects.ts";
 import { createCoverage } from "./foreign/coverage.ts";
+import { createWriter } from "./copies/writer.ts";
 
 /** Puts the rooms below together. Which engine and which drivers they are is the caller's business. */
 export interface Assembly {
@@ -64,7 +65,10 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
   const router = createRouter({ sites, latency, health }, assembly.rules);
   const locks = new KeyedLock();
   const nextJobId = (): JobId => nextId() as JobId;
-  const nextVersionId = (): VersionId => nextId() as VersionId;
+  const { identity, leaseMs } = assembly;
+  const writer = createWriter({ kv, clock, random, log, identity, leaseMs });
+  const nextVersionId = (): VersionId => writer.stamp(nextId()) as VersionId;
+  const nextUploadId = (): VersionId => withTag(nextId(), NO_WRITER) as VersionId;
   const mover = createMover(
     {
       kv,
@@ -72,6 +76,7 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
       rankSources: (path) => [...router.routeRead(path).sites, ...others(router.routeRead(path).sites, sites.list())],
       describeWrite,
       settle: async (ctx, found) => await coordinator.settle(ctx, found),
+      writer,
       locks,
       nextJobId,
       clock,
@@ -94,13 +99,15 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     log,
     secrets: assembly.secrets,
     metrics,
+    writer,
     nextVersionId,
+    nextUploadId,
     nextJobId,
     openSite: assembly.openSite,
     assertCatalogSpace: assembly.assertCatalogSpace,
     settings,
-    identity: assembly.identity,
-    leaseMs: assembly.leaseMs,
+    identity,
+    leaseMs,
     suspects: createSuspects(clock),
     coverage: createCoverage({
       clock,

@@ -99,6 +99,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async start(signal) {
       await kv.transact((tx) => initialize(tx, clock.nowMs()));
+      await kit.writer.start();
       await restoreSites(kit, signal);
       countSites();
       kit.health.start();
@@ -112,6 +113,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await mover.drain();
       await leadership.stop();
       await kit.health.stop();
+      await kit.writer.stop();
     },
 
     peekObject(key) {

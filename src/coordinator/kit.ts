@@ -16,6 +16,7 @@ import type { AddSite } from "./service/service.ts";
 import type { CopyCheck } from "./service/readers.ts";
 import type { Coverage } from "./foreign/coverage.ts";
 import type { Suspects } from "./copies/suspects.ts";
+import type { Writer } from "./copies/writer.ts";
 
 export interface OpenSiteOptions {
   readonly signal: AbortSignal;
@@ -51,7 +52,12 @@ export interface Kit {
   readonly log: Logger;
   /** Seals what the catalog must not tell: the secrets of access keys. */
   readonly secrets: SecretBox;
+  /** This process among those that write to the sites. */
+  readonly writer: Writer;
+  /** Says by its tag whose it is. */
   readonly nextVersionId: () => VersionId;
+  /** Of an upload in parts, which any process may complete. */
+  readonly nextUploadId: () => VersionId;
   readonly nextJobId: () => JobId;
   /** Builds the driver with its layers and probes it; throws a sentence when the site cannot be used. */
   readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
@@ -61,7 +67,7 @@ export interface Kit {
 }
 
 /** What programs may use: they run inside a transaction, perhaps again, touch no clock and reach no site. */
-export type ProgramKit = Pick<Kit, "nextJobId" | "router" | "settings" | "sites">;
+export type ProgramKit = Pick<Kit, "nextJobId" | "router" | "settings" | "sites" | "writer">;
 
 export interface Settings {
   readonly version: string;

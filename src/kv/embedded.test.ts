@@ -235,3 +235,21 @@ test("a key that was to live by another lease, or by none, still goes with its o
     await kv.close();
   }
 });
+
+test("commits what needs a lease only while that lives", async () => {
+  const clock = createFakeClock();
+  const kv = createEmbeddedKv(tableSince(1), { clock });
+  const [key, other] = [encodeKey("x", 1), encodeKey("x", 2)];
+  const lease = await kv.lease(60_000);
+  const write = async (to: Uint8Array): Promise<void> =>
+    await kv.transact(function* (tx): Program<void> {
+      tx.requireLease(lease.id);
+      tx.put(to, Buffer.from("x"));
+    });
+  await write(key);
+  await clock.advance(60_001);
+  await expect(write(other)).rejects.toMatchObject({ code: "StaleEpoch" });
+  expect(await kv.view((tx) => tx.get(key))).toBeDefined();
+  expect(await kv.view((tx) => tx.get(other))).toBeUndefined();
+  await kv.close();
+});

@@ -51,6 +51,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
             run.claimsRoom = staged.claimsRoom;
             if (staged.isEmpty) return false;
             if (staged.growsTable) table.assertRoom({ kept: !staged.claimsRoom });
+            for (const lease of staged.leases) leases.assertAlive(lease);
             for (const { lease } of staged.writes) if (lease !== undefined) leases.assertAlive(lease);
             run.applied = new Applied(staged, writer.revision() + 1);
           } catch (error) {

@@ -99,6 +99,8 @@ export interface Transaction extends Reader {
    * refused with `NoSpace`.
    */
   claimRoom(): void;
+  /** Fencing: what is staged is committed only while the lease lives; after its end the commit is refused with `StaleEpoch`. Nothing is read or written for it. */
+  requireLease(lease: LeaseId): void;
   /** Whether so much more may be staged: a walk ends its page before a step for which there is no room. */
   hasRoom(step: { readonly writes: number; readonly sizeBytes: number }): boolean;
 }

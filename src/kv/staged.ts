@@ -30,6 +30,7 @@ export class Staged implements Snapshot {
   #stagedBytes = 0;
   #discarded = 0;
   #claimsRoom = false;
+  readonly leases = new Set<LeaseId>();
   readonly transaction: Transaction;
 
   constructor(base: Snapshot) {
@@ -47,6 +48,9 @@ export class Staged implements Snapshot {
       },
       claimRoom: () => {
         this.#claimsRoom = true;
+      },
+      requireLease: (lease) => {
+        this.leases.add(lease);
       },
       hasRoom: ({ writes, sizeBytes }) =>
         this.#count + writes <= BUDGET.writes && this.#stagedBytes + sizeBytes <= BUDGET.sizeBytes,

@@ -5,7 +5,7 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
-import type { Kv } from "../kv/index.ts";
+import type { Kv, Program, Reader } from "../kv/index.ts";
 import type { FileVersion } from "../namespace/index.ts";
 import type { Site, SiteDirectory, WriteAttributes } from "../stores/index.ts";
 
@@ -18,6 +18,7 @@ export interface MoverDeps {
   readonly describeWrite: (path: FilePath, version: FileVersion) => WriteAttributes;
   /** The site holds another object under the copy's key than was written there: whether it is damage or news is decided, and written down. */
   readonly settle: (ctx: Ctx, found: FoundOther) => Promise<void>;
+  readonly writer: WriterView;
   /** By object key; shared with whoever writes objects. Held for the last look and the commit, not for the transfer. */
   readonly locks: KeyedLock;
   readonly nextJobId: () => JobId;
@@ -25,6 +26,16 @@ export interface MoverDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
+}
+
+/** What has landed at a site for longer than this and is not in the catalog does not come there any more. */
+export const LANDING_MS = 600_000;
+
+/** This process among those that write to the sites (`namespace/writers.ts`). */
+export interface WriterView {
+  readonly tag: string;
+  /** Whether the writer of an object that has no owner may yet make a version of it: nobody touches it until then. */
+  isInFlight(tx: Reader, object: { readonly key: string; readonly versionId: string }): Program<boolean>;
 }
 
 export interface FoundOther {

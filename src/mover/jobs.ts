@@ -157,12 +157,28 @@ export function* dropJobs(tx: Transaction, ids: readonly JobId[]): Program<boole
   let freed = false;
   for (const id of ids) {
     const job = yield* findJob(tx, id);
-    if (job === undefined || isFinished(job.state) || !(yield* isFirstOfLane(tx, job))) continue;
+    if (job === undefined || isFinished(job.state)) continue;
+    if (!(yield* isFirstOfLane(tx, job))) {
+      leave(tx, job);
+      continue;
+    }
     removeIndexes(tx, job);
     tx.delete(jobKey(id));
     freed ||= (yield* findFirstOfLane(tx, job)) !== undefined;
   }
   return freed;
+}
+
+/** The requests that took them leave them to the mover. */
+export function* leaveJobs(tx: Transaction, ids: readonly JobId[]): Program<void> {
+  for (const id of ids) {
+    const job = yield* findJob(tx, id);
+    if (job !== undefined) leave(tx, job);
+  }
+}
+
+function leave(tx: Transaction, { takenBy, ...job }: Job): void {
+  if (takenBy !== undefined) tx.put(jobKey(job.id), encodeJob(job));
 }
 
 export interface SetJobState {
@@ -210,6 +226,11 @@ export function* jobsOfPath(tx: Reader, path: string, limit: number): Program<Jo
     if (job !== undefined) jobs.push(job);
   }
   return jobs;
+}
+
+/** Whether anything is still to be done for the path, at any site. */
+export function* hasJobs(tx: Reader, path: string): Program<boolean> {
+  return (yield* tx.range({ ...prefixRange(pathRange(path)), limit: 1 })).length > 0;
 }
 
 export interface MarkUnqueued {

@@ -2,6 +2,7 @@ import { GfsError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Program, Transaction } from "../kv/index.ts";
 import type { MoverDeps } from "./context.ts";
+import { suspectStrays } from "../namespace/index.ts";
 import { findJobFile } from "./job-file.ts";
 import { encodePause, pausedKey } from "./job-rows.ts";
 import { enqueueJob, findJob, getJob, setJobState } from "./jobs.ts";
@@ -50,6 +51,7 @@ export function createOrders(deps: OrdersDeps): Orders {
 
   /** A copy that nobody is about to bring must not look as if it were on its way. */
   function* recordCanceled(tx: Transaction, job: Job): Program<void> {
+    if (job.kind === "remove") suspectStrays(tx, job.changedMs);
     if (job.kind !== "replicate" && job.kind !== "repair") return;
     const version = (yield* findJobFile(tx, job))?.version;
     const { record } = giveUp(job, version, "Its job was canceled.", deps);

@@ -80,7 +80,7 @@ export function createSchedule(deps: ScheduleDeps, config: MoverConfig): Schedul
         const rows = yield* tx.range({ start: from, end, limit: ROWS_A_PAGE });
         for (const { key } of rows) {
           const job = yield* findJob(tx, idOfReadyKey(key));
-          if (job === undefined || runner.isBusy(job) || taken.has(job.id)) continue;
+          if (job === undefined || runner.isBusy(job) || (yield* taken.isTaken(tx, job))) continue;
           if (yield* isFirstOfLane(tx, job)) found.push(job);
         }
         return rows.length < ROWS_A_PAGE ? undefined : rows.at(-1)?.key;
@@ -95,9 +95,10 @@ export function createSchedule(deps: ScheduleDeps, config: MoverConfig): Schedul
   /** It may have been chosen a while ago: the row decides. */
   const isStillReady = (job: Job): Promise<Job | undefined> =>
     kv.view(function* (tx): Program<Job | undefined> {
-      if (taken.has(job.id) || runner.isBusy(job) || (yield* tx.get(pausedKey)) !== undefined) return undefined;
+      if (runner.isBusy(job) || (yield* tx.get(pausedKey)) !== undefined) return undefined;
       const now = yield* findJob(tx, job.id);
-      return now?.state === "waiting" && now.notBeforeMs === 0 && (yield* isFirstOfLane(tx, now)) ? now : undefined;
+      if (now === undefined || (yield* taken.isTaken(tx, now))) return undefined;
+      return now.state === "waiting" && now.notBeforeMs === 0 && (yield* isFirstOfLane(tx, now)) ? now : undefined;
     });
 
   const turn = async (signal: AbortSignal): Promise<number> => {

@@ -3,7 +3,10 @@ import { toGfsError } from "../core/errors.ts";
 import type { JobId } from "../core/ids.ts";
 import type { Logger } from "../core/ports/log.ts";
 import type { Kv } from "../kv/index.ts";
-import { dropJobs } from "./jobs.ts";
+import type { Program, Reader } from "../kv/index.ts";
+import { isWriterAlive } from "../namespace/index.ts";
+import { dropJobs, leaveJobs } from "./jobs.ts";
+import type { Job } from "./types.ts";
 
 const JOBS_A_COMMIT = 30;
 
@@ -23,14 +26,17 @@ export interface TakenJobsDeps {
 }
 
 /**
- * Jobs that were done go many in a commit, behind the answers. Nothing is lost when that fails, as a job that finds nothing to do is done. Another
- * process may run a job that is taken here, which costs it a request.
+ * Jobs that were done go many in a commit, behind the answers. Nothing is lost when that fails, as a job that finds nothing to do is done. The rows say who has
+ * taken them, so that no other process does the same work: what it removes may have come again by then, with the same bytes.
  */
 export class TakenJobs {
   readonly #deps: TakenJobsDeps;
   readonly #taken = new Set<JobId>();
   readonly #done: JobId[] = [];
-  #dropping: Promise<void> | undefined;
+  readonly #left: JobId[] = [];
+  /** Their rows say that they are taken, because they could not be written. */
+  readonly #leftUnsaid = new Set<JobId>();
+  #settling: Promise<void> | undefined;
 
   constructor(deps: TakenJobsDeps) {
     this.#deps = deps;
@@ -41,38 +47,59 @@ export class TakenJobs {
     return {
       done: () => {
         this.#done.push(id);
-        this.#dropping ??= this.#drop();
+        this.#settling ??= this.#settle();
       },
       leave: () => {
-        this.#taken.delete(id);
-        this.#deps.onLeft();
+        this.#left.push(id);
+        this.#settling ??= this.#settle();
       },
     };
   }
 
-  has(id: JobId): boolean {
-    return this.#taken.has(id);
+  /** By a request of this process, or of another that lives. */
+  *isTaken(tx: Reader, { id, takenBy }: Pick<Job, "id" | "takenBy">): Program<boolean> {
+    if (this.#taken.has(id)) return true;
+    if (takenBy === undefined || this.#leftUnsaid.has(id)) return false;
+    return yield* isWriterAlive(tx, takenBy);
   }
 
   /** Resolves once all that were done are gone. */
   async end(): Promise<void> {
-    await this.#dropping;
+    await this.#settling;
   }
 
-  async #drop(): Promise<void> {
-    while (this.#done.length > 0) {
+  async #settle(): Promise<void> {
+    while (this.#done.length + this.#left.length > 0) {
       // Those of the same turn of the event loop go along.
       await nextTurn();
-      const ids = this.#done.splice(0, JOBS_A_COMMIT);
-      let freed = false;
-      try {
-        if (await this.#deps.kv.transact((tx) => dropJobs(tx, ids), { durability: "visible" })) freed = true;
-      } catch (error) {
-        this.#deps.log.info("jobs_not_dropped", { jobs: ids.length, error: toGfsError(error).message });
-      }
-      for (const id of ids) this.#taken.delete(id);
-      if (freed) this.#deps.onLeft();
+      await this.#drop(this.#done.splice(0, JOBS_A_COMMIT));
+      await this.#leave(this.#left.splice(0, JOBS_A_COMMIT));
     }
-    this.#dropping = undefined;
+    this.#settling = undefined;
+  }
+
+  async #drop(ids: readonly JobId[]): Promise<void> {
+    if (ids.length === 0) return;
+    let freed = false;
+    try {
+      if (await this.#deps.kv.transact((tx) => dropJobs(tx, ids), { durability: "visible" })) freed = true;
+    } catch (error) {
+      this.#deps.log.info("jobs_not_dropped", { jobs: ids.length, error: toGfsError(error).message });
+      for (const id of ids) this.#leftUnsaid.add(id);
+    }
+    for (const id of ids) this.#taken.delete(id);
+    if (freed) this.#deps.onLeft();
+  }
+
+  async #leave(ids: readonly JobId[]): Promise<void> {
+    if (ids.length === 0) return;
+    try {
+      await this.#deps.kv.transact((tx) => leaveJobs(tx, ids), { durability: "visible" });
+    } catch (error) {
+      this.#deps.log.info("jobs_not_left", { jobs: ids.length, error: toGfsError(error).message });
+      for (const id of ids) this.#leftUnsaid.add(id);
+    }
+    for (const id of ids) this.#taken.delete(id);
+    this.#deps.onLeft();
   }
 }

@@ -40,6 +40,8 @@ export interface JobSpec {
   readonly sizeBytes: number;
   /** Lower goes first; a person's request is 0, policy work 10, housekeeping 20. */
   readonly priority: number;
+  /** The tag of the writer whose request does the work while its caller waits. While it lives no mover touches the job. */
+  readonly takenBy?: string;
 }
 
 export interface Job extends JobSpec {

@@ -260,7 +260,7 @@ describe("adopting", () => {
     expect(await look()).toBeUndefined();
     const nextVersionId = (): VersionId => FRESH;
     await adopt([object("a")], { site: CLOUD, buryHidden: true, nextVersionId });
-    expect(await look()).toEqual({ path: "a", deletedMs: 50, versionId: FRESH, etags: ["e"] });
+    expect(await look()).toMatchObject({ path: "a", deletedMs: 50, versionId: FRESH, etags: ["e"] });
   });
 
   it("makes the null version in a bucket that keeps versions, and one with an id where the key has its null", async () => {

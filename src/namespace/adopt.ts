@@ -29,6 +29,11 @@ export interface AdoptForeign {
   readonly nowMs: number;
   readonly nextInode: () => Inode;
   readonly nextVersionId: () => VersionId;
+  /** Its writer may yet make a version of it. */
+  readonly isInFlight?: (
+    tx: Transaction,
+    object: { readonly key: string; readonly versionId: string },
+  ) => Program<boolean>;
   /** Objects that a file of the same name hides stay hidden when the file is about to lose that name. */
   readonly buryHidden?: boolean;
 }
@@ -71,9 +76,12 @@ interface Found {
 }
 
 function* adoptOne(tx: Transaction, request: AdoptForeign, { object, path, directories }: Found): Program<boolean> {
-  const { site, nowMs } = request;
+  const { site, nowMs, isInFlight } = request;
   if ((yield* tx.get(ownerKey(site, path))) !== undefined) return false;
   if (isBuried(yield* findTombstone(tx, path), object)) return false;
+  const versionId = object.metadata["globalfs-version"];
+  if (versionId !== undefined && isInFlight !== undefined && (yield* isInFlight(tx, { key: path, versionId })))
+    return false;
   const { parent, name } = splitPath(path);
   let parentInode = directories.get(parent);
   if (parentInode === undefined) {

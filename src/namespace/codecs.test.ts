@@ -209,7 +209,13 @@ describe("rows of the catalog", () => {
       atMs: 5,
     };
     expect(decodeChange(encodeChange(change))).toEqual(change);
-    const tombstone = { path: "a" as FilePath, deletedMs: 9, versionId: "v" as VersionId, etags: ["x", "y"] };
+    const tombstone = {
+      path: "a" as FilePath,
+      deletedMs: 9,
+      versionId: "v" as VersionId,
+      etags: ["x", "y"],
+      versions: ["v"],
+    };
     expect(decodeTombstone(tombstone.path, encodeTombstone(tombstone))).toEqual(tombstone);
   });
 

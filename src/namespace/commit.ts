@@ -8,6 +8,7 @@ import { clearNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
 import { splitPath } from "./path.ts";
+import { entombKey } from "./tombstones.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
 import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
 import { withoutSetIds } from "./posix/permissions.ts";
@@ -160,6 +161,9 @@ function* makeWay(tx: Transaction, { existing, version, rules, commit }: Incomin
     return { orphans: [], kept: yield* retire(tx, { place, file: existing, version: left, holder, now }) };
   }
   if (!overwritten) assertDestroyable(previous, { path, nowMs });
+  // Ids of two processes do not tell which was first: what is left of the one before must not come back as news.
+  if (previous.id > version.id)
+    yield* entombKey(tx, { path, deletedMs: nowMs, versionId: previous.id, etags: [], versions: [previous.id] });
   if (previous.id !== version.id) dropVersionParts(tx, previous);
   // What lies under the key that the new one is to be published under is replaced then.
   const orphans = previous.copies.flatMap(placesOf).filter((place) => !isPlaceOf(version.copies, place));

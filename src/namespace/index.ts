@@ -60,7 +60,15 @@ export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export type { Renamed } from "./move-entry.ts";
 export { type Rename, rename } from "./rename.ts";
-export { dropTombstone, entombKey, findTombstone, isBuried, pageTombstones, type TombstonePage } from "./tombstones.ts";
+export {
+  dropTombstone,
+  entombKey,
+  findTombstone,
+  isBuried,
+  type OldTombstone,
+  oldTombstones,
+  postponeTombstone,
+} from "./tombstones.ts";
 export { readInode as findByInode } from "./inodes.ts";
 export { type ContentRow, findContentRow, findDirectory, findFile, pathOf, readContentRow } from "./tree.ts";
 export { tellUsage, usageBelow } from "./usage.ts";
@@ -88,6 +96,18 @@ export {
   type UploadQuery,
   type UploadRecord,
 } from "./uploads.ts";
+export {
+  deadWriters,
+  dropWriter,
+  enterWriter,
+  isWriterAlive,
+  straysUntilMs,
+  suspectStrays,
+  NO_WRITER,
+  TAG_LENGTH,
+  tagOf,
+  withTag,
+} from "./writers.ts";
 export { readVersionParts, writeVersionParts } from "./version-parts.ts";
 export {
   pageVersions,

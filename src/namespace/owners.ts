@@ -60,6 +60,7 @@ export function* release(tx: Transaction, { inode, version, place, nowMs, covere
     deletedMs: nowMs,
     versionId: coveredId !== undefined && coveredId > version.id ? coveredId : version.id,
     etags: etagsOf(version),
+    versions: [version.id],
   });
 }
 

@@ -14,6 +14,7 @@ const NAME = "in";
 const ENTRY = "d";
 const OWNER = "o";
 const TOMBSTONE = "t";
+const TOMBSTONE_AGE = "ta";
 const CHANGE = "c";
 const ALLOCATION = "n";
 const BUCKET = "b";
@@ -27,7 +28,7 @@ export const touchedSpace = encodeKey(TOUCHED);
 export const nameSpace = encodeKey(NAME);
 export const entrySpace = encodeKey(ENTRY);
 export const ownerSpace = encodeKey(OWNER);
-export const tombstoneSpace = encodeKey(TOMBSTONE);
+export const tombstoneAgeSpace = encodeKey(TOMBSTONE_AGE);
 export const changeSpace = encodeKey(CHANGE);
 export const inodeCounterKey = encodeKey(ALLOCATION, "inodes");
 export const bucketSpace = encodeKey(BUCKET);
@@ -173,12 +174,18 @@ export function decodeOwner(bytes: Uint8Array): Owner {
   return owner;
 }
 
-export function tombstoneKey(path: string): Key {
-  return encodeKey(TOMBSTONE, tail(path));
+/** Tombstones by when they are to be looked at, counted from their delete. */
+export function tombstoneAgeKey(sinceMs: number, path: string): Key {
+  return encodeKey(TOMBSTONE_AGE, Math.max(0, Math.floor(sinceMs)), tail(path));
 }
 
-export function pathOfTombstoneKey(key: Key): FilePath {
-  return decodeKey(key, ["tail"])[0] as FilePath;
+export function placeOfTombstoneAgeKey(key: Key): { readonly sinceMs: number; readonly path: FilePath } {
+  const [sinceMs, path] = decodeKey(key, ["number", "tail"]);
+  return { sinceMs: sinceMs as number, path: path as FilePath };
+}
+
+export function tombstoneKey(path: string): Key {
+  return encodeKey(TOMBSTONE, tail(path));
 }
 
 export function encodeTombstone(tombstone: Tombstone): Buffer {
@@ -187,6 +194,8 @@ export function encodeTombstone(tombstone: Tombstone): Buffer {
   row.text(tombstone.versionId);
   row.count(tombstone.etags.length);
   for (const etag of tombstone.etags) row.text(etag);
+  row.count(tombstone.versions.length);
+  for (const version of tombstone.versions) row.text(version);
   return row.finish();
 }
 
@@ -196,8 +205,10 @@ export function decodeTombstone(path: FilePath, bytes: Uint8Array): Tombstone {
   const versionId = row.text() as VersionId;
   const etags: string[] = [];
   for (let left = row.count(); left > 0; left--) etags.push(row.text());
+  const versions: string[] = [];
+  for (let left = row.count(); left > 0; left--) versions.push(row.text());
   row.end();
-  return { path, deletedMs, versionId, etags };
+  return { path, deletedMs, versionId, etags, versions };
 }
 
 export function bucketKey(name: string): Key {

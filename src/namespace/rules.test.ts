@@ -9,7 +9,6 @@ import {
   type CommitVersion,
   type Copy,
   createInodeAllocator,
-  dropTombstone,
   findDirectory,
   findFile,
   findFollowing,
@@ -22,7 +21,6 @@ import {
   listPage,
   makeDirectory,
   makeSymlink,
-  pageTombstones,
   readChanges,
   removeCopy,
   removeDirectory,
@@ -129,19 +127,6 @@ describe("removing a file", () => {
     expect((await remove("x/b"))?.orphans).toHaveLength(1);
     expect(await kv.view((tx) => findDirectory(tx, at("x")))).toBeUndefined();
     expect((await checkCatalog(kv)).faults).toEqual([]);
-  });
-
-  it("of a tombstone's page ends, and a tombstone that was renewed is not dropped", async () => {
-    for (const name of ["a", "b", "c"]) await remove(name);
-    const page = await kv.view((tx) => pageTombstones(tx, { limit: 2 }));
-    expect(page.tombstones.map(({ path }) => path)).toEqual(["a", "b"]);
-    const rest = await kv.view((tx) => pageTombstones(tx, { limit: 2, after: page.next as FilePath }));
-    expect(rest).toMatchObject({ tombstones: [{ path: "c" }] });
-    const old = page.tombstones[0] as { versionId: VersionId };
-    await remove("a");
-    expect(await run((tx) => dropTombstone(tx, { path: at("a"), versionId: old.versionId }))).toBe(false);
-    const now = await kv.view((tx) => findTombstone(tx, at("a")));
-    expect(await run((tx) => dropTombstone(tx, { path: at("a"), versionId: now?.versionId as VersionId }))).toBe(true);
   });
 });
 

@@ -197,6 +197,8 @@ export interface Tombstone {
   /** The version that was removed, and the content its copies had, so that a late copy of the same bytes is recognised. */
   readonly versionId: VersionId;
   readonly etags: readonly string[];
+  /** Versions that were in the catalog and had their objects there, the last ones. */
+  readonly versions: readonly string[];
 }
 
 /** What a write requires of the name it lands on. Checked in the transaction that commits. */

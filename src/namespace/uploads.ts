@@ -33,6 +33,8 @@ export interface UploadRecord {
   readonly sites: readonly SiteUpload[];
   /** Its bucket was there when it began, so without the bucket it is meant for nothing. */
   readonly inBucket: boolean;
+  /** The tag of the writer that completes it, from when objects of it may appear under its path. */
+  readonly completing?: string;
 }
 
 export interface SiteUpload {

@@ -5,6 +5,7 @@ import type { Program, Reader } from "../../kv/index.ts";
 import { type Copy, type FileRecord, findOwner, keepsVersions, rulesOf } from "../../namespace/index.ts";
 import type { Publishing } from "../../placement/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
+import type { Writer } from "./writer.ts";
 
 /**
  * Under which key a version's object goes at each site. Bytes never go over bytes: what is new goes to the file's own key, its path, where nothing lies
@@ -88,19 +89,33 @@ export interface HomeChoice extends Omit<Target, "occupant"> {
   readonly file: FileRecord | undefined;
   readonly occupant?: ObjectInfo;
   readonly publish: Publishing;
+  readonly writer: Writer;
 }
 
 /** Where the bytes of a copy are to be published: nowhere where they are at home, or stay as a version, or the key is another file's still. */
 export function* chooseHome(
   tx: Reader,
-  { site, path, file, objectKey, occupant, publish }: HomeChoice,
+  { site, path, file, objectKey, occupant, publish, writer }: HomeChoice,
 ): Program<Pick<Copy, "home" | "replaces">> {
   if (publish === "never" || objectKey === path || keepsVersions(yield* rulesOf(tx, path))) return {};
   if (!(yield* isFree(tx, { site, path, inode: file?.inode }))) return {};
   const before = file?.version?.copies.find((copy) => copy.site === site.name);
   const replaces =
-    before?.key === path ? (before.etag ?? before.replaces) : before?.home === path ? before.replaces : occupant?.etag;
+    before?.key === path
+      ? (before.etag ?? before.replaces)
+      : before?.home === path
+        ? before.replaces
+        : (yield* isReplaceable(tx, writer, occupant))
+          ? occupant?.etag
+          : undefined;
   return { home: path, ...(replaces === undefined ? {} : { replaces }) };
+}
+
+/** What another writer is about to make the file's is not. */
+function* isReplaceable(tx: Reader, writer: Writer, occupant: ObjectInfo | undefined): Program<boolean> {
+  const versionId = occupant?.metadata["globalfs-version"];
+  if (occupant === undefined || versionId === undefined) return true;
+  return !(yield* writer.isInFlight(tx, { key: occupant.key, versionId }));
 }
 
 interface Place {

@@ -61,6 +61,8 @@ export interface Publishable {
   readonly path: FilePath;
   readonly file: FileRecord;
   readonly nowMs: number;
+  /** The request does it itself, as far as it goes well. */
+  readonly now?: boolean;
 }
 
 /**
@@ -70,11 +72,12 @@ export interface Publishable {
 export function* enqueuePublishing(
   tx: Transaction,
   kit: ProgramKit,
-  { path, file, nowMs }: Publishable,
+  { path, file, nowMs, now }: Publishable,
 ): Program<readonly JobId[]> {
   const version = file.version;
   if (version === undefined || kit.router.planWrite(path).publish === "never") return [];
   const ids: JobId[] = [];
+  const taken = now === true ? { takenBy: kit.writer.tag } : {};
   for (const copy of version.copies) {
     // One that has no bytes yet, or wrong ones, keeps the key that its job was given; the publish job claims the path for it.
     if (copy.key === path || copy.key.startsWith(VERSIONS_PREFIX)) continue;
@@ -82,7 +85,11 @@ export function* enqueuePublishing(
     const place = { path, inode, versionId: version.id, site: copy.site, key: copy.key };
     const id = kit.nextJobId();
     ids.push(id);
-    yield* enqueueJob(tx, { ...place, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 }, { id, nowMs });
+    yield* enqueueJob(
+      tx,
+      { ...place, ...taken, kind: "publish", sizeBytes: version.sizeBytes, priority: 20 },
+      { id, nowMs },
+    );
   }
   return ids;
 }

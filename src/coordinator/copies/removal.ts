@@ -10,6 +10,8 @@ export interface Removal {
   readonly versionId: VersionId;
   readonly place: ObjectPlace;
   readonly nowMs: number;
+  /** The request does it itself. */
+  readonly taken?: boolean;
 }
 
 /** Deletes are never refused for a full queue: an object that nobody removes would come back. */
@@ -28,6 +30,7 @@ export function* enqueueRemoval(tx: Transaction, kit: ProgramKit, removal: Remov
       sizeBytes: 0,
       priority: 10,
       ...(place.etag === undefined ? {} : { etag: place.etag }),
+      ...(removal.taken === true ? { takenBy: kit.writer.tag } : {}),
     },
     { id, nowMs },
   );

@@ -33,12 +33,15 @@ export interface FoundObject {
 const PARALLEL_SITES = 8;
 
 /** Whether an object at a site is nobody's yet and may show under its key. */
-export function* isAdoptable(tx: Reader, found: FoundObject): Program<boolean> {
+export function* isAdoptable(tx: Reader, { writer }: Pick<ProgramKit, "writer">, found: FoundObject): Program<boolean> {
   const path = found.info.key as FilePath;
   if ((yield* findOwner(tx, found.site.name, path)) !== undefined) return false;
   const writtenId = found.info.metadata["globalfs-version"];
-  // A stray copy of an older version is no new one.
-  if (writtenId !== undefined && (yield* findHistory(tx, path, writtenId)) !== undefined) return false;
+  if (writtenId !== undefined) {
+    if (yield* writer.isInFlight(tx, { key: path, versionId: writtenId })) return false;
+    // A stray copy of an older version is no new one.
+    if ((yield* findHistory(tx, path, writtenId)) !== undefined) return false;
+  }
   return !isBuried(yield* findTombstone(tx, path), found.info);
 }
 
@@ -126,7 +129,7 @@ async function adopt(kit: Kit, path: FilePath, found: readonly FoundObject[]): P
     const existing = yield* findFile(tx, path);
     if (existing !== undefined) return existing;
     const free: FoundObject[] = [];
-    for (const candidate of found) if (yield* isAdoptable(tx, candidate)) free.push(candidate);
+    for (const candidate of found) if (yield* isAdoptable(tx, kit, candidate)) free.push(candidate);
     if (free.length === 0) return undefined;
     const adopted = yield* commitAdopted(tx, kit, { path, found: free, versionId, nowMs, nextInode });
     // A write that lost its process is finished here: its other copies follow, as they would have done.

@@ -48,6 +48,7 @@ export async function* importPrefix(
           nowMs,
           nextInode,
           nextVersionId: kit.nextVersionId,
+          isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
           ...(request.buryHidden === undefined ? {} : { buryHidden: request.buryHidden }),
         }),
       );

@@ -1,8 +1,9 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError } from "../../core/errors.ts";
 import type { FilePath, Inode } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
 import { createProof } from "../../mover/index.ts";
-import type { Copy, FileVersion } from "../../namespace/index.ts";
+import { type Copy, type FileVersion, findTombstone, isBuried } from "../../namespace/index.ts";
 import type { ObjectInfo, Site, Span } from "../../stores/index.ts";
 import type { Kit } from "../kit.ts";
 import { isReadable } from "../copies/wanted.ts";
@@ -34,7 +35,10 @@ export async function judge(kit: Kit, ctx: Ctx, found: Disagreement, info: Objec
   if (await isSame(ctx, found, info)) return { kind: "same" };
   const writtenId = info.metadata["globalfs-version"];
   // Only a write to this file goes to a key that it owns, also under the key that the file had before a rename.
-  if (writtenId !== undefined && found.holder === undefined && writtenId > version.id)
+  const isOver = await kit.kv.view(function* (tx): Program<boolean> {
+    return isBuried(yield* findTombstone(tx, copy.key as FilePath), info);
+  });
+  if (writtenId !== undefined && found.holder === undefined && writtenId > version.id && !isOver)
     return { kind: "news", reason: "a newer version that GlobalFS wrote" };
   if (writtenId === version.id) return damage("other bytes that say they are this version");
   if (writtenId !== undefined) return damage("an older version that GlobalFS wrote");

@@ -30,7 +30,7 @@ export async function askSites(kit: Kit, ctx: Ctx, path: FilePath): Promise<Unkn
     try {
       const info = await site.store.head(ctx, path);
       mayHold.add(site.name);
-      if (await readCatalog(kit.kv, (tx) => isAdoptable(tx, { site, info }))) visible = true;
+      if (await readCatalog(kit.kv, (tx) => isAdoptable(tx, kit, { site, info }))) visible = true;
     } catch (error) {
       if (isGfsError(error, "Canceled")) throw error;
       if (!isGfsError(error, "NotFound")) mayHold.add(site.name);

@@ -99,9 +99,10 @@ export class SiteObjects {
       }
       if (!isNameable(key)) continue;
       const found = { site, info: candidate.info };
-      const free = await readCatalog(this.#kit.kv, function* (tx): Program<boolean> {
+      const kit = this.#kit;
+      const free = await readCatalog(kit.kv, function* (tx): Program<boolean> {
         if (found.info.key.endsWith("/")) return true;
-        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, found));
+        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, kit, found));
       });
       if (free) return describeForeign(candidate.info);
     }

@@ -1,8 +1,9 @@
+import { GfsError } from "../../core/errors.ts";
 import type { Ctx } from "../../core/context.ts";
 import type { FilePath, Inode, JobId, VersionId } from "../../core/ids.ts";
 import { momentOf } from "../../core/moment.ts";
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
-import { enqueueJob, markUnqueued } from "../../mover/index.ts";
+import { LANDING_MS, enqueueJob, markUnqueued } from "../../mover/index.ts";
 import {
   commitVersion,
   type Committed,
@@ -75,30 +76,40 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
   kit.assertCatalogSpace();
   if (ready.conditions !== undefined || ready.holds !== undefined)
     await readCatalog(kit.kv, (tx) => checkBefore(tx, ready));
-  const landed = await landAll(kit, ctx, { path, writes, sent: version });
-  const made = [...landed];
   const versionId = versionIdOf(ready);
-  const record = async (): Promise<Recorded | Exposed> => {
-    const nowMs = kit.clock.nowMs();
-    const { queueIsFull } = kit.mover;
-    return await kit.inodes.transact((tx, nextInode) =>
-      recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull }),
-    );
-  };
-  try {
-    for (;;) {
-      const recorded = await record();
-      if (!("exposed" in recorded)) return recorded;
-      for (const place of recorded.exposed) {
-        const sheltered = await shelter(ctx, { path, versionId }, place);
-        made.push(sheltered);
-        landed[landed.indexOf(place)] = sheltered;
+  return await kit.writer.landing(versionId, async () => {
+    const startedMs = kit.clock.monotonicMs();
+    const landed = await landAll(kit, ctx, { path, writes, sent: version });
+    const made = [...landed];
+    const record = async (): Promise<Recorded | Exposed> => {
+      const nowMs = kit.clock.nowMs();
+      if (kit.clock.monotonicMs() - startedMs > LANDING_MS) throw tookTooLong(path);
+      const { queueIsFull } = kit.mover;
+      return await kit.inodes.transact((tx, nextInode) =>
+        recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull }),
+      );
+    };
+    try {
+      for (;;) {
+        const recorded = await record();
+        if (!("exposed" in recorded)) return recorded;
+        for (const place of recorded.exposed) {
+          const sheltered = await shelter(ctx, { path, versionId }, place);
+          made.push(sheltered);
+          landed[landed.indexOf(place)] = sheltered;
+        }
       }
+    } catch (error) {
+      await undo(kit, path, { versionId, sizeBytes: version.sizeBytes, landed: made, doubtful: [] });
+      throw error;
     }
-  } catch (error) {
-    await undo(kit, path, { versionId, sizeBytes: version.sizeBytes, landed: made, doubtful: [] });
-    throw error;
-  }
+  });
+}
+
+function tookTooLong(path: FilePath): GfsError {
+  return new GfsError("Timeout", `The sites took too long to take ${path}, each of them its copy; send it again.`, {
+    op: "coordinator.write",
+  });
 }
 
 /** Which version the objects say they are. */
@@ -159,6 +170,7 @@ function* recordWrite(
   kit: ProgramKit,
   { ready, landed, nowMs, nextInode, queueIsFull }: Recording,
 ): Program<Recorded | Exposed> {
+  kit.writer.fence(tx, versionIdOf(ready));
   yield* checkBefore(tx, ready);
   const exposed = yield* findExposed(tx, { path: ready.path, versionId: versionIdOf(ready), landed });
   if (exposed.length > 0) return { exposed };
@@ -167,7 +179,8 @@ function* recordWrite(
   const copies: Copy[] = [];
   for (const place of landed) {
     const { site, objectKey: key, info } = place;
-    const home = goal.named ? yield* chooseHome(tx, { ...place, path, file, publish: goal.publish }) : {};
+    const { publish } = goal;
+    const home = goal.named ? yield* chooseHome(tx, { ...place, path, file, publish, writer: kit.writer }) : {};
     copies.push({ site: site.name, key, state: "present", etag: info.etag, changedMs: nowMs, ...home });
   }
   const sites = goal.following.filter((site) => copies.every((copy) => copy.site !== site.name));
@@ -182,7 +195,9 @@ function* recordWrite(
   const committed = yield* commitTo(tx, ready, { path, version, nowMs, nextInode });
   yield* afterCommit(tx, kit, { path, committed, nowMs });
   const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs, queueIsFull });
-  const publishing = goal.named ? yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs }) : [];
+  // Whoever commits publishes at once where that is asked for; what is left to the jobs is not taken.
+  const now = ready.publish === "before-ack";
+  const publishing = goal.named ? yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs, now }) : [];
   if (committed.left !== undefined) yield* publishWhereItHangs(tx, kit, { inode: committed.left.inode, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
   return { committed, pendingSites, created: goal.created, publishing };

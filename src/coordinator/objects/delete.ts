@@ -190,7 +190,8 @@ export function* recordDelete(
   const versionId = file?.version?.id ?? tombstoneVersionId;
   const places: Place[] = [];
   for (const { site, place } of wanted) {
-    const jobId = yield* enqueueRemoval(tx, kit, { path, inode, versionId, place, nowMs });
+    const taken = site.role === "primary";
+    const jobId = yield* enqueueRemoval(tx, kit, { path, inode, versionId, place, nowMs, taken });
     places.push({ site, place, jobId });
   }
   for (const place of orphans) {
@@ -241,8 +242,9 @@ async function commitRemoval(
     const inode = removed?.file?.inode ?? ROOT_INODE;
     const id = removed?.file?.version?.id ?? tombstoneVersionId;
     for (const place of removed?.orphans ?? []) {
-      const jobId = yield* enqueueRemoval(tx, kit, { path, inode, versionId: id, place, nowMs });
       const site = kit.sites.find(place.site);
+      const taken = site?.role === "primary";
+      const jobId = yield* enqueueRemoval(tx, kit, { path, inode, versionId: id, place, nowMs, taken });
       if (site !== undefined) places.push({ site, place, jobId });
     }
     return { places, marker: removed?.marker === true, existed: removed !== undefined };
@@ -303,11 +305,13 @@ async function clearPlace(kit: Kit, ctx: Ctx, site: Site, { key, etag }: ObjectP
   }
   try {
     const info = await site.store.head(ctx, key);
-    const ours = info.metadata["globalfs-version"] !== undefined;
+    const versionId = info.metadata["globalfs-version"];
+    const ours = versionId !== undefined;
     // Where the catalog expected another object, only one of our own that the delete covers goes: of a write that was never answered, say.
     if (etag !== undefined && !ours) return false;
     const covered = await kit.kv.view(function* (tx): Program<boolean> {
       if ((yield* findOwner(tx, site.name, key)) !== undefined) return false;
+      if (versionId !== undefined && (yield* kit.writer.isInFlight(tx, { key, versionId }))) return false;
       return !ours || isBuried(yield* findTombstone(tx, key as FilePath), info);
     });
     if (!covered) return false;

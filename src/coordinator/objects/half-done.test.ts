@@ -58,6 +58,7 @@ describe("a write that the catalog does not take", () => {
   it("leaves nothing where there was nothing", async () => {
     const rig = await startTimed(TWO);
     await rig.put("other", "so that there are inodes");
+    await rig.pass();
     failCommits(rig.kv, 1);
     await expect(rig.put("x", "new")).rejects.toMatchObject({ code: "NoSpace" });
     expect([await bodyAt(rig.sites.one, "x"), await bodyAt(rig.sites.two, "x")]).toEqual([undefined, undefined]);
@@ -67,6 +68,7 @@ describe("a write that the catalog does not take", () => {
   it("is taken away by a job where the site does not answer at that moment", async () => {
     const rig = await startTimed(TWO);
     await rig.put("other", "so that there are inodes");
+    await rig.pass();
     rig.sites.two.failing.add("delete");
     failCommits(rig.kv, 1);
     await expect(rig.put("x", "new")).rejects.toMatchObject({ code: "NoSpace" });

@@ -8,6 +8,7 @@ import {
   findEndedUpload,
   findFile,
   findUpload,
+  isWriterAlive,
   keptBlocks,
   putUpload,
   readParts,
@@ -54,6 +55,23 @@ export async function completeUpload(context: UploadContext, ctx: Ctx, request: 
   });
 }
 
+/**
+ * One process at a time completes it: what it makes at the sites is its own until the catalog has it, or it has taken it away again. The row says so to whoever
+ * meets such an object. Resolves with this process's tag.
+ */
+async function take(kit: Kit, { path, uploadId }: UploadRecord): Promise<string> {
+  const { tag } = kit.writer;
+  return await kit.kv.transact(function* (tx): Program<string> {
+    const upload = yield* findUpload(tx, path, uploadId);
+    if (upload === undefined) throw noUpload({ uploadId });
+    const { completing } = upload;
+    if (completing !== undefined && completing !== tag && (yield* isWriterAlive(tx, completing)))
+      throw new GfsError("Conflict", "Another process completes this upload just now; try again.");
+    putUpload(tx, { ...upload, completing: tag });
+    return tag;
+  });
+}
+
 /** A client whose answer was lost asks again, and is told the same. */
 async function findAnswer(kit: Kit, { key, uploadId }: UploadPlace): Promise<PutResult | undefined> {
   const ended = await readCatalog(kit.kv, (tx) => findEndedUpload(tx, uploadId));
@@ -90,6 +108,7 @@ async function land(kit: Kit, ctx: Ctx, { upload, whole, conditions }: Landing):
   const following = [...plan.required, ...plan.following].filter(
     (site, index, all) => all.indexOf(site) === index && !writes.some((write) => write.site.name === site.name),
   );
+  const completing = await take(kit, upload);
   try {
     return await commitWrite(kit, ctx, {
       conditions,
@@ -99,7 +118,8 @@ async function land(kit: Kit, ctx: Ctx, { upload, whole, conditions }: Landing):
       following,
       publish: plan.publish,
       *holds(tx) {
-        if ((yield* findUpload(tx, path, uploadId)) === undefined) throw noUpload(upload);
+        const found = yield* findUpload(tx, path, uploadId);
+        if (found?.completing !== completing) throw noUpload(upload);
       },
       *also(tx, { file, previous }) {
         const meta = describeFile(path, file);
@@ -217,7 +237,10 @@ async function keepWhatIsLeft(kit: Kit, upload: UploadRecord, spent: ReadonlySet
     return;
   }
   await kit.kv.transact(function* (tx): Program<void> {
-    if ((yield* findUpload(tx, upload.path, upload.uploadId)) !== undefined) putUpload(tx, { ...upload, sites });
+    const current = yield* findUpload(tx, upload.path, upload.uploadId);
+    if (current?.completing !== kit.writer.tag) return;
+    const { completing: _, ...rest } = current;
+    putUpload(tx, { ...rest, sites });
   });
 }
 

@@ -51,7 +51,7 @@ export async function createUpload({ kit }: UploadContext, ctx: Ctx, request: Cr
       `No site takes writes for ${path}; add a primary site or change the rule ${plan.rule ?? "order"}.`,
     );
   }
-  const uploadId = kit.nextVersionId();
+  const uploadId = kit.nextUploadId();
   const startedMs = kit.clock.nowMs();
   const { chosen, inBucket } = await readCatalog(kit.kv, function* (tx): Program<{
     chosen: Target[];

@@ -2,7 +2,9 @@ import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import { type Copy, findOwner, findTombstone, giveUpHome, isBuried } from "../../namespace/index.ts";
 import { type CopyOptions, headIfThere, type ObjectInfo, type Site } from "../../stores/index.ts";
-import type { MoverDeps } from "../context.ts";
+import type { Program } from "../../kv/index.ts";
+import { LANDING_MS, type MoverDeps } from "../context.ts";
+import { jobsOfPath } from "../jobs.ts";
 import { follow, removalOf } from "../follow-ups.ts";
 import { done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
@@ -84,6 +86,7 @@ async function bringToPath(ctx: Ctx, job: Job, way: Way): Promise<Outcome> {
   const there = await headIfThere(ctx, site.store, job.path);
   const arrived = there !== undefined && isArrived(there, job, way);
   const verdict = there === undefined || arrived ? "ours" : await judge(job, { ...way, there });
+  if (verdict === "under way") return later(job, `Somebody is about to write ${job.path}.`);
   if (verdict === "newer" && job.attempts < PATIENCE)
     return later(job, `A newer object that GlobalFS wrote lies under ${job.path}; its write may be under way still.`);
   if (verdict === "theirs") {
@@ -112,20 +115,38 @@ function isArrived({ etag, metadata }: ObjectInfo, { path }: Job, { site, found,
 
 /**
  * ours: what the version replaces, what a write of ours left that came to nothing, or what was deleted. newer: a write whose process is about to record it, or
- * has died; one that is not recorded by now finds the path claimed, and lands elsewhere.
+ * has died; one that is not recorded by now finds the path claimed, and lands elsewhere. under way: its writer lives.
  */
 async function judge(
   job: Job,
   { site, there, found, deps }: Way & { readonly there: ObjectInfo },
-): Promise<"ours" | "newer" | "theirs"> {
+): Promise<"ours" | "newer" | "theirs" | "under way"> {
   const { version, copy } = found;
   if (there.etag === copy.replaces || site.foreign === "ignore") return "ours";
   const writtenId = there.metadata["globalfs-version"];
+  if (writtenId !== undefined && (await isInFlight(job, { there, writtenId, deps }))) return "under way";
   const { metadata } = deps.describeWrite(job.path, version);
   if (writtenId !== undefined && there.metadata["globalfs-path"] === metadata?.["globalfs-path"])
     return writtenId <= version.id ? "ours" : "newer";
   return isBuried(await deps.kv.view((tx) => findTombstone(tx, job.path)), there) ? "ours" : "theirs";
 }
+
+/** Another writer's object, which the catalog may yet make the file's. One that a job behind this is to remove was the file's already. */
+async function isInFlight(
+  { versionId, path, site }: Job,
+  { there, writtenId, deps }: { readonly there: ObjectInfo; readonly writtenId: string; readonly deps: MoverDeps },
+): Promise<boolean> {
+  if (writtenId === versionId || there.modifiedMs < deps.clock.nowMs() - LONGEST_LANDING_MS) return false;
+  return await deps.kv.view(function* (tx): Program<boolean> {
+    if (!(yield* deps.writer.isInFlight(tx, { key: path, versionId: writtenId }))) return false;
+    const jobs = yield* jobsOfPath(tx, path, JOBS_BEHIND);
+    return !jobs.some((job) => job.kind === "remove" && job.site === site && job.versionId === writtenId);
+  });
+}
+
+const JOBS_BEHIND = 100;
+/** A write that takes so long between its landing and the catalog is refused, with some time for clocks that differ. */
+const LONGEST_LANDING_MS = 2 * LANDING_MS;
 
 interface CopyOrder extends Way {
   readonly to: string;

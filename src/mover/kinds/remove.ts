@@ -1,6 +1,7 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
 import { findOwner, findTombstone, isBuried } from "../../namespace/index.ts";
 import { headIfThere, type Site } from "../../stores/index.ts";
 import type { MoverDeps } from "../context.ts";
@@ -17,7 +18,9 @@ export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise
     if (owner !== undefined) return done(undefined, "The key is in use again.");
     // Power loss must not give the object back to a file.
     await deps.kv.flush();
-    if (job.etag !== undefined && (await removeIfMatches(ctx, site, job.key, job.etag))) return done();
+    // Nobody else is to remove it, so that at first it is the one that was meant. Later one with the same bytes may be on its way into the catalog.
+    const isFirst = job.attempts === 0 || job.key.startsWith(OWN_PREFIX);
+    if (isFirst && job.etag !== undefined && (await removeIfMatches(ctx, site, job.key, job.etag))) return done();
     const etag = await deletableEtag(ctx, site, job, deps);
     if (etag === undefined) return done(undefined, "Nothing of what was deleted is left there.");
     if (await removeIfMatches(ctx, site, job.key, etag)) return done();
@@ -48,6 +51,11 @@ async function deletableEtag(
   const info = await headIfThere(ctx, store, key);
   if (info === undefined) return undefined;
   const writtenId = info.metadata["globalfs-version"];
+  if (writtenId !== undefined && writtenId !== versionId) {
+    const written = { key, versionId: writtenId };
+    if (await deps.kv.view((tx): Program<boolean> => deps.writer.isInFlight(tx, written))) return undefined;
+  }
+  if (etag !== undefined && info.etag === etag) return etag;
   const tombstone = await deps.kv.view((tx) => findTombstone(tx, key as FilePath));
   if (etag !== undefined && writtenId === undefined) {
     const isDeleted = !store.capabilities.userMetadata && tombstone?.etags.includes(info.etag) === true;

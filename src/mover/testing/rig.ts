@@ -22,7 +22,7 @@ import {
 import { nextTestId, nextTestInode } from "../../namespace/testing/model.ts";
 import { createMemoryStore, type Site, type SiteDirectory, type Store } from "../../stores/index.ts";
 import { bytesAt, putBytes, type ScriptedStore, scriptedStore, sha256Of } from "../../stores/testing/scripted-store.ts";
-import type { MoverConfig, MoverDeps } from "../context.ts";
+import type { MoverConfig, MoverDeps, WriterView } from "../context.ts";
 import { enqueueJob, markUnqueued } from "../jobs.ts";
 import { createMover } from "../mover.ts";
 import type { Mover } from "../service.ts";
@@ -58,6 +58,13 @@ type Change<T> = { readonly [Name in keyof T]?: T[Name] | undefined };
 
 let jobs = 0;
 
+function inFlightOf(versions: ReadonlySet<string>): WriterView["isInFlight"] {
+  // oxlint-disable-next-line eslint/require-yield -- It knows them all.
+  return function* (_tx, { versionId }) {
+    return versions.has(versionId);
+  };
+}
+
 export class MoverRig {
   readonly clock: FakeClock;
   readonly kv: Kv;
@@ -67,6 +74,9 @@ export class MoverRig {
   readonly deps: MoverDeps;
   /** Where jobs met another object than was written there. */
   readonly settled: string[] = [];
+  /** Versions whose objects are on their way into the catalog. */
+  readonly inFlight = new Set<string>();
+  readonly writer: WriterView = { tag: "TESTTEST", isInFlight: inFlightOf(this.inFlight) };
   config: MoverConfig;
   mover: Mover;
   /** Best first; absent: as they were made. */
@@ -93,6 +103,7 @@ export class MoverRig {
       rankSources: () => (this.ranking ?? [...this.sites.keys()]).flatMap((name) => this.sites.get(name) ?? []),
       settle: async (_ctx, { path, site }) => void this.settled.push(`${path} ${site.name}`),
       describeWrite: (path, version) => ({ metadata: { "globalfs-version": version.id, "globalfs-path": path } }),
+      writer: this.writer,
       locks: this.locks,
       nextJobId: () => this.nextJobId(),
       clock: this.clock,

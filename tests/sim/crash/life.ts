@@ -109,6 +109,8 @@ export interface MortalKv {
   readonly kv: Kv;
   /** As opening the catalog anew does it, after power loss: what was visible only is gone. */
   openAnew(): Promise<void>;
+  /** Where the catalog is another process's, which goes on: the leases of the dead one end. */
+  forgetLeases(): Promise<void>;
 }
 
 export function mortalKv(life: Life, inner: Kv): MortalKv {
@@ -167,11 +169,15 @@ export function mortalKv(life: Life, inner: Kv): MortalKv {
     },
     close: async () => undefined,
   };
+  const forgetLeases = async (): Promise<void> => {
+    for (const lease of leases) await lease.release();
+  };
   return {
     kv,
+    forgetLeases,
     async openAnew() {
       if (durable !== undefined) await bringBack(inner, durable);
-      for (const lease of leases) await lease.release();
+      await forgetLeases();
       await makeDurable();
     },
   };
