@@ -196,14 +196,14 @@ const PROGRAMS: readonly { readonly what: string; readonly steps: Steps; readonl
 describe.each(INTAKES)("the file driver with %s", (intake) => {
   it(
     "keeps what it acknowledged and tears nothing, at whichever disk call the machine stops",
-    { timeout: LONG ? 3_600_000 : 60_000 },
+    { timeout: LONG ? 3_600_000 : 180_000 },
     async () => {
       let stops = 0;
       await fc.assert(
         fc.asyncProperty(program, fc.nat(), async (steps, seed) => {
           stops += (await liveThroughEveryStop({ steps, seed, intake, broken: undefined })) * 2;
         }),
-        { numRuns: LONG ? 2_000 : intake === "intake" ? 4 : 12, endOnFailure: !LONG },
+        { numRuns: LONG ? 2_000 : intake === "intake" ? 3 : 12, endOnFailure: !LONG },
       );
       expect(stops).toBeGreaterThan(100);
     },
@@ -211,7 +211,7 @@ describe.each(INTAKES)("the file driver with %s", (intake) => {
 
   it.each(PROGRAMS)(
     "survives every stop of $what",
-    { timeout: LONG ? 600_000 : 60_000 },
+    { timeout: LONG ? 600_000 : 180_000 },
     async ({ steps, firstSeed = 1 }) => {
       const programs = intake === "intake" ? [smaller(steps, 3), smaller(steps, 2), smaller(steps, 1)] : [steps];
       for (let count = 0; count < (LONG ? 200 : 3); count++) {

@@ -93,7 +93,7 @@ async function live({ steps, seed, stopAfterCalls, broken }: Life): Promise<numb
 describe("two processes at one site with an intake", () => {
   it(
     "lose nothing that one of them acknowledged, and undo no delete",
-    { timeout: LONG ? 3_600_000 : 60_000 },
+    { timeout: LONG ? 3_600_000 : 180_000 },
     async () => {
       let stops = 0;
       await fc.assert(
@@ -108,24 +108,28 @@ describe("two processes at one site with an intake", () => {
     },
   );
 
-  it("show no torn object when a segment is taken away between its record and its place", async () => {
-    const put = (key: string, sizeBytes: number, by: 0 | 1) => ({
-      operation: { kind: "put" as const, key, sizeBytes },
-      by,
-    });
-    const copy = { operation: { kind: "copy" as const, key: "a", from: "a" }, by: 0 as const };
-    const steps: Program["steps"] = [
-      { operations: [put("a", 0, 1)], rests: false },
-      {
-        operations: [put("a", 0, 0), { operation: { kind: "delete", key: "c" }, by: 0 }, put("b", 600, 1)],
-        rests: false,
-      },
-      { operations: [copy], rests: false },
-      { operations: [copy], rests: false },
-    ];
-    for (const seed of [1_069_547_515, 1, 2]) {
-      const calls = await live({ steps, seed, stopAfterCalls: Number.POSITIVE_INFINITY });
-      for (let place = 0; place < calls; place++) await live({ steps, seed, stopAfterCalls: place });
-    }
-  });
+  it(
+    "show no torn object when a segment is taken away between its record and its place",
+    { timeout: 180_000 },
+    async () => {
+      const put = (key: string, sizeBytes: number, by: 0 | 1) => ({
+        operation: { kind: "put" as const, key, sizeBytes },
+        by,
+      });
+      const copy = { operation: { kind: "copy" as const, key: "a", from: "a" }, by: 0 as const };
+      const steps: Program["steps"] = [
+        { operations: [put("a", 0, 1)], rests: false },
+        {
+          operations: [put("a", 0, 0), { operation: { kind: "delete", key: "c" }, by: 0 }, put("b", 600, 1)],
+          rests: false,
+        },
+        { operations: [copy], rests: false },
+        { operations: [copy], rests: false },
+      ];
+      for (const seed of [1_069_547_515, 1, 2]) {
+        const calls = await live({ steps, seed, stopAfterCalls: Number.POSITIVE_INFINITY });
+        for (let place = 0; place < calls; place++) await live({ steps, seed, stopAfterCalls: place });
+      }
+    },
+  );
 });
