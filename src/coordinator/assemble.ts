@@ -127,6 +127,16 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
       help: "Bytes kept of objects that lost against another of their path; `limits.max_set_aside_bytes` bounds them.",
       labels: ["site"],
     }),
+    backupsTotal: metrics.counter({
+      name: "globalfs_backups_total",
+      help: "Attempts to back the catalog up to the sites: whole, partial where a site did not take it, or failed.",
+      labels: ["outcome"],
+    }),
+    lastBackup: metrics.gauge({
+      name: "globalfs_last_backup_timestamp_seconds",
+      help: "When a site took the newest backup of the catalog, in seconds since 1970.",
+      combine: "largest",
+    }),
     ...(assembly.passOnCheck === undefined ? {} : { passOnCheck: assembly.passOnCheck }),
     ...(assembly.passOnDoubt === undefined ? {} : { passOnDoubt: assembly.passOnDoubt }),
     ...(assembly.cache === undefined ? {} : { cache: createBlockCache(assembly.cache, { clock, metrics }) }),

@@ -13,6 +13,7 @@ import { deleteObjects } from "./objects/delete-many.ts";
 import { describeObject } from "./reading/describe-object.ts";
 import { explain } from "./admin/explain.ts";
 import { createFileService } from "./files/files.ts";
+import { createBackups } from "./leader/backups.ts";
 import { clearQuota, setQuota, usageAt } from "./admin/quotas.ts";
 import { createHousekeeping } from "./leader/housekeeping.ts";
 import { importPrefix } from "./foreign/import.ts";
@@ -65,8 +66,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await mover.start();
       housekeeping.start();
       lifecycle.start();
+      backups.start();
     },
     onLost: async () => {
+      await backups.stop();
       await lifecycle.stop();
       await housekeeping.stop();
       await mover.stop();
@@ -75,6 +78,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const kit: Kit = { ...rest, leadership };
   const uploads = createUploads(kit);
   const lifecycle = createLifecycle(kit, uploads.service);
+  const backups = createBackups(kit);
   const housekeeping = createHousekeeping(kit, uploads);
   const meter = createOperationMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
@@ -108,6 +112,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async stop() {
       ready = false;
+      await backups.stop();
       await lifecycle.stop();
       await housekeeping.stop();
       await mover.drain();

@@ -39,6 +39,10 @@ export interface Kit {
   readonly disagreements: Counter;
   /** What is kept at each site of objects that lost against another of their path. */
   readonly setAsideBytes: Gauge;
+  /** Attempts to back the catalog up to the sites, by how they ended. */
+  readonly backupsTotal: Counter;
+  /** When a site took the newest backup, in seconds since 1970. */
+  readonly lastBackup: Gauge;
   /** In a process that only reads the catalog: another one is to check a copy. */
   readonly passOnCheck?: (check: CopyCheck) => void;
   /** The same: another one is to ask a site whether it is well. */
@@ -69,6 +73,14 @@ export interface Kit {
 /** What programs may use: they run inside a transaction, perhaps again, touch no clock and reach no site. */
 export type ProgramKit = Pick<Kit, "nextJobId" | "router" | "settings" | "sites" | "writer">;
 
+export interface BackupSettings {
+  readonly everyMs: number;
+  /** So many stay at each site. */
+  readonly keep: number;
+  /** Names of sites; empty: the primaries. */
+  readonly sites: readonly string[];
+}
+
 export interface Settings {
   readonly version: string;
   readonly clusterName: string;
@@ -86,6 +98,8 @@ export interface Settings {
   readonly setAsideRetentionMs?: number;
   /** Of that at each site; the oldest go first. Absent: 10 GiB. */
   readonly maxSetAsideBytes?: number;
+  /** Absent: the catalog is not backed up. */
+  readonly backup?: BackupSettings;
   /** What the rules of a bucket's lifecycle call a day; absent: a day. */
   readonly lifecycleDayMs?: number;
 }

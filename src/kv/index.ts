@@ -1,9 +1,10 @@
 /** The ordered transactional KV: the port, its programs, its engines. */
 export type * from "./kv.ts";
 export { BUDGET, VISIBLE_BOUNDS } from "./kv.ts";
-export { positionOf } from "./position.ts";
+export { positionAt, positionOf } from "./position.ts";
 export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";
+export { type FreshCatalog, makeLmdbCatalog } from "./engines/lmdb-fresh.ts";
 export { openLmdbReader } from "./engines/lmdb-reader.ts";
 export { answer, reader, runAsync, runSync, type Snapshot } from "./program.ts";
 export { Staged } from "./staged.ts";

@@ -8,6 +8,7 @@ import { versionOf } from "./foreign.ts";
 import { rulesForFound } from "./history.ts";
 import { findHistory } from "./history-of-path.ts";
 import { settleVersion } from "./locks.ts";
+import { OWN_PREFIX } from "./object-layout.ts";
 import { isNameable, parseKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
@@ -16,8 +17,6 @@ import { addFirstName, readEntry } from "./names.ts";
 import { ensureDirectory, findDirectory } from "./tree.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
-/** Our own corner of a site: what lies there is nobody's file, or has its owner. */
-const OWN_PREFIX = ".globalfs/";
 /** As much as one object may take: its rows, and all that is said of it. */
 const ROOM_FOR_ONE = { writes: 8, sizeBytes: 64 * 1024 };
 /** When the directories above it have to be made, too. */

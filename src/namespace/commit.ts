@@ -75,6 +75,8 @@ export interface CommitAt extends Omit<CommitVersion, "nowMs"> {
   /** When it was written to. */
   readonly modified: Moment;
   readonly now: Moment;
+  /** It has been written long ago, and no quota refuses it. */
+  readonly isThere?: boolean;
 }
 
 /** What a commit by key and one by inode have in common. */
@@ -99,8 +101,8 @@ export function* commitAt(tx: Transaction, commit: CommitAt): Program<Committed>
     yield* countResize(tx, existing, file.sizeBytes);
     writeAttributes(tx, file);
   }
-  // What another tool wrote is there, whatever a quota says.
-  if (commit.found !== true)
+  // What is there is there, whatever a quota says.
+  if (commit.found !== true && commit.isThere !== true)
     yield* assertWithinQuotas(tx, file.parent?.inode ?? place.parent, growthOf(commit, before));
   recordChange(tx, {
     kind: existing === undefined ? "created" : "updated",

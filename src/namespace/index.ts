@@ -23,7 +23,10 @@ export {
   readFeed,
   trimChanges,
 } from "./changes.ts";
-export { type CatalogReport, checkCatalog } from "./check.ts";
+export { type CatalogCounts, type CatalogReport, checkCatalog, checkNamespace } from "./check/check.ts";
+export { checkCounters, type Counters } from "./check/counters.ts";
+export { BYTES, EMPTY, JSON_TEXT, namespaceSpaces, type RowSpace, type RowValue, TEXT } from "./row-spaces.ts";
+export { createScan, type Scan, type ScanOptions, showKey } from "./check/scan.ts";
 export { commitVersion } from "./commit.ts";
 export { type GiveUpHome, giveUpHome, type RemoveCopy, removeCopy, type SetCopy, setCopy } from "./copies.ts";
 export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME, readDescribed } from "./described.ts";
@@ -59,6 +62,8 @@ export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.t
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export type { Renamed } from "./move-entry.ts";
+export { LANDED_PREFIX, OWN_PREFIX, SET_ASIDE_PREFIX, versionIdOf, VERSIONS_PREFIX } from "./object-layout.ts";
+export { dropCopies, restoreVersion, type Restored, type RestoreVersion } from "./restore.ts";
 export { type Rename, rename } from "./rename.ts";
 export {
   dropTombstone,
@@ -85,6 +90,7 @@ export {
   forgetEndedUpload,
   hasParts,
   isUploadInUse,
+  leaveSites,
   listUploads,
   pageEndedUploads,
   type PartRecord,

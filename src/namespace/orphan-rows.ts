@@ -53,6 +53,11 @@ export function* isOrphanOf(tx: Reader, orphan: Orphan): Program<boolean> {
   return (yield* tx.get(sessionKey(orphan))) !== undefined;
 }
 
+/** Whether the inode's row knows the session. */
+export function* isHeldBy(tx: Reader, orphan: Orphan): Program<boolean> {
+  return (yield* tx.get(holderKey(orphan))) !== undefined;
+}
+
 /** Whether any session holds it. */
 export function* isHeld(tx: Reader, inode: Inode): Program<boolean> {
   return (yield* tx.range({ ...prefixRange(encodeKey(BY_INODE, inode)), limit: 1 })).length > 0;

@@ -53,7 +53,7 @@ export function* dropQuota(tx: Transaction, directory: Inode): Program<boolean> 
   return true;
 }
 
-function encodeQuota({ maxBytes, maxInodes, used }: Quota): Buffer {
+export function encodeQuota({ maxBytes, maxInodes, used }: Quota): Buffer {
   const row = new RowWriter();
   row.byte((maxBytes === undefined ? 0 : HAS_BYTES) | (maxInodes === undefined ? 0 : HAS_INODES));
   if (maxBytes !== undefined) row.count(maxBytes);

@@ -223,6 +223,12 @@ export function bucketDocumentKey(bucket: string, document: string): Key {
   return encodeKey(BUCKET_DOCUMENT, bucket, tail(document));
 }
 
+export const bucketDocumentSpace = encodeKey(BUCKET_DOCUMENT);
+
+export function bucketNameOfDocumentKey(key: Key): string {
+  return decodeKey(key, ["string", "tail"])[0] as string;
+}
+
 export function documentOfKey(key: Key): string {
   return decodeKey(key, ["string", "tail"])[1] as string;
 }

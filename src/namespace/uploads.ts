@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FilePath, SiteName, VersionId } from "../core/ids.ts";
 import {
   afterPrefix,
+  decodeKey,
   encodeKey,
   type Key,
   type KvEntry,
@@ -85,6 +86,28 @@ const PARTS_AT_ONCE = 20;
 /** For what else the transaction may have to say. */
 const ROOM_BEHIND = { writes: 10, sizeBytes: 64 * 1024 };
 
+export const uploadSpace = encodeKey(UPLOAD);
+export const partSpace = encodeKey(PART);
+export const siteUploadSpace = encodeKey(SITE_UPLOAD);
+export const endedSpace = encodeKey(ENDED);
+
+export function placeOfUploadKey(key: Key): { readonly path: FilePath; readonly uploadId: string } {
+  const [path, uploadId] = decodeKey(key, ["string", "tail"]);
+  return { path: path as FilePath, uploadId: uploadId as string };
+}
+
+export function uploadIdOfPartKey(key: Key): string {
+  return decodeKey(key, ["string", "number"])[0] as string;
+}
+
+export function readUploadRow(bytes: Uint8Array): UploadRecord {
+  return decodeRow(bytes) as UploadRecord;
+}
+
+export function readEndedRow(bytes: Uint8Array): EndedUpload {
+  return decodeRow(bytes) as EndedUpload;
+}
+
 function uploadKey(path: FilePath, uploadId: string): Key {
   return encodeKey(UPLOAD, path, tail(uploadId));
 }
@@ -109,6 +132,12 @@ function decodeRow(bytes: Uint8Array): unknown {
 export function putUpload(tx: Transaction, upload: UploadRecord): void {
   tx.put(uploadKey(upload.path, upload.uploadId), encodeRow(upload));
   for (const { site, uploadId } of upload.sites) tx.put(siteUploadKey(site, uploadId), Buffer.alloc(0));
+}
+
+/** The uploads at the other sites are gone: there is nothing to protect any more. */
+export function leaveSites(tx: Transaction, upload: UploadRecord, left: ReadonlySet<SiteName>): void {
+  for (const { site, uploadId } of upload.sites) if (left.has(site)) tx.delete(siteUploadKey(site, uploadId));
+  putUpload(tx, { ...upload, sites: upload.sites.filter(({ site }) => !left.has(site)) });
 }
 
 export function* findUpload(tx: Reader, path: FilePath, uploadId: string): Program<UploadRecord | undefined> {

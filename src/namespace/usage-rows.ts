@@ -78,6 +78,10 @@ export function* pageWaiting(tx: Reader, { before, limit }: WaitingQuery): Progr
   return rows.map(({ key }) => inodeOfKey(key));
 }
 
+export function* isWaiting(tx: Reader, directory: Inode): Program<boolean> {
+  return (yield* tx.get(inodeKey(waitingSpace, directory))) !== undefined;
+}
+
 export function encodeUsage({ known, told, waits }: UsageRow): Buffer {
   const row = new RowWriter();
   const toldAll = isSameUsage(known, told);

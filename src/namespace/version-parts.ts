@@ -1,5 +1,5 @@
 import type { VersionId } from "../core/ids.ts";
-import { encodeKey, type Key, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { decodeKey, encodeKey, type Key, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { RowReader, RowWriter } from "./bytes.ts";
 import type { FileVersion, VersionPart } from "./types.ts";
 
@@ -11,8 +11,14 @@ import type { FileVersion, VersionPart } from "./types.ts";
 const SPACE = "vp";
 const HAS_CHECKSUM = 1;
 
-function partsKey(versionId: VersionId): Key {
+export const partsSpace = encodeKey(SPACE);
+
+export function partsOfVersionKey(versionId: VersionId): Key {
   return encodeKey(SPACE, versionId);
+}
+
+export function versionOfPartsKey(key: Key): VersionId {
+  return decodeKey(key, ["string"])[0] as VersionId;
 }
 
 export function encodeVersionParts(parts: readonly VersionPart[]): Buffer {
@@ -44,17 +50,17 @@ export function decodeVersionParts(bytes: Uint8Array): VersionPart[] {
 }
 
 export function writeVersionParts(tx: Transaction, versionId: VersionId, parts: readonly VersionPart[]): void {
-  tx.put(partsKey(versionId), encodeVersionParts(parts));
+  tx.put(partsOfVersionKey(versionId), encodeVersionParts(parts));
 }
 
 /** By number; empty for a version that came in one piece. */
 export function* readVersionParts(tx: Reader, version: FileVersion): Program<readonly VersionPart[]> {
   if (version.details?.partCount === undefined) return [];
-  const row = yield* tx.get(partsKey(version.id));
+  const row = yield* tx.get(partsOfVersionKey(version.id));
   return row === undefined ? [] : decodeVersionParts(row);
 }
 
 /** For a version whose bytes are about to go. */
 export function dropVersionParts(tx: Transaction, version: FileVersion): void {
-  if (version.details?.partCount !== undefined) tx.delete(partsKey(version.id));
+  if (version.details?.partCount !== undefined) tx.delete(partsOfVersionKey(version.id));
 }

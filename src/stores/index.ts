@@ -13,7 +13,7 @@ export { headIfThere } from "./head-if-there.ts";
 export { compareKeys } from "./object-key.ts";
 export { type FileStoreConfig, linkSafety, MAX_INTAKE_BYTES, openFileStore } from "./drivers/file/index.ts";
 export { createMemoryStore, type MemoryStoreConfig } from "./drivers/memory/index.ts";
-export { isShared } from "./identity/marker.ts";
+export { isShared, readMarker } from "./identity/marker.ts";
 export { createPlace, type Place, type PlaceBook, type PlaceRecord } from "./identity/place.ts";
 export * from "./layers/index.ts";
 export type { UploadBook } from "./upload-book.ts";

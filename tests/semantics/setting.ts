@@ -10,7 +10,7 @@ import { createFakeClock, type FakeClock } from "../../src/core/testing/fake-clo
 import { systemClock } from "../../src/core/ports/clock.ts";
 import { createMemoryKv } from "../../src/kv/index.ts";
 import type { Job } from "../../src/mover/index.ts";
-import { checkCatalog } from "../../src/namespace/index.ts";
+import { catalogFaults } from "../support/catalog-faults.ts";
 import {
   createMemoryStore,
   type GetOptions,
@@ -79,7 +79,7 @@ export async function start<Name extends string>(
   const { options, ...prepared } = await prepare(roles, settingOptions);
   const rig = await startRig(options);
   onTestFinished(async () => {
-    expect((await checkCatalog(rig.kv)).faults).toEqual([]);
+    expect(await catalogFaults(rig.kv)).toEqual([]);
     await rig.stop();
   });
   return { ...rig, ...prepared };

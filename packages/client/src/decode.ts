@@ -1,6 +1,7 @@
 /** From the JSON of the API (snake_case, ISO times) to the types of this package. */
 import { type Answer, GlobalFsError, header } from "./errors.ts";
 import type {
+  BackupInfo,
   AccessKey,
   AuditLine,
   AuditPage,
@@ -201,13 +202,26 @@ function pauseOf(value: unknown): Pause {
 }
 
 export function infoOf(value: unknown): Info {
-  const { health, jobs_paused: paused, ...rest } = asRecord(value);
+  const { health, jobs_paused: paused, backup, ...rest } = asRecord(value);
   const { last_checked_at: lastCheckedAt, ...counts } = asRecord(health);
   const healthOf = camelFields(counts) as object as { healthy: number; unhealthy: number };
   return {
     ...(camelFields(rest) as object as Info),
     health: { ...healthOf, ...withTime("lastCheckedAt", lastCheckedAt) },
     ...(paused === undefined ? {} : { jobsPaused: pauseOf(paused) }),
+    ...(backup === undefined ? {} : { backup: backupOf(backup) }),
+  };
+}
+
+function backupOf(value: unknown): BackupInfo {
+  const { last, failure } = asRecord(value);
+  const timed = (of: unknown): object => {
+    const { at, ...rest } = asRecord(of);
+    return { ...rest, ...withTime("at", at) };
+  };
+  return {
+    ...(last === undefined ? {} : { last: timed(last) as NonNullable<BackupInfo["last"]> }),
+    ...(failure === undefined ? {} : { failure: timed(failure) as NonNullable<BackupInfo["failure"]> }),
   };
 }
 

@@ -28,6 +28,7 @@ export type {
   GiveOptions,
   Health,
   ImportProgress,
+  BackupInfo,
   Info,
   Job,
   JobPage,

@@ -296,6 +296,15 @@ export interface Info {
   readonly setAsideBytes?: number;
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAt?: Date };
   readonly catalog?: { readonly engine: string; readonly entries: number };
+  /** Of the catalog; absent where it is not backed up to the sites. */
+  readonly backup?: BackupInfo;
+}
+
+export interface BackupInfo {
+  /** The newest that a site took. */
+  readonly last?: { readonly at: Date; readonly key: string; readonly size: number; readonly sites: readonly string[] };
+  /** What went wrong at the last attempt. */
+  readonly failure?: { readonly at: Date; readonly error: string };
 }
 
 /** Who changed, was refused or used what. */

@@ -71,7 +71,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
 
 /** These do their work on this machine. */
 const LOCAL =
-  "up|coordinator start|config init|config validate|config show|meta check|audit verify|version|completion|key generate|key hash";
+  "up|coordinator start|config init|config validate|config show|meta check|meta dump|meta load|meta backup|meta backups|meta rebuild|audit verify|version|completion|key generate|key hash";
 
 test("every command is either one that asks a coordinator or a local one, and is tried here", () => {
   const known = [...Object.keys(ASKING), ...LOCAL.split("|")];

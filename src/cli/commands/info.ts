@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { formatDuration, formatSize } from "../../core/units.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { backupText } from "../backup-text.ts";
 import { pauseText } from "../pause-text.ts";
 import { renderFacts } from "../table.ts";
 
@@ -36,6 +37,7 @@ async function info(context: CliContext): Outcome {
         ["Queue depth", String(info.replicationQueueDepth)],
         ["Set aside", info.setAsideBytes === undefined ? undefined : formatSize(info.setAsideBytes)],
         ["Leader", info.isLeader ? "yes" : "no"],
+        ["Backup", info.backup === undefined ? "none" : backupText(info.backup, Date.now())],
         ["Catalog", info.catalog?.engine],
         ["Entries", info.catalog?.entries.toString()],
       ]),

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { EXIT } from "../../core/errors.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, printJson, withClient } from "../context.ts";
+import { backupText } from "../backup-text.ts";
 import { pauseText } from "../pause-text.ts";
 import { renderTable } from "../table.ts";
 import { paint, printable } from "../terminal.ts";
@@ -20,8 +21,15 @@ async function status(context: CliContext): Outcome {
   return withClient(context, async (client) => {
     const health = await client.health({ signal });
     const sites = await client.sites.list({ signal });
-    const { access, jobsPaused } = await client.info({ signal });
-    if (context.json) await printJson(context, { ...health, access, sites, ...(jobsPaused && { jobsPaused }) });
+    const { access, jobsPaused, backup } = await client.info({ signal });
+    if (context.json)
+      await printJson(context, {
+        ...health,
+        access,
+        sites,
+        ...(jobsPaused && { jobsPaused }),
+        ...(backup && { backup }),
+      });
     else {
       const title = health.healthy ? paint(terminal, "green", "HEALTHY") : paint(terminal, "red", "DEGRADED");
       const problems = health.problems.map(({ site, error }) => `  ${printable(site)}: ${printable(error)}\n`).join("");
@@ -33,9 +41,10 @@ async function status(context: CliContext): Outcome {
         jobsPaused === undefined
           ? ""
           : `${paint(terminal, "yellow", "PAUSED")}: no job runs ${printable(pauseText(jobsPaused))}; globalfs jobs resume --all lets them go on\n`;
+      const saved = backup === undefined ? "" : `Backup of the catalog: ${printable(backupText(backup, Date.now()))}\n`;
       await print(
         context,
-        `${title}\n${open}${paused}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,
+        `${title}\n${open}${paused}${saved}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,
       );
     }
     return health.healthy ? undefined : EXIT.failure;

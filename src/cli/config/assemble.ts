@@ -33,6 +33,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       dataDirectory: place(coordinator.data_dir),
       kv: { engine: coordinator.kv.engine, mapSizeBytes: coordinator.kv.map_size },
       leaseMs: coordinator.lease_timeout,
+      backup: { everyMs: coordinator.backup.every, keep: coordinator.backup.keep, sites: coordinator.backup.sites },
     },
     ...(s3 === undefined ? {} : { s3: assembleS3(s3, place) }),
     sites: written.sites.map((site) => assembleSite(site, place)),

@@ -27,6 +27,8 @@ export interface Config {
     readonly dataDirectory: string;
     readonly kv: { readonly engine: "lmdb" | "memory"; readonly mapSizeBytes: number };
     readonly leaseMs: number;
+    /** Of the catalog, to the sites; every 0 ms: never. */
+    readonly backup: { readonly everyMs: number; readonly keep: number; readonly sites: readonly string[] };
   };
   /** Absent: there is no S3 endpoint. */
   readonly s3?: S3Config;

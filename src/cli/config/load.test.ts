@@ -78,6 +78,7 @@ describe("a configuration file", () => {
       dataDirectory: join(directory, ".globalfs"),
       kv: { engine: "lmdb", mapSizeBytes: 64 * 1024 ** 3 },
       leaseMs: 60_000,
+      backup: { everyMs: 6 * 3_600_000, keep: 8, sites: [] },
     });
     expect(config.sites).toEqual([
       {

@@ -87,6 +87,18 @@ export const configSchema = section("The configuration file", {
         64 * GIB,
       ),
     }),
+    backup: presentSection(
+      "The catalog is backed up to the sites, so that the loss of its disk loses no more than what came since; `globalfs meta rebuild` makes it again.",
+      {
+        every: withDefault(
+          duration("How often; `0` = never. A catalog in memory is not backed up"),
+          6 * 3_600_000,
+          "6h",
+        ),
+        keep: withDefault(count("So many stay at each site, the newest", { min: 1, max: 10_000 }), 8),
+        sites: withDefault(texts("Names of the sites that have them; none: all primaries"), []),
+      },
+    ),
     etcd_endpoints: withDefault(texts("etcd cluster endpoints (reserved for future use)", { reserved: true }), [
       "localhost:2379",
     ]),

@@ -7,6 +7,7 @@ import {
   createPlaceBook,
   createUploadBook,
   isAdded,
+  type Settings,
 } from "../../coordinator/index.ts";
 import type { SiteName } from "../../core/ids.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -86,6 +87,7 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
         stagingRetentionMs: STAGING_RETENTION_MS,
         uploadRetentionMs: UPLOAD_RETENTION_MS,
         maxSetAsideBytes: config.limits.maxSetAsideBytes,
+        ...backupOf(config),
         ...(config.s3 === undefined ? {} : { lifecycleDayMs: config.s3.lifecycleDayMs }),
         housekeepingIntervalMs: HOUSEKEEPING_INTERVAL_MS,
       },
@@ -98,6 +100,10 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
     },
     sites,
   );
+}
+
+function backupOf({ coordinator: { backup, kv } }: Config): Pick<Settings, "backup"> {
+  return backup.everyMs === 0 || kv.engine === "memory" ? {} : { backup };
 }
 
 /** Numbers from 0 to 1 out of a pool of random bytes: the library asks for each digit of an id by itself. */

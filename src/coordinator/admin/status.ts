@@ -1,6 +1,7 @@
 import type { SiteRole } from "../../stores/index.ts";
 import type { Kit } from "../kit.ts";
 import type { HealthReport, Info } from "../service/service.ts";
+import { readBackupState } from "../../meta/index.ts";
 import { allSetAsideBytes } from "../foreign/set-aside-space.ts";
 
 export async function info(kit: Kit, startedAtMs: number): Promise<Info> {
@@ -36,6 +37,16 @@ export async function info(kit: Kit, startedAtMs: number): Promise<Info> {
     },
     engine: kit.kv.engine,
     entries: (await kit.kv.stats()).entries,
+    ...(kit.settings.backup === undefined ? {} : { backup: await backupInfo(kit) }),
+  };
+}
+
+async function backupInfo({ kv }: Kit): Promise<NonNullable<Info["backup"]>> {
+  const { last, failure } = await kv.view(readBackupState);
+  const sites = last?.sites.filter(({ error }) => error === undefined).map(({ site }) => site) ?? [];
+  return {
+    ...(last === undefined ? {} : { last: { atMs: last.atMs, key: last.key, sizeBytes: last.sizeBytes, sites } }),
+    ...(failure === undefined ? {} : { failure }),
   };
 }
 

@@ -2,10 +2,20 @@ import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { FilePath, Inode, VersionId } from "../../core/ids.ts";
 import type { Program, Reader } from "../../kv/index.ts";
-import { type Copy, type FileRecord, findOwner, keepsVersions, rulesOf } from "../../namespace/index.ts";
+import {
+  type Copy,
+  type FileRecord,
+  findOwner,
+  keepsVersions,
+  LANDED_PREFIX,
+  rulesOf,
+  VERSIONS_PREFIX,
+} from "../../namespace/index.ts";
 import type { Publishing } from "../../placement/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { Writer } from "./writer.ts";
+
+export { LANDED_PREFIX, versionIdOf, VERSIONS_PREFIX } from "../../namespace/index.ts";
 
 /**
  * Under which key a version's object goes at each site. Bytes never go over bytes: what is new goes to the file's own key, its path, where nothing lies
@@ -144,9 +154,6 @@ function isObjectKey(path: FilePath): boolean {
   return path.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(path) <= MAX_KEY_BYTES;
 }
 
-export const LANDED_PREFIX = ".globalfs/landed/";
-export const VERSIONS_PREFIX = ".globalfs/versions/";
-
 /** Fits in 1,024 bytes and cannot be a path of the namespace, where `.globalfs` is reserved. */
 function ownKey(own: OwnKey, path: FilePath, versionId: VersionId): string {
   return own === "version" ? versionKey(path, versionId) : landedKey(path, versionId);
@@ -159,11 +166,6 @@ export function landedKey(path: FilePath, versionId: VersionId): string {
 /** Spread over directories by the end of the id, which is chance; its beginning is the time. */
 export function versionKey(path: FilePath, versionId: VersionId): string {
   return `${VERSIONS_PREFIX}${versionId.slice(-2)}/${versionId}-${shortName(path)}`;
-}
-
-/** Of an object under a key of our own. */
-export function versionIdOf(key: string): string | undefined {
-  return /^[0-9A-Z]{26}(?=-)/.exec(key.slice(key.lastIndexOf("/") + 1))?.[0];
 }
 
 function shortName(path: FilePath): string {

@@ -17,6 +17,8 @@ import type { Kit } from "../kit.ts";
 
 const AGES = "coordinator-set-aside-age";
 const BYTES = "coordinator-set-aside-bytes";
+export const agesSpace = encodeKey(AGES);
+export const bytesSpace = encodeKey(BYTES);
 const DEFAULT_MAX_BYTES = 10 * 1024 ** 3;
 /** An object takes a block and a row at least, so that empty ones are not without bound. */
 const LEAST_BYTES = 4_096;
@@ -78,7 +80,7 @@ export function* allSetAsideBytes(tx: Reader, sites: readonly SiteName[]): Progr
   return sum;
 }
 
-function ageKey({ site, versionId }: Pick<Occupant, "site" | "versionId">): Uint8Array {
+export function ageKey({ site, versionId }: Pick<Occupant, "site" | "versionId">): Uint8Array {
   return encodeKey(AGES, site, tail(versionId));
 }
 

@@ -3,7 +3,7 @@ import { isGfsError, toGfsError } from "../../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE, type SiteName, type VersionId } from "../../core/ids.ts";
 import { momentOf } from "../../core/moment.ts";
 import { encodeKey, keyAfter, prefixRange, type Program, type Reader, tail, type Transaction } from "../../kv/index.ts";
-import { etagOf, type FileRecord, shownEtag, userMetadata } from "../../namespace/index.ts";
+import { etagOf, type FileRecord, SET_ASIDE_PREFIX, shownEtag, userMetadata } from "../../namespace/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
@@ -33,7 +33,9 @@ export interface SetAside {
 const SPACE = "coordinator-set-aside";
 /** By the object's own key, so that the sweep knows which of them somebody keeps. */
 const BY_KEY = "coordinator-set-aside-key";
-export const SET_ASIDE_PREFIX = ".globalfs/set-aside/";
+export const setAsideSpace = encodeKey(SPACE);
+export const keySpace = encodeKey(BY_KEY);
+export { SET_ASIDE_PREFIX };
 const KEPT_OF_A_PATH = 4;
 const RETENTION_MS = 30 * 86_400_000;
 const ROWS_A_TURN = 500;
@@ -107,8 +109,8 @@ export function* recordSetAside(tx: Transaction, kit: ProgramKit, kept: SetAside
     yield* removeObject(tx, kit, kept, kept.atMs);
     return false;
   }
-  tx.put(rowKey(kept), Buffer.from(JSON.stringify(kept)));
-  tx.put(encodeKey(BY_KEY, tail(kept.key)), Buffer.alloc(0));
+  tx.put(setAsideKey(kept), Buffer.from(JSON.stringify(kept)));
+  tx.put(keyRow(kept.key), Buffer.alloc(0));
   yield* moveIn(tx, kept);
   return true;
 }
@@ -132,24 +134,28 @@ function* pushOut(
   if (yield* fits()) return true;
   for (const { path, versionId } of yield* oldestAt(tx, site, most)) {
     if (!tx.hasRoom(ROOM_FOR_ONE)) return false;
-    const row = yield* tx.get(rowKey({ path, versionId }));
-    if (row !== undefined) yield* drop(tx, kit, decode(row), nowMs);
+    const row = yield* tx.get(setAsideKey({ path, versionId }));
+    if (row !== undefined) yield* drop(tx, kit, decodeSetAside(row), nowMs);
     if (yield* fits()) return true;
   }
   return false;
 }
 
 export function* isSetAside(tx: Reader, key: string): Program<boolean> {
-  return (yield* tx.get(encodeKey(BY_KEY, tail(key)))) !== undefined;
+  return (yield* tx.get(keyRow(key))) !== undefined;
 }
 
-function rowKey({ path, versionId }: Pick<SetAside, "path" | "versionId">): Uint8Array {
+export function keyRow(key: string): Uint8Array {
+  return encodeKey(BY_KEY, tail(key));
+}
+
+export function setAsideKey({ path, versionId }: Pick<SetAside, "path" | "versionId">): Uint8Array {
   return encodeKey(SPACE, path, tail(versionId));
 }
 
 function* drop(tx: Transaction, kit: ProgramKit, row: SetAside, nowMs: number): Program<void> {
-  tx.delete(rowKey(row));
-  tx.delete(encodeKey(BY_KEY, tail(row.key)));
+  tx.delete(setAsideKey(row));
+  tx.delete(keyRow(row.key));
   yield* moveOut(tx, row);
   yield* removeObject(tx, kit, row, nowMs);
 }
@@ -163,18 +169,18 @@ function* removeObject(tx: Transaction, kit: ProgramKit, row: SetAside, nowMs: n
 /** The oldest first. */
 export function* listSetAside(tx: Reader, path: FilePath): Program<SetAside[]> {
   const rows = yield* tx.range({ ...prefixRange(encodeKey(SPACE, path)), limit: 2 * KEPT_OF_A_PATH });
-  return rows.map(({ value }) => decode(value));
+  return rows.map(({ value }) => decodeSetAside(value));
 }
 
-function decode(value: Uint8Array): SetAside {
+export function decodeSetAside(value: Uint8Array): SetAside {
   return JSON.parse(Buffer.from(value).toString()) as SetAside;
 }
 
 /** As a version of its path. */
 export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Program<FileRecord | undefined> {
-  const row = yield* tx.get(rowKey({ path, versionId: versionId as VersionId }));
+  const row = yield* tx.get(setAsideKey({ path, versionId: versionId as VersionId }));
   if (row === undefined) return undefined;
-  const kept = decode(row);
+  const kept = decodeSetAside(row);
   const { site, key, etag, sizeBytes, modifiedMs, metadata, contentType, sha256 } = kept;
   const modified = momentOf(modifiedMs);
   return {
@@ -207,11 +213,11 @@ export function* findSetAside(tx: Reader, path: FilePath, versionId: string): Pr
 export async function forgetSetAside(kit: Kit, after?: Uint8Array): Promise<Uint8Array | undefined> {
   const nowMs = kit.clock.nowMs();
   const oldestKeptMs = nowMs - (kit.settings.setAsideRetentionMs ?? RETENTION_MS);
-  const all = prefixRange(encodeKey(SPACE));
+  const all = prefixRange(setAsideSpace);
   const rows = await kit.kv.view((tx) =>
     tx.range({ ...all, start: after === undefined ? all.start : keyAfter(after), limit: ROWS_A_TURN }),
   );
-  const over = rows.map(({ value }) => decode(value)).filter(({ atMs }) => atMs <= oldestKeptMs);
+  const over = rows.map(({ value }) => decodeSetAside(value)).filter(({ atMs }) => atMs <= oldestKeptMs);
   for (const row of over) await kit.kv.transact((tx) => drop(tx, kit, row, nowMs));
   if (over.length > 0) kit.mover.wake();
   return rows.length < ROWS_A_TURN ? undefined : rows.at(-1)?.key;

@@ -76,6 +76,20 @@ export interface Info {
   readonly health: { readonly healthy: number; readonly unhealthy: number; readonly lastCheckedAtMs?: number };
   readonly engine: string;
   readonly entries: number;
+  /** Absent where the catalog is not backed up to the sites. */
+  readonly backup?: BackupInfo;
+}
+
+export interface BackupInfo {
+  /** The newest that a site took. */
+  readonly last?: {
+    readonly atMs: number;
+    readonly key: string;
+    readonly sizeBytes: number;
+    readonly sites: readonly string[];
+  };
+  /** What went wrong at the last attempt. */
+  readonly failure?: { readonly atMs: number; readonly error: string };
 }
 
 export interface HealthReport {

@@ -10,6 +10,7 @@ import {
   findUpload,
   isWriterAlive,
   keptBlocks,
+  leaveSites,
   putUpload,
   readParts,
   type UploadRecord,
@@ -231,8 +232,7 @@ async function findLanded(
 
 /** Sites whose upload has gone are no part of it any more; with none left there is nothing to complete. */
 async function keepWhatIsLeft(kit: Kit, upload: UploadRecord, spent: ReadonlySet<SiteName>): Promise<void> {
-  const sites = upload.sites.filter(({ site }) => !spent.has(site));
-  if (sites.length === 0) {
+  if (upload.sites.every(({ site }) => spent.has(site))) {
     await endAborted(kit, upload);
     return;
   }
@@ -240,7 +240,7 @@ async function keepWhatIsLeft(kit: Kit, upload: UploadRecord, spent: ReadonlySet
     const current = yield* findUpload(tx, upload.path, upload.uploadId);
     if (current?.completing !== kit.writer.tag) return;
     const { completing: _, ...rest } = current;
-    putUpload(tx, { ...rest, sites });
+    leaveSites(tx, rest, spent);
   });
 }
 

@@ -255,6 +255,16 @@ export const infoSchema = z.object({
   sites_by_role: z.record(z.string(), z.number()),
   health: z.object({ healthy: z.number(), unhealthy: z.number(), last_checked_at: time.optional() }),
   catalog: z.object({ engine: z.string(), entries: z.number() }),
+  backup: z
+    .object({
+      last: z
+        .object({ at: time, key: z.string(), size: z.number(), sites: z.array(z.string()) })
+        .optional()
+        .describe("The newest that a site took."),
+      failure: z.object({ at: time, error: z.string() }).optional().describe("What went wrong at the last attempt."),
+    })
+    .optional()
+    .describe("Of the catalog; absent where it is not backed up to the sites."),
 });
 
 const explainedRoute = z.object({

@@ -149,6 +149,17 @@ export function infoView(info: Info): z.infer<typeof schemas.infoSchema> {
       last_checked_at: info.health.lastCheckedAtMs === undefined ? undefined : iso(info.health.lastCheckedAtMs),
     }),
     catalog: { engine: info.engine, entries: info.entries },
+    backup: info.backup === undefined ? undefined : backupView(info.backup),
+  });
+}
+
+function backupView({ last, failure }: NonNullable<Info["backup"]>): z.infer<typeof schemas.infoSchema>["backup"] {
+  return defined({
+    last:
+      last === undefined
+        ? undefined
+        : { at: iso(last.atMs), key: last.key, size: last.sizeBytes, sites: [...last.sites] },
+    failure: failure === undefined ? undefined : { at: iso(failure.atMs), error: failure.error },
   });
 }
 

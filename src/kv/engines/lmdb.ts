@@ -33,6 +33,8 @@ export interface LmdbOptions {
   readonly path: string;
   /** Once the file is this large and has no free pages, puts are refused; absent: it grows as far as the disk has room. */
   readonly mapSizeBytes?: number;
+  /** Revisions go on from here at least: those of another catalog whose rows this one has. */
+  readonly leastRevision?: number;
 }
 
 const RESERVE_FILE = "catalog.reserve";
@@ -59,6 +61,11 @@ export async function openLmdbKv(options: LmdbOptions, deps: LmdbDeps = { clock:
     for (const name of [CATALOG_FILE, `${CATALOG_FILE}-lock`]) await closeToOthers(path.join(directory, name));
     const table = await openTable(options, { ...deps, unlock });
     await removeEphemeral(table);
+    const { leastRevision = 0 } = options;
+    if (table.revision() < leastRevision) {
+      table.write((writer) => writer.setRevision(leastRevision));
+      await table.flush();
+    }
     return createEmbeddedKv(table, deps);
   } catch (error) {
     await unlock();

@@ -3,7 +3,8 @@ import { backgroundCtx } from "../../../src/core/context.ts";
 import { encodeKey, type Kv, openLmdbKv, prefixRange } from "../../../src/kv/index.ts";
 import type { FilePath } from "../../../src/core/ids.ts";
 import { isSetAside, SET_ASIDE_PREFIX, type SetAside } from "../../../src/coordinator/foreign/set-aside.ts";
-import { checkCatalog, findTombstone, isBuried, listPage } from "../../../src/namespace/index.ts";
+import { catalogFaults } from "../../support/catalog-faults.ts";
+import { findTombstone, isBuried, listPage } from "../../../src/namespace/index.ts";
 import { type ObjectInfo, openFileStore } from "../../../src/stores/index.ts";
 
 /** Holds the disks of a daemon that is stopped and has no work left against what its clients know. */
@@ -26,8 +27,7 @@ export async function faultsAtRest(
   const faults: string[] = [];
   const kv = await openLmdbKv({ path: join(directory, "catalog") });
   try {
-    const report = await checkCatalog(kv);
-    faults.push(...report.faults);
+    faults.push(...(await catalogFaults(kv)));
     const known = new Set<string>();
     const owed = new Set([...expected].filter(([key, body]) => !isUnanswered(key, body)).map(([key]) => key));
     let after: string | undefined;

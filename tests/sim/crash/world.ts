@@ -6,7 +6,7 @@ import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { GfsError } from "../../../src/core/errors.ts";
 import { createMemoryKv, type Kv } from "../../../src/kv/index.ts";
 import type { Job } from "../../../src/mover/index.ts";
-import { checkCatalog } from "../../../src/namespace/index.ts";
+import { catalogFaults } from "../../support/catalog-faults.ts";
 import { createMemoryStore, type SiteRole, type Stacked, type Store } from "../../../src/stores/index.ts";
 import { aroundCalls, CALLS, delegateStore, TRANSFERS } from "../../../src/stores/layers/delegate.ts";
 import { Life, mortalClock, type MortalKv, mortalKv, mortalStore, type Stop } from "./life.ts";
@@ -165,7 +165,7 @@ export class World {
 
   /** One sentence for everything that is not as it should be when all is quiet and these are the files. */
   async faults(files: Files): Promise<string[]> {
-    const faults = [...(await checkCatalog(this.#kv)).faults];
+    const faults = await catalogFaults(this.#kv);
     for (const job of await this.openJobs()) {
       // It stumbled over a write that had been lost, before anybody read it; where the copies lie now is looked at below.
       if (job.kind === "publish" && job.state === "failed") continue;

@@ -1,18 +1,16 @@
 import type { Command } from "commander";
-import { EXIT, GfsError } from "../../../core/errors.ts";
+import { EXIT } from "../../../core/errors.ts";
+import type { CheckReport } from "../../../meta/index.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+import { createProgress } from "../../progress.ts";
 import { printable } from "../../terminal.ts";
-
-interface Options {
-  readonly config?: string;
-  readonly dataDir?: string;
-}
+import { type CatalogChoice, directoryOf, openToRead } from "./catalog.ts";
 
 export function defineMetaCheck(meta: Command, action: Action): void {
   meta
     .command("check")
-    .description("hold every row of the catalog against the others; changes nothing")
+    .description("hold every row of the catalog against the others; changes nothing, and the coordinator may run")
     .option("--config <file>", "configuration file that names the catalog's directory")
     .option("--data-dir <directory>", "the catalog's directory itself")
     .addHelpText(
@@ -22,38 +20,41 @@ export function defineMetaCheck(meta: Command, action: Action): void {
     .action(action(metaCheck));
 }
 
-/** Holds every row of a stopped coordinator's catalog against the others. Changes nothing. */
-async function metaCheck(context: CliContext, options: Options): Outcome {
+/** Reads the catalog beside the process that owns it, as it is at one moment. */
+async function metaCheck(context: CliContext, options: CatalogChoice): Outcome {
   const directory = await directoryOf(context, options);
   note(context, `Reading the catalog in ${directory}...`);
-  const [{ openLmdbKv }, { checkCatalog }] = await Promise.all([
-    import("../../../kv/index.ts"),
-    import("../../../namespace/index.ts"),
+  const [{ checkMeta }, { checkJobs }, { checkSetAside }] = await Promise.all([
+    import("../../../meta/index.ts"),
+    import("../../../mover/index.ts"),
+    import("../../../coordinator/index.ts"),
   ]);
-  const kv = await openLmdbKv({ path: directory });
+  const kv = await openToRead(directory);
   try {
-    const report = await checkCatalog(kv);
-    const { files, directories, entries, owners, faults } = report;
-    if (context.json) await printJson(context, { files, directories, entries, owners, faults });
-    else {
-      const found =
-        faults.length === 0 ? "no faults" : `${faults.length} faults:\n  ${faults.map(printable).join("\n  ")}`;
-      await print(
-        context,
-        `${files} files, ${directories} directories, ${entries} entries, ${owners} objects: ${found}\n`,
+    const progress = createProgress(context, { label: "Checking", total: (await kv.stats()).entries, unit: "items" });
+    let report: CheckReport;
+    try {
+      report = await checkMeta(
+        kv,
+        { checkJobs, checkSetAside },
+        { signal: context.signal, onRows: (rows) => progress.advance(rows) },
       );
+    } finally {
+      progress.end();
     }
-    return faults.length === 0 ? undefined : EXIT.failure;
+    if (context.json) await printJson(context, report);
+    else await print(context, describe(report));
+    return report.faults === 0 ? undefined : EXIT.failure;
   } finally {
     await kv.close();
   }
 }
 
-async function directoryOf(context: CliContext, options: Options): Promise<string> {
-  if (options.dataDir !== undefined) return options.dataDir;
-  if (options.config === undefined) {
-    throw new GfsError("InvalidArgument", "Name the catalog with --config FILE or with --data-dir DIRECTORY.");
-  }
-  const { loadConfig } = await import("../../config/index.ts");
-  return (await loadConfig({ path: options.config, env: context.terminal.env })).config.coordinator.dataDirectory;
+function describe({ files, directories, entries, owners, faults, findings }: CheckReport): string {
+  const counts = `${files} files, ${directories} directories, ${entries} entries, ${owners} objects`;
+  if (faults === 0) return `${counts}: no faults\n`;
+  const told = findings.map(({ sentence }) => `  ${printable(sentence)}\n`).join("");
+  const more = faults > findings.length ? `  and ${faults - findings.length} more\n` : "";
+  const fixes = [...new Set(findings.map(({ fix }) => fix))].map((fix) => `${fix}\n`).join("");
+  return `${counts}: ${faults} faults:\n${told}${more}${fixes}`;
 }

@@ -1,7 +1,7 @@
-import type { FilePath, Inode } from "../core/ids.ts";
-import type { KvEntry, Program, Reader } from "../kv/index.ts";
-import { keepsVersions, rulesOf } from "./bucket-rows.ts";
-import { newestOf } from "./history-of-path.ts";
+import type { FilePath, Inode } from "../../core/ids.ts";
+import type { KvEntry, Program, Reader } from "../../kv/index.ts";
+import { keepsVersions, rulesOf } from "../bucket-rows.ts";
+import { newestOf } from "../history-of-path.ts";
 import {
   decodeHistory,
   decodeSequence,
@@ -10,16 +10,16 @@ import {
   type Named,
   placeOfIndexKey,
   shownVersionId,
-} from "./history-rows.ts";
-import { readContent, readInode } from "./inodes.ts";
-import { hasHistoryIn } from "./past-directories.ts";
-import { decodePast, NAMELESS, placeOfPastKey } from "./past-rows.ts";
-import { findFile, pathOf } from "./tree.ts";
-import { isSameRow } from "./version-names.ts";
+} from "../history-rows.ts";
+import { readContent, readInode } from "../inodes.ts";
+import { hasHistoryIn } from "../past-directories.ts";
+import { decodePast, NAMELESS, placeOfPastKey } from "../past-rows.ts";
+import { findFile, pathOf } from "../tree.ts";
+import { isSameRow } from "../version-names.ts";
+
+import type { Fault } from "./scan.ts";
 
 /** Holds histories, their index and past directories against the other rows. */
-
-type Fault = (sentence: string) => void;
 
 /** Undefined when the directory hangs nowhere. */
 function* pathOfNamed(tx: Reader, { directory, name }: Named): Program<FilePath | undefined> {
