@@ -48,7 +48,7 @@ const MOST_FINDINGS = 1_000;
 const REBUILD =
   "Save the catalog with `globalfs meta dump`, stop the coordinator, and make the catalog anew with `globalfs meta rebuild`, which takes the newest backup and what the sites hold.";
 const JOBS =
-  "Nothing is lost, but work may wait for ever: stop the coordinator, and make the catalog anew with `globalfs meta rebuild`, which queues what is still to be done.";
+  "Nothing is lost, but copies may wait for ever: `globalfs replicate` orders one of a key anew, and `globalfs explain` shows which copies wait.";
 const UNKNOWN = "Use the release that wrote the row; an older one of GlobalFS does not know it.";
 
 export async function checkMeta(source: Kv, deps: CheckDeps, options: CheckOptions = {}): Promise<CheckReport> {
