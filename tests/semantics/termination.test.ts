@@ -61,7 +61,7 @@ test(
     for (let index = 0; index < 20; index++) expect((await put(`k${index}`, `body ${index}`)).status).toBe(201);
     const { sending, answer } = beginUpload(`${first.url}/api/v1/objects/slow`, 10);
     sending.write("01234");
-    const staging = join(daemon.directory, "local", ".globalfs");
+    const staging = join(daemon.directory, "local", ".globalfs", "staging");
     await expect.poll(async () => await filesBelow(staging), { timeout: 10_000 }).toBeGreaterThan(0);
     first.child.kill("SIGTERM");
     const late = new Set<string>();

@@ -44,7 +44,7 @@ async function status(context: CliContext): Outcome {
       const saved = backup === undefined ? "" : `Backup of the catalog: ${printable(backupText(backup, Date.now()))}\n`;
       await print(
         context,
-        `${title}\n${open}${paused}${saved}${problems}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,
+        `${title}\n${open}${problems}${paused}${saved}\n${renderTable(terminal, siteColumns(sites, false), sites)}`,
       );
     }
     return health.healthy ? undefined : EXIT.failure;

@@ -45,8 +45,10 @@ export class Placing {
         throwIfAborted(ctx, "store.commit");
         const { ifMatch, ifNoneMatch } = conditions ?? {};
         // Whether anything has the name is asked of the disk together with the rename, and of nobody between the two.
-        if (ifNoneMatch !== undefined && ifMatch === undefined && (await this.#moveIntoPlace(key, sealed, "new")))
-          return info;
+        if (ifNoneMatch !== undefined && ifMatch === undefined) {
+          if (await this.#moveIntoPlace(key, sealed, "new")) return info;
+          await this.#keepWhatIsThere(key);
+        }
         if (ifMatch !== undefined || ifNoneMatch !== undefined)
           checkConditions(conditions, await findInfo(this.#disk, this.#layout, key));
         await this.#moveIntoPlace(key, sealed, "any");
@@ -55,6 +57,18 @@ export class Placing {
     } catch (error) {
       if (errnoOf(error) === "ENOENT") await this.#layout.assertMounted("store.commit");
       throw fromErrno(error, "store.commit", { key });
+    }
+  }
+
+  /** A refusal says that something has the name. A process that died right after the rename has not flushed it, perhaps. */
+  async #keepWhatIsThere(key: string): Promise<void> {
+    const { directory, place } = this.#layout.pathsOf(key);
+    try {
+      await this.#layout.syncDirectory(directory);
+      await this.#layout.syncDirectories(place);
+    } catch (error) {
+      // It is gone again; who asks for it finds that.
+      if (!AGAIN.has(errnoOf(error) ?? "")) throw error;
     }
   }
 
