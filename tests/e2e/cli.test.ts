@@ -78,7 +78,7 @@ describe("objects", () => {
     await pass100Megabytes();
     const before = await residentBytes(daemon.pid);
     await pass100Megabytes();
-    expect((await residentBytes(daemon.pid)) - before).toBeLessThan(80_000_000);
+    expect((await residentBytes(daemon.pid)) - before).toBeLessThan(60_000_000);
   });
 
   test("go in by put, are shown by head and list, come out by get and go by delete", async () => {
