@@ -28,7 +28,7 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   if (found === undefined) {
     // First, for with it directories may go that nothing else lies in.
     const orphans = yield* clearNull(tx, rules, { path, nowMs });
-    const directory = yield* ensureHistoryDirectory(tx, splitPath(path).parent, request.nextInode);
+    const directory = yield* ensureHistoryDirectory(tx, splitPath(path).parent, request);
     return { orphans, marker: yield* hideKey(tx, { ...deletion, rules, directory }) };
   }
   const deleted = yield* deleteEntry(tx, { ...deletion, ...found });

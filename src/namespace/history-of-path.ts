@@ -15,8 +15,10 @@ import {
 } from "./history-rows.ts";
 import { findPastIn, type Layer, layersOf } from "./past-rows.ts";
 import { componentsOf, splitPath } from "./path.ts";
-import { makePast } from "./past-directories.ts";
+import { type Levels, LEVELS_AT_ONCE, MissingLevels } from "./missing-levels.ts";
 import { readEntry } from "./names.ts";
+import { makePast } from "./past-directories.ts";
+import type { Maker } from "./tree.ts";
 
 /**
  * The history of a path: rows that hang at a name in its directory, be that there or past, and then in the past directories below that one. What
@@ -41,14 +43,31 @@ export function* historyLayers(tx: Reader, path: string): Program<Layer[]> {
   return layers;
 }
 
-/** The directory of a path for its history to grow in, be it there or past; it is made when it never was there. */
-export function* ensureHistoryDirectory(tx: Transaction, path: string, nextInode: () => Inode): Program<Inode> {
-  const [known] = yield* historyLayers(tx, path);
-  if (known?.covered === false) return known.inode;
-  const { parent, name } = splitPath(path);
-  const above = yield* ensureHistoryDirectory(tx, parent, nextInode);
-  const inode = nextInode();
-  makePast(tx, { parent: above, name: `${name}/` }, inode);
+/**
+ * The directory of a path for its history to grow in, be it there or past; what never was there is made, as past. Throws `MissingLevels` where that is more than goes
+ * into one transaction.
+ */
+export function* ensureHistoryDirectory(tx: Transaction, path: string, { nowMs, nextInode }: Maker): Program<Inode> {
+  let inode: Inode = ROOT_INODE;
+  let made = 0;
+  const components = componentsOf(path);
+  for (const [known, component] of components.entries()) {
+    const name = `${component}/`;
+    const found: Inode | undefined = (yield* readEntry(tx, inode, name))?.inode ?? (yield* findPastIn(tx, inode, name));
+    if (found !== undefined) {
+      inode = found;
+      continue;
+    }
+    if (made === 0 && components.length - known > LEVELS_AT_ONCE) {
+      const make: Levels["make"] = (step, prefix, next) =>
+        ensureHistoryDirectory(step, prefix, { nowMs, nextInode: next });
+      throw new MissingLevels({ path, known, nowMs, make });
+    }
+    const past = nextInode();
+    makePast(tx, { parent: inode, name }, past);
+    made += 1;
+    inode = past;
+  }
   return inode;
 }
 

@@ -33,6 +33,7 @@ export { CHECKSUM_NAME, encodeChecksum, encodeHeaders, HEADERS_NAME, OWNER_NAME,
 export type { DeletedKey } from "./delete-entry.ts";
 export { type DeleteKey, deleteKey } from "./delete-key.ts";
 export { type MakeDirectory, makeDirectory, type RemoveDirectory, removeDirectory } from "./directories.ts";
+export { pruneDue } from "./deep-paths.ts";
 export { etagOf, sameContent, shownEtag, userMetadata, versionOf } from "./foreign.ts";
 export { clearLeftExtended } from "./extended-rows.ts";
 export { findMarker, type FoundVersion, findVersion } from "./history.ts";

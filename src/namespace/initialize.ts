@@ -1,7 +1,8 @@
 import { type Inode, ROOT_INODE } from "../core/ids.ts";
-import type { Kv, Program, Transaction, TransactOptions } from "../kv/index.ts";
+import type { Kv, Program, Transaction } from "../kv/index.ts";
 import { momentOf } from "../core/moment.ts";
 import { KeyedLock } from "../core/async/keyed-lock.ts";
+import { deepening, type Transact } from "./deep-paths.ts";
 import { decodeNumber, encodeNumber, inodeCounterKey } from "./rows.ts";
 import { readInode, writeAttributes } from "./inodes.ts";
 
@@ -26,8 +27,11 @@ export function* initialize(tx: Transaction, nowMs: number): Program<void> {
 
 /** Inode ids come in blocks, so that no two transactions meet at a counter; what a crash leaves of a block is never used. */
 export interface InodeAllocator {
-  /** Runs a program that may make files. It runs again with a new block when the ids did not suffice. */
-  transact<T>(program: (tx: Transaction, nextInode: () => Inode) => Program<T>, options?: TransactOptions): Promise<T>;
+  /**
+   * Runs a program that may make files, or take them away. It runs again with a new block when the ids did not suffice, and when directories above them had to be made
+   * first that are more than one transaction makes.
+   */
+  readonly transact: Transact;
 }
 
 const BLOCK = 16_384;
@@ -53,19 +57,18 @@ export function createInodeAllocator(kv: Kv): InodeAllocator {
     });
     end = next + count;
   };
-  return {
-    async transact(program, options) {
-      // Others take from the same block, and one program may want more than a block has.
-      for (let wanted = BLOCK; ; wanted *= 2) {
-        try {
-          return await kv.transact((tx) => program(tx, take), options);
-        } catch (error) {
-          if (!(error instanceof UsedUp)) throw error;
-        }
-        await lock.run("reserve", async () => {
-          if (end - next < wanted / 2) await reserve(wanted);
-        });
+  const transact: Transact = async (program, options) => {
+    // Others take from the same block, and one program may want more than a block has.
+    for (let wanted = BLOCK; ; wanted *= 2) {
+      try {
+        return await kv.transact((tx) => program(tx, take), options);
+      } catch (error) {
+        if (!(error instanceof UsedUp)) throw error;
       }
-    },
+      await lock.run("reserve", async () => {
+        if (end - next < wanted / 2) await reserve(wanted);
+      });
+    }
   };
+  return { transact: deepening(transact) };
 }

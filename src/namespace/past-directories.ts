@@ -1,9 +1,11 @@
 import type { Inode } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { leaveToPrune } from "./emptied-rows.ts";
 import { isLeft } from "./extended-rows.ts";
 import { historyIn } from "./history-rows.ts";
 import { dropInode, readAttributes, writeAttributes } from "./inodes.ts";
+import { LEVELS_AT_ONCE } from "./missing-levels.ts";
 import { type Place, readEntry } from "./names.ts";
 import {
   findPastIn,
@@ -113,13 +115,15 @@ function* rehang(tx: Transaction, inode: Inode, parent: NonNullable<FileAttribut
   if (attributes !== undefined) writeAttributes(tx, { ...attributes, parent });
 }
 
-/** After a row of history went: past directories in which nothing hangs any more go, up to the first that stays. */
+/** After a row of history went: past directories in which nothing hangs any more go, up to the first that stays. Of many the upper ones are left to a walk. */
 export function* prunePast(tx: Transaction, from: Inode): Program<void> {
-  for (let inode = from; ;) {
+  let inode = from;
+  for (let levels = 0; ; levels++) {
     const past = yield* readAttributes(tx, inode);
     const parent = past?.parent;
     if (past === undefined || parent === undefined) return;
     if ((yield* isThere(tx, inode, parent)) || (yield* hasHistoryIn(tx, inode))) return;
+    if (levels === LEVELS_AT_ONCE) return leaveToPrune(tx, { dueMs: 0, directory: inode });
     tx.delete(pastKey(yield* placeOf(tx, inode, parent)));
     yield* dropInode(tx, past);
     yield* hangUsage(tx, { parent: parent.inode, directory: inode }, "goes");

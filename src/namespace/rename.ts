@@ -6,7 +6,8 @@ import { moveEntry, type Renamed } from "./move-entry.ts";
 import { splitPath } from "./path.ts";
 import { getEntered } from "./inodes.ts";
 import { readEntry } from "./names.ts";
-import { ensureDirectory, findPlace, pruneUpwards } from "./tree.ts";
+import { ensureDirectory, findDirectoryInode, findPlace, pruneUpwards } from "./tree.ts";
+import { assertWithinQuotas, ONE_INODE } from "./usage.ts";
 
 export interface Rename {
   readonly from: FilePath;
@@ -36,7 +37,9 @@ export function* rename(tx: Transaction, request: Rename): Program<Renamed> {
     throw new GfsError("InvalidArgument", `${from} cannot be moved into itself, to ${to}.`, { op: "namespace.rename" });
   }
   const { parent, name } = splitPath(to);
+  const isThere = (yield* findDirectoryInode(tx, parent)) !== undefined;
   const target = { parent: yield* ensureDirectory(tx, parent, request), name: directory ? `${name}/` : name };
+  if (!isThere) yield* assertWithinQuotas(tx, target.parent, ONE_INODE);
   const renamed = yield* moveEntry(tx, { ...request, source, entry, target, now: momentOf(nowMs) });
   yield* pruneUpwards(tx, source.parent, nowMs);
   return renamed;

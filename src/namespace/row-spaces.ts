@@ -108,6 +108,7 @@ export const namespaceSpaces: readonly RowSpace[] = [
       encode: (value) => encodeTombstone(value as Tombstone),
     },
   },
+  { name: "de", key: ["number", "number"], value: EMPTY },
   { name: "ta", key: ["number", "tail"], value: EMPTY },
   { name: "w", key: ["tail"], value: JSON_TEXT },
   { name: "wl", key: ["tail"], value: EMPTY, isFleeting: true },

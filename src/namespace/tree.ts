@@ -2,7 +2,9 @@ import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { decodeContent } from "./content-codec.ts";
+import { leaveToPrune } from "./emptied-rows.ts";
 import { getAttributes, getEntered, readAttributes } from "./inodes.ts";
+import { type Levels, LEVELS_AT_ONCE, MissingLevels } from "./missing-levels.ts";
 import { dropName, hangUncounted, type Place, readEntry } from "./names.ts";
 import { leaveDirectory, makeAgain } from "./past-directories.ts";
 import { NAMELESS } from "./past-rows.ts";
@@ -85,17 +87,26 @@ export interface Maker {
   readonly nextInode: () => Inode;
 }
 
-/** Makes what is missing of a directory's path. What is made so is implicit: it goes with its last entry. */
+/**
+ * Makes what is missing of a directory's path. What is made so is implicit: it goes with its last entry. Throws `MissingLevels` where that is more than goes into
+ * one transaction.
+ */
 export function* ensureDirectory(tx: Transaction, path: string, maker: Maker): Program<Inode> {
   let above: Inode = ROOT_INODE;
   let made: Inode[] = [];
-  for (const component of componentsOf(path)) {
+  const components = componentsOf(path);
+  for (const [known, component] of components.entries()) {
     const place: Place = { parent: made.at(-1) ?? above, name: `${component}/` };
     const found = yield* readEntry(tx, place.parent, place.name);
     const attributes = { implicit: true, mode: DIRECTORY_MODE, uid: 0, gid: 0 };
     if (found !== undefined) {
       above = found.inode;
       continue;
+    }
+    if (made.length === 0 && components.length - known > LEVELS_AT_ONCE) {
+      const { nowMs } = maker;
+      const make: Levels["make"] = (step, prefix, nextInode) => ensureDirectory(step, prefix, { nowMs, nextInode });
+      throw new MissingLevels({ path, known, nowMs, make });
     }
     const { inode } = yield* addDirectory(tx, place, maker, attributes);
     made.push(inode);
@@ -146,12 +157,13 @@ export function* isEmpty(tx: Reader, directory: Inode): Program<boolean> {
   return entries.length === 0;
 }
 
-/** After an entry went: implicit directories that are empty now go, too, up to the first that stays. */
+/** After an entry went: implicit directories that are empty now go, too, up to the first that stays. Of many the upper ones are left to a walk. */
 export function* pruneUpwards(tx: Transaction, from: Inode, nowMs: number): Program<void> {
   let inode = from;
-  while (inode !== ROOT_INODE && (yield* isEmpty(tx, inode))) {
+  for (let levels = 0; inode !== ROOT_INODE && (yield* isEmpty(tx, inode)); levels++) {
     const directory = yield* getAttributes(tx, { inode, kind: "directory" });
     if (directory.implicit !== true || directory.parent === undefined) return;
+    if (levels === LEVELS_AT_ONCE) return leaveToPrune(tx, { dueMs: nowMs, directory: inode });
     const place = { parent: directory.parent.inode, name: `${directory.parent.name}/` };
     yield* dropName(tx, place, directory, momentOf(nowMs));
     yield* leaveDirectory(tx, place, directory);

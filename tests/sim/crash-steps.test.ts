@@ -3,6 +3,8 @@ import { type Scenario, testDeaths } from "./crash/deaths.ts";
 
 const ONE = { local: "primary", cloud: "burst" } as const;
 const TWO = { local: "primary", second: "primary", cloud: "burst" } as const;
+/** More levels than a transaction makes or takes away. */
+const deep = (top: string): string => `${top}${"/a".repeat(30)}/x`;
 const LARGE = "0123456789".repeat(120);
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -26,6 +28,21 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await history.world.settle();
     },
     act: (history) => history.put("x", LARGE),
+  },
+  "a PUT below more new directories than a transaction makes": {
+    sites: ONE,
+    act: (history) => history.put(deep("d"), "new"),
+  },
+  "a rename to below many new directories, and its DELETE": {
+    sites: ONE,
+    prepare: async (history) => {
+      await history.put(deep("d"), "old");
+      await history.world.settle();
+    },
+    act: async (history) => {
+      await history.rename(deep("d"), deep("e"));
+      await history.delete(deep("e"));
+    },
   },
   "a DELETE": {
     sites: TWO,

@@ -226,7 +226,7 @@ async function forgetFound(kit: Kit, path: FilePath, { versionId }: Undo): Promi
   const found = await kit.kv.view((tx) => findFile(tx, path));
   if (found?.version?.id !== versionId) return;
   const nowMs = kit.clock.nowMs();
-  await kit.kv.transact(function* (tx): Program<void> {
+  await kit.inodes.transact(function* (tx): Program<void> {
     const removed = yield* removeFile(tx, {
       path,
       expect: { kind: "version", id: versionId },

@@ -1,6 +1,6 @@
 import { createLoop, type Loop } from "../../core/async/loop.ts";
 import { backgroundCtx } from "../../core/context.ts";
-import { type ChangeCursor, clearLeftExtended, tellUsage, trimChanges } from "../../namespace/index.ts";
+import { type ChangeCursor, clearLeftExtended, pruneDue, tellUsage, trimChanges } from "../../namespace/index.ts";
 import type { Kit } from "../kit.ts";
 import { importFirst } from "../foreign/first-import.ts";
 import { forgetSetAside } from "../foreign/set-aside.ts";
@@ -42,6 +42,9 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
     });
     await step("attributes", async () => {
       while (!signal.aborted && (await kit.kv.transact(clearLeftExtended, AGAIN)));
+    });
+    await step("directories", async () => {
+      while (!signal.aborted && (await kit.kv.transact((tx) => pruneDue(tx, clock.nowMs()), AGAIN)));
     });
     await step("usage", async () => {
       while (!signal.aborted && (await kit.kv.transact(tellUsage)));

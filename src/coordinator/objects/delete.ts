@@ -48,7 +48,7 @@ export async function deleteObject(
 ): Promise<DeleteResult> {
   const where = locate(key);
   if (where.directory) {
-    const deleted = await kit.kv.transact((tx) =>
+    const deleted = await kit.inodes.transact((tx) =>
       removeDirectory(tx, { path: where.path, semantics: "key", nowMs: kit.clock.nowMs() }),
     );
     return { deleted, pendingSites: [] };

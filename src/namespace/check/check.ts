@@ -3,6 +3,7 @@ import type { Kv } from "../../kv/index.ts";
 import { bucketNameOfDocumentKey, bucketDocumentSpace, bucketKey, bucketSpace, nameOfBucketKey } from "../rows.ts";
 import { decodeBucket } from "../bucket-codec.ts";
 import { decodeHistory, historyIndexSpace, historySpace } from "../history-rows.ts";
+import { emptiedOfKey, emptiedSpace } from "../emptied-rows.ts";
 import { readAttributes } from "../inodes.ts";
 import {
   isHeldBy,
@@ -61,10 +62,11 @@ export async function checkNamespace(
   const counts: TreeCounts = { files: 0, directories: 0, entries: 0, highestInode: 0 };
   const rooted = new Rooted();
   await checkEntries(scan, counts);
-  const { held, past, olderVersions } = await checkHistories(scan, rooted);
+  const emptied = await findEmptied(scan);
+  const { held, past, olderVersions } = await checkHistories(scan, { rooted, emptied });
   await checkBuckets(scan);
   const orphans = await checkOrphans(scan);
-  await checkInodes(scan, { unnamed: { held, past, orphans }, counts, rooted });
+  await checkInodes(scan, { unnamed: { held, past, orphans, emptied }, counts, rooted });
   await checkContents(scan);
   await checkBelongings(scan);
   const owners = await checkOwners(scan);
@@ -73,10 +75,19 @@ export async function checkNamespace(
   return { ...counts, owners, olderVersions };
 }
 
+async function findEmptied(scan: Scan): Promise<InodeSet> {
+  const emptied = new InodeSet();
+  // oxlint-disable-next-line eslint/require-yield -- what reads rows is a program
+  await scan.rows(emptiedSpace, function* (_tx, { key }) {
+    emptied.add(emptiedOfKey(key).directory);
+  });
+  return emptied;
+}
+
 async function checkHistories(
   scan: Scan,
-  rooted: Rooted,
-): Promise<Omit<Unnamed, "orphans"> & { readonly olderVersions: number }> {
+  { rooted, emptied }: { readonly rooted: Rooted; readonly emptied: InodeSet },
+): Promise<Pick<Unnamed, "held" | "past"> & { readonly olderVersions: number }> {
   const { fault } = scan;
   const [held, past] = [new InodeSet(), new InodeSet()];
   let olderVersions = 0;
@@ -97,7 +108,7 @@ async function checkHistories(
   await scan.rows(pastSpace, function* (tx, row) {
     const inode = decodePast(row.value);
     if (!past.add(inode)) fault(`Several rows lead to the past directory ${inode}.`);
-    yield* checkPast(tx, row, fault);
+    yield* checkPast(tx, row, { emptied, fault });
   });
   return { held, past, olderVersions };
 }

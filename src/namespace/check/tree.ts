@@ -31,6 +31,8 @@ export interface Unnamed {
   readonly held: InodeSet;
   readonly past: InodeSet;
   readonly orphans: InodeSet;
+  /** They may be there for nothing: somebody is to look. */
+  readonly emptied: InodeSet;
 }
 
 export interface TreeCounts {
@@ -132,7 +134,8 @@ export async function checkInodes(
     if (isHeld !== (linkCount === 0 && !isPast && !isOrphan))
       fault(`Inode ${inode} has ${linkCount} names, and ${isHeld ? "a" : "no"} row of history leads to it.`);
     if (isOrphan && linkCount > 0) fault(`Inode ${inode} is an orphan, and has ${linkCount} names.`);
-    if (kind === "directory") yield* checkDirectory(tx, { file, isPast, isOrphan, rooted }, fault);
+    if (kind === "directory")
+      yield* checkDirectory(tx, { file, isPast, isOrphan, isEmptied: unnamed.emptied.has(inode), rooted }, fault);
     else yield* checkHome(tx, file, fault);
     yield* checkSize(tx, file, fault);
     yield* checkExtended(tx, file, fault);
@@ -143,17 +146,18 @@ interface DirectoryCheck {
   readonly file: FileAttributes;
   readonly isPast: boolean;
   readonly isOrphan: boolean;
+  readonly isEmptied: boolean;
   readonly rooted: Rooted;
 }
 
 function* checkDirectory(tx: Reader, check: DirectoryCheck, fault: Fault): Program<void> {
-  const { file, isPast, isOrphan, rooted } = check;
+  const { file, isPast, isOrphan, isEmptied, rooted } = check;
   const { inode, parent } = file;
   if (isPast || isOrphan) sayLinks(file, 0, fault);
   const empty = yield* isEmpty(tx, inode);
   // Those with entries are counted where these are looked at.
   if (empty && !isPast && !isOrphan) sayLinks(file, 2, fault);
-  if (empty && file.implicit === true && !isPast) fault(`Directory ${inode} is implicit and empty.`);
+  if (empty && file.implicit === true && !isPast && !isEmptied) fault(`Directory ${inode} is implicit and empty.`);
   if (inode === ROOT_INODE || isOrphan) return;
   const entry = parent === undefined ? undefined : yield* readEntry(tx, parent.inode, `${parent.name}/`);
   const isEntered = entry?.inode === inode;

@@ -4,7 +4,7 @@ import type { Assembly } from "../../../src/coordinator/index.ts";
 import type { Clock } from "../../../src/core/ports/clock.ts";
 import { createFakeClock } from "../../../src/core/testing/fake-clock.ts";
 import { GfsError } from "../../../src/core/errors.ts";
-import { createMemoryKv, type Kv } from "../../../src/kv/index.ts";
+import { createMemoryKv, encodeKey, type Kv, prefixRange } from "../../../src/kv/index.ts";
 import type { Job } from "../../../src/mover/index.ts";
 import { catalogFaults } from "../../support/catalog-faults.ts";
 import { createMemoryStore, type SiteRole, type Stacked, type Store } from "../../../src/stores/index.ts";
@@ -166,6 +166,8 @@ export class World {
   /** One sentence for everything that is not as it should be when all is quiet and these are the files. */
   async faults(files: Files): Promise<string[]> {
     const faults = await catalogFaults(this.#kv);
+    const emptied = await this.#kv.view((tx) => tx.range({ ...prefixRange(encodeKey("de")), limit: 10 }));
+    if (emptied.length > 0) faults.push("Directories that may be there for nothing were never looked at.");
     for (const job of await this.openJobs()) {
       // It stumbled over a write that had been lost, before anybody read it; where the copies lie now is looked at below.
       if (job.kind === "publish" && job.state === "failed") continue;
