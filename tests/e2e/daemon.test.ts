@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateBucketCommand, ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
@@ -42,6 +42,50 @@ describe("globalfs up", () => {
       );
     } finally {
       expect(await second.stop("SIGINT")).toEqual({ code: 0, signal: null });
+    }
+  });
+
+  test("leaves its configuration for this user alone, and commands for the whole catalog find it there", async () => {
+    const cwd = join(directory, "home");
+    await mkdir(join(cwd, "below"), { recursive: true });
+    const words = ["up", "--data-dir", join(cwd, ".globalfs"), "--listen", "127.0.0.1:0"];
+    const daemon = await startDaemon({ directory, words });
+    try {
+      const told = await runGlobalfs(["object", "put", "k"], { directory: cwd, input: "x" });
+      expect(told.exit).toBe(0);
+      const file = join(cwd, ".globalfs", "config.yaml");
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      const catalog = join(cwd, ".globalfs", "catalog");
+      expect((await runGlobalfs(["meta", "check"], { directory: cwd })).err).toContain(catalog);
+      expect((await runGlobalfs(["meta", "check"], { directory: join(cwd, "below") })).out).toContain("no faults");
+      expect((await runGlobalfs(["audit", "verify"], { directory: cwd })).out).toContain("no faults");
+      expect((await runGlobalfs(["meta", "backup"], { directory: cwd })).err).toContain("onprem: ");
+      expect((await runGlobalfs(["meta", "backups"], { directory: cwd })).out).toContain("onprem");
+      await chmod(file, 0o644);
+      expect(await runGlobalfs(["meta", "check"], { directory: cwd })).toMatchObject({
+        exit: 2,
+        err: expect.stringContaining("chmod 600"),
+      });
+      const elsewhere = await runGlobalfs(["meta", "check"], { directory });
+      expect([elsewhere.exit, elsewhere.err]).toEqual([2, expect.stringContaining("--config")]);
+    } finally {
+      await daemon.stop();
+    }
+    await chmod(join(cwd, ".globalfs", "config.yaml"), 0o600);
+    await rm(join(cwd, ".globalfs", "catalog"), { recursive: true });
+    expect((await runGlobalfs(["meta", "rebuild"], { directory: cwd })).exit).toBe(0);
+    const secret = await readFile(join(cwd, ".globalfs", "s3.env"), "utf8");
+    const again = await startDaemon({ directory, words });
+    try {
+      // Its secret was sealed under a file that went with the catalog.
+      const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = exported(secret);
+      expect(exported(await readFile(join(cwd, ".globalfs", "s3.env"), "utf8"))).toMatchObject({
+        AWS_ACCESS_KEY_ID,
+        AWS_SECRET_ACCESS_KEY,
+      });
+      expect((await runGlobalfs(["cat", "k"], { directory: cwd })).out).toBe("x");
+    } finally {
+      await again.stop();
     }
   });
 
@@ -163,3 +207,7 @@ test("globalfs-coordinator is a second name of the daemon, and /metrics has what
     expect(await daemon.stop()).toEqual({ code: 0, signal: null });
   }
 });
+
+function exported(file: string): Record<string, string> {
+  return Object.fromEntries([...file.matchAll(/^export (\w+)=(.+)$/gm)].map(([, name, value]) => [name, value]));
+}

@@ -23,6 +23,10 @@ test("a person makes, links, marks and looks at files, and takes all of it away 
   await good("mkdir", "home", "-m", "0750");
   await good("mkdir", "-p", "home/a/b", "home/a/b");
   expect(await served.run(["mkdir", "home"])).toMatchObject({ exit: 6 });
+  expect(await served.run(["mkdir", "none/a"])).toMatchObject({
+    exit: 4,
+    err: expect.stringContaining("With -p it is made"),
+  });
   await served.run(["object", "put", "home/a/file"], { input: "hello" });
   expect((await served.run(["ln", "home/a/file", "home/a/b/"])).err).toBe("home/a/b/file is one of 2 names.\n");
   expect((await served.run(["ln", "-s", "../a/file", "home/link"])).err).toBe("home/link leads to ../a/file.\n");
@@ -71,6 +75,7 @@ test("what is copied within GlobalFS is the same there, links lead where they le
   expect(await statOf("to/deep/link")).toMatchObject({ kind: "symlink", target: "../a" });
   expect((await served.run(["cp", "-r", "gfs:from", "gfs:to"])).exit).toBe(0);
   expect(await served.run(["cp", "gfs:none", "gfs:x"])).toMatchObject({ exit: 4 });
+  expect((await served.run(["cp", "gfs:from", "gfs:x"])).err).toContain("there is: globalfs cp -r from");
   await good("rm", "-r", "from", "to", "one");
   expect(await good("ls", "-R")).not.toMatch(/from|to\/|one/);
 });

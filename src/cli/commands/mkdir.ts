@@ -1,4 +1,6 @@
+import type { GlobalFsError } from "@globalfs/client";
 import type { Command } from "commander";
+import { GfsError } from "../../core/errors.ts";
 import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome } from "../context.ts";
 import { eachPath } from "../each-path.ts";
@@ -29,7 +31,11 @@ async function mkdir(context: CliContext, paths: readonly string[], { parents, m
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
   };
   return await eachPath(context, paths, async (client, path) => {
-    const made = await client.files.mkdir(path, { ...how, signal: context.signal });
+    const made = await client.files.mkdir(path, { ...how, signal: context.signal }).catch((error: unknown) => {
+      const { code, message } = error as GlobalFsError;
+      if (code !== "NotFound") throw error;
+      throw new GfsError("NotFound", `${message} With -p it is made, too.`, { cause: error });
+    });
     return { path, mode: octal(made.mode) };
   });
 }

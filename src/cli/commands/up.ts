@@ -4,6 +4,7 @@ import { type Action, examples } from "../action.ts";
 import { type CliContext, type Outcome, print, warn } from "../context.ts";
 import type { RestKey } from "../daemons/rest-key.ts";
 import type { RootKey } from "../daemons/root-key.ts";
+import { CONFIG_FILE } from "../own-catalog.ts";
 import { OPEN_HELP, WORKERS_HELP, workerCount } from "../options.ts";
 
 interface Options {
@@ -33,13 +34,13 @@ async function up(context: CliContext, options: Options): Outcome {
   // Whatever this process makes from here on is for its user alone: catalog, keys, and the objects of both sites.
   process.umask(0o077);
   const { findRestKey, writeRestKey } = await import("../daemons/rest-key.ts");
-  const { hashApiKey } = await import("../../security/index.ts");
+  const { hashApiKey, writeOwnFile } = await import("../../security/index.ts");
   const restFile = join(directory, "rest.env");
   const rest = options.open === true ? undefined : await findRestKey(restFile);
   const listen = onLoopback(options.listen);
   const site = (name: string, role: string) => ({ name, role, store: { driver: "file", path: join(directory, name) } });
-  // JSON is YAML: the configuration takes the same way as one from a file, environment and checks included.
-  const content = JSON.stringify({
+  // The configuration takes the same way as one from a file, environment and checks included.
+  const content = await yamlOf({
     global: { cluster_name: "local", metrics_port: 0 },
     coordinator: { listen_addr: listen, data_dir: join(directory, "catalog") },
     s3: {
@@ -65,6 +66,7 @@ async function up(context: CliContext, options: Options): Outcome {
       const endpoint = s3Url as string;
       const key = await ensureRootKey(service, { file, endpoint, region: REGION });
       if (rest !== undefined) await writeRestKey(restFile, { key: rest.key, url });
+      await writeOwnFile(join(directory, CONFIG_FILE), content);
       await print(context, welcome({ url, endpoint, directory, key, file, rest, restFile })).catch(() => undefined);
     },
   });
@@ -72,6 +74,11 @@ async function up(context: CliContext, options: Options): Outcome {
 }
 
 const REGION = "us-east-1";
+
+async function yamlOf(configuration: object): Promise<string> {
+  const { renderYaml } = await import("../../core/config/render.ts");
+  return `# What \`globalfs up\` runs with here; written anew at each start. \`globalfs coordinator start --config\` with a copy of it runs the same.\n${renderYaml(configuration)}`;
+}
 
 /** This machine only, where no host is named: that there is a key does not mean that others are wanted. */
 function onLoopback(listen: string): string {

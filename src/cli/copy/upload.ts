@@ -1,4 +1,5 @@
 import type { PutBody } from "@globalfs/client";
+import { absenceOf } from "../absent.ts";
 import { localBody, openLocalSource } from "./local-source.ts";
 import { type CopyWork, counted } from "./work.ts";
 
@@ -27,7 +28,13 @@ export async function copyWithin(
   from: string,
   to: string,
 ): Promise<void> {
-  const { size, pendingSites } = await client.copy({ from, to, overwrite: true }, { signal: context.signal });
+  const { signal } = context;
+  const { size, pendingSites } = await client
+    .copy({ from, to, overwrite: true }, { signal })
+    .catch(async (error: unknown) => {
+      if ((error as { code?: unknown }).code !== "NotFound") throw error;
+      throw await absenceOf(client, from, { signal, forDirectories: "globalfs cp -r" });
+    });
   for (const site of pendingSites) tally.pendingSites.add(site);
   progress.advance(size);
 }

@@ -1,5 +1,6 @@
-import type { CoordinatorService } from "../../coordinator/index.ts";
+import type { CoordinatorService, CreateAccessKey } from "../../coordinator/index.ts";
 import { backgroundCtx } from "../../core/context.ts";
+import { toGfsError } from "../../core/errors.ts";
 import { readOwnFile, writeOwnFile } from "../../security/index.ts";
 
 /** The key of whoever runs everything on one machine: it may do everything, and lies in a file that only this user can read. */
@@ -10,6 +11,9 @@ export interface RootKey {
   readonly made: boolean;
 }
 
+type KeyPair = Omit<RootKey, "made">;
+
+const ROOT: CreateAccessKey = { user: "root", grants: [{ path: "", role: "admin" }] };
 const ID = /^export AWS_ACCESS_KEY_ID=(\w+)$/m;
 const SECRET = /^export AWS_SECRET_ACCESS_KEY=([\x21-\x7e]+)$/m;
 
@@ -22,17 +26,29 @@ export async function ensureRootKey(
   { file, endpoint, region }: { readonly file: string; readonly endpoint: string; readonly region: string },
 ): Promise<RootKey> {
   const written = await readKey(file);
-  const known = written === undefined ? undefined : await service.findAccessKey(written.id);
+  const known = written === undefined ? undefined : await findKey(service, written.id);
   // One that the catalog does not know was taken away, or belongs to another catalog: it does not come back.
-  const kept = written !== undefined && known?.secret === written.secret;
-  const key = kept
-    ? written
-    : await service.createAccessKey(backgroundCtx(), { user: "root", grants: [{ path: "", role: "admin" }] });
+  const kept = written !== undefined && (known === "sealed" || known?.secret === written.secret);
+  if (known === "sealed") await service.deleteAccessKey(backgroundCtx(), (written as KeyPair).id);
+  const key =
+    kept && known !== "sealed"
+      ? written
+      : await service.createAccessKey(backgroundCtx(), { ...ROOT, ...(kept ? written : {}) });
   await writeKey(file, key, { endpoint, region });
   return { id: key.id, secret: key.secret, made: !kept };
 }
 
-async function readKey(file: string): Promise<Omit<RootKey, "made"> | undefined> {
+/** A catalog that was rebuilt has another secret.key than the one that its keys were sealed under; this key's secret lies in its file, too. */
+async function findKey(service: CoordinatorService, id: string): Promise<KeyPair | "sealed" | undefined> {
+  try {
+    return await service.findAccessKey(id);
+  } catch (error) {
+    if (toGfsError(error).code === "DataCorrupt") return "sealed";
+    throw error;
+  }
+}
+
+async function readKey(file: string): Promise<KeyPair | undefined> {
   const text = (await readOwnFile(file)) ?? "";
   const id = ID.exec(text)?.[1];
   const secret = SECRET.exec(text)?.[1];
@@ -41,7 +57,7 @@ async function readKey(file: string): Promise<Omit<RootKey, "made"> | undefined>
 
 async function writeKey(
   file: string,
-  { id, secret }: Omit<RootKey, "made">,
+  { id, secret }: KeyPair,
   { endpoint, region }: { readonly endpoint: string; readonly region: string },
 ): Promise<void> {
   await writeOwnFile(

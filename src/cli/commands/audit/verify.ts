@@ -1,13 +1,12 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { EXIT, GfsError } from "../../../core/errors.ts";
+import { EXIT } from "../../../core/errors.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson } from "../../context.ts";
+import { catalogDirectory, CONFIG_HELP, type CatalogChoice } from "../../own-catalog.ts";
 import { printable } from "../../terminal.ts";
 
-interface Options {
-  readonly config?: string;
-  readonly dataDir?: string;
+interface Options extends CatalogChoice {
   readonly includes?: string;
 }
 
@@ -17,7 +16,7 @@ export function defineAuditVerify(audit: Command, action: Action): void {
     .description(
       "follow the audit trail from its first line to its last, on the coordinator's machine; changes nothing",
     )
-    .option("--config <file>", "configuration file that names the catalog's directory")
+    .option("--config <file>", CONFIG_HELP)
     .option("--data-dir <directory>", "the catalog's directory itself")
     .option("--includes <hash>", "a line with this hash, noted at an earlier run, has to be in it")
     .addHelpText(
@@ -29,7 +28,7 @@ export function defineAuditVerify(audit: Command, action: Action): void {
 
 async function auditVerify(context: CliContext, options: Options): Outcome {
   const { AUDIT_DIRECTORY, verifyTrail } = await import("../../../security/index.ts");
-  const directory = join(await directoryOf(context, options), AUDIT_DIRECTORY);
+  const directory = join(await catalogDirectory(context, options), AUDIT_DIRECTORY);
   const report = await verifyTrail(directory, options.includes?.toLowerCase());
   const { lines, files, torn, first, last, includes } = report;
   const faults = [
@@ -50,13 +49,4 @@ async function auditVerify(context: CliContext, options: Options): Outcome {
     await print(context, `${lines} lines in ${files} files${span}${cut}: ${found}\n${head}`);
   }
   return faults.length === 0 ? undefined : EXIT.failure;
-}
-
-async function directoryOf(context: CliContext, options: Options): Promise<string> {
-  if (options.dataDir !== undefined) return options.dataDir;
-  if (options.config === undefined) {
-    throw new GfsError("InvalidArgument", "Name the catalog with --config FILE or with --data-dir DIRECTORY.");
-  }
-  const { loadConfig } = await import("../../config/index.ts");
-  return (await loadConfig({ path: options.config, env: context.terminal.env })).config.coordinator.dataDirectory;
 }

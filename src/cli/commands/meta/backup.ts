@@ -5,25 +5,26 @@ import { systemClock } from "../../../core/ports/clock.ts";
 import { formatSize } from "../../../core/units.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, printJson } from "../../context.ts";
+import { CONFIG_HELP, ownConfig } from "../../own-catalog.ts";
 import { printable } from "../../terminal.ts";
 import { openToRead } from "./catalog.ts";
-import { configOf, withSites } from "./sites.ts";
+import { withSites } from "./sites.ts";
 
 interface Options {
-  readonly config: string;
+  readonly config?: string;
 }
 
 export function defineMetaBackup(meta: Command, action: Action): void {
   meta
     .command("backup")
     .description("back the catalog up to the sites now, where `coordinator.backup` says; the coordinator may run")
-    .requiredOption("--config <file>", "the coordinator's configuration file")
+    .option("--config <file>", CONFIG_HELP)
     .addHelpText("after", examples("globalfs meta backup --config config.yaml"))
     .action(action(metaBackup));
 }
 
 async function metaBackup(context: CliContext, options: Options): Outcome {
-  const config = await configOf(context, options.config);
+  const config = await ownConfig(context, options.config);
   const { backUp } = await import("../../../meta/index.ts");
   const { backup, dataDirectory } = config.coordinator;
   const kv = await openToRead(dataDirectory);

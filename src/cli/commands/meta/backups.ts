@@ -5,18 +5,19 @@ import type { StoredBackup } from "../../../meta/index.ts";
 import { formatSize } from "../../../core/units.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, type Outcome, print, printJson, warn } from "../../context.ts";
+import { CONFIG_HELP, ownConfig } from "../../own-catalog.ts";
 import { type Column, renderTable } from "../../table.ts";
-import { configOf, learnPlaces, withSites } from "./sites.ts";
+import { learnPlaces, withSites } from "./sites.ts";
 
 interface Options {
-  readonly config: string;
+  readonly config?: string;
 }
 
 export function defineMetaBackups(meta: Command, action: Action): void {
   meta
     .command("backups")
     .description("list the backups of the catalog at the sites, the newest first; needs no catalog")
-    .requiredOption("--config <file>", "the coordinator's configuration file")
+    .option("--config <file>", CONFIG_HELP)
     .addHelpText("after", examples("globalfs meta backups --config config.yaml"))
     .action(action(metaBackups));
 }
@@ -30,7 +31,7 @@ const columns: readonly Column<StoredBackup>[] = [
 ];
 
 async function metaBackups(context: CliContext, options: Options): Outcome {
-  const config = await configOf(context, options.config);
+  const config = await ownConfig(context, options.config);
   const [{ backupsAt }, { createMemoryKv }] = await Promise.all([
     import("../../../meta/index.ts"),
     import("../../../kv/index.ts"),

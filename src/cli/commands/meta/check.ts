@@ -3,15 +3,16 @@ import { EXIT } from "../../../core/errors.ts";
 import type { CheckReport } from "../../../meta/index.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, print, printJson } from "../../context.ts";
+import { type CatalogChoice, catalogDirectory, CONFIG_HELP } from "../../own-catalog.ts";
 import { createProgress } from "../../progress.ts";
 import { printable } from "../../terminal.ts";
-import { type CatalogChoice, directoryOf, openToRead } from "./catalog.ts";
+import { openToRead } from "./catalog.ts";
 
 export function defineMetaCheck(meta: Command, action: Action): void {
   meta
     .command("check")
     .description("hold every row of the catalog against the others; changes nothing, and the coordinator may run")
-    .option("--config <file>", "configuration file that names the catalog's directory")
+    .option("--config <file>", CONFIG_HELP)
     .option("--data-dir <directory>", "the catalog's directory itself")
     .addHelpText(
       "after",
@@ -22,7 +23,7 @@ export function defineMetaCheck(meta: Command, action: Action): void {
 
 /** Reads the catalog beside the process that owns it, as it is at one moment. */
 async function metaCheck(context: CliContext, options: CatalogChoice): Outcome {
-  const directory = await directoryOf(context, options);
+  const directory = await catalogDirectory(context, options);
   note(context, `Reading the catalog in ${directory}...`);
   const [{ checkMeta }, { checkJobs }, { checkSetAside }] = await Promise.all([
     import("../../../meta/index.ts"),

@@ -7,15 +7,16 @@ import { systemClock } from "../../../core/ports/clock.ts";
 import type { DumpSummary } from "../../../meta/index.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, printJson } from "../../context.ts";
+import { type CatalogChoice, catalogDirectory, CONFIG_HELP } from "../../own-catalog.ts";
 import { createProgress } from "../../progress.ts";
-import { type CatalogChoice, directoryOf, openToRead } from "./catalog.ts";
+import { openToRead } from "./catalog.ts";
 
 export function defineMetaDump(meta: Command, action: Action): void {
   meta
     .command("dump")
     .description("write the catalog out, as it is at one moment; the coordinator may run")
     .argument("[file]", "where to; one that ends in .gz is compressed; absent or -: to the output")
-    .option("--config <file>", "configuration file that names the catalog's directory")
+    .option("--config <file>", CONFIG_HELP)
     .option("--data-dir <directory>", "the catalog's directory itself")
     .addHelpText(
       "after",
@@ -28,7 +29,7 @@ export function defineMetaDump(meta: Command, action: Action): void {
 }
 
 async function metaDump(context: CliContext, file: string, options: CatalogChoice): Outcome {
-  const directory = await directoryOf(context, options);
+  const directory = await catalogDirectory(context, options);
   const { dumpCatalog } = await import("../../../meta/index.ts");
   const kv = await openToRead(directory);
   try {

@@ -5,8 +5,8 @@ import { fromErrno } from "../../../core/errors.ts";
 import type { LoadSummary } from "../../../meta/index.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, printJson } from "../../context.ts";
+import { catalogDirectory, CONFIG_HELP } from "../../own-catalog.ts";
 import { createProgress } from "../../progress.ts";
-import { directoryOf } from "./catalog.ts";
 
 interface Options {
   readonly config?: string;
@@ -19,7 +19,7 @@ export function defineMetaLoad(meta: Command, action: Action): void {
     .description("make a catalog from a dump, where there is none; all of it, or nothing when the dump is not whole")
     .argument("<file>", "what `meta dump` or a backup has written, compressed or not; -: from the input")
     .option("--into <directory>", "the directory of the catalog to be made")
-    .option("--config <file>", "configuration file that names that directory")
+    .option("--config <file>", CONFIG_HELP)
     .addHelpText(
       "after",
       examples(
@@ -31,7 +31,7 @@ export function defineMetaLoad(meta: Command, action: Action): void {
 }
 
 async function metaLoad(context: CliContext, file: string, { config, into }: Options): Outcome {
-  const directory = await directoryOf(context, {
+  const directory = await catalogDirectory(context, {
     ...(into === undefined ? {} : { dataDir: into }),
     ...(config === undefined ? {} : { config }),
   });

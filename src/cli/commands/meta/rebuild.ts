@@ -11,12 +11,13 @@ import type { CheckReport, FoundBackup, RebuildReport } from "../../../meta/inde
 import type { Site } from "../../../stores/index.ts";
 import { type Action, examples } from "../../action.ts";
 import { type CliContext, note, type Outcome, printJson } from "../../context.ts";
+import { CONFIG_HELP, ownConfig } from "../../own-catalog.ts";
 import { createProgress, type Progress } from "../../progress.ts";
 import { printable } from "../../terminal.ts";
-import { configOf, learnPlaces, type Unanswered, withSites } from "./sites.ts";
+import { learnPlaces, type Unanswered, withSites } from "./sites.ts";
 
 interface Options {
-  readonly config: string;
+  readonly config?: string;
   readonly fromSites?: boolean;
   readonly dryRun?: boolean;
   readonly partial?: boolean;
@@ -25,8 +26,10 @@ interface Options {
 export function defineMetaRebuild(meta: Command, action: Action): void {
   meta
     .command("rebuild")
-    .description("make a lost catalog again from the newest backup and what the sites hold; the sites are only read")
-    .requiredOption("--config <file>", "the coordinator's configuration file; it must not run, and have no catalog")
+    .description(
+      "make a lost catalog again, where there is none and no coordinator runs, from the newest backup and what the sites hold; the sites are only read",
+    )
+    .option("--config <file>", CONFIG_HELP)
     .option("--from-sites", "from the objects alone, without a backup")
     .option("--dry-run", "make it in a temporary directory, say what it would be, and throw it away")
     .option("--partial", "go on although some sites do not answer; what only they hold is missing")
@@ -42,7 +45,7 @@ export function defineMetaRebuild(meta: Command, action: Action): void {
 }
 
 async function metaRebuild(context: CliContext, options: Options): Outcome {
-  const config = await configOf(context, options.config);
+  const config = await ownConfig(context, options.config);
   const { createMemoryKv, makeLmdbCatalog } = await import("../../../kv/index.ts");
   const places = createMemoryKv();
   const unanswered = await learnPlaces(context, { config, kv: places });

@@ -10,12 +10,6 @@ import type { Site } from "../../../stores/index.ts";
 import type { CliContext } from "../../context.ts";
 import type { Config } from "../../config/index.ts";
 
-/** A configuration file, and the sites that it names. */
-export async function configOf(context: CliContext, path: string): Promise<Config> {
-  const { loadConfig } = await import("../../config/index.ts");
-  return (await loadConfig({ path, env: context.terminal.env })).config;
-}
-
 export interface SitesOf {
   readonly config: Config;
   /** Knows at which places the sites lie. */
