@@ -6,6 +6,7 @@ export { createMemoryKv } from "./engines/memory.ts";
 export { type LmdbOptions, openLmdbKv } from "./engines/lmdb.ts";
 export { type FreshCatalog, makeLmdbCatalog } from "./engines/lmdb-fresh.ts";
 export { openLmdbReader } from "./engines/lmdb-reader.ts";
+export { findFirst, findLast } from "./first.ts";
 export { answer, reader, runAsync, runSync, type Snapshot } from "./program.ts";
 export { Staged } from "./staged.ts";
 export {

@@ -36,12 +36,12 @@ export async function checkJobs(scan: Scan): Promise<{ readonly jobs: number }> 
     for (const { key, what } of indexesOf(job))
       if ((yield* tx.get(key)) === undefined) scan.fault(`Job ${job.id} is ${job.state}, and not ${what}.`);
   });
-  for (const { space, idOf, keyOf, what } of INDEXES) {
+  for (const { space, idOf, what } of INDEXES) {
     await scan.rows(space, function* (tx, row) {
       const id = idOf(row.key);
       const job = yield* findJob(tx, id);
       if (job === undefined) scan.fault(`Job ${id} is ${what}, and missing.`);
-      else if (!indexesOf(job).some(({ key }) => isSame(key, row.key)) || !isSame(keyOf(job), row.key))
+      else if (!indexesOf(job).some(({ key }) => isSame(key, row.key)))
         scan.fault(`Job ${id} is ${what}, where it does not belong.`);
     });
   }
@@ -53,21 +53,11 @@ export async function checkJobs(scan: Scan): Promise<{ readonly jobs: number }> 
 }
 
 const INDEXES = [
-  { space: readySpace, idOf: idOfReadyKey, keyOf: readyKey, what: "among the ready ones" },
-  {
-    space: delayedSpace,
-    idOf: (key: Key) => partsOfDelayedKey(key).id,
-    keyOf: delayedKey,
-    what: "among those that wait",
-  },
-  { space: heldSpace, idOf: idOfHeldKey, keyOf: (job: Job) => heldKey(job.id), what: "among the held ones" },
-  { space: laneSpace, idOf: idOfLaneKey, keyOf: laneKey, what: "in a lane" },
-  {
-    space: finishedSpace,
-    idOf: idOfFinishedKey,
-    keyOf: (job: Job) => finishedKey(job.changedMs, job.id),
-    what: "among the finished ones",
-  },
+  { space: readySpace, idOf: idOfReadyKey, what: "among the ready ones" },
+  { space: delayedSpace, idOf: (key: Key) => partsOfDelayedKey(key).id, what: "among those that wait" },
+  { space: heldSpace, idOf: idOfHeldKey, what: "among the held ones" },
+  { space: laneSpace, idOf: idOfLaneKey, what: "in a lane" },
+  { space: finishedSpace, idOf: idOfFinishedKey, what: "among the finished ones" },
 ] as const;
 
 /** Where a job has to stand. */
@@ -75,7 +65,6 @@ function indexesOf(job: Job): { readonly key: Key; readonly what: string }[] {
   if (isFinished(job.state)) return [{ key: finishedKey(job.changedMs, job.id), what: "among the finished ones" }];
   const lane = { key: laneKey(job), what: "in its lane" };
   if (job.state === "paused") return [lane, { key: heldKey(job.id), what: "among the held ones" }];
-  if (job.state !== "waiting") return [lane];
   return [
     lane,
     job.notBeforeMs > 0

@@ -25,9 +25,9 @@ export interface JobRowsPage {
 
 export interface PageJobs {
   /** Rows do not say which jobs run: of those, too, they say that they wait. Absent: whatever their state. */
-  readonly state?: Exclude<JobState, "running"> | "unfinished";
-  readonly after?: JobId;
-  readonly newestFirst?: boolean;
+  readonly state?: Exclude<JobState, "running"> | "unfinished" | undefined;
+  readonly after?: JobId | undefined;
+  readonly newestFirst?: boolean | undefined;
   readonly limit: number;
 }
 

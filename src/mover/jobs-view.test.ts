@@ -72,6 +72,42 @@ describe("a list of jobs", () => {
     expect([newest.jobs.map(({ id }) => id), newest.continuation]).toEqual([[ids[4], ids[3]], ids[3]]);
     expect((await rig.mover.list({ state: "done", limit: 10 })).jobs.map(({ id }) => id)).toEqual(ids.slice(3));
   });
+
+  it.each(["waiting", "paused", "done", "failed", "canceled"] as const)(
+    "of those that are %s has full pages, however many others lie between",
+    async (state) => {
+      await rig.mover.stop();
+      const ids = await fill({ waiting: 3, paused: 3, done: 3, failed: 3, canceled: 3 });
+      const wanted = ids.slice(3 * ["waiting", "paused", "done", "failed", "canceled"].indexOf(state)).slice(0, 3);
+      for (const newestFirst of [false, true]) {
+        const ordered = newestFirst ? wanted.toReversed() : wanted;
+        const first = await rig.mover.list({ state, newestFirst, limit: 2 });
+        expect([first.jobs.map(({ id }) => id), first.continuation]).toEqual([ordered.slice(0, 2), ordered[1]]);
+        const rest = await rig.mover.list({ state, newestFirst, limit: 2, after: first.continuation as string });
+        expect([rest.jobs.map(({ id }) => id), rest.continuation]).toEqual([ordered.slice(2), undefined]);
+      }
+    },
+  );
+
+  it("of those that run comes in pages, too, and they are not among those that wait", async () => {
+    const { passed, open } = gate();
+    rig.store("cloud").script.before = () => passed;
+    for (let file = 0; file < 3; file++) await rig.put(`file${file}`, "bytes");
+    await rig.until(async () => (await rig.mover.list({ state: "running", limit: 100 })).jobs.length === 3);
+    expect((await rig.mover.list({ state: "waiting", limit: 100 })).jobs).toEqual([]);
+    const ids = (await rig.mover.list({ limit: 100 })).jobs.map(({ id }) => id);
+    for (const newestFirst of [false, true]) {
+      const ordered = newestFirst ? ids.toReversed() : ids;
+      const first = await rig.mover.list({ state: "running", newestFirst, limit: 2 });
+      expect([first.jobs.map(({ id }) => id), first.continuation]).toEqual([ordered.slice(0, 2), ordered[1]]);
+      const after = first.continuation as string;
+      const rest = await rig.mover.list({ state: "running", newestFirst, limit: 2, after });
+      expect([rest.jobs.map(({ id }) => id), rest.continuation]).toEqual([ordered.slice(2), undefined]);
+      expect((await rig.mover.list({ state: "running", newestFirst, limit: 3 })).continuation).toBeUndefined();
+    }
+    open();
+    await rig.idle();
+  });
 });
 
 describe("what a job waits for", () => {
@@ -81,6 +117,8 @@ describe("what a job waits for", () => {
     await rig.mover.stop();
     const [waiting, done] = (await fill({ waiting: 1, done: 1 })) as [JobId, JobId];
     expect([await why(waiting), await why(done)]).toEqual([undefined, undefined]);
+    await rig.mover.pauseAll(true);
+    expect(await why(done)).toBeUndefined();
   });
 
   it("is a site that does not answer", async () => {

@@ -2,7 +2,7 @@ import type { JobId } from "../core/ids.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Kv, Program } from "../kv/index.ts";
 import type { SiteDirectory } from "../stores/index.ts";
-import { countFinished, countRows, pageJobs } from "./job-pages.ts";
+import { countFinished, countRows, type PageJobs, pageJobs } from "./job-pages.ts";
 import { heldSpace } from "./job-rows.ts";
 import { findJob, getJob, jobsOfPath } from "./jobs.ts";
 import type { ProgressBoard } from "./progress.ts";
@@ -28,7 +28,7 @@ export interface JobsView extends Pick<Mover, "jobsOf" | "list" | "get" | "count
 }
 
 type ListedJobs = Awaited<ReturnType<Mover["list"]>>;
-type RunningPage = Omit<Parameters<Mover["list"]>[0], "state">;
+type RunningPage = Pick<PageJobs, "after" | "newestFirst" | "limit">;
 
 /** Jobs as people see them: how far they are, and what those that stand still wait for. */
 export function createJobsView({ kv, clock, sites, board, running, depth }: JobsViewDeps): JobsView {
@@ -67,15 +67,9 @@ export function createJobsView({ kv, clock, sites, board, running, depth }: Jobs
     jobsOf: async (path) => await describeAll(await kv.view((tx) => jobsOfPath(tx, path, JOBS_OF_ONE_PATH))),
     get: async (id) => await describe(await kv.view((tx) => getJob(tx, id))),
     async list({ state, after, newestFirst, limit }) {
-      const from = { limit, ...(newestFirst === undefined ? {} : { newestFirst }) };
-      if (state === "running") return await listRunning({ ...from, ...(after === undefined ? {} : { after }) });
-      const page = await kv.view((tx) =>
-        pageJobs(tx, {
-          ...from,
-          ...(state === undefined ? {} : { state }),
-          ...(after === undefined ? {} : { after: after as JobId }),
-        }),
-      );
+      const from = { after: after as JobId | undefined, newestFirst, limit };
+      if (state === "running") return await listRunning(from);
+      const page = await kv.view((tx) => pageJobs(tx, { ...from, state }));
       const described = await describeAll(page.jobs);
       const jobs = state === undefined ? described : described.filter((job) => job.state === state);
       return { jobs, ...(page.next === undefined ? {} : { continuation: page.next }) };
@@ -94,9 +88,7 @@ export function createJobsView({ kv, clock, sites, board, running, depth }: Jobs
       let after: JobId | undefined;
       do {
         const from = after;
-        const page = await kv.view((tx) =>
-          pageJobs(tx, { state: "unfinished", limit: COUNTED_A_PAGE, ...(from === undefined ? {} : { after: from }) }),
-        );
+        const page = await kv.view((tx) => pageJobs(tx, { state: "unfinished", limit: COUNTED_A_PAGE, after: from }));
         for (const job of page.jobs)
           if (job.site === site && job.upload !== undefined) uploads.add(job.upload.uploadId);
         after = page.next;

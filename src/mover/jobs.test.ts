@@ -5,7 +5,18 @@ import { silentLogger } from "../core/ports/log.ts";
 import { createFakeClock } from "../core/testing/fake-clock.ts";
 import { pageJobs } from "./job-pages.ts";
 import { delayedKey, jobKey } from "./job-rows.ts";
-import { dropJobs, enqueueJob, findJob, getJob, isFirstOfLane, jobsOfPath, setJobState, settleJob } from "./jobs.ts";
+import {
+  dropJobs,
+  enqueueJob,
+  findJob,
+  getJob,
+  isFirstOfLane,
+  type JobChange,
+  jobsOfPath,
+  setJobState,
+  settleJob,
+  writeJob,
+} from "./jobs.ts";
 import { QueueDepth } from "./queue-depth.ts";
 import { findNextDue, findTrimBorder, promoteDue, trimFinished } from "./timed-jobs.ts";
 import type { Job, JobSpec, JobState } from "./types.ts";
@@ -33,7 +44,7 @@ function queue() {
       const taken = await kv.transact((tx) => enqueueJob(tx, { ...SPEC, ...spec }, { id, nowMs: 1_000, queueIsFull }));
       return taken ? id : undefined;
     },
-    settle: (id: JobId, state: JobState, nowMs = 2_000, more: { reason?: string; notBeforeMs?: number } = {}) =>
+    settle: (id: JobId, state: JobState, nowMs = 2_000, more: Partial<JobChange> = {}) =>
       kv.transact((tx) => settleJob(tx, id, { state, nowMs, ...more })),
     count: async () => await depth.get(),
     find: (id: JobId | undefined) => kv.view((tx) => findJob(tx, id as JobId)),
@@ -114,9 +125,12 @@ describe("the queue of jobs", () => {
     expect((await set(id, "paused")).state).toBe("paused");
     expect((await set(id, "paused")).state).toBe("paused");
     expect((await set(id, "waiting")).state).toBe("waiting");
-    await settle(id, "failed", 4_000, { reason: "No." });
+    await settle(id, "failed", 4_000, { reason: "No.", attempts: 8, failures: 8 });
     await expect(set(id, "paused")).rejects.toMatchObject({ code: "Conflict" });
-    expect(await set(id, "waiting")).toMatchObject({ state: "waiting", attempts: 0 });
+    // It begins anew.
+    const again = await set(id, "waiting");
+    expect(again).toMatchObject({ state: "waiting", attempts: 0 });
+    expect([again.reason, again.failures]).toEqual([undefined, undefined]);
     expect(await count()).toBe(1);
     expect((await set(id, "canceled")).state).toBe("canceled");
     await expect(set(id, "paused")).rejects.toMatchObject({ code: "Conflict" });
@@ -212,6 +226,25 @@ describe("the queue of jobs", () => {
     expect([await find(one), await find(another), await count()]).toEqual([undefined, undefined, 1]);
     expect(await first((await find(behind)) as Job)).toBe(true);
     expect(await kv.view((tx) => jobsOfPath(tx, "another", 10))).toEqual([]);
+  });
+
+  it("keeps the upload of a job while that is tried again, and not once it has ended", async () => {
+    const { add, find, settle, kv } = queue();
+    const upload = { uploadId: "u", partSizeBytes: 5 };
+    for (const [state, kept] of [
+      ["waiting", upload],
+      ["done", undefined],
+      ["failed", undefined],
+    ] as const) {
+      const id = (await add({ path: state as FilePath })) as JobId;
+      const job = (await find(id)) as Job;
+      await kv.transact(function* (tx): Program<void> {
+        yield* findJob(tx, id);
+        writeJob(tx, job, { ...job, upload });
+      });
+      await settle(id, state);
+      expect((await find(id))?.upload).toEqual(kept);
+    }
   });
 
   it("says which command tells more when a job's row cannot be read", async () => {

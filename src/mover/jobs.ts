@@ -1,6 +1,6 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
-import { type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findFirst, type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { findOwner } from "../namespace/index.ts";
 import {
   decodeJob,
@@ -215,8 +215,7 @@ export function* isFirstOfLane(tx: Reader, job: Job): Program<boolean> {
 }
 
 export function* findFirstOfLane(tx: Reader, job: Job): Program<Key | undefined> {
-  const [first] = yield* tx.range({ ...prefixRange(laneRange(job)), limit: 1 });
-  return first?.key;
+  return (yield* findFirst(tx, laneRange(job)))?.key;
 }
 
 export function* jobsOfPath(tx: Reader, path: string, limit: number): Program<Job[]> {
@@ -230,7 +229,7 @@ export function* jobsOfPath(tx: Reader, path: string, limit: number): Program<Jo
 
 /** Whether anything is still to be done for the path, at any site. */
 export function* hasJobs(tx: Reader, path: string): Program<boolean> {
-  return (yield* tx.range({ ...prefixRange(pathRange(path)), limit: 1 })).length > 0;
+  return (yield* findFirst(tx, pathRange(path))) !== undefined;
 }
 
 export interface MarkUnqueued {

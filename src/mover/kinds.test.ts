@@ -239,6 +239,7 @@ describe("verifying a copy", () => {
     await rig.store("cloud").delete(ctx, "file");
     await rig.order("verify", written, "cloud");
     await rig.idle();
+    expect((await rig.job({ kind: "verify" }))?.reason).toBe("The object is gone from the site.");
     expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
   });

@@ -313,6 +313,8 @@ describe("stopping and starting", () => {
     site.open();
     await draining;
     expect([rig.store("cloud").count("commit"), await rig.mover.depth()]).toEqual([2, 2]);
+    // Nothing of it is left behind.
+    expect(rig.clock.waiting).toBe(0);
     await rig.restart();
     await rig.idle();
     expect(rig.store("cloud").count("commit")).toBe(4);

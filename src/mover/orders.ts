@@ -72,7 +72,6 @@ export function createOrders(deps: OrdersDeps): Orders {
       pausedGauge.set(paused ? 1 : 0);
       log.info(paused ? "jobs_paused" : "jobs_resumed", { ...order });
       if (paused) {
-        schedule.chooseAnew();
         const under = [...runner.running.values()];
         for (const { controller } of under) controller.abort(new GfsError("Canceled", "All jobs were paused."));
         await Promise.allSettled(under.map(({ work }) => work));

@@ -62,6 +62,18 @@ describe("the number of jobs that are not finished", () => {
     expect([await depth.get(), await lanes()]).toEqual([3_200, 3_200]);
   });
 
+  it("is no guess when it could not be counted: who asks is told, and the next one counts anew", async () => {
+    rig = await new MoverRig(["local", "cloud"]).start();
+    await rig.mover.stop();
+    await enqueue(2);
+    const snapshot = async (): Promise<never> => await Promise.reject(new GfsError("Unavailable", "It is closed."));
+    const kv: Kv = { ...rig.kv, snapshot };
+    const depth = new QueueDepth(kv, silentLogger);
+    await expect(depth.get()).rejects.toMatchObject({ code: "Unavailable" });
+    Object.assign(kv, { snapshot: rig.kv.snapshot });
+    expect(await depth.get()).toBe(2);
+  });
+
   it("is counted anew when it could not be followed", async () => {
     rig = await new MoverRig(["local", "cloud"]).start();
     await rig.mover.stop();

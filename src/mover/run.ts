@@ -245,7 +245,7 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
         over = true;
         cancel();
         givingWay -= 1;
-        if (givingWay === 0) deps.onEnd();
+        deps.onEnd();
       };
       const cancel = clock.timer(LONGEST_GIVING_WAY_MS, end);
       return end;

@@ -1,12 +1,12 @@
 import type { JobId } from "../core/ids.ts";
-import { type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findFirst, type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { delayedSpace, finishedKey, finishedSpace, idOfFinishedKey, jobKey, partsOfDelayedKey } from "./job-rows.ts";
 import { findJob, writeJob } from "./jobs.ts";
 
 /** What becomes of jobs by time alone: those that were delayed run again, and those that have ended are forgotten. */
 
 export function* findNextDue(tx: Reader): Program<number | undefined> {
-  const [first] = yield* tx.range({ ...prefixRange(delayedSpace), limit: 1 });
+  const first = yield* findFirst(tx, delayedSpace);
   return first === undefined ? undefined : partsOfDelayedKey(first.key).dueMs;
 }
 

@@ -1,5 +1,5 @@
 import type { FilePath, Inode, JobId } from "../core/ids.ts";
-import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findFirst, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { type FileVersion, findByInode } from "../namespace/index.ts";
 import { decodeUnqueued, placeOfUnqueuedKey, unqueuedKey, unqueuedSpace } from "./job-rows.ts";
 import { enqueueJob } from "./jobs.ts";
@@ -31,7 +31,7 @@ const TAKEN_A_COMMIT = 25;
 const ROOM_FOR_ONE = { writes: 20, sizeBytes: 32 * 1024 };
 
 export function* hasUnqueued(tx: Reader): Program<boolean> {
-  return (yield* tx.range({ ...prefixRange(unqueuedSpace), limit: 1 })).length > 0;
+  return (yield* findFirst(tx, unqueuedSpace)) !== undefined;
 }
 
 /** Copies that found the queue full get their jobs. Resolves with how many rows are gone, and whether there may be more. */

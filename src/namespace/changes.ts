@@ -1,4 +1,12 @@
-import { afterPrefix, type KvEntry, positionOf, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import {
+  afterPrefix,
+  findLast,
+  type KvEntry,
+  positionOf,
+  type Program,
+  type Reader,
+  type Transaction,
+} from "../kv/index.ts";
 import {
   changeKey,
   changesForgottenKey,
@@ -67,7 +75,7 @@ function* forgottenUpTo(tx: Reader): Program<ChangeCursor> {
 
 /** Where the feed ends now; 0 when it is empty. */
 export function* lastChange(tx: Reader): Program<ChangeCursor> {
-  const [last] = yield* tx.range({ start: changeSpace, end: afterPrefix(changeSpace), limit: 1, reverse: true });
+  const last = yield* findLast(tx, changeSpace);
   return last === undefined ? 0 : positionOf(last.key);
 }
 

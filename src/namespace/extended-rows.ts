@@ -1,6 +1,6 @@
 import type { Inode } from "../core/ids.ts";
 import type { Key, Program, Reader, Transaction } from "../kv/index.ts";
-import { afterPrefix, decodeKey, encodeKey, prefixRange, tail } from "../kv/index.ts";
+import { decodeKey, encodeKey, findFirst, prefixRange, tail } from "../kv/index.ts";
 import type { FileAttributes } from "./types.ts";
 
 /**
@@ -42,7 +42,7 @@ export function* dropExtended(tx: Transaction, { inode, extended }: FileAttribut
 
 /** Takes away what inodes have left behind; resolves with whether there is more. */
 export function* clearLeftExtended(tx: Transaction): Program<boolean> {
-  const [row] = yield* tx.range({ start: leftSpace, end: afterPrefix(leftSpace), limit: 1 });
+  const row = yield* findFirst(tx, leftSpace);
   if (row === undefined) return false;
   const inode = decodeKey(row.key, ["number"])[0] as Inode;
   const names = yield* namesOfExtended(tx, inode, A_COMMIT);

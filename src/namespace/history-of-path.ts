@@ -1,5 +1,5 @@
 import { type Inode, ROOT_INODE } from "../core/ids.ts";
-import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findFirst, keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import {
   decodeHistory,
@@ -129,7 +129,7 @@ export function* historyAfter(tx: Reader, path: string, { after, limit }: Histor
 
 /** On top of what is there; `directory` is the newest of the path. */
 export function* pushHistory(tx: Transaction, row: Omit<HistoryRow, "sequence">): Program<HistoryRow> {
-  const [below] = yield* tx.range({ ...prefixRange(historyOf(row)), limit: 1 });
+  const below = yield* findFirst(tx, historyOf(row));
   const sequence = below === undefined ? 1 : decodeHistory(below.key, below.value).sequence + 1;
   const placed = { ...row, sequence };
   putHistory(tx, placed);

@@ -1,6 +1,6 @@
 import type { Inode, SessionId } from "../core/ids.ts";
 import type { Key, LeaseId, Program, Reader, Transaction } from "../kv/index.ts";
-import { decodeKey, encodeKey, prefixRange, tail } from "../kv/index.ts";
+import { decodeKey, encodeKey, findFirst, prefixRange, tail } from "../kv/index.ts";
 
 /**
  * What has lost its last name while sessions have it open: an orphan. For each session and inode there is a row by session, for when the session ends, and one by
@@ -60,12 +60,12 @@ export function* isHeldBy(tx: Reader, orphan: Orphan): Program<boolean> {
 
 /** Whether any session holds it. */
 export function* isHeld(tx: Reader, inode: Inode): Program<boolean> {
-  return (yield* tx.range({ ...prefixRange(encodeKey(BY_INODE, inode)), limit: 1 })).length > 0;
+  return (yield* findFirst(tx, encodeKey(BY_INODE, inode))) !== undefined;
 }
 
 /** One of those that a session holds. */
 export function* orphanOf(tx: Reader, session: SessionId): Program<Inode | undefined> {
-  const [row] = yield* tx.range({ ...prefixRange(encodeKey(BY_SESSION, session)), limit: 1 });
+  const row = yield* findFirst(tx, encodeKey(BY_SESSION, session));
   return row === undefined ? undefined : orphanOfSessionKey(row.key).inode;
 }
 

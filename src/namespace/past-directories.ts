@@ -1,6 +1,6 @@
 import type { Inode } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
-import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import { findFirst, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { leaveToPrune } from "./emptied-rows.ts";
 import { isLeft } from "./extended-rows.ts";
 import { historyIn } from "./history-rows.ts";
@@ -28,7 +28,7 @@ import { dropUsage } from "./usage-rows.ts";
 /** Whether older versions or delete markers hang in it, or in past directories below it. */
 export function* hasHistoryIn(tx: Reader, directory: Inode): Program<boolean> {
   for (const space of [historyIn(directory), pastIn(directory)])
-    if ((yield* tx.range({ ...prefixRange(space), limit: 1 })).length > 0) return true;
+    if ((yield* findFirst(tx, space)) !== undefined) return true;
   return false;
 }
 

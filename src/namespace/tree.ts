@@ -1,6 +1,6 @@
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
-import { prefixRange, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
+import { findFirst, type Program, type Reader, type Transaction, type Value } from "../kv/index.ts";
 import { decodeContent } from "./content-codec.ts";
 import { leaveToPrune } from "./emptied-rows.ts";
 import { getAttributes, getEntered, readAttributes } from "./inodes.ts";
@@ -153,8 +153,7 @@ export function* addDirectory(
 }
 
 export function* isEmpty(tx: Reader, directory: Inode): Program<boolean> {
-  const entries = yield* tx.range({ ...prefixRange(entryKey(directory, "")), limit: 1 });
-  return entries.length === 0;
+  return (yield* findFirst(tx, entryKey(directory, ""))) === undefined;
 }
 
 /** After an entry went: implicit directories that are empty now go, too, up to the first that stays. Of many the upper ones are left to a walk. */

@@ -7,6 +7,7 @@ import {
   type Key,
   type KvEntry,
   keyAfter,
+  findFirst,
   prefixRange,
   type Program,
   type Reader,
@@ -219,7 +220,7 @@ export function forgetEndedUpload(tx: Transaction, uploadId: VersionId): void {
 
 /** Whether an upload with this id is under way and parts of it have arrived. */
 export function* hasParts(tx: Reader, uploadId: string): Program<boolean> {
-  return (yield* tx.range({ ...prefixRange(encodeKey(PART, uploadId)), limit: 1 })).length > 0;
+  return (yield* findFirst(tx, encodeKey(PART, uploadId))) !== undefined;
 }
 
 export function putPart(tx: Transaction, uploadId: VersionId, part: PartRecord): void {

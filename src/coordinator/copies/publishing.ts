@@ -1,5 +1,5 @@
 import { type FilePath, type Inode, type JobId, ROOT_INODE } from "../../core/ids.ts";
-import { decodeKey, encodeKey, prefixRange, type Program, type Transaction } from "../../kv/index.ts";
+import { decodeKey, encodeKey, findFirst, type Program, type Transaction } from "../../kv/index.ts";
 import { enqueueJob } from "../../mover/index.ts";
 import { type FileRecord, findByInode, listPage, pathOf } from "../../namespace/index.ts";
 import { VERSIONS_PREFIX } from "./object-keys.ts";
@@ -26,7 +26,7 @@ export async function publishSome(kit: Kit): Promise<boolean> {
   if ((await kit.mover.depth()) > QUEUE_ROOM) return true;
   const nowMs = kit.clock.nowMs();
   const more = await kit.kv.transact(function* (tx): Program<boolean> {
-    const [row] = yield* tx.range({ ...prefixRange(encodeKey(SPACE)), limit: 1 });
+    const row = yield* findFirst(tx, encodeKey(SPACE));
     if (row === undefined) return false;
     const inode = decodeKey(row.key, ["number"])[0] as Inode;
     const directory = yield* pathOf(tx, inode);

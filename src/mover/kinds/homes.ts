@@ -92,7 +92,7 @@ export function* recordMove(tx: Transaction, job: Job, { from, to, info, deps }:
   const nowMs = deps.clock.nowMs();
   const { path, inode } = job;
   const found = yield* findMovable(tx, job);
-  if (found === undefined || found.copy.key !== from.key || !isReadable(found.copy)) {
+  if (found === undefined || !isReadable(found.copy)) {
     yield* recordMoot(tx, job, { from, to, info, deps });
     return false;
   }
@@ -114,7 +114,7 @@ function* recordMoot(tx: Transaction, job: Job, { to, info, deps }: Moved): Prog
   // The newer bytes are to be published over these.
   const version = (yield* findByInode(tx, inode))?.version;
   const copy = version?.copies.find((each) => each.site === site);
-  if (owner.inode !== inode || version === undefined || copy?.home !== to || copy.key === to) return;
+  if (version === undefined || copy?.home !== to || copy.key === to) return;
   const changed: Copy = { ...copy, replaces: info.etag };
   yield* setCopy(tx, { inode, versionId: version.id, copy: changed, nowMs: deps.clock.nowMs() });
 }

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
-import type { FilePath } from "../../core/ids.ts";
+import type { FilePath, SiteName } from "../../core/ids.ts";
+import { settle } from "../../core/testing/fake-clock.ts";
 import { type Copy, findTombstone, rename } from "../../namespace/index.ts";
-import { nextTestId } from "../../namespace/testing/model.ts";
+import { nextTestId, nextTestInode } from "../../namespace/testing/model.ts";
 import { bytesAt, putBytes } from "../../stores/testing/scripted-store.ts";
 import type { Site } from "../../stores/index.ts";
 import { MoverRig } from "../testing/rig.ts";
@@ -319,6 +320,116 @@ describe("an object that is to get its file's path", () => {
     expect(await rig.copy("newest", "local")).toMatchObject({ key: "old", state: "present" });
     // Until it was removed, nobody could take it for a new file.
     expect(covered).toBe(true);
+  });
+
+  it("is not what another file is to replace that took the path during the copy", async () => {
+    await renamed();
+    rig.store("local").script.after = async ({ operation }) => {
+      if (operation !== "copy") return;
+      rig.store("local").script = {};
+      // As a directory above the two is renamed, and another one takes its name.
+      await rig.kv.transact(function* (tx) {
+        const order = { directory: false, overwrite: true, nowMs: rig.clock.nowMs(), nextInode: nextTestInode };
+        yield* rename(tx, { ...order, from: "new" as FilePath, to: "newest" as FilePath });
+        yield* rename(tx, { ...order, from: "other" as FilePath, to: "new" as FilePath });
+      });
+      const other = await rig.copy("new", "local");
+      await rig.setCopy({ ...written, path: "new" as FilePath }, "local", { ...other, home: "new" });
+    };
+    const written = await rig.put("other", "of the other", { to: [] });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.copy("newest", "local")).toEqual(
+      expect.not.objectContaining({ replaces: expect.anything() as unknown }),
+    );
+    expect((await rig.copy("new", "local"))?.home).toBe("new");
+  });
+
+  it("keeps what is known of its path when an older order for it finds that it lies elsewhere by now", async () => {
+    await rig.put("x", "before", { to: [] });
+    await rig.mover.pauseAll(true);
+    const written = await rig.put("x", "after", { to: [] });
+    const before = await rig.copy("x", "local");
+    await rig.mover.pause((await relocation())?.id as never);
+    const { id } = await rig.order("publish", written, "local", { key: ".globalfs/landed/older", priority: 0 });
+    await rig.mover.cancel((await relocation())?.id as never);
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.mover.get(id)).toMatchObject({ state: "done" });
+    expect([before?.home, await rig.copy("x", "local")]).toEqual(["x", before]);
+    expect(await rig.bodyAt("local", "x")).toBe("before");
+  });
+
+  it.each([
+    ["its writer lives", "under way"],
+    ["its writer lives, and it lies there for too long to come into the catalog", "bytes"],
+    ["its writer lives, and it was the file's before, and is to be removed", "bytes"],
+  ])("waits for whoever is about to write its path, as far as that may be: %s", async (what, body) => {
+    const { inode } = await rig.put("old", "bytes", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.rename("old", "new");
+    const versionId = nextTestId();
+    rig.inFlight.add(versionId);
+    const own = { "globalfs-version": versionId, "globalfs-path": "new" };
+    if (what.includes("too long")) {
+      await putBytes(rig.store("local"), "new", "under way", own);
+      await rig.clock.advance(20 * 60_000 + 1);
+    } else {
+      await rig.clock.advance(20 * 60_000);
+      await putBytes(rig.store("local"), "new", "under way", own);
+      await rig.clock.advance(20 * 60_000);
+    }
+    const base = { inode, sizeBytes: 0, priority: 30, versionId, site: "local" as SiteName, path: "new" as FilePath };
+    if (what.includes("removed")) await rig.mover.enqueue({ ...base, kind: "remove", key: "new" });
+    // Of another version, and of another kind: these say nothing of it.
+    await rig.mover.enqueue({ ...base, kind: "remove", key: "new", versionId: nextTestId() });
+    await rig.mover.enqueue({ ...base, kind: "remove", key: "new", site: "cloud" as SiteName });
+    await rig.mover.enqueue({ ...base, kind: "verify", key: "new" });
+    await rig.mover.pauseAll(false);
+    await rig.until(async () => (await relocation())?.attempts === 1);
+    if (body !== "bytes") {
+      expect(await relocation()).toMatchObject({ state: "waiting", reason: "Somebody is about to write new." });
+      expect(await rig.bodyAt("local", "new")).toBe("under way");
+      rig.inFlight.delete(versionId);
+    }
+    await rig.clock.advance(120_000);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "new")).toBe("bytes");
+  });
+
+  it.each([
+    ["small, whoever could come in between is kept out", 64 * 1024 ** 2, { conditionalCopies: false }, "locked"],
+    ["large, the site holds that nobody came in between", 64 * 1024 ** 2 + 1, { conditionalCopies: false }, "asked"],
+    ["large, and the site cannot hold that", 2 ** 40, { conditionalCopies: false, conditionalWrites: false }, "locked"],
+    ["of any size, where the site can hold that without moving bytes", 2 ** 40, {}, "both"],
+  ])("goes over nothing that came in between: %s", async (_what, sizeBytes, can, how) => {
+    const written = await rig.put("old", "bytes", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.rename("old", "new");
+    await rig.mover.cancel((await relocation())?.id as never);
+    const { store } = rig.sites.get("local") as Site;
+    const asked: unknown[] = [];
+    let locked = true;
+    changeSite({
+      store: {
+        ...store,
+        capabilities: { ...store.capabilities, ...can },
+        copy: async (copyCtx, from, to, options) => {
+          asked.push(options?.ifNoneMatch);
+          let entered = false;
+          const other = rig.locks.run("new", async () => void (entered = true));
+          await settle();
+          locked = !entered;
+          void other;
+          return await store.copy(copyCtx, from, to, options);
+        },
+      },
+    });
+    await rig.order("publish", written, "local", { path: "new" as FilePath, key: "old", sizeBytes });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect([asked, locked]).toEqual([[how === "locked" ? undefined : "*"], how !== "asked"]);
+    expect(await rig.bodyAt("local", "new")).toBe("bytes");
   });
 
   it("goes over another tool's object where the catalog alone counts", async () => {

@@ -54,6 +54,23 @@ describe("an object that no file owns", () => {
     ]);
   });
 
+  it("stays while the writer of another version may yet make it the file's, and goes when it is what was to go", async () => {
+    for (const versionId of ["v1", "v2"]) rig.inFlight.add(versionId);
+    const { etag } = await putBytes(rig.store("local"), "file", "of another", { "globalfs-version": "v2" });
+    rig.store("local").script.before = ({ operation }) => {
+      rig.store("local").script = {};
+      if (operation === "delete") throw new GfsError("PreconditionFailed", "It is another by now.");
+    };
+    const job = await removed({ key: "file", etag });
+    expect([await rig.bodyAt("local", "file"), job.reason]).toEqual([
+      "of another",
+      "Nothing of what was deleted is left there.",
+    ]);
+    await putBytes(rig.store("local"), "file", "its own", { "globalfs-version": "v1" });
+    await removed({ key: "file", etag });
+    expect(await rig.bodyAt("local", "file")).toBeUndefined();
+  });
+
   it("goes from GlobalFS's own corner whatever it is, where its content was never known", async () => {
     await putBytes(rig.store("local"), ".globalfs/displaced/x", "rubbish");
     await removed({ key: ".globalfs/displaced/x" });

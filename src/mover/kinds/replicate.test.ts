@@ -5,6 +5,7 @@ import type { FilePath, SiteName } from "../../core/ids.ts";
 import type { MoverConfig } from "../context.ts";
 import { putBytes, type StoreCall } from "../../stores/testing/scripted-store.ts";
 import { MoverRig } from "../testing/rig.ts";
+import type { JobProgress } from "../types.ts";
 
 const ctx = backgroundCtx();
 let rig: MoverRig;
@@ -89,6 +90,27 @@ describe("what a copy is brought for", () => {
       "bytes",
       "of the file that had the name",
     ]);
+  });
+
+  it("waits also when another file gets its key while the bytes are on their way, and throws them away", async () => {
+    await start();
+    await rig.mover.pauseAll(true);
+    const written = await rig.put("file", "bytes");
+    const other = await rig.put("other", "of the other", { to: [] });
+    const { id } = (await rig.job({ path: "file" as FilePath })) as JobProgress;
+    const cloud = rig.store("cloud");
+    cloud.script.before = async ({ operation }) => {
+      if (operation !== "seal") return;
+      await rig.setCopy(written, "cloud", { key: "elsewhere" });
+      await rig.setCopy(other, "cloud", { site: "cloud" as SiteName, key: "file", state: "present", changedMs: 1 });
+    };
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.mover.get(id)).toMatchObject({
+      state: "waiting",
+      reason: "At cloud the key file still belongs to another file.",
+    });
+    expect([cloud.count("commit"), cloud.count("abort")]).toEqual([0, 1]);
   });
 });
 

@@ -1,6 +1,6 @@
 import type { Inode } from "../../core/ids.ts";
 import { ROOT_INODE } from "../../core/ids.ts";
-import { positionAt, positionOf, prefixRange, type Program, type Reader } from "../../kv/index.ts";
+import { findFirst, findLast, positionAt, positionOf } from "../../kv/index.ts";
 import { changesForgottenKey, changeSpace, decodeNumber, inodeCounterKey } from "../rows.ts";
 import type { Scan } from "./scan.ts";
 
@@ -18,16 +18,15 @@ export async function checkCounters(scan: Scan, { highestInode, revision }: Coun
     if (highestInode >= next)
       scan.fault(`The next inode to be handed out is ${next}, and there is an inode ${highestInode}.`);
     const forgotten = yield* tx.get(changesForgottenKey);
-    const first = yield* endOfFeed(tx, false);
-    if (forgotten !== undefined && first !== undefined && first <= decodeNumber(forgotten))
-      scan.fault(`The change feed is forgotten up to ${decodeNumber(forgotten)}, and begins at ${first}.`);
-    const last = yield* endOfFeed(tx, true);
-    if (last !== undefined && last >= positionAt(revision + 1, 0))
-      scan.fault(`The change feed has come to ${last}, which is beyond the newest commit, ${revision}.`);
+    const first = yield* findFirst(tx, changeSpace);
+    if (forgotten !== undefined && first !== undefined && positionOf(first.key) <= decodeNumber(forgotten))
+      scan.fault(
+        `The change feed is forgotten up to ${decodeNumber(forgotten)}, and begins at ${positionOf(first.key)}.`,
+      );
+    const last = yield* findLast(tx, changeSpace);
+    if (last !== undefined && positionOf(last.key) >= positionAt(revision + 1, 0))
+      scan.fault(
+        `The change feed has come to ${positionOf(last.key)}, which is beyond the newest commit, ${revision}.`,
+      );
   });
-}
-
-function* endOfFeed(tx: Reader, reverse: boolean): Program<number | undefined> {
-  const [row] = yield* tx.range({ ...prefixRange(changeSpace), limit: 1, reverse });
-  return row === undefined ? undefined : positionOf(row.key);
 }
