@@ -20,6 +20,7 @@ export const KIND_MASK = 0b111;
 const IMPLICIT = 1 << 3;
 const HAS_PARENT = 1 << 4;
 const HAS_EXTENDED = 1 << 5;
+const HAS_WRITE_EPOCH = 1 << 6;
 
 const ACCESSED_AS_MODIFIED = 1;
 const CHANGED_AS_MODIFIED = 1 << 1;
@@ -36,7 +37,8 @@ export function encodeAttributes(file: FileAttributes): Buffer {
     KINDS.indexOf(file.kind) |
       (file.implicit === true ? IMPLICIT : 0) |
       (file.parent === undefined ? 0 : HAS_PARENT) |
-      (file.extended === undefined ? 0 : HAS_EXTENDED),
+      (file.extended === undefined ? 0 : HAS_EXTENDED) |
+      (file.writeEpoch === undefined ? 0 : HAS_WRITE_EPOCH),
   );
   row.count(file.mode);
   row.count(file.uid);
@@ -54,6 +56,7 @@ export function encodeAttributes(file: FileAttributes): Buffer {
     row.count(file.extended.count);
     row.count(file.extended.sizeBytes);
   }
+  if (file.writeEpoch !== undefined) row.count(file.writeEpoch);
   return row.finish();
 }
 
@@ -101,6 +104,7 @@ export function decodeAttributes(inode: Inode, bytes: Uint8Array): FileAttribute
   if (flags & IMPLICIT) file.implicit = true;
   if (flags & HAS_PARENT) file.parent = { inode: row.count() as Inode, name: row.text() };
   if (flags & HAS_EXTENDED) file.extended = { count: row.count(), sizeBytes: row.count() };
+  if (flags & HAS_WRITE_EPOCH) file.writeEpoch = row.count();
   row.end();
   return file;
 }

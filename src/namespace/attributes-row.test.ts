@@ -47,6 +47,7 @@ describe("the row of an inode's attributes", () => {
       { ...bare, extended: { count: 2, sizeBytes: 300 } },
       `0120${OWNERS}${TIMES}0002ac02`,
     ],
+    ["a file with an epoch of writing", { ...bare, writeEpoch: 300 }, `0140${OWNERS}${TIMES}00ac02`],
     ["a named pipe", { ...bare, kind: "fifo" }, `0103${OWNERS}${TIMES}`],
     ["a socket", { ...bare, kind: "socket" }, `0104${OWNERS}${TIMES}`],
     ["a character device", { ...bare, kind: "characterDevice", rdev: 259 }, `0105${OWNERS}${TIMES}8302`],

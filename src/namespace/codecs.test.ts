@@ -181,11 +181,12 @@ const attributesArbitrary: fc.Arbitrary<FileAttributes> = fc
     optional("implicit", fc.constant(true)),
     optional("parent", fc.record({ inode: count as fc.Arbitrary<Inode>, name: text })),
     optional("extended", fc.record({ count, sizeBytes: count })),
+    optional("writeEpoch", count),
     // Most times of a file are the same moment.
     fc.subarray(["accessed", "changed", "created"] as const),
   )
-  .map(([base, kind, implicit, parent, extended, same]) => {
-    const made = Object.assign({}, base, kind, implicit, parent, extended) as FileAttributes;
+  .map(([base, kind, implicit, parent, extended, writeEpoch, same]) => {
+    const made = Object.assign({}, base, kind, implicit, parent, extended, writeEpoch) as FileAttributes;
     return Object.assign(made, Object.fromEntries(same.map((name) => [name, { ...made.modified }])));
   });
 

@@ -33,9 +33,12 @@ export interface Retire {
 
 /** The version stays, with its copies, in a holder that only its history row leads to. */
 export function* retire(tx: Transaction, { place, file, version, holder, now }: Retire): Program<FileRecord> {
-  // Extended attributes stay with the inode that they hang at.
-  const { parent: _, extended, ...kept } = file;
-  const own = holder === undefined && extended !== undefined ? { extended } : {};
+  // Extended attributes stay with the inode that they hang at, and so does who may write to it.
+  const { parent: _, extended, writeEpoch, ...kept } = file;
+  const own =
+    holder === undefined
+      ? { ...(extended === undefined ? {} : { extended }), ...(writeEpoch === undefined ? {} : { writeEpoch }) }
+      : {};
   const held: FileRecord = {
     ...kept,
     ...own,

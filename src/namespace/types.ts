@@ -182,6 +182,8 @@ export interface FileAttributes {
   readonly target?: string;
   /** How many extended attributes there are, and the bytes of their names and values. */
   readonly extended?: { readonly count: number; readonly sizeBytes: number };
+  /** The right to write to it: who has an earlier epoch commits nothing any more. */
+  readonly writeEpoch?: number;
 }
 
 /** An inode with its content, for those who want both. They lie in two rows: a change of the one never meets a change of the other. */

@@ -4,7 +4,7 @@ import type { CommittedContent, FileService, ReadContent } from "../../src/coord
 import { bodyAt, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { errnoOf, openSession, treeOf } from "../../src/coordinator/testing/tree.ts";
 import type { Store } from "../../src/stores/index.ts";
-import { checkCatalog } from "../../src/namespace/index.ts";
+import { checkCatalog, posix } from "../../src/namespace/index.ts";
 import { everywhere } from "./matrix.ts";
 import { keysOf, start } from "./setting.ts";
 
@@ -254,6 +254,14 @@ everywhere(
     const open = await write("t/open", async () => await fs.unlink("t/open", [session]));
     expect(await errnoOf(write("t/gone", async () => await fs.unlink("t/gone")))).toBe("ENOENT");
     expect(await errnoOf(write("t/raced", async () => await put("t/raced", "other")))).toBe("EAGAIN");
+    const { inode } = await fs.create("t/fenced");
+    const late = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("late");
+      await kv.transact((tx) => posix.fence(tx, { inode, epoch: 2 }));
+    };
+    expect(await errnoOf(files.commit(rigCtx, { inode, body: late(), expect: "any", epoch: 1 }))).toBe("ESTALE");
+    expect((await files.content(rigCtx, { inode })).versionId).toBe("none");
+    await fs.unlink("t/fenced");
     await settled();
     const names = ["t/away/a", "t/shared", "t/link", "t/raced"];
     expect(await Promise.all(names.map(read))).toEqual([

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Inode, VersionId } from "../../core/ids.ts";
-import { checkCatalog } from "../../namespace/index.ts";
+import { checkCatalog, posix } from "../../namespace/index.ts";
 import { createMemoryStore, type Store } from "../../stores/index.ts";
 import { flakyStore, type FlakyStore } from "../testing/flaky-store.ts";
 import { bodyAt, chunksOf, type Rig, rigCtx, startRig } from "../testing/rig.ts";
@@ -55,6 +55,10 @@ async function readNow(bench: Bench, inode: Inode): Promise<string> {
 async function keysAt(store: Store): Promise<string[]> {
   const page = await store.list(rigCtx, { prefix: "", limit: 1_000 });
   return page.objects.map(({ key }) => key).filter((key) => key !== ".globalfs/site");
+}
+
+async function fenceAt({ kv }: Bench, inode: Inode, epoch: number): Promise<void> {
+  await kv.transact((tx) => posix.fence(tx, { inode, epoch }));
 }
 
 /** A body that lets something happen before its last piece. */
@@ -235,5 +239,43 @@ describe("a version that was opened", () => {
     expect(
       await errnoOf(read(bench, { inode: opened.inode, versionId: "01ARZ3NDEKTSV4RRFFQ69G5FAV" as VersionId })),
     ).toBe("ESTALE");
+  });
+});
+
+describe("a writer whose right to write has ended", () => {
+  it("is refused by its epoch, at its commit too, and leaves nothing at any site", async () => {
+    const bench = await begin();
+    const { inode } = await bench.tree.create("f");
+    await write(bench, inode, "first", { epoch: 4 });
+    await fenceAt(bench, inode, 5);
+    const keys = await keysAt(bench.local);
+    expect(await errnoOf(write(bench, inode, "late", { epoch: 4 }))).toBe("ESTALE");
+    const body = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("held ");
+      await fenceAt(bench, inode, 6);
+      yield Buffer.from("up");
+    };
+    expect(await errnoOf(write(bench, inode, "", { epoch: 5, body: body() }))).toBe("ESTALE");
+    expect([await readNow(bench, inode), await keysAt(bench.local)]).toEqual(["first", keys]);
+    await write(bench, inode, "next", { epoch: 6 });
+    await write(bench, inode, "of nobody's epoch");
+    expect(await readNow(bench, inode)).toBe("of nobody's epoch");
+  });
+
+  it("stays refused when its file is renamed, changed or loses its last name, and a fence never goes back", async () => {
+    const bench = await begin();
+    const { inode } = await bench.tree.create("f");
+    await write(bench, inode, "first");
+    await fenceAt(bench, inode, 5);
+    await fenceAt(bench, inode, 3);
+    await bench.tree.rename("f", "g");
+    await bench.files.setattr(rigCtx, { inode, mode: 0o600 });
+    expect(await errnoOf(write(bench, inode, "late", { epoch: 4 }))).toBe("ESTALE");
+    const session = await openSession(bench.kv, "mount-1");
+    await bench.tree.unlink("g", [session]);
+    expect(await errnoOf(write(bench, inode, "late", { epoch: 4 }))).toBe("ESTALE");
+    await write(bench, inode, "in time", { epoch: 5 });
+    expect(await readNow(bench, inode)).toBe("in time");
+    expect(await errnoOf(fenceAt(bench, 999_999 as Inode, 1))).toBe("ENOENT");
   });
 });

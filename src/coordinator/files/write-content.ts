@@ -14,11 +14,12 @@ import type { CommitContent, CommittedContent, FileAttributes } from "../service
 
 /** Content that comes to an inode. It lands where nothing lies and is committed as a PUT is; only which file it becomes the content of is said by inode. */
 export async function writeContent(kit: Kit, ctx: Ctx, request: CommitContent): Promise<CommittedContent> {
-  const { inode, expect, modified, who, sizeBytes } = request;
+  const { inode, expect, epoch, modified, who, sizeBytes } = request;
   kit.assertCatalogSpace();
   if (sizeBytes !== undefined && sizeBytes > kit.settings.maxObjectBytes) throw tooLarge(kit);
   const { file, path } = await readCatalog(kit.kv, (tx) => lookAt(tx, request));
   assertExpected(file, expect);
+  posix.assertEpoch(file, request);
   const plan = kit.router.planWrite(path);
   if (plan.required.length === 0)
     throw new GfsError("Unavailable", `No site takes writes for ${path}; add a primary site, or change the rule.`);
@@ -30,7 +31,12 @@ export async function writeContent(kit: Kit, ctx: Ctx, request: CommitContent): 
   const staged = await stageBody(kit, ctx, { body, targets, versionId, path, mode: file.mode });
   const nowMs = kit.clock.nowMs();
   try {
-    const onto = { inode, expect, ...(modified === undefined ? {} : { modified }) };
+    const onto = {
+      inode,
+      expect,
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(modified === undefined ? {} : { modified }),
+    };
     const written = await commitContent(kit, ctx, {
       ...staged,
       ...plan,

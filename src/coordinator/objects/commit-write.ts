@@ -28,7 +28,7 @@ import type { Conditions, PutResult } from "../service/service.ts";
 import { checkWriteConditions } from "./conditions.ts";
 import { describeFile } from "./object-meta.ts";
 
-export interface Onto extends Pick<posix.Commit, "inode" | "expect" | "modified"> {}
+export interface Onto extends Pick<posix.Commit, "inode" | "expect" | "epoch" | "modified"> {}
 
 export interface ReadyToCommit {
   readonly conditions: Conditions | undefined;

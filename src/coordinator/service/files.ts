@@ -44,6 +44,8 @@ export interface CommitContent extends Asking {
   readonly sizeBytes?: number;
   /** Another version than this one is there by now: `Conflict`. `any` replaces whatever is there. */
   readonly expect: FileContent["versionId"] | "any";
+  /** Of the right to write to it; `StaleEpoch` once that has ended. Absent: the writer asks for none. */
+  readonly epoch?: number;
   /** When it was written to; absent: now. */
   readonly modified?: Moment;
 }

@@ -3,11 +3,11 @@ import type { FilePath, Inode, VersionId } from "../../core/ids.ts";
 import { type Moment, momentOf } from "../../core/moment.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import { checkExpectation, commitAt } from "../commit.ts";
-import { missing, readInode, writeAttributes, writeContent } from "../inodes.ts";
+import { missing, readAttributes, readInode, writeAttributes, writeContent } from "../inodes.ts";
 import { isHeld } from "../orphan-rows.ts";
 import { claim, isPlaceOf, placesOf, release } from "../owners.ts";
 import { pathOf } from "../tree.ts";
-import type { Committed, Expectation, FileRecord, FileVersion } from "../types.ts";
+import type { Committed, Expectation, FileAttributes, FileRecord, FileVersion } from "../types.ts";
 import { dropVersionParts } from "../version-parts.ts";
 import { placeOf } from "./child.ts";
 import { gone } from "./lookup.ts";
@@ -19,6 +19,8 @@ export interface Commit {
   readonly version: FileVersion;
   /** The version that the writer began with; `none`: nobody had written to it. */
   readonly expect: VersionId | "none" | "any";
+  /** Of the writer's right to write. One that the inode was fenced against is refused with `StaleEpoch`; who has none asks for no right. */
+  readonly epoch?: number;
   /** When it was written to; absent: when the version was made. */
   readonly modified?: Moment;
   readonly now: Moment;
@@ -35,6 +37,7 @@ export function* commit(tx: Transaction, request: Commit): Program<Committed> {
       op: "namespace.commit",
       context: { inode, kind: file.kind },
     });
+  assertEpoch(file, request);
   const modified = request.modified ?? momentOf(version.createdMs);
   if (file.linkCount === 0) return yield* commitToOrphan(tx, file, { ...request, modified });
   const home = file.parent ?? missing(inode);
@@ -48,6 +51,26 @@ export function* commit(tx: Transaction, request: Commit): Program<Committed> {
     now,
     nextInode: request.nextInode,
   });
+}
+
+/** From here on only who has at least this epoch commits to the inode. One that is fenced at a later epoch stays so. */
+export function* fence(
+  tx: Transaction,
+  { inode, epoch }: { readonly inode: Inode; readonly epoch: number },
+): Program<void> {
+  const file = yield* readAttributes(tx, inode);
+  if (file === undefined) throw gone(inode);
+  if ((file.writeEpoch ?? 0) < epoch) writeAttributes(tx, { ...file, writeEpoch: epoch });
+}
+
+/** Asked before the bytes are sent, too: they would be sent for nothing. */
+export function assertEpoch(file: FileAttributes, { epoch }: { readonly epoch?: number | undefined }): void {
+  if (epoch === undefined || epoch >= (file.writeEpoch ?? 0)) return;
+  throw new GfsError(
+    "StaleEpoch",
+    "The right to write to this file has ended meanwhile; open it again, and write what is still to be written.",
+    { op: "namespace.commit", context: { inode: file.inode, epoch, writeEpoch: file.writeEpoch } },
+  );
 }
 
 function expectation({ expect }: Commit): Expectation {

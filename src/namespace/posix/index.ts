@@ -1,7 +1,7 @@
 /** The catalog as a file system has it: programs by inode, and by a directory's inode and a name in it. Errors are those of POSIX, by their errno. */
 export { type Child } from "./child.ts";
 export * as checked from "./checked.ts";
-export { type Commit, commit } from "./commit.ts";
+export { assertEpoch, type Commit, commit, fence } from "./commit.ts";
 export { type Exchange, type Exchanged, exchange } from "./exchange.ts";
 export { type Link, link } from "./link.ts";
 export { getattr, lookup, readlink } from "./lookup.ts";
