@@ -397,6 +397,22 @@ describe("an object that is to get its file's path", () => {
     expect(await rig.bodyAt("local", "new")).toBe("bytes");
   });
 
+  it("waits ever longer for whoever writes its path: from two seconds to half a minute", async () => {
+    await renamed();
+    const versionId = nextTestId();
+    rig.inFlight.add(versionId);
+    await putBytes(rig.store("local"), "new", "under way", { "globalfs-version": versionId });
+    await rig.mover.pauseAll(false);
+    const waits: number[] = [];
+    for (let attempts = 1; attempts <= 6; attempts++) {
+      await rig.until(async () => (await relocation())?.attempts === attempts);
+      const waitMs = ((await relocation())?.notBeforeMs ?? 0) - rig.clock.nowMs();
+      waits.push(waitMs);
+      await rig.clock.advance(waitMs);
+    }
+    expect(waits).toEqual([2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+  });
+
   it.each([
     ["small, whoever could come in between is kept out", 64 * 1024 ** 2, { conditionalCopies: false }, "locked"],
     ["large, the site holds that nobody came in between", 64 * 1024 ** 2 + 1, { conditionalCopies: false }, "asked"],

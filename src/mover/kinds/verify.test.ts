@@ -10,14 +10,16 @@ beforeEach(async () => {
 afterEach(async () => await rig.mover.stop());
 
 describe("a copy that is read back", () => {
-  it("is none when its site, its file or its version is gone", async () => {
+  it("is none when its site, its file, its version or the copy is gone", async () => {
     const written = await rig.put("file", "bytes");
     await rig.idle();
     const NONE = { state: "done", reason: "There is no such copy any more." };
-    await rig.order("verify", written, "elsewhere");
+    const elsewhere = await rig.order("verify", written, "elsewhere");
+    const single = await rig.put("single", "bytes", { to: [] });
+    const nowhere = await rig.order("verify", single, "cloud");
     await rig.put("file", "newer");
     await rig.idle();
-    expect(await rig.job({ kind: "verify" })).toMatchObject(NONE);
+    for (const { id } of [elsewhere, nowhere]) expect(await rig.mover.get(id)).toMatchObject(NONE);
     const old = await rig.order("verify", written, "cloud");
     await rig.remove("file");
     const gone = await rig.order("verify", written, "local");
@@ -43,6 +45,23 @@ describe("a copy that is read back", () => {
     await rig.idle();
     expect(await rig.mover.get(id)).toMatchObject({ state: "waiting", reason: "The site is away." });
     expect(await rig.copy("file", "local")).toMatchObject({ state: "present" });
+  });
+
+  it("is repaired over what lay there when its site found out half-way that its own bytes are corrupt", async () => {
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    const { etag } = (await rig.copy("file", "cloud")) as Copy;
+    rig.store("cloud").script.body = (body) => ({
+      ...body,
+      stream: (async function* () {
+        yield Buffer.from("by");
+        throw new GfsError("DataCorrupt", "The site gave other bytes than its checksum says.");
+      })(),
+    });
+    await rig.order("verify", written, "cloud");
+    await rig.until(async () => (await rig.job({ kind: "repair" })) !== undefined);
+    expect(await rig.job({ kind: "repair" })).toMatchObject({ etag, priority: 5, key: "file", sizeBytes: 5 });
+    await rig.idle();
   });
 
   it("orders no repair of a version that was deleted while it was read", async () => {

@@ -16,7 +16,7 @@ export async function verifyCopy(ctx: Ctx, job: Job, attempt: Attempt): Promise<
   const file = await deps.kv.view((tx) => findJobFile(tx, job));
   const version = file?.version;
   const copy = version?.copies.find((each) => each.site === job.site);
-  if (site === undefined || file === undefined || version?.id !== job.versionId || copy === undefined)
+  if (site === undefined || file === undefined || version === undefined || copy === undefined)
     return done(undefined, "There is no such copy any more.");
   if (copy.state === "pending") return done(undefined, "The bytes are still on their way.");
   const found = await readBack(ctx, { site, copy, version }, (sizeBytes) =>
