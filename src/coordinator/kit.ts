@@ -7,7 +7,7 @@ import type { Counter, Gauge } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv } from "../kv/index.ts";
 import type { Mover } from "../mover/index.ts";
-import type { InodeAllocator } from "../namespace/index.ts";
+import type { InodeAllocator, KnownDirectories } from "../namespace/index.ts";
 import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
 import type { SecretBox } from "../security/index.ts";
 import type { Site } from "../stores/index.ts";
@@ -48,6 +48,8 @@ export interface Kit {
   /** The same: another one is to ask a site whether it is well. */
   readonly passOnDoubt?: (site: SiteName) => void;
   readonly inodes: InodeAllocator;
+  /** Where writes and deletes have lately been. */
+  readonly directories: KnownDirectories;
   readonly leadership: Leadership;
   /** Held, by object key, from the last look at the catalog to its commit. Shared with the mover. */
   readonly locks: KeyedLock;

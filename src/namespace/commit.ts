@@ -4,6 +4,7 @@ import type { Program, Transaction } from "../kv/index.ts";
 import type { VersionRules } from "./bucket-codec.ts";
 import { keepsVersions, rulesOf } from "./bucket-rows.ts";
 import { recordChange } from "./changes.ts";
+import { placeInKnown } from "./known-directories.ts";
 import { clearNull, retire, rulesForFound } from "./history.ts";
 import { assertDestroyable, settleVersion } from "./locks.ts";
 import { claim, isPlaceOf, placesOf, release } from "./owners.ts";
@@ -43,15 +44,13 @@ const NO_FILE = {
 export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<Committed> {
   const { path, nowMs } = commit;
   tx.claimRoom();
-  const { parent, name } = splitPath(path);
-  const directory = yield* ensureDirectory(tx, parent, commit);
-  const entry = yield* readEntry(tx, directory, name);
+  const place = (yield* placeInKnown(tx, path, commit.known)) ?? (yield* makePlace(tx, commit));
+  const entry = yield* readEntry(tx, place.parent, place.name);
   const named = entry === undefined ? undefined : yield* getEntered(tx, entry);
   if (named !== undefined && named.kind !== "file") {
     throw new GfsError("AlreadyExists", `${path} is ${NO_FILE[named.kind]}; remove it first.`);
   }
   checkExpectation(commit.expect, named?.version);
-  const place = { parent: directory, name };
   const now = momentOf(nowMs);
   const at = { ...commit, expect: ANY, place, modified: momentOf(commit.version.createdMs), now };
   if (named === undefined) return yield* commitAt(tx, at);
@@ -62,6 +61,11 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
   const left = yield* dropName(tx, place, named, now);
   const { uid, gid } = named;
   return { ...(yield* commitAt(tx, { ...at, granted: { mode, uid, gid } })), left };
+}
+
+function* makePlace(tx: Transaction, commit: CommitVersion): Program<Place> {
+  const { parent, name } = splitPath(commit.path);
+  return { parent: yield* ensureDirectory(tx, parent, commit), name };
 }
 
 const ANY: Expectation = { kind: "any" };

@@ -9,12 +9,14 @@ import { ensureHistoryDirectory } from "./history-of-path.ts";
 import { splitPath } from "./path.ts";
 import { findNamed, removeFile } from "./remove.ts";
 import { type Maker, pruneUpwards } from "./tree.ts";
-import type { Expectation } from "./types.ts";
+import type { Expectation, KnownDirectory } from "./types.ts";
 
 export interface DeleteKey extends Maker, Omit<Deletion, "now"> {
   readonly path: FilePath;
   readonly expect: Expectation;
   readonly tombstoneVersionId: VersionId;
+  /** Where its directory may be. */
+  readonly known?: KnownDirectory | undefined;
 }
 
 /** A delete by key: of what is not there, too, which a bucket that keeps versions remembers. */
@@ -22,7 +24,7 @@ export function* deleteKey(tx: Transaction, request: DeleteKey): Program<Deleted
   const { path, nowMs } = request;
   const rules = yield* rulesOf(tx, path);
   if (!keepsVersions(rules)) return (yield* removeFile(tx, request)) ?? { orphans: [] };
-  const found = yield* findNamed(tx, path);
+  const found = yield* findNamed(tx, path, request.known);
   checkExpectation(request.expect, found?.file.version);
   const deletion = { ...request, now: momentOf(nowMs) };
   if (found === undefined) {

@@ -50,6 +50,7 @@ export {
   type SetAttributes,
   setAttributes,
 } from "./links.ts";
+export { directoryOf, KnownDirectories } from "./known-directories.ts";
 export { type ChangeLabels, changeLabels } from "./labels.ts";
 export { listObjectPage, listPage } from "./list.ts";
 export { pageLoneCopies } from "./lone-copies.ts";
@@ -76,7 +77,7 @@ export {
   postponeTombstone,
 } from "./tombstones.ts";
 export { readInode as findByInode } from "./inodes.ts";
-export { type ContentRow, findContentRow, findDirectory, findFile, pathOf, readContentRow } from "./tree.ts";
+export { type ContentRow, findContentRow, findDirectory, findFile, guessFile, pathOf, readContentRow } from "./tree.ts";
 export { tellUsage, usageBelow } from "./usage.ts";
 export { type Quota, type QuotaLimits, readQuota } from "./quota-rows.ts";
 export type { Usage } from "./usage-rows.ts";

@@ -3,6 +3,7 @@ import { isSameMoment, type Moment } from "../core/moment.ts";
 import { type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { getAttributes, touch, writeAttributes } from "./inodes.ts";
 import { decodeEntry, encodeEntry, type Entry, entryKey, nameKey, namesOf, placeOfNameKey } from "./rows.ts";
+import { changeTree } from "./tree-row.ts";
 import type { FileAttributes } from "./types.ts";
 import { addUsage, hangUsage, usageOfFile } from "./usage.ts";
 import { minus } from "./usage-rows.ts";
@@ -104,6 +105,7 @@ export function* moveName<File extends FileAttributes>(
 ): Program<File> {
   yield* removeEntry(tx, source, file);
   yield* putEntry(tx, target, file);
+  if (file.kind === "directory") yield* changeTree(tx, { moves: 1 });
   if (source.parent !== target.parent) {
     yield* tellDirectory(tx, source.parent, file, -1, now);
     yield* tellDirectory(tx, target.parent, file, 1, now);

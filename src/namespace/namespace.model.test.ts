@@ -10,9 +10,11 @@ import { createMemoryKv, type Kv, openLmdbKv, type Program } from "../kv/index.t
 import {
   checkCatalog,
   commitVersion,
+  directoryOf,
   findFile,
   findOwner,
   initialize,
+  KnownDirectories,
   listPage,
   makeDirectory,
   removeDirectory,
@@ -72,6 +74,7 @@ const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
 
 class System {
   readonly model = new ModelTree();
+  readonly directories = new KnownDirectories();
   readonly kv: Kv;
 
   constructor(kv: Kv) {
@@ -79,13 +82,19 @@ class System {
   }
 
   async apply(command: Command): Promise<void> {
-    const { kv, model } = this;
+    const { kv, model, directories } = this;
     const maker = { nowMs: 2_000, nextInode: nextTestInode };
     switch (command.kind) {
       case "put": {
         const id = nextTestId();
         const version = testVersion(command.path, { id, key: `objects/${id}`, sizeBytes: sizeOfTest(id) });
-        await kv.transact((tx) => commitVersion(tx, testCommit(command.path, maker.nextInode, version)));
+        const path = command.path as FilePath;
+        const known = directories.of(path);
+        const found = await kv.transact(function* (tx) {
+          const commit = { ...testCommit(path, maker.nextInode, version), known };
+          return yield* directoryOf(tx, (yield* commitVersion(tx, commit)).file);
+        });
+        directories.learn(path, found);
         model.put(command.path, version.id);
         return;
       }
@@ -96,6 +105,7 @@ class System {
             expect: { kind: "any" },
             nowMs: 3_000,
             tombstoneVersionId: nextTestId(),
+            known: directories.of(command.path as FilePath),
           }),
         );
         expect(removed !== undefined).toBe(model.remove(command.path));

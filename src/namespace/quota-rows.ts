@@ -1,7 +1,8 @@
 import type { Inode } from "../core/ids.ts";
 import { encodeKey, type Key, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { RowReader, RowWriter } from "./bytes.ts";
-import { decodeNumber, encodeNumber, inodeKey } from "./rows.ts";
+import { inodeKey } from "./rows.ts";
+import { changeTree, readTree } from "./tree-row.ts";
 import { readCounts, type Usage, writeCounts } from "./usage-rows.ts";
 
 /** How much may lie below a directory. What is absent has no limit. */
@@ -21,8 +22,6 @@ const HAS_BYTES = 1;
 const HAS_INODES = 1 << 1;
 
 export const quotaSpace = encodeKey(QUOTA);
-/** How many directories have one: nobody looks for quotas where there are none. */
-const quotaCountKey = encodeKey("n", "quotas");
 
 function quotaKey(directory: Inode): Key {
   return inodeKey(quotaSpace, directory);
@@ -34,22 +33,19 @@ export function* readQuota(tx: Reader, directory: Inode): Program<Quota | undefi
 }
 
 export function* countQuotas(tx: Reader): Program<number> {
-  const row = yield* tx.get(quotaCountKey);
-  return row === undefined ? 0 : decodeNumber(row);
+  return (yield* readTree(tx)).quotas;
 }
 
 export function* writeQuota(tx: Transaction, directory: Inode, quota: Quota): Program<void> {
-  if ((yield* tx.get(quotaKey(directory))) === undefined)
-    tx.put(quotaCountKey, encodeNumber((yield* countQuotas(tx)) + 1));
+  if ((yield* tx.get(quotaKey(directory))) === undefined) yield* changeTree(tx, { quotas: 1 });
   tx.put(quotaKey(directory), encodeQuota(quota));
 }
 
 /** Resolves with whether there was one. */
 export function* dropQuota(tx: Transaction, directory: Inode): Program<boolean> {
-  const count = yield* countQuotas(tx);
-  if (count === 0 || (yield* tx.get(quotaKey(directory))) === undefined) return false;
+  if ((yield* countQuotas(tx)) === 0 || (yield* tx.get(quotaKey(directory))) === undefined) return false;
   tx.delete(quotaKey(directory));
-  tx.put(quotaCountKey, encodeNumber(count - 1));
+  yield* changeTree(tx, { quotas: -1 });
   return true;
 }
 

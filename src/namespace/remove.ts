@@ -7,7 +7,7 @@ import { entombKey } from "./tombstones.ts";
 import { getEntered } from "./inodes.ts";
 import { type Place, readEntry } from "./names.ts";
 import { findPlace, pruneUpwards } from "./tree.ts";
-import type { Expectation, FileRecord, Removed } from "./types.ts";
+import type { Expectation, FileRecord, KnownDirectory, Removed } from "./types.ts";
 import { type Unlink, unlink } from "./unlink.ts";
 
 export interface RemoveFile {
@@ -16,6 +16,8 @@ export interface RemoveFile {
   readonly nowMs: number;
   /** For the tombstone when the catalog knows no file: what the sites may hold is deleted all the same. */
   readonly tombstoneVersionId: VersionId;
+  /** Where its directory may be. */
+  readonly known?: KnownDirectory | undefined;
   /** A rule of the bucket does it, and nobody asked. */
   readonly expired?: boolean;
 }
@@ -26,7 +28,7 @@ export interface RemoveFile {
  */
 export function* removeFile(tx: Transaction, request: RemoveFile): Program<Removed | undefined> {
   const { path, nowMs, tombstoneVersionId } = request;
-  const found = yield* findNamed(tx, path);
+  const found = yield* findNamed(tx, path, request.known);
   checkExpectation(request.expect, found?.file.version);
   if (found === undefined) {
     yield* entombKey(tx, { path, deletedMs: nowMs, versionId: tombstoneVersionId, etags: [] });
@@ -45,8 +47,8 @@ export interface Named {
 }
 
 /** Of a file, not of a directory. */
-export function* findNamed(tx: Transaction, path: FilePath): Program<Named | undefined> {
-  const place = yield* findPlace(tx, path, false);
+export function* findNamed(tx: Transaction, path: FilePath, known?: KnownDirectory): Program<Named | undefined> {
+  const place = yield* findPlace(tx, path, false, known);
   const entry = place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
   return place === undefined || entry === undefined ? undefined : { place, file: yield* getEntered(tx, entry) };
 }

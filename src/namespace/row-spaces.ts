@@ -21,6 +21,7 @@ import type { Entry } from "./rows.ts";
 import type { Moment } from "../core/moment.ts";
 import { decodeQuota, encodeQuota, type Quota } from "./quota-rows.ts";
 import { decodeUsage, encodeUsage, type UsageRow } from "./usage-rows.ts";
+import { decodeTree, encodeTree, type Tree } from "./tree-row.ts";
 import { decodeVersionParts, encodeVersionParts } from "./version-parts.ts";
 
 /** Every kind of row that the namespace keeps: what its keys are made of, and how its values read as JSON and back. */
@@ -123,6 +124,7 @@ export const namespaceSpaces: readonly RowSpace[] = [
   },
   { name: "bd", key: ["string", "tail"], value: TEXT },
   { name: "n", key: ["string"], value: NUMBER },
+  { name: "nt", key: [], value: { decode: decodeTree, encode: (value) => encodeTree(value as Tree) } },
   {
     name: "vp",
     key: ["string"],

@@ -5,12 +5,13 @@ import { decodeContent } from "./content-codec.ts";
 import { leaveToPrune } from "./emptied-rows.ts";
 import { getAttributes, getEntered, readAttributes } from "./inodes.ts";
 import { type Levels, LEVELS_AT_ONCE, MissingLevels } from "./missing-levels.ts";
+import { placeInKnown } from "./known-directories.ts";
 import { dropName, hangUncounted, type Place, readEntry } from "./names.ts";
 import { leaveDirectory, makeAgain } from "./past-directories.ts";
 import { NAMELESS } from "./past-rows.ts";
 import { componentsOf, splitPath } from "./path.ts";
 import { contentKey, type Entry, entryKey } from "./rows.ts";
-import type { FileAttributes, FileRecord, FileVersion } from "./types.ts";
+import type { FileAttributes, FileRecord, FileVersion, KnownDirectory } from "./types.ts";
 import { countMade, hasNoUsage } from "./usage.ts";
 
 /** From paths to inodes and back, and the directories that are made for a path. */
@@ -28,19 +29,36 @@ export function* findDirectoryInode(tx: Reader, path: string): Program<Inode | u
 }
 
 /** Where an entry of this path hangs; undefined when its directory is not there. */
-export function* findPlace(tx: Reader, path: FilePath, directory: boolean): Program<Place | undefined> {
+export function* findPlace(
+  tx: Reader,
+  path: FilePath,
+  directory: boolean,
+  known?: KnownDirectory,
+): Program<Place | undefined> {
+  const place = directory ? undefined : yield* placeInKnown(tx, path, known);
+  if (place !== undefined) return place;
   const { parent, name } = splitPath(path);
   const inode = yield* findDirectoryInode(tx, parent);
   return inode === undefined ? undefined : { parent: inode, name: directory ? `${name}/` : name };
 }
 
-function* findAt(tx: Reader, path: FilePath, directory: boolean): Program<FileRecord | undefined> {
-  const entry = yield* findEntry(tx, path, directory);
+function* findAt(
+  tx: Reader,
+  path: FilePath,
+  directory: boolean,
+  known?: KnownDirectory,
+): Program<FileRecord | undefined> {
+  const entry = yield* findEntry(tx, path, directory, known);
   return entry === undefined ? undefined : yield* getEntered(tx, entry);
 }
 
-function* findEntry(tx: Reader, path: FilePath, directory: boolean): Program<Entry | undefined> {
-  const place = yield* findPlace(tx, path, directory);
+function* findEntry(
+  tx: Reader,
+  path: FilePath,
+  directory: boolean,
+  known?: KnownDirectory,
+): Program<Entry | undefined> {
+  const place = yield* findPlace(tx, path, directory, known);
   return place === undefined ? undefined : yield* readEntry(tx, place.parent, place.name);
 }
 
@@ -62,8 +80,15 @@ export function readContentRow({ row }: ContentRow): FileVersion {
 }
 
 /** A file or a symlink. A directory of the same name is another thing. */
-export function findFile(tx: Reader, path: FilePath): Program<FileRecord | undefined> {
-  return findAt(tx, path, false);
+export function findFile(tx: Reader, path: FilePath, known?: KnownDirectory): Program<FileRecord | undefined> {
+  return findAt(tx, path, false, known);
+}
+
+/** What has the path, if its directory is where it was: for who looks again before anything rests on it. */
+export function* guessFile(tx: Reader, path: FilePath, known?: KnownDirectory): Program<Inode | undefined> {
+  const { parent, name } = splitPath(path);
+  const directory = known?.inode ?? (yield* findDirectoryInode(tx, parent));
+  return directory === undefined ? undefined : (yield* readEntry(tx, directory, name))?.inode;
 }
 
 export function findDirectory(tx: Reader, path: FilePath): Program<FileRecord | undefined> {

@@ -212,6 +212,13 @@ export type Expectation =
   /** The current version's etag is one of these; `*` is any. */
   | { readonly kind: "etag"; readonly etags: readonly string[] };
 
+/** Where a path's directory was when a transaction last met it. It is there still while no directory has moved, and it has not been removed. */
+export interface KnownDirectory {
+  readonly inode: Inode;
+  /** Of the tree, in a state in which the directory had the path. */
+  readonly moves: number;
+}
+
 export interface CommitVersion {
   readonly path: FilePath;
   readonly version: FileVersion;
@@ -219,6 +226,8 @@ export interface CommitVersion {
   readonly nowMs: number;
   /** Another tool wrote it: it takes nothing away from a version that S3 calls `null`. */
   readonly found?: boolean;
+  /** Where its directory may be. */
+  readonly known?: KnownDirectory | undefined;
   /** An id for the file if the path is new, for the version before if it stays, and for each directory that has to be made. */
   readonly nextInode: () => Inode;
   /** For the change feed. */

@@ -6,12 +6,14 @@ import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import { LANDING_MS, enqueueJob, markUnqueued } from "../../mover/index.ts";
 import {
   commitVersion,
+  directoryOf,
   type Committed,
   type Copy,
   type FileRecord,
   type FileVersion,
   findByInode,
   findFile,
+  type KnownDirectory,
   pathOf,
   posix,
 } from "../../namespace/index.ts";
@@ -25,7 +27,7 @@ import { chooseHome, chooseKeys } from "../copies/object-keys.ts";
 import { enqueuePublishing, publishWhereItHangs } from "../copies/publishing.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import type { Conditions, PutResult } from "../service/service.ts";
-import { checkWriteConditions } from "./conditions.ts";
+import { checkWriteConditions, type Current } from "./conditions.ts";
 import { describeFile } from "./object-meta.ts";
 
 export interface Onto extends Pick<posix.Commit, "inode" | "expect" | "epoch" | "modified"> {}
@@ -85,14 +87,18 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
       const nowMs = kit.clock.nowMs();
       if (kit.clock.monotonicMs() - startedMs > LANDING_MS) throw tookTooLong(path);
       const { queueIsFull } = kit.mover;
+      const known = kit.directories.of(path);
       return await kit.inodes.transact((tx, nextInode) =>
-        recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull }),
+        recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull, known }),
       );
     };
     try {
       for (;;) {
         const recorded = await record();
-        if (!("exposed" in recorded)) return recorded;
+        if (!("exposed" in recorded)) {
+          kit.directories.learn(path, recorded.directory);
+          return recorded;
+        }
         for (const place of recorded.exposed) {
           const sheltered = await shelter(ctx, { path, versionId }, place);
           made.push(sheltered);
@@ -128,20 +134,18 @@ function leavesWork(kit: Kit, { file, orphans, left }: Committed): boolean {
   );
 }
 
-function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {
-  return file?.version === undefined ? undefined : { etag: file.version.etag, modifiedMs: file.version.createdMs };
-}
-
 /** What will not hold in the transaction either is said before anything lands. */
-function* checkBefore(tx: Reader, ready: ReadyToCommit): Program<void> {
+function* checkBefore(tx: Reader, ready: ReadyToCommit, known?: KnownDirectory): Program<void> {
   if (ready.holds !== undefined) yield* ready.holds(tx);
-  checkWriteConditions(ready.conditions, currentOf(yield* findOther(tx, ready)));
+  if (ready.conditions !== undefined)
+    checkWriteConditions(ready.conditions, otherThan(ready, yield* findFile(tx, ready.path, known)));
 }
 
-/** The file that has the path. An import may have found what an earlier attempt of this very write left at a site: that is none. */
-function* findOther(tx: Reader, { path, writes }: ReadyToCommit): Program<FileRecord | undefined> {
-  const file = yield* findFile(tx, path);
-  return file?.version !== undefined && file.version.id === writes[0]?.versionId ? undefined : file;
+/** What the path has, for conditions. An import may have found what an earlier attempt of this very write left at a site: that is nothing. */
+function otherThan({ writes }: ReadyToCommit, file: FileRecord | undefined): Current | undefined {
+  const version = file?.version;
+  if (version === undefined || version.id === writes[0]?.versionId) return undefined;
+  return { etag: version.etag, modifiedMs: version.createdMs };
 }
 
 interface Recording {
@@ -150,6 +154,7 @@ interface Recording {
   readonly nowMs: number;
   readonly nextInode: () => Inode;
   readonly queueIsFull: boolean;
+  readonly known: KnownDirectory | undefined;
 }
 
 interface Recorded {
@@ -158,6 +163,8 @@ interface Recorded {
   readonly created: boolean;
   /** The jobs that publish it. */
   readonly publishing: readonly JobId[];
+  /** Of the path. */
+  readonly directory: KnownDirectory | undefined;
 }
 
 /** Nothing was recorded: these objects have to get another key first. */
@@ -168,13 +175,13 @@ interface Exposed {
 function* recordWrite(
   tx: Transaction,
   kit: ProgramKit,
-  { ready, landed, nowMs, nextInode, queueIsFull }: Recording,
+  { ready, landed, nowMs, nextInode, queueIsFull, known }: Recording,
 ): Program<Recorded | Exposed> {
   kit.writer.fence(tx, versionIdOf(ready));
-  yield* checkBefore(tx, ready);
+  yield* checkBefore(tx, ready, known);
   const exposed = yield* findExposed(tx, { path: ready.path, versionId: versionIdOf(ready), landed });
   if (exposed.length > 0) return { exposed };
-  const goal = yield* goalOf(tx, kit, ready);
+  const goal = yield* goalOf(tx, kit, ready, known);
   const { path, file } = goal;
   const copies: Copy[] = [];
   for (const place of landed) {
@@ -192,7 +199,7 @@ function* recordWrite(
     changedMs: nowMs,
   }));
   const version: FileVersion = { ...ready.version, copies: [...copies, ...pending] };
-  const committed = yield* commitTo(tx, ready, { path, version, nowMs, nextInode });
+  const committed = yield* commitTo(tx, ready, { path, version, nowMs, nextInode, known });
   yield* afterCommit(tx, kit, { path, committed, nowMs });
   const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs, queueIsFull });
   // Whoever commits publishes at once where that is asked for; what is left to the jobs is not taken.
@@ -200,7 +207,8 @@ function* recordWrite(
   const publishing = goal.named ? yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs, now }) : [];
   if (committed.left !== undefined) yield* publishWhereItHangs(tx, kit, { inode: committed.left.inode, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
-  return { committed, pendingSites, created: goal.created, publishing };
+  const directory = ready.onto === undefined ? yield* directoryOf(tx, committed.file) : undefined;
+  return { committed, pendingSites, created: goal.created, publishing, directory };
 }
 
 /** What the version becomes the content of. */
@@ -212,11 +220,11 @@ interface Goal extends Pick<ReadyToCommit, "path" | "following" | "publish"> {
   readonly named: boolean;
 }
 
-function* goalOf(tx: Reader, kit: ProgramKit, ready: ReadyToCommit): Program<Goal> {
+function* goalOf(tx: Reader, kit: ProgramKit, ready: ReadyToCommit, known: KnownDirectory | undefined): Program<Goal> {
   const { path, onto, following, publish } = ready;
   if (onto === undefined) {
-    const created = (yield* findOther(tx, ready))?.version === undefined;
-    const named = yield* findFile(tx, path);
+    const named = yield* findFile(tx, path, known);
+    const created = otherThan(ready, named) === undefined;
     // Of several names this one leads to a file of its own from now on.
     const file = named !== undefined && named.linkCount > 1 ? undefined : named;
     return { path, following, publish, created, file, named: true };
@@ -239,12 +247,13 @@ interface Commit {
   readonly version: FileVersion;
   readonly nowMs: number;
   readonly nextInode: () => Inode;
+  readonly known: KnownDirectory | undefined;
 }
 
 function* commitTo(
   tx: Transaction,
   { onto, copied }: ReadyToCommit,
-  { path, version, nowMs, nextInode }: Commit,
+  { path, version, nowMs, nextInode, known }: Commit,
 ): Program<Committed> {
   if (onto !== undefined) return yield* posix.commit(tx, { ...onto, version, now: momentOf(nowMs), nextInode });
   return yield* commitVersion(tx, {
@@ -253,6 +262,7 @@ function* commitTo(
     expect: { kind: "any" },
     nowMs,
     nextInode,
+    known,
     ...(copied === undefined ? {} : { copied }),
   });
 }

@@ -155,7 +155,7 @@ async function commitDeletes(kit: Kit, ctx: Ctx, chosen: readonly Chosen[]): Pro
 }
 
 /** One transaction, with as many of the keys, from the first on, as it has room for. */
-async function commitSome(kit: Kit, chosen: readonly Chosen[]): Promise<readonly Deleted[]> {
+async function commitSome(kit: Kit, chosen: readonly Chosen[]): Promise<readonly (Deleted | undefined)[]> {
   const nowMs = kit.clock.nowMs();
   const orders = chosen.map(({ path, request, unknown }) => ({
     path,
@@ -165,8 +165,8 @@ async function commitSome(kit: Kit, chosen: readonly Chosen[]): Promise<readonly
   }));
   const sites = kit.sites.list().length;
   const room = { writes: 45 + 6 * sites, sizeBytes: (64 + 16 * sites) * 1_024 };
-  return await kit.inodes.transact(function* (tx, nextInode): Program<readonly Deleted[]> {
-    const deleted: Deleted[] = [];
+  return await kit.inodes.transact(function* (tx, nextInode): Program<readonly (Deleted | undefined)[]> {
+    const deleted: (Deleted | undefined)[] = [];
     for (const { tombstoneVersionId, ...order } of orders) {
       if (deleted.length > 0 && !tx.hasRoom(room)) break;
       deleted.push(yield* recordDelete(tx, kit, order, { nowMs, tombstoneVersionId, nextInode }));

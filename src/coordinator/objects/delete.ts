@@ -13,6 +13,7 @@ import {
   findTombstone,
   findVersion,
   type HistoryRow,
+  type KnownDirectory,
   isBuried,
   keepsVersions,
   type ObjectPlace,
@@ -55,21 +56,22 @@ export async function deleteObject(
   }
   const { path } = where;
   const { conditions, versionId } = options;
-  const keeps = await readCatalog(kit.kv, (tx) => keepsIn(tx, path));
-  // What only sites have becomes a version before it is hidden.
-  if (conditions !== undefined || (keeps && (await isUnknown(kit, path)))) await adoptFromSites(kit, ctx, path);
+  if (conditions !== undefined) await adoptFromSites(kit, ctx, path);
   const wanted: DeleteOrder = { ...options, path };
-  return versionId === undefined || (!keeps && versionId === "null")
-    ? await deleteCurrent(kit, ctx, wanted)
-    : await deleteVersion(kit, ctx, { ...wanted, versionId });
+  if (versionId === undefined) return await deleteCurrent(kit, ctx, wanted);
+  const { keeps, isUnknown } = await readCatalog(kit.kv, (tx) => lookAt(tx, path));
+  if (!keeps && versionId === "null") return await deleteCurrent(kit, ctx, wanted);
+  // What only sites have becomes a version before it is hidden.
+  if (keeps && isUnknown) await adoptFromSites(kit, ctx, path);
+  return await deleteVersion(kit, ctx, { ...wanted, versionId });
 }
 
 function* keepsIn(tx: Reader, path: FilePath): Program<boolean> {
   return keepsVersions(yield* rulesOf(tx, path));
 }
 
-async function isUnknown(kit: Kit, path: FilePath): Promise<boolean> {
-  return (await readCatalog(kit.kv, (tx) => findFile(tx, path))) === undefined;
+function* lookAt(tx: Reader, path: FilePath): Program<{ readonly keeps: boolean; readonly isUnknown: boolean }> {
+  return { keeps: yield* keepsIn(tx, path), isUnknown: (yield* findFile(tx, path)) === undefined };
 }
 
 export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
@@ -85,18 +87,23 @@ export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
 /** Takes the key away; in a bucket that keeps versions a delete marker hides it. */
 export async function deleteCurrent(kit: Kit, ctx: Ctx, order: DeleteOrder): Promise<DeleteResult> {
   const { path } = order;
-  return await kit.locks.run(path, async () => {
-    const asks = await readCatalog(kit.kv, (tx) => isAskedFor(tx, path));
-    const unknown = asks ? await askSites(kit, ctx, path) : undefined;
-    const deleted = await commitDelete(kit, unknown === undefined ? order : { ...order, unknown });
-    return resultOf(await clearNow(kit, ctx, { path, places: deleted.places }), deleted);
+  const result = await kit.locks.run(path, async () => {
+    const deleted = (await commitDelete(kit, order)) ?? (await deleteUnknown(kit, ctx, order));
+    return deleted && resultOf(await clearNow(kit, ctx, { path, places: deleted.places }), deleted);
   });
+  if (result !== undefined) return result;
+  await adoptFromSites(kit, ctx, path);
+  return await deleteCurrent(kit, ctx, { ...order, unknown: NOWHERE });
 }
 
-/** Only the sites can tell whether there is something to delete. */
-function* isAskedFor(tx: Reader, path: FilePath): Program<boolean> {
-  return (yield* findFile(tx, path)) === undefined && !(yield* keepsIn(tx, path));
+/** Only the sites can tell whether there is something to delete. Undefined: what they have becomes a version before it is hidden. */
+async function deleteUnknown(kit: Kit, ctx: Ctx, order: DeleteOrder): Promise<Deleted | undefined> {
+  const { path } = order;
+  if (await readCatalog(kit.kv, (tx) => keepsIn(tx, path))) return undefined;
+  return await commitDelete(kit, { ...order, unknown: await askSites(kit, ctx, path) });
 }
+
+const NOWHERE: UnknownKey = { mayHold: new Set(), visible: false };
 
 export function resultOf(pendingSites: readonly string[], { existed, marker }: Deleted): DeleteResult {
   const result = { deleted: existed, pendingSites };
@@ -132,8 +139,9 @@ export interface Deleted {
   readonly marker?: HistoryRow;
 }
 
-async function commitDelete(kit: Kit, order: DeleteOrder): Promise<Deleted> {
-  const moment = { nowMs: kit.clock.nowMs(), tombstoneVersionId: kit.nextVersionId() };
+async function commitDelete(kit: Kit, order: DeleteOrder): Promise<Deleted | undefined> {
+  const known = kit.directories.of(order.path);
+  const moment = { nowMs: kit.clock.nowMs(), tombstoneVersionId: kit.nextVersionId(), known };
   return await kit.inodes.transact((tx, nextInode) => recordDelete(tx, kit, order, { ...moment, nextInode }));
 }
 
@@ -141,24 +149,26 @@ export interface Moment {
   readonly nowMs: number;
   readonly tombstoneVersionId: VersionId;
   readonly nextInode: () => Inode;
+  readonly known?: KnownDirectory | undefined;
 }
 
-/** Several may share a transaction. */
+/** Several may share a transaction. Undefined, and nothing is done: the catalog knows no such key, and the sites have not been asked. */
 export function* recordDelete(
   tx: Transaction,
   kit: ProgramKit,
   order: DeleteOrder,
-  { nowMs, tombstoneVersionId, nextInode }: Moment,
-): Program<Deleted> {
+  { nowMs, tombstoneVersionId, nextInode, known }: Moment,
+): Program<Deleted | undefined> {
   const { path, conditions, owner } = order;
   const sites = kit.router.routeDelete(path);
   const targets = [
     ...sites.sites,
     ...sites.skipped.map(({ site }) => kit.sites.find(site)).filter((site) => site !== undefined),
   ];
-  const current = yield* findFile(tx, path);
+  const current = yield* findFile(tx, path, known);
   checkWriteConditions(conditions, currentOf(current?.version));
   const unknown = current === undefined ? order.unknown : undefined;
+  if (current === undefined && unknown === undefined && order.expect === undefined) return undefined;
   // Nobody has it; only a delete marker would remember that somebody asked.
   if (unknown?.mayHold.size === 0 && !(yield* keepsIn(tx, path))) return { existed: false, places: [] };
   const { file, orphans, marker } = yield* deleteKey(tx, {
@@ -167,6 +177,7 @@ export function* recordDelete(
     nowMs,
     tombstoneVersionId,
     nextInode,
+    known,
     ...(owner === undefined ? {} : { owner }),
     ...(order.expired === undefined ? {} : { expired: order.expired }),
   });

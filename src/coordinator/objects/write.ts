@@ -2,7 +2,15 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError, toGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import type { Program, Reader } from "../../kv/index.ts";
-import { type FileRecord, findFile, makeDirectory, noObjectLock, rulesOf } from "../../namespace/index.ts";
+import {
+  type FileRecord,
+  findFile,
+  guessFile,
+  type KnownDirectory,
+  makeDirectory,
+  noObjectLock,
+  rulesOf,
+} from "../../namespace/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { abortAll } from "../copies/landing.ts";
 import { chooseLandings, type KeyChoice, lookAhead, type Target } from "../copies/object-keys.ts";
@@ -66,14 +74,18 @@ async function putFile(kit: Kit, ctx: Ctx, request: PutRequest, path: FilePath):
   }
   const versionId = kit.nextVersionId();
   const look = async (): Promise<Look> =>
-    await readCatalog(kit.kv, (tx) => lookBefore(tx, request, { path, sites: plan.required, versionId }));
+    await readCatalog(kit.kv, (tx) =>
+      lookBefore(tx, request, { path, sites: plan.required, versionId, known: kit.directories.of(path) }),
+    );
   let seen = await look();
-  // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
-  if (seen.file === undefined && request.conditions !== undefined) {
-    await adoptFromSites(kit, ctx, path);
-    seen = await look();
+  if (request.conditions !== undefined) {
+    // A condition needs to know what the sites have; an unconditional write replaces it whatever it is.
+    if (seen.file === undefined) {
+      await adoptFromSites(kit, ctx, path);
+      seen = await look();
+    }
+    checkWriteConditions(request.conditions, currentOf(seen.file));
   }
-  checkWriteConditions(request.conditions, currentOf(seen.file));
   const sizeBytes = request.sizeBytes ?? Number.POSITIVE_INFINITY;
   const targets = await lookAhead(ctx, seen.targets, {
     path,
@@ -90,15 +102,22 @@ async function putFile(kit: Kit, ctx: Ctx, request: PutRequest, path: FilePath):
 }
 
 interface Look {
+  /** Where conditions ask for it. */
   readonly file: FileRecord | undefined;
   readonly targets: readonly Target[];
 }
 
-/** Before the body comes in. */
-function* lookBefore(tx: Reader, { labels }: PutRequest, choice: Omit<KeyChoice, "inode">): Program<Look> {
-  const file = yield* findFile(tx, choice.path);
-  if (labels?.lock !== undefined && !(yield* rulesOf(tx, choice.path)).objectLock) throw noObjectLock();
-  return { file, targets: yield* chooseLandings(tx, { ...choice, inode: file?.inode }) };
+interface LookBefore extends Omit<KeyChoice, "inode"> {
+  readonly known: KnownDirectory | undefined;
+}
+
+/** Before the body comes in. Where nothing but the keys rests on it a guess is enough: what is written to the wrong ones comes to its path all the same. */
+function* lookBefore(tx: Reader, { labels, conditions }: PutRequest, { known, ...choice }: LookBefore): Program<Look> {
+  const { path } = choice;
+  const file = conditions === undefined ? undefined : yield* findFile(tx, path);
+  const inode = conditions === undefined ? yield* guessFile(tx, path, known) : file?.inode;
+  if (labels?.lock !== undefined && !(yield* rulesOf(tx, path)).objectLock) throw noObjectLock();
+  return { file, targets: yield* chooseLandings(tx, { ...choice, inode }) };
 }
 
 function currentOf(file: FileRecord | undefined): { etag: string; modifiedMs: number } | undefined {

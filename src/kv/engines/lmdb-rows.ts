@@ -7,7 +7,7 @@ import type { Snapshot } from "../program.ts";
 
 export type Rows = Database<Buffer, Buffer>;
 
-export const FORMAT = 4;
+export const FORMAT = 5;
 export const FORMAT_KEY = Buffer.from("format");
 export const REVISION = Buffer.from("revision");
 export const CATALOG_FILE = "catalog.lmdb";

@@ -436,7 +436,7 @@ describe("the check of usage", () => {
     expect(await all()).toEqual([
       `The quota of directory ${bucket} counts 7 inodes with 3 bytes and 0 of older versions, and there are 1 inodes with 3 bytes and 0 of older versions.`,
     ]);
-    await catalog.write([[encodeKey("n", "quotas"), undefined]]);
+    await catalog.write([[encodeKey("nt"), undefined]]);
     expect(await all()).toContain("There are 1 quotas, and the catalog says otherwise.");
   });
 });

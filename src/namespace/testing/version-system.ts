@@ -7,9 +7,12 @@ import {
   checkCatalog,
   commitVersion,
   deleteKey,
+  directoryOf,
   findTopDirectory,
   findVersion,
   initialize,
+  type KnownDirectory,
+  KnownDirectories,
   pageVersions,
   posix,
   removeVersion,
@@ -48,6 +51,7 @@ export async function limitAll(kv: Kv, tops: readonly string[]): Promise<void> {
 /** The catalog and the model, side by side. */
 export class VersionSystem {
   readonly model = new VersionModel();
+  readonly directories = new KnownDirectories();
   readonly kv: Kv;
 
   constructor(kv: Kv) {
@@ -81,14 +85,22 @@ export class VersionSystem {
       case "put": {
         const id = nextTestId();
         const version = testVersion(command.path, { id, key: `objects/${id}`, sizeBytes: sizeOfTest(id) });
-        await this.run((tx) => commitVersion(tx, testCommit(command.path, maker.nextInode, version)));
+        const path = command.path as FilePath;
+        const known = this.directories.of(path);
+        const found = await this.run<KnownDirectory | undefined>(function* (tx) {
+          const commit = { ...testCommit(path, maker.nextInode, version), known };
+          return yield* directoryOf(tx, (yield* commitVersion(tx, commit)).file);
+        });
+        if (typeof found !== "string") this.directories.learn(path, found);
         model.put(command.path, id);
         return;
       }
       case "delete": {
         const id = nextTestId();
         const path = command.path as FilePath;
-        await this.run((tx) => deleteKey(tx, { ...maker, path, expect: any, tombstoneVersionId: id }));
+        await this.run((tx) =>
+          deleteKey(tx, { ...maker, path, expect: any, tombstoneVersionId: id, known: this.directories.of(path) }),
+        );
         model.delete(command.path, id);
         return;
       }
