@@ -94,7 +94,6 @@ export {
   isUploadInUse,
   leaveSites,
   listUploads,
-  pageEndedUploads,
   type PartRecord,
   putPart,
   putUpload,
@@ -116,6 +115,7 @@ export {
   tagOf,
   withTag,
 } from "./writers.ts";
+export { type BegunUpload, type Homeless, homelessBuckets, oldEnded, oldUploads } from "./upload-due.ts";
 export { readVersionParts, writeVersionParts } from "./version-parts.ts";
 export {
   pageVersions,

@@ -1,10 +1,11 @@
-import type { Inode } from "../core/ids.ts";
+import { type Inode, ROOT_INODE } from "../core/ids.ts";
 import { isSameMoment, type Moment } from "../core/moment.ts";
 import { type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
 import { getAttributes, touch, writeAttributes } from "./inodes.ts";
 import { decodeEntry, encodeEntry, type Entry, entryKey, nameKey, namesOf, placeOfNameKey } from "./rows.ts";
 import { changeTree } from "./tree-row.ts";
 import type { FileAttributes } from "./types.ts";
+import { leaveUploads } from "./uploads.ts";
 import { addUsage, hangUsage, usageOfFile } from "./usage.ts";
 import { minus } from "./usage-rows.ts";
 
@@ -169,7 +170,9 @@ function* putEntry(tx: Transaction, { parent, name }: Place, { inode, kind }: En
 
 function* removeEntry(tx: Transaction, { parent, name }: Place, { kind }: Entry): Program<void> {
   tx.delete(entryKey(parent, name));
-  if (kind === "directory") yield* markBeside(tx, { parent, name }, false);
+  if (kind !== "directory") return;
+  yield* markBeside(tx, { parent, name }, false);
+  if (parent === ROOT_INODE) yield* leaveUploads(tx, name.slice(0, -1));
 }
 
 function* markBeside(tx: Transaction, { parent, name }: Place, hidden: boolean): Program<void> {

@@ -134,6 +134,9 @@ export const namespaceSpaces: readonly RowSpace[] = [
   { name: "up", key: ["string", "number"], value: JSON_TEXT },
   { name: "us", key: ["string", "tail"], value: EMPTY },
   { name: "ue", key: ["tail"], value: JSON_TEXT },
+  { name: "ut", key: ["number", "string", "tail"], value: EMPTY },
+  { name: "ux", key: ["number", "tail"], value: EMPTY },
+  { name: "ug", key: ["string", "number"], value: EMPTY },
   {
     name: "v",
     key: ["number", "string", "number"],

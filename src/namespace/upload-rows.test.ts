@@ -4,19 +4,23 @@ import { encodeKey, type Program, tail } from "../kv/index.ts";
 import {
   dropLeftParts,
   dropPart,
+  type BegunUpload,
   type EndedUpload,
   endUpload,
   findEndedUpload,
   findPart,
   findUpload,
   forgetEndedUpload,
+  homelessBuckets,
   isUploadInUse,
   listUploads,
-  pageEndedUploads,
+  oldEnded,
+  oldUploads,
   type PartRecord,
   putPart,
   putUpload,
   readParts,
+  removeDirectory,
   type UploadQuery,
   type UploadRecord,
 } from "./index.ts";
@@ -141,19 +145,49 @@ describe("an upload in parts", () => {
   });
 });
 
-describe("what became of uploads", () => {
-  it("is looked through page by page, and forgotten one by one", async () => {
-    for (const id of ["1", "2", "3"]) await end(upload("a", id), { endedMs: 9 });
-    const page = async (query: { readonly after?: VersionId; readonly limit: number }): Promise<unknown[]> => {
-      const { ended, next } = await catalog.view((tx) => pageEndedUploads(tx, query));
-      return [ended.map(({ uploadId }) => uploadId), next];
-    };
-    expect(await page({ limit: 2 })).toEqual([["1", "2"], "2"]);
-    expect(await page({ limit: 2, after: "2" as VersionId })).toEqual([["3"], undefined]);
+describe("what is due of uploads", () => {
+  it("is what has begun long ago, in that order, and what has ended, first what has left parts behind", async () => {
+    await begin(upload("a", "1", { startedMs: 30 }), upload("b", "2", { startedMs: 10 }));
+    await begin(upload("b", "2", { startedMs: 10, completing: "somebody" }), upload("c", "3", { startedMs: 20 }));
+    const many = upload("d", "4", { startedMs: 40 });
+    await begin(many);
+    await putParts("4", numbersUpTo(30));
+    await end(many, { endedMs: 9 });
+    await end(upload("e", "5"), { endedMs: 7 });
+    const begun = async (after?: BegunUpload): Promise<string[]> =>
+      (await catalog.view((tx) => oldUploads(tx, { untilMs: 20, limit: 10, after }))).map(({ path }) => path);
+    expect(await begun()).toEqual(["b", "c"]);
+    expect(await begun({ startedMs: 10, path: at("b"), uploadId: "2" as VersionId })).toEqual(["c"]);
+    const ended = async (untilMs: number): Promise<(string | number)[][]> =>
+      (await catalog.view((tx) => oldEnded(tx, { untilMs, limit: 10 }))).map((each) => [each.uploadId, each.endedMs]);
+    expect(await ended(6)).toEqual([["4", 0]]);
+    expect(await catalog.run((tx) => dropLeftParts(tx, "4" as VersionId))).toBe(false);
+    expect([await ended(7), await ended(9)]).toEqual([
+      [["5", 7]],
+      [
+        ["5", 7],
+        ["4", 9],
+      ],
+    ]);
     await catalog.run(function* (tx): Program<void> {
-      forgetEndedUpload(tx, "2" as VersionId);
+      forgetEndedUpload(tx, { uploadId: "5" as VersionId, endedMs: 7 });
     });
-    expect(await page({ limit: 3 })).toEqual([["1", "3"], undefined]);
+    expect([await ended(9), await catalog.view((tx) => findEndedUpload(tx, "5"))]).toEqual([[["4", 9]], undefined]);
+    expect((await catalog.check()).faults).toEqual([]);
+  });
+
+  it("is also what goes on in a bucket that is gone or goes by another name, and nothing else that loses a name", async () => {
+    for (const name of ["b", "moved", "empty", "b/d"]) await catalog.makeDirectory(name);
+    await begin(upload("b/x", "1"), upload("b/d/x", "2"), upload("moved/x", "3"));
+    const homeless = async (): Promise<string[]> =>
+      (await catalog.view((tx) => homelessBuckets(tx, 10))).map(({ bucket }) => bucket);
+    const remove = async (path: string): Promise<boolean> =>
+      await catalog.run((tx) => removeDirectory(tx, { path: at(path), semantics: "directory", nowMs: 5 }));
+    for (const path of ["b/d", "empty"]) await remove(path);
+    expect(await homeless()).toEqual([]);
+    await remove("b");
+    await catalog.move("moved", "to", { directory: true });
+    expect(await homeless()).toEqual(["b", "moved"]);
   });
 });
 
@@ -253,7 +287,7 @@ describe("the list of uploads", () => {
 
   it("is read to its end, also past what is read at once", async () => {
     const many = Array.from({ length: 1_100 }, (_, index) => upload("m", String(index).padStart(5, "0")));
-    for (let from = 0; from < many.length; from += 100) await begin(...many.slice(from, from + 100));
+    for (let from = 0; from < many.length; from += 50) await begin(...many.slice(from, from + 50));
     const found = await catalog.view((tx) => listUploads(tx, { prefix: "m", limit: 1_099 }));
     expect(found.uploads).toHaveLength(1_099);
     expect(found.next).toEqual({ key: "m", uploadId: "01098" });

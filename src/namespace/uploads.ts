@@ -15,6 +15,7 @@ import {
   type Transaction,
 } from "../kv/index.ts";
 import { corrupt } from "./bytes.ts";
+import { dropBegun, dropEndedTime, type EndedTime, markHomeless, putBegun, putEndedTime } from "./upload-due.ts";
 import type { ChecksumAlgorithm, ContentChecksum, ContentHeaders, VersionLabels } from "./types.ts";
 
 /**
@@ -132,6 +133,7 @@ function decodeRow(bytes: Uint8Array): unknown {
 
 export function putUpload(tx: Transaction, upload: UploadRecord): void {
   tx.put(uploadKey(upload.path, upload.uploadId), encodeRow(upload));
+  putBegun(tx, upload);
   for (const { site, uploadId } of upload.sites) tx.put(siteUploadKey(site, uploadId), Buffer.alloc(0));
 }
 
@@ -154,6 +156,7 @@ export function* isUploadInUse(tx: Reader, site: SiteName, uploadId: string): Pr
 /** Takes the upload away, with its parts when they are few, and remembers what became of it. */
 export function* endUpload(tx: Transaction, upload: UploadRecord, ended: EndedUpload): Program<void> {
   tx.delete(uploadKey(upload.path, upload.uploadId));
+  dropBegun(tx, upload);
   for (const { site, uploadId } of upload.sites) tx.delete(siteUploadKey(site, uploadId));
   const parts = yield* partRows(tx, upload.uploadId, PARTS_AT_ONCE + 1);
   let left = parts.length;
@@ -163,6 +166,7 @@ export function* endUpload(tx: Transaction, upload: UploadRecord, ended: EndedUp
     left -= 1;
   }
   putEnded(tx, left > 0 ? { ...ended, partsLeft: true } : ended);
+  putEndedTime(tx, left > 0 ? { ...ended, endedMs: 0 } : ended);
 }
 
 function* partRows(tx: Reader, uploadId: VersionId, limit: number): Program<KvEntry[]> {
@@ -193,29 +197,20 @@ export function* dropLeftParts(tx: Transaction, uploadId: VersionId): Program<bo
   if (rows.length === PARTS_A_COMMIT) return true;
   const { partsLeft: _, ...rest } = ended;
   putEnded(tx, rest);
+  dropEndedTime(tx, { ...ended, endedMs: 0 });
+  putEndedTime(tx, ended);
   return false;
 }
 
-export interface EndedPage {
-  readonly ended: readonly EndedUpload[];
-  /** Absent on the last page. */
-  readonly next?: VersionId;
+export function forgetEndedUpload(tx: Transaction, ended: EndedTime): void {
+  tx.delete(endedKey(ended.uploadId));
+  dropEndedTime(tx, ended);
 }
 
-export function* pageEndedUploads(
-  tx: Reader,
-  { after, limit }: { readonly after?: VersionId; readonly limit: number },
-): Program<EndedPage> {
-  const space = encodeKey(ENDED);
-  const start = after === undefined ? space : keyAfter(endedKey(after));
-  const rows = yield* tx.range({ start, end: afterPrefix(space), limit });
-  const ended = rows.map(({ value }) => decodeRow(value) as EndedUpload);
-  const last = ended.at(-1);
-  return { ended, ...(rows.length === limit && last !== undefined ? { next: last.uploadId } : {}) };
-}
-
-export function forgetEndedUpload(tx: Transaction, uploadId: VersionId): void {
-  tx.delete(endedKey(uploadId));
+/** Before a directory at the top loses its name: the uploads into it that are under way are meant for nothing from then on. */
+export function* leaveUploads(tx: Transaction, bucket: string): Program<void> {
+  const range = prefixRange(encodeKey(UPLOAD, tail(`${bucket}/`)));
+  if ((yield* tx.range({ ...range, limit: 1 })).length > 0) markHomeless(tx, bucket);
 }
 
 /** Whether an upload with this id is under way and parts of it have arrived. */

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { FilePath, VersionId } from "../../core/ids.ts";
 import { BUDGET, createMemoryKv, type Kv, type Reader } from "../../kv/index.ts";
 import { createFakeClock } from "../../core/testing/fake-clock.ts";
-import { entombKey, findTombstone, oldTombstones } from "../../namespace/index.ts";
+import { endUpload, entombKey, findTombstone, oldTombstones, putUpload } from "../../namespace/index.ts";
 import { createMemoryStore, type Store } from "../../stores/index.ts";
 import { aroundCalls, CALLS, delegateStore } from "../../stores/layers/delegate.ts";
 import { startRig } from "../testing/rig.ts";
@@ -66,11 +66,28 @@ function countCalls(store: Store, calls: string[]): Store {
   });
 }
 
+async function leaveOpen(kv: Kv, count: number, startedMs: number): Promise<void> {
+  const perCommit = Math.floor(BUDGET.writes / 6);
+  const idOf = (index: number): VersionId => `0${String(index).padStart(25, "0")}` as VersionId;
+  for (let from = 0; from < count; from += perCommit) {
+    await kv.transact(function* (tx) {
+      for (let index = from; index < Math.min(count, from + perCommit); index++) {
+        const [path, uploadId] = [`d/${index}` as FilePath, idOf(index)];
+        putUpload(tx, { path, uploadId, startedMs, metadata: {}, sites: [], inBucket: true });
+        // Of as many what became of them is remembered.
+        const ended = { path, uploadId: idOf(count + index), startedMs, metadata: {}, sites: [], inBucket: true };
+        yield* endUpload(tx, ended, { path, uploadId: ended.uploadId, endedMs: startedMs });
+      }
+    });
+  }
+}
+
 async function start(count: number) {
   const clock = createFakeClock();
   const counted = countRows(createMemoryKv({ clock }));
   const calls: string[] = [];
   await bury(counted.kv, count, clock.nowMs());
+  await leaveOpen(counted.kv, count, clock.nowMs());
   const settings = {
     version: "0.0.0-test",
     clusterName: "test",
@@ -96,7 +113,7 @@ async function start(count: number) {
 const COUNT = 20_000;
 
 it(
-  "asks no site but for its health, and reads the same of 20,000 remembered deletes as of none",
+  "asks no site but for its health, and reads the same of 20,000 remembered deletes, uploads under way and ended ones as of none",
   { timeout: 60_000 },
   async () => {
     const read: number[] = [];

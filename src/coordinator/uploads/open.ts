@@ -94,6 +94,8 @@ export async function createUpload({ kit }: UploadContext, ctx: Ctx, request: Cr
   try {
     await kit.kv.transact(function* (tx): Program<void> {
       tx.claimRoom();
+      if (inBucket && (yield* findBucketOf(tx, path)) === undefined)
+        throw new GfsError("NotFound", "The bucket was removed or renamed meanwhile.", { op: "coordinator.upload" });
       putUpload(tx, upload);
     });
   } catch (error) {

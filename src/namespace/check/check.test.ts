@@ -17,6 +17,7 @@ import {
 } from "../rows.ts";
 import { extendedKey } from "../extended-rows.ts";
 import { link } from "../links.ts";
+import { begunKey, endedTimeKey } from "../upload-due.ts";
 import { type PartRecord, putPart, putUpload, type UploadRecord } from "../uploads.ts";
 import { encodeVersionParts, partsOfVersionKey } from "../version-parts.ts";
 import * as posix from "../posix/index.ts";
@@ -358,16 +359,30 @@ describe("the check of what is beside the tree", () => {
       [(protects as KvEntry).key, undefined],
       [encodeKey("u", "b/up", tail(upload.uploadId)), undefined],
     ]);
-    expect(await faults()).toEqual([`There are parts of upload ${upload.uploadId}, which is not under way.`]);
+    expect(await faults()).toEqual([
+      "1 rows tell the age of uploads that are not under way.",
+      `There are parts of upload ${upload.uploadId}, which is not under way.`,
+    ]);
     await catalog.write([
+      [begunKey(upload), undefined],
       [encodeKey("up", upload.uploadId, 1), undefined],
       [encodeKey("u", "b/other", tail(upload.uploadId)), Buffer.from(JSON.stringify({ ...upload, sites: [] }))],
       [encodeKey("ue", tail("ended")), Buffer.from("{")],
+      [encodeKey("ue", tail("known")), Buffer.from(JSON.stringify({ path: "b/k", uploadId: "known", endedMs: 3 }))],
     ]);
     expect(await faults()).toEqual([
       `The row of upload ${upload.uploadId} of b/other says that it is ${upload.uploadId} of b/up.`,
+      `Upload ${upload.uploadId} of b/up has no row by its age, and is never given up.`,
       "The row ue 656e646564, or one that it leads to, cannot be read.",
+      "What became of upload known has no row by its time, and is never forgotten.",
     ]);
+    await catalog.write([
+      [encodeKey("u", "b/other", tail(upload.uploadId)), undefined],
+      [encodeKey("ue", tail("ended")), undefined],
+      [encodeKey("ue", tail("known")), undefined],
+      [endedTimeKey({ endedMs: 3, uploadId: "known" as VersionId }), Buffer.alloc(0)],
+    ]);
+    expect(await faults()).toEqual(["1 rows tell when uploads ended of which nothing is known."]);
   });
 });
 
