@@ -16,30 +16,31 @@ const ROLES = { local: "primary", second: "primary", cloud: "burst" } as const;
 const ctx = backgroundCtx();
 const nextUlid = monotonicFactory();
 
-function sitesOf(stores: Readonly<Record<string, Store>>): Site[] {
+function sitesOf(stores: Readonly<Record<string, Store>>, foreign: Site["foreign"]): Site[] {
   return Object.entries(stores).map(([name, store]) => ({
     name: name as SiteName,
     role: ROLES[name as keyof typeof ROLES],
     store,
-    foreign: "merge",
+    foreign,
     label: name,
   }));
 }
 
-const deps = (kv: Kv, stores: Readonly<Record<string, Store>>) => ({
+const deps = (kv: Kv, stores: Readonly<Record<string, Store>>, foreign: Site["foreign"] = "merge") => ({
   kv,
   clock: systemClock,
   cluster: "test",
-  sites: sitesOf(stores),
+  sites: sitesOf(stores, foreign),
   versionIdAt: (atMs: number): VersionId => nextUlid(atMs) as VersionId,
 });
 
 async function rebuilt(
   stores: Readonly<Record<string, Store>>,
   fromSites: boolean,
+  foreign: Site["foreign"] = "merge",
 ): Promise<{ readonly kv: Kv; readonly report: RebuildReport }> {
   const kv = createMemoryKv();
-  const given = deps(kv, stores);
+  const given = deps(kv, stores, foreign);
   const report = await rebuild(ctx, given, fromSites ? {} : { backup: await findBackup(ctx, given) });
   return { kv, report };
 }
@@ -106,7 +107,7 @@ test("M4 A coordinator over a rebuilt catalog reads, writes and deletes what was
   await rig.put("a/b", "one");
   await rig.settled();
   const { kv } = await rebuilt(rig.stores, true);
-  const again = await startRig({ kv, sites: sitesOf(rig.stores) });
+  const again = await startRig({ kv, sites: sitesOf(rig.stores, "merge") });
   expect(await again.read("a/b")).toBe("one");
   await again.put("a/b", "two");
   await again.coordinator.deleteObject(rigCtx, "a/b", {});
@@ -127,7 +128,7 @@ test("M4 A backup gives back what no object tells, and the sites what came after
   await backUp(
     ctx,
     { kv: rig.kv, clock: systemClock, cluster: settings.clusterName },
-    { sites: sitesOf(rig.stores), keep: 2 },
+    { sites: sitesOf(rig.stores, "merge"), keep: 2 },
   );
   await rig.put("keep/overwritten", "new");
   await rig.put("later/b", "b");
@@ -165,6 +166,24 @@ test("M4 Versions of a bucket that keeps them come back in their order, each by 
   const { kv } = await rebuilt(rig.stores, true);
   expect(await versions(kv)).toEqual(await versions(rig.kv));
   expect((await treeOf(kv))["b/x"]).toEqual(expected["b/x"]);
+});
+
+test("M4 What another tool put at a site that says to ignore it is there only if the backup knows it", async () => {
+  const rig = await started();
+  await rig.put("own", "1");
+  await rig.settled();
+  const local = rig.stores["local"] as Store;
+  await stage(local, "adopted", "by hand");
+  expect(await rig.read("adopted")).toBe("by hand");
+  const { settings } = assemblyFor(rig.kv);
+  const backup = { kv: rig.kv, clock: systemClock, cluster: settings.clusterName };
+  await backUp(ctx, backup, { sites: sitesOf(rig.stores, "ignore"), keep: 2 });
+  await stage(local, "never-seen", "by hand");
+  await stage(local, "marker/", "");
+  expect(Object.keys(await treeOf((await rebuilt(rig.stores, true, "ignore")).kv))).toEqual(["own"]);
+  const { kv, report } = await rebuilt(rig.stores, false, "ignore");
+  await isTree(kv, await treeOf(rig.kv));
+  expect(report.missing).toMatchObject({ files: 0, copies: 0 });
 });
 
 test("M4 What another tool put at a site is there, and what lost its path or has none is in lost+found", async () => {
@@ -214,7 +233,7 @@ test("M4 An interrupted rebuild goes on, and a damaged backup is passed over for
   const rig = await started();
   for (let index = 0; index < 12; index++) await rig.put(`f/${index}`, String(index));
   await rig.settled();
-  const order = { sites: sitesOf(rig.stores), keep: 5 };
+  const order = { sites: sitesOf(rig.stores, "merge"), keep: 5 };
   const whole = await backUp(ctx, { kv: rig.kv, clock: systemClock, cluster: "test" }, order);
   const bytes: Uint8Array[] = [];
   for await (const piece of (await (rig.stores["local"] as Store).get(ctx, whole.key)).stream)

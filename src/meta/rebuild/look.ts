@@ -2,8 +2,9 @@ import { forEachBounded } from "../../core/async/for-each.ts";
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import { BUDGET, type Kv, type Program } from "../../kv/index.ts";
+import { findOwner } from "../../namespace/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
-import { encodeObject, foundKey, objectKey, placeOf, stateKey } from "./found-rows.ts";
+import { encodeObject, foundKey, objectKey, placeOf, stateKey, writtenId } from "./found-rows.ts";
 
 export interface Looked {
   objects: number;
@@ -45,7 +46,8 @@ export async function lookAtSite(
           const place = placeOf(site.name, info);
           if (place === undefined || place === "refused") continue;
           tx.put(objectKey(site.name, info.key), encodeObject(info));
-          tx.put(foundKey(place), Buffer.alloc(0));
+          if (!isForeign(site, info) || (yield* findOwner(tx, site.name, info.key)) !== undefined)
+            tx.put(foundKey(place), Buffer.alloc(0));
         }
       });
     });
@@ -59,6 +61,11 @@ export async function lookAtSite(
       tx.put(stateKey(site.name), Buffer.from(JSON.stringify(next)));
     });
   }
+}
+
+/** What other tools wrote to a site that says to ignore it is in the catalog only where a backup has it. */
+function isForeign({ foreign, store }: Site, info: ObjectInfo): boolean {
+  return foreign === "ignore" && store.capabilities.userMetadata && writtenId(info) === undefined;
 }
 
 function* slicesOf(objects: readonly ObjectInfo[]): Generator<readonly ObjectInfo[]> {
