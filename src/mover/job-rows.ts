@@ -1,14 +1,12 @@
 import { GfsError } from "../core/errors.ts";
 import type { Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { decodeKey, encodeKey, type Key } from "../kv/index.ts";
+import { OWN_PREFIX } from "../namespace/index.ts";
 import type { Job, JobState, Pause } from "./types.ts";
 
 /** The keys of every row the mover keeps. `docs/formats.md` lists them. */
 
 type InLane = Pick<Job, "kind" | "key" | "path" | "site">;
-
-/** Our own corner of a site; keys there are made for one version, and nothing comes to them again. */
-export const OWN_PREFIX = ".globalfs/";
 
 /**
  * What shares a lane. The removal of what lies in our own corner waits for nobody, and nobody for it: a file that is written over and over leaves one

@@ -12,6 +12,8 @@ export interface Done {
   readonly kind: "done";
   readonly record?: (tx: Transaction) => Program<void>;
   readonly note?: string;
+  /** Resolves once what was done at the site outlives a loss of power; nothing is settled before. Jobs wait for it together. */
+  readonly stays?: (ctx: Ctx) => Promise<void>;
   /** What is left to do once that is settled, and durable. Nobody does it when the process dies before. */
   readonly after?: (ctx: Ctx) => Promise<void>;
 }

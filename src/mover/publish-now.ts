@@ -32,7 +32,8 @@ async function publishOne(
     });
     const outcome = job === undefined ? undefined : await publish(ctx, job, deps);
     if (outcome?.kind === "done") {
-      const { record, after } = outcome;
+      const { record, stays, after } = outcome;
+      await stays?.(ctx);
       if (record !== undefined) await deps.kv.transact(record);
       await after?.(ctx);
       mine.done();

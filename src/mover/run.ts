@@ -54,8 +54,8 @@ const WAITED_FOR: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 const BUDGET_CHUNKS = 8;
 const MIN_BUDGET_BYTES = 64 * 1024 ** 2;
-/** Others work while jobs that have ended wait for their commit, until that many times as many are under way. */
-const UNSETTLED = 4;
+/** Others work while jobs that have ended wait for a flush of their site or their commit, until that many times as many are under way. */
+const UNSETTLED = 16;
 /** Of the jobs that may work at once, so many do while somebody waits for whom jobs give way. */
 const SHARE_GIVING_WAY = 1 / 4;
 /** What takes longer waits for something else than this process. */
@@ -110,8 +110,9 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
     } finally {
       working -= 1;
     }
-    if (outcome === undefined) return;
     deps.onEnd();
+    outcome = await whenItStays(ctx, job, outcome);
+    if (outcome === undefined) return;
     try {
       await settling.settle({ job, outcome, bytesDone: board.bytesOf(job.id) });
       tell(job, outcome);
@@ -135,6 +136,16 @@ export function createRunner(deps: RunnerDeps, config: MoverConfig): Runner {
   const attempt = async (ctx: Ctx, job: Job, onUpload: Attempt["onUpload"]): Promise<Outcome | undefined> => {
     try {
       return await workOn(ctx, job, onUpload);
+    } catch (error) {
+      return ctx.signal.aborted ? undefined : await afterFailure(job, toGfsError(error, "mover.job"));
+    }
+  };
+
+  const whenItStays = async (ctx: Ctx, job: Job, outcome: Outcome | undefined): Promise<Outcome | undefined> => {
+    if (outcome?.kind !== "done" || outcome.stays === undefined) return outcome;
+    try {
+      await outcome.stays(ctx);
+      return outcome;
     } catch (error) {
       return ctx.signal.aborted ? undefined : await afterFailure(job, toGfsError(error, "mover.job"));
     }

@@ -6,7 +6,7 @@
  *   driver encodes what its medium cannot name.
  * - Errors are `GfsError`s, translated at the driver's edge. `NotFound` is an answer, not a failure.
  * - `ctx.signal` stops the work; nothing half-made stays visible.
- * - A resolved write is durable at the site and visible to the next read and list through the same store.
+ * - A resolved write is durable at the site, unless less is asked for, and visible to the next read and list through the same store.
  * - A driver that cannot do something throws `Unsupported` before it changes anything, and says so in `capabilities`.
  */
 import type { Ctx } from "../core/context.ts";
@@ -114,6 +114,15 @@ export interface CopyOptions extends WriteAttributes, WriteConditions {
   readonly sourceIfMatch?: ETag;
   /** Both keys may lead to the very same bytes on the medium: the caller is about to delete one of them. */
   readonly mayShare?: boolean;
+  readonly durability?: Durability;
+}
+
+/** visible: everybody sees it, and a loss of power may undo it, as a whole, until `flush` was asked for its key. */
+export type Durability = "durable" | "visible";
+
+export interface DeleteOptions {
+  readonly ifMatch?: ETag;
+  readonly durability?: Durability;
 }
 
 export interface MultipartUpload {
@@ -220,9 +229,14 @@ export interface Store {
   /** Within the site, without moving bytes through this process. Keeps content type and metadata unless new ones are given. */
   copy(ctx: Ctx, from: string, to: string, options?: CopyOptions): Promise<ObjectInfo>;
   /** An absent object is success. With `ifMatch`, another object under the key is `PreconditionFailed` and stays. */
-  delete(ctx: Ctx, key: string, options?: { readonly ifMatch?: ETag }): Promise<void>;
+  delete(ctx: Ctx, key: string, options?: DeleteOptions): Promise<void>;
   /** One outcome a key, in order; at most 1,000 keys. */
   deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]>;
+  /**
+   * What is seen under the key, or that nothing is, outlives a loss of power once this resolves: for who asked for less, and for who finds what a process
+   * that is gone may not have flushed. Those who ask at once share their wait.
+   */
+  flush(ctx: Ctx, key: string): Promise<void>;
   list(ctx: Ctx, query: ListQuery): Promise<ListPage>;
   /** An address that works without credentials for a while. */
   presign(ctx: Ctx, key: string, query: PresignQuery): Promise<string>;

@@ -62,6 +62,7 @@ export function flakyStore(inner: Store): FlakyStore {
     copy: (ctx, from, to, options) => run("copy", () => inner.copy(ctx, from, to, options)),
     delete: (ctx, key, options) => run("delete", () => inner.delete(ctx, key, options)),
     deleteMany: (ctx, keys) => run("deleteMany", () => inner.deleteMany(ctx, keys)),
+    flush: (ctx, key) => run("flush", () => inner.flush(ctx, key)),
     list: (ctx, query) => run("list", () => inner.list(ctx, query)),
     presign: (ctx, key, query) => inner.presign(ctx, key, query),
     check: (ctx) => run("check", () => inner.check(ctx)),

@@ -53,6 +53,8 @@ export interface HeldDirectory {
   readonly path: string;
   /** Like `syncDirectory`. */
   sync(): Promise<void>;
+  /** See `DiskFile`. */
+  syncFileSystem(): Promise<void>;
   release(): void;
 }
 

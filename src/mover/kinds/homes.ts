@@ -7,6 +7,7 @@ import {
   findOwner,
   giveUpHome,
   isHeld,
+  LANDED_PREFIX,
   setCopy,
 } from "../../namespace/index.ts";
 import type { ObjectInfo } from "../../stores/index.ts";
@@ -102,8 +103,6 @@ export function* recordMove(tx: Transaction, job: Job, { from, to, info, deps }:
   if (to !== path) yield* follow(tx, deps, { ...specOf(job), key: to });
   return true;
 }
-
-const LANDED_PREFIX = ".globalfs/landed/";
 
 /** A directory above it was renamed during the copy, or the file written anew. */
 function* recordMoot(tx: Transaction, job: Job, { to, info, deps }: Moved): Program<void> {

@@ -1,12 +1,12 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
-import { type Copy, findOwner, findTombstone, giveUpHome, isBuried } from "../../namespace/index.ts";
+import { type Copy, findOwner, findTombstone, giveUpHome, isBuried, LANDED_PREFIX } from "../../namespace/index.ts";
 import { type CopyOptions, headIfThere, type ObjectInfo, type Site } from "../../stores/index.ts";
-import type { Program } from "../../kv/index.ts";
+import type { Program, Transaction } from "../../kv/index.ts";
 import { LANDING_MS, type MoverDeps } from "../context.ts";
 import { jobsOfPath } from "../jobs.ts";
 import { follow, removalOf } from "../follow-ups.ts";
-import { done, type Outcome } from "../outcome.ts";
+import { type Done, done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
 import { claimHome, findMovable, isReadable, leaveHome, type Movable, recordMove, stepBehind } from "./homes.ts";
 
@@ -38,7 +38,6 @@ const FIRST_WAIT_MS = 2_000;
 const LONGEST_WAIT_MS = 30_000;
 /** Files that changed names with each other wait for each other. After so many looks one of them steps aside. */
 const PATIENCE = 4;
-const LANDED_PREFIX = ".globalfs/landed/";
 
 async function bringHome(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promise<Outcome> {
   const found = await deps.kv.view((tx) => findMovable(tx, job));
@@ -68,7 +67,7 @@ async function waitForPath(ctx: Ctx, job: Job, { site, found, deps }: Way): Prom
   if (await stepBehind(job, deps)) return done(undefined, "Other jobs of the path go first; another one publishes it.");
   if (job.attempts < PATIENCE || job.key.startsWith(LANDED_PREFIX) || !isReadable(found.copy))
     return later(job, `The key ${job.path} still belongs to another file's object.`);
-  const info = await copyTo(ctx, job, { site, to: asideKey(job), found, deps });
+  const info = await copyTo(ctx, job, { site, to: asideKey(job), conditions: {}, found, deps });
   return record(job, { site, from: found.copy, to: asideKey(job), info, deps });
 }
 
@@ -83,6 +82,10 @@ function asideKey(job: Job): string {
 async function bringToPath(ctx: Ctx, job: Job, way: Way): Promise<Outcome> {
   const { site, found, deps } = way;
   const { copy } = found;
+  // What is replaced is gone for good: no power loss may take the version away because of which it goes.
+  await deps.kv.flush();
+  const expected = await replaceExpected(ctx, job, way);
+  if (expected !== undefined) return record(job, { site, from: copy, to: job.path, info: expected, deps });
   const there = await headIfThere(ctx, site.store, job.path);
   const arrived = there !== undefined && isArrived(there, job, way);
   const verdict = there === undefined || arrived ? "ours" : await judge(job, { ...way, there });
@@ -98,10 +101,22 @@ async function bringToPath(ctx: Ctx, job: Job, way: Way): Promise<Outcome> {
       reason: `Another tool's object lies under ${path} at ${site.name}; the file keeps its object at ${job.key}.`,
     };
   }
-  // What is replaced is gone for good: no power loss may take the version away because of which it goes.
   await deps.kv.flush();
-  const info = arrived ? there : await copyTo(ctx, job, { ...way, to: job.path, there });
+  const conditions = there === undefined ? { ifNoneMatch: "*" as const } : { ifMatch: there.etag };
+  const info = arrived ? there : await copyTo(ctx, job, { ...way, to: job.path, conditions });
   return record(job, { site, from: copy, to: job.path, info, deps });
+}
+
+/** Where the site holds to a condition at no cost, what is to be replaced need not be looked at. Undefined: something else lies there. */
+async function replaceExpected(ctx: Ctx, job: Job, way: Way): Promise<ObjectInfo | undefined> {
+  const { replaces } = way.found.copy;
+  if (replaces === undefined || !way.site.store.capabilities.conditionalCopies) return undefined;
+  try {
+    return await copyTo(ctx, job, { ...way, to: job.path, conditions: { ifMatch: replaces } });
+  } catch (error) {
+    if (!isGfsError(error, "PreconditionFailed")) throw error;
+    return undefined;
+  }
 }
 
 /** An attempt that lost its process had it there already, and said what the file is called now. */
@@ -150,17 +165,18 @@ const LONGEST_LANDING_MS = 2 * LANDING_MS;
 
 interface CopyOrder extends Way {
   readonly to: string;
-  readonly there?: ObjectInfo | undefined;
+  readonly conditions: CopyOptions;
 }
 
-async function copyTo(ctx: Ctx, job: Job, { site, to, found, deps, there }: CopyOrder): Promise<ObjectInfo> {
+/** Not durable yet: see `record`. */
+async function copyTo(ctx: Ctx, job: Job, { site, to, found, deps, conditions }: CopyOrder): Promise<ObjectInfo> {
   const { version, copy } = found;
   const { conditionalCopies, conditionalWrites } = site.store.capabilities;
   const conditional = conditionalCopies || (conditionalWrites && !needsLock(job, site));
-  const conditions: CopyOptions = there === undefined ? { ifNoneMatch: "*" } : { ifMatch: there.etag };
   const { contentType, metadata } = deps.describeWrite(job.path, version);
   return await site.store.copy(ctx, job.key, to, {
     mayShare: true,
+    durability: "visible",
     ...(conditional && to === job.path ? conditions : {}),
     ...(copy.etag === undefined ? {} : { sourceIfMatch: copy.etag }),
     ...(contentType === undefined ? {} : { contentType }),
@@ -176,12 +192,14 @@ interface Move {
   readonly deps: MoverDeps;
 }
 
+/** Also of what was there already: whoever put it there may have died before it was flushed. */
 function record(job: Job, move: Move): Outcome {
-  const { site, from, deps } = move;
+  const { site, from, to, deps } = move;
   let moved = false;
-  const settled = done(function* (tx) {
+  const program = function* (tx: Transaction): Program<void> {
     moved = yield* recordMove(tx, job, move);
-  });
+  };
+  const settled: Done = { ...done(program), stays: async (ctx) => await site.store.flush(ctx, to) };
   if (!from.key.startsWith(LANDED_PREFIX)) return settled;
   // Should the process die before, the sweep finds it: nobody owns it any more.
   return {
@@ -198,7 +216,8 @@ async function removeLanded(
   { site, from, deps }: Pick<Move, "site" | "from" | "deps">,
 ): Promise<void> {
   try {
-    await site.store.delete(ctx, from.key, from.etag === undefined ? {} : { ifMatch: from.etag });
+    // What a loss of power brings back belongs to nobody, and the sweep finds it.
+    await site.store.delete(ctx, from.key, { durability: "visible" });
   } catch (error) {
     deps.log.debug("landed_object_left", { key: from.key, error: String(error) });
     await deps.kv.transact((tx) => follow(tx, deps, removalOf(job, from)));

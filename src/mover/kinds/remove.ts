@@ -2,10 +2,9 @@ import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
-import { findOwner, findTombstone, isBuried } from "../../namespace/index.ts";
+import { findOwner, findTombstone, isBuried, LANDED_PREFIX, OWN_PREFIX } from "../../namespace/index.ts";
 import { headIfThere, type Site } from "../../stores/index.ts";
 import type { MoverDeps } from "../context.ts";
-import { OWN_PREFIX } from "../job-rows.ts";
 import { done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
 
@@ -30,7 +29,9 @@ export async function removeObject(ctx: Ctx, job: Job, deps: MoverDeps): Promise
 
 async function removeIfMatches(ctx: Ctx, site: Site, key: string, etag: string): Promise<boolean> {
   try {
-    await site.store.delete(ctx, key, { ifMatch: etag });
+    // What a loss of power brings back of what has landed belongs to nobody, and the sweep finds it.
+    const durability = key.startsWith(LANDED_PREFIX) ? "visible" : "durable";
+    await site.store.delete(ctx, key, { ifMatch: etag, durability });
     return true;
   } catch (error) {
     if (!isGfsError(error, "PreconditionFailed", "NotFound")) throw error;

@@ -2,7 +2,7 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Random } from "../../core/ports/random.ts";
 import type { ObjectBody, StoreLayer } from "../store.ts";
-import { aroundCalls, CALLS, delegateStaged, delegateStore } from "./delegate.ts";
+import { aroundCalls, CALLS, delegateStaged, delegateStore, TRANSFERS } from "./delegate.ts";
 
 /** Faults with a seed, for tests: errors before and after the effect, streams that break or bring other bytes. Each is a chance from 0 to 1. */
 export interface ChaosConfig {
@@ -30,7 +30,7 @@ export function chaosLayer(config: ChaosConfig): StoreLayer {
   };
   return (inner) =>
     delegateStore(inner, {
-      ...aroundCalls(inner, [...CALLS, "completeMultipart", "copy", "uploadPart"], (operation, args, call) =>
+      ...aroundCalls(inner, [...CALLS, ...TRANSFERS], (operation, args, call) =>
         around(operation, () => call(args)),
       ),
       async get(ctx: Ctx, key, options) {

@@ -16,6 +16,7 @@ export function delegateStore(inner: Store, overrides: Partial<Store>): Store {
     copy: (ctx, from, to, options) => inner.copy(ctx, from, to, options),
     delete: (ctx, key, options) => inner.delete(ctx, key, options),
     deleteMany: (ctx, keys) => inner.deleteMany(ctx, keys),
+    flush: (ctx, key) => inner.flush(ctx, key),
     list: (ctx, query) => inner.list(ctx, query),
     presign: (ctx, key, query) => inner.presign(ctx, key, query),
     check: (ctx) => inner.check(ctx),
@@ -37,7 +38,7 @@ export const CALLS = [
   "presign",
 ] as const satisfies readonly (keyof Store)[];
 /** The same, for work that moves bytes at the site or through us. */
-export const TRANSFERS = ["uploadPart", "completeMultipart", "copy"] as const satisfies readonly (keyof Store)[];
+export const TRANSFERS = ["uploadPart", "completeMultipart", "copy", "flush"] as const satisfies readonly (keyof Store)[];
 
 export type CallName = (typeof CALLS)[number] | (typeof TRANSFERS)[number];
 export type Around = <T>(

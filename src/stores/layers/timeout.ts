@@ -95,6 +95,8 @@ export function timeoutLayer(policy: TimeoutPolicy, clock: Clock): StoreLayer {
       check: (ctx) => limited(ctx, policy.requestMs, (bounded) => inner.check(bounded)),
       copy: (ctx, from, to, options) =>
         limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.copy(bounded, from, to, options)),
+      // It waits for whatever the disk is busy with.
+      flush: (ctx, key) => limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) => inner.flush(bounded, key)),
       completeMultipart: (ctx, upload, parts, conditions) =>
         limited(ctx, policy.requestMs * LONG_CALL_FACTOR, (bounded) =>
           inner.completeMultipart(bounded, upload, parts, conditions),

@@ -174,12 +174,14 @@ export class PowerLossDisk implements Disk {
         const file = await call();
         if (this.#broken !== "file sync") file.flush();
       },
-      syncFileSystem: async () => {
-        await this.#call(boot);
-        if (this.#broken !== "file system sync") this.#tree.flushAll();
-      },
+      syncFileSystem: async () => await this.#syncFileSystem(boot),
       close: async () => await this.#call(boot),
     };
+  }
+
+  async #syncFileSystem(boot: number): Promise<void> {
+    await this.#call(boot);
+    if (this.#broken !== "file system sync") this.#tree.flushAll();
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -274,7 +276,12 @@ export class PowerLossDisk implements Disk {
 
   async hold(path: string): Promise<HeldDirectory> {
     this.#directory(path);
-    return { path, sync: async () => await this.syncDirectory(path), release: () => undefined };
+    return {
+      path,
+      sync: async () => await this.syncDirectory(path),
+      syncFileSystem: async () => await this.#syncFileSystem(this.#boot),
+      release: () => undefined,
+    };
   }
 
   async lock(path: string, kind: "shared" | "exclusive"): Promise<DiskLock | undefined> {

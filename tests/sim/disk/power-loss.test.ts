@@ -8,6 +8,8 @@ import { type Operation, StoreHistory } from "./store-history.ts";
 
 const LONG = process.env["GLOBALFS_LONG"] === "1";
 const KEYS = ["a", "a/b", "a/b/c", "d/e", "d/f", "..", "g/"];
+/** From where objects are published. */
+const LANDED = ["1", "2", "3"].map((name) => `.globalfs/landed/${name}`);
 
 const key = fc.constantFrom(...KEYS);
 const operation: fc.Arbitrary<Operation> = fc.oneof(
@@ -15,12 +17,22 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constantFrom("put" as const, "create" as const),
-      key,
+      key: fc.oneof({ weight: 3, arbitrary: key }, { weight: 1, arbitrary: fc.constantFrom(...LANDED) }),
       sizeBytes: fc.constantFrom(0, 3, 600, 4_096, 9_000),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("delete" as const), key }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("copy" as const), key, from: key }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .uniqueArray(fc.record({ key, from: fc.constantFrom(...LANDED, ...KEYS) }), {
+        minLength: 1,
+        maxLength: 4,
+        selector: ({ key: to }) => to,
+      })
+      .map((moves) => ({ kind: "publish" as const, moves })),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -45,8 +57,13 @@ interface Stop {
 function apart(step: readonly Operation[]): Operation[] {
   const touched = new Set<string>();
   return step.filter((each) => {
-    const keys = each.kind === "copy" ? [each.key, each.from] : [each.key];
-    if (keys.some((one) => touched.has(one))) return false;
+    const keys =
+      each.kind === "publish"
+        ? each.moves.flatMap(({ key: to, from }) => [to, from])
+        : each.kind === "copy"
+          ? [each.key, each.from]
+          : [each.key];
+    if (new Set(keys).size < keys.length || keys.some((one) => touched.has(one))) return false;
     for (const one of keys) touched.add(one);
     return true;
   });
@@ -60,8 +77,11 @@ interface Life {
   readonly intake: Intake;
 }
 
-/** Whether small contents are noted in segments, which are so small here that they are full all the time. */
-const INTAKES = ["no intake", "intake"] as const;
+/**
+ * Whether the disk can be flushed as a whole, and small contents are noted in segments as well, which are so small here that they are full all the
+ * time.
+ */
+const INTAKES = ["no intake", "a local disk", "intake"] as const;
 type Intake = (typeof INTAKES)[number];
 const INTAKE_BYTES = 5_000;
 const INTAKE_BOUNDS = { segmentBytes: 24 * 1_024, segmentRecords: 4, segments: 2 };
@@ -78,11 +98,14 @@ async function live({ steps, seed, stop, broken, intake }: Life): Promise<number
   const random = seededRandom(seed + (stop === undefined ? 0 : stop.afterCalls * 2 + 1));
   const disk = new PowerLossDisk({
     random: seededRandom(seed),
-    isLocal: intake === "intake",
+    isLocal: intake !== "no intake",
     ...(broken === undefined ? {} : { broken }),
   });
   const openStore = async (): Promise<Store> =>
-    await openFileStore({ root: ROOT, intakeBytes: INTAKE_BYTES }, { disk, intakeBounds: INTAKE_BOUNDS });
+    await openFileStore(
+      { root: ROOT, intakeBytes: intake === "intake" ? INTAKE_BYTES : 0 },
+      { disk, intakeBounds: INTAKE_BOUNDS },
+    );
   const history = new StoreHistory(seed);
   if (stop !== undefined) disk.stopAfter(stop.afterCalls);
   let mayStopAgain = random.fraction() < 0.5;
@@ -144,6 +167,10 @@ async function liveThroughEveryStop(life: Omit<Life, "stop">): Promise<number> {
 }
 
 const put = (name: string, sizeBytes = 9_000): Operation => ({ kind: "put", key: name, sizeBytes });
+const publish = (...moves: readonly (readonly [string | undefined, string])[]): Operation => ({
+  kind: "publish",
+  moves: moves.map(([from, to]) => ({ from: from as string, key: to })),
+});
 const remove = (name: string): Operation => ({ kind: "delete", key: name });
 
 /** Of the writes every so many go through the intake, where there is one. */
@@ -188,6 +215,15 @@ const PROGRAMS: readonly { readonly what: string; readonly steps: Steps; readonl
     firstSeed: 580_739_426,
   },
   {
+    what: "objects that are published together, over others and beside them",
+    steps: [
+      [put(LANDED[0] as string), put(LANDED[1] as string), put(LANDED[2] as string), put("a"), put("d/e")],
+      [publish([LANDED[0], "a"], [LANDED[1], "d/e"], [LANDED[2], "a/b/c"])],
+      [put("d/e"), put(LANDED[0] as string, 100)],
+      [publish([LANDED[0], "a"]), remove("a/b/c")],
+    ],
+  },
+  {
     what: "an object whose directories a delete beside it takes away while they are made",
     steps: [[put("a/b/c"), put("g/"), remove("a/b"), remove("a/b/d")]],
   },
@@ -221,11 +257,19 @@ describe.each(INTAKES)("the file driver with %s", (intake) => {
     },
   );
 
-  const flushes =
-    intake === "intake" ? (["file system sync", "log write"] as const) : (["file sync", "directory sync"] as const);
+  const flushes = {
+    "no intake": ["file sync", "directory sync"],
+    "a local disk": ["file sync", "directory sync", "file system sync"],
+    intake: ["file system sync", "log write"],
+  } as const;
 
-  it.each(flushes)("is caught when a disk's %s does nothing", async (broken) => {
-    const steps = smaller([[put("a"), put("d/e")], [put("a/b")], [put("a")], [put("d/e")]], 1);
+  it.each(flushes[intake])("is caught when a disk's %s does nothing", async (broken) => {
+    const published = [
+      [put(LANDED[0] as string), put(LANDED[1] as string), put(LANDED[2] as string)],
+      [publish([LANDED[0], "a"], [LANDED[1], "d/e"], [LANDED[2], "d/f"])],
+    ];
+    const written = smaller([[put("a"), put("d/e")], [put("a/b")], [put("a")], [put("d/e")]], 1);
+    const steps = intake === "a local disk" && broken === "file system sync" ? published : written;
     const survived: number[] = [];
     for (let seed = 1; seed <= 5; seed++) {
       await liveThroughEveryStop({ steps, seed, broken, intake }).then(

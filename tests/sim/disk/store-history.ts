@@ -11,6 +11,8 @@ export type Operation =
   | { readonly kind: "put" | "create"; readonly key: string; readonly sizeBytes: number }
   | { readonly kind: "delete"; readonly key: string }
   | { readonly kind: "copy"; readonly key: string; readonly from: string }
+  /** As objects are published: many copies that share one flush, and then their sources go. */
+  | { readonly kind: "publish"; readonly moves: readonly { readonly from: string; readonly key: string }[] }
   | {
       readonly kind: "multipart";
       readonly key: string;
@@ -65,6 +67,7 @@ export class StoreHistory {
 
   /** Rejects with what the store rejects; then old and new are both possible. */
   async run(store: Store, operation: Operation): Promise<void> {
+    if (operation.kind === "publish") return await this.#publish(store, operation.moves);
     const { key } = operation;
     switch (operation.kind) {
       case "put": {
@@ -116,6 +119,21 @@ export class StoreHistory {
       if (!isGfsError(error, "NotFound") || !source.includes(ABSENT)) throw error;
       this.#possible.set(to, before);
     }
+  }
+
+  async #publish(store: Store, moves: readonly { readonly from: string; readonly key: string }[]): Promise<void> {
+    const copied = moves.filter(({ from }) => !this.#outcomes(from).includes(ABSENT));
+    for (const { from, key } of copied)
+      this.#possible.set(key, [...this.#outcomes(key), ...this.#outcomes(from)]);
+    await all(copied, async ({ from, key }) => {
+      await store.copy(ctx, from, key, { mayShare: true, durability: "visible" });
+    });
+    await all(copied, async ({ from, key }) => {
+      await store.flush(ctx, key);
+      this.#possible.set(key, this.#outcomes(from));
+    });
+    for (const { from } of copied) this.#possible.set(from, [...this.#outcomes(from), ABSENT]);
+    await all(copied, async ({ from }) => await store.delete(ctx, from, { durability: "visible" }));
   }
 
   async #multipart(store: Store, operation: Operation & { kind: "multipart" }): Promise<void> {
@@ -212,6 +230,12 @@ export class StoreHistory {
     }
     return matches;
   }
+}
+
+/** Each comes to its end, also when another has failed. */
+async function all<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(items.map(work));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
 async function put(

@@ -174,6 +174,9 @@ export class AzureStore implements Store {
     }
   }
 
+  /** What was answered stays. */
+  async flush(): Promise<void> {}
+
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
     for (const key of keys) checkObjectKey(key);
     const outcomes: DeleteOutcome[] = keys.map((key) => ({ key }));

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../../core/context.ts";
 import type { Disk } from "../../../core/ports/disk.ts";
 import type { Store } from "../../store.ts";
-import { nodeDisk } from "./disk/node-disk.ts";
+import { createNodeDisk, nodeDisk } from "./disk/node-disk.ts";
 import { openFileStore } from "./opening.ts";
 import { collect, put } from "./testing/objects.ts";
 
@@ -94,5 +94,71 @@ describe("a copy that may be the very file", () => {
     expect(await store.head(ctx, "to")).toMatchObject({ contentType: "text/plain", metadata: { a: "b" } });
     expect(await inodeOf("to")).toBe(await inodeOf("from"));
     expect(await store.head(ctx, "from")).toMatchObject({ contentType: "text/plain", metadata: { a: "b" } });
+  });
+
+  it("gives way to a directory also where it has its place twice, having been made once more", async () => {
+    await put(store, LANDED, "bytes");
+    await put(store, "a/b", "below");
+    await store.copy(ctx, LANDED, "a", { mayShare: true });
+    await store.delete(ctx, "a/b");
+    await store.copy(ctx, LANDED, "a", { mayShare: true });
+    await put(store, "a/b", "below again");
+    expect([await textOf("a"), await textOf("a/b")]).toEqual(["bytes", "below again"]);
+  });
+});
+
+describe("copies that are flushed later", () => {
+  const names = Array.from({ length: 20 }, (_, index) => `d${index}/object`);
+  let whole: number;
+  let directories: number;
+
+  beforeEach(async () => {
+    const inner = createNodeDisk({ opensAtOnce: false, isLocal: true });
+    [whole, directories] = [0, 0];
+    const disk: Disk = {
+      ...inner,
+      hold: async (at) => {
+        const held = await inner.hold(at);
+        const sync = async (): Promise<void> => {
+          directories += 1;
+          await held.sync();
+        };
+        const syncFileSystem = async (): Promise<void> => {
+          whole += 1;
+          await held.syncFileSystem();
+        };
+        return { path: held.path, release: () => held.release(), sync, syncFileSystem };
+      },
+      syncDirectory: async (at) => {
+        directories += 1;
+        await inner.syncDirectory(at);
+      },
+    };
+    store = await openFileStore({ root }, { disk });
+    for (const name of names) await put(store, `.globalfs/landed/${name.replace("/", "-")}`, `body of ${name}`);
+    [whole, directories] = [0, 0];
+  });
+  afterEach(async () => {
+    await store.close();
+  });
+
+  const publish = async (name: string): Promise<void> => {
+    const landed = `.globalfs/landed/${name.replace("/", "-")}`;
+    await store.copy(ctx, landed, name, { mayShare: true, durability: "visible" });
+    await store.flush(ctx, name);
+    await store.delete(ctx, landed, { durability: "visible" });
+  };
+
+  it("go to the disk together, and their sources go without", async () => {
+    await Promise.all(names.map(publish));
+    for (const name of names) expect(await textOf(name)).toBe(`body of ${name}`);
+    expect(whole).toBeGreaterThan(0);
+    expect(whole + directories).toBeLessThan(names.length / 2);
+  });
+
+  it("leave alone what others write to the disk where they are few", async () => {
+    await publish(names[0] as string);
+    // The directory of the object, and the one that has this directory's name.
+    expect([whole, directories]).toEqual([0, 2]);
   });
 });

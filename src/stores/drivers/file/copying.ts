@@ -25,6 +25,7 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
   }
   const { ifMatch, ifNoneMatch } = options;
   const path = `${layout.staging}/copy-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const flushedLater = options.durability === "visible";
   try {
     const shared = options.mayShare === true && (await link(place, from, path));
     const sealed = shared
@@ -32,7 +33,7 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
       : await sealCopy(place, path, { to, source: source.info, options });
     const info = await place.publish(
       ctx,
-      { path, ...sealed },
+      { path, ...sealed, flushedLater },
       {
         ...(ifMatch === undefined ? {} : { ifMatch }),
         ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
@@ -71,7 +72,8 @@ async function sealCopy(
     // Between the look and the copy the source may have been replaced.
     const now = await findInfo(disk, layout, source.key);
     if (now?.etag !== source.etag || sizeBytes !== source.sizeBytes) throw changed(source.key);
-    const bytes = place.notes(sizeBytes) ? await readWhole(file, sizeBytes) : undefined;
+    const isNoted = options.durability !== "visible" && place.notes(sizeBytes);
+    const bytes = isNoted ? await readWhole(file, sizeBytes) : undefined;
     return await sealFile(place, to, file, { sha256: source.sha256, ...attributesOf(source, options), bytes });
   } finally {
     await file.close();
@@ -92,12 +94,15 @@ async function describeShared(
   const linked = await openAt(place.disk, to, path);
   await linked?.file.close();
   if (linked?.info.etag !== source.etag || linked.info.sizeBytes !== source.sizeBytes) throw changed(source.key);
-  const isNoted = place.notes(source.sizeBytes) || place.isNoted(source.key);
   const isSaid = !place.keepsAttributes() || saysAlready(source, options);
+  const isVisible = options.durability === "visible";
+  // No record speaks of its new place: a file that gets it must not be torn.
+  if (isVisible && place.isNoted(source.key)) await place.flushNoted(source.key);
+  const isNoted = !isVisible && (place.notes(source.sizeBytes) || place.isNoted(source.key));
   if (isSaid && !isNoted) return { info: linked.info };
   const file = await place.disk.open(path, "update");
   try {
-    const bytes = place.notes(source.sizeBytes) ? await readWhole(file, source.sizeBytes) : undefined;
+    const bytes = isNoted && place.notes(source.sizeBytes) ? await readWhole(file, source.sizeBytes) : undefined;
     return await describeAnew(place, file, { ...described, bytes });
   } finally {
     await file.close();
@@ -142,7 +147,7 @@ async function describeAnew(
   const info = describeObject(to, stat, record);
   if (bytes !== undefined)
     return { info, small: { file: instanceOf(stat), modifiedNs: stat.modifiedNs, attribute, bytes } };
-  await file.sync();
+  if (options.durability !== "visible") await file.sync();
   return { info };
 }
 

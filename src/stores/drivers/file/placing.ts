@@ -3,13 +3,14 @@ import { type Ctx, throwIfAborted } from "../../../core/context.ts";
 import { fromErrno } from "../../../core/errors.ts";
 import type { Disk, HeldDirectory } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
-import type { ObjectInfo, WriteConditions } from "../../store.ts";
+import type { DeleteOptions, ObjectInfo, WriteConditions } from "../../store.ts";
 import { besideOf, type DiskPlace, isInOwnCorner } from "./disk-names.ts";
-import { errnoOf } from "./failures.ts";
+import { ABSENT, errnoOf } from "./failures.ts";
+import { KeyFlushes } from "./flushing.ts";
 import { filesAt, type FoundFile, instanceOf } from "./intake/instance.ts";
 import type { Intake } from "./intake/intake.ts";
 import type { Noted } from "./intake/log.ts";
-import type { Layout, ObjectPaths } from "./layout.ts";
+import type { Layout } from "./layout.ts";
 import type { DirectoryReader } from "./listing.ts";
 import { existsAt, findInfo } from "./reading.ts";
 import { type SealedFile, type SmallContent, syncFile } from "./writing.ts";
@@ -21,6 +22,7 @@ export class Placing {
   readonly #reader: DirectoryReader;
   readonly intake: Intake;
   readonly #locks = new KeyedLock();
+  readonly #flushes: KeyFlushes;
   /** How many deletes are under way in a directory. */
   readonly #deleting = new Map<string, number>();
 
@@ -29,6 +31,10 @@ export class Placing {
     this.#layout = layout;
     this.#reader = reader;
     this.intake = intakeOf(this);
+    this.#flushes = new KeyFlushes(
+      async (key) => await this.#flushOne(key),
+      disk.isLocal ? async () => await this.#flushAll() : undefined,
+    );
   }
 
   /** One change of a key's place at a time. */
@@ -67,8 +73,45 @@ export class Placing {
       await this.#layout.syncDirectory(directory);
       await this.#layout.syncDirectories(place);
     } catch (error) {
-      // It is gone again; who asks for it finds that.
       if (!AGAIN.has(errnoOf(error) ?? "")) throw error;
+      // It is gone again, with its directory.
+      await this.#layout.syncAbsence(place);
+    }
+  }
+
+  /** See `Store.flush`. Nothing changes under the key meanwhile, so that a record of it that is forgotten is an older one. */
+  async flush(key: string): Promise<void> {
+    try {
+      await this.#change(key, async () => {
+        await this.#flushes.ask(key);
+        await this.intake.forget(key);
+      });
+    } catch (error) {
+      throw fromErrno(error, "store.flush", { key });
+    }
+  }
+
+  /** A file of which a record speaks still. */
+  async flushNoted(key: string): Promise<void> {
+    await this.#flushes.ask(key);
+  }
+
+  async #flushOne(key: string): Promise<void> {
+    const { plain, beside } = this.#layout.pathsOf(key);
+    for (const { path } of await filesAt(this.#disk, [plain, beside])) {
+      await syncFile(this.#disk, path).catch((error: unknown) => {
+        if (!ABSENT.has(errnoOf(error) ?? "")) throw error;
+      });
+    }
+    await this.#keepWhatIsThere(key);
+  }
+
+  async #flushAll(): Promise<void> {
+    const held = await this.#disk.hold(this.#layout.root);
+    try {
+      await held.syncFileSystem();
+    } finally {
+      held.release();
     }
   }
 
@@ -89,9 +132,9 @@ export class Placing {
   /** False: it is to be `new`, and something has one of its names. */
   async #moveIntoPlace(key: string, sealed: SealedFile, as: "new" | "any"): Promise<boolean> {
     const { directory, place } = this.#layout.pathsOf(key);
-    const { small } = sealed;
+    const { small, flushedLater = false } = sealed;
     let isDurable = small === undefined;
-    const moved = await this.#attempt(key, small === undefined ? "durable" : "noted", async (target) => {
+    const moved = await this.#attempt(key, isDurable && !flushedLater ? "durable" : "noted", async (target) => {
       // Looked for while the disk is busy with the record.
       const isBeside = as === "new" ? this.#isBeside(target) : Promise.resolve(false);
       const noted = small === undefined ? undefined : await this.#note(key, small, as);
@@ -109,11 +152,11 @@ export class Placing {
         throw error;
       }
       if (noted !== undefined) await noted.made();
-      else await this.#layout.syncHeld(directory, target.held);
+      else if (!flushedLater) await this.#layout.syncHeld(directory, target.held);
       isDurable = noted === undefined;
       return true;
     });
-    if (moved && isDurable) {
+    if (moved && isDurable && !flushedLater) {
       await this.#layout.syncDirectories(place);
       await this.intake.forget(key);
     }
@@ -200,14 +243,17 @@ export class Placing {
     const directory = [this.#layout.root, ...place.directories.slice(0, index)].join("/");
     if (beside === undefined) throw Object.assign(new Error(occupied), { code: "ENOTDIR" });
     await this.#locks.run(occupied, async () => {
-      if ((await existsAt(this.#disk, occupied)) !== "file") return;
-      await this.#disk.rename(occupied, `${directory}/${beside}`);
+      const [plain, hidden] = await filesAt(this.#disk, [occupied, `${directory}/${beside}`]);
+      if (plain?.path !== occupied) return;
+      // rename(2) does nothing where both names lead to one file, as after a copy that was made once more.
+      if (hidden?.stat.place === plain.stat.place) await this.#disk.unlink(occupied);
+      else await this.#disk.rename(occupied, `${directory}/${beside}`);
       await this.#layout.syncDirectory(directory);
       this.#reader.forget(directory);
     });
   }
 
-  async remove(key: string, ifMatch: string | undefined): Promise<void> {
+  async remove(key: string, { ifMatch, durability }: DeleteOptions): Promise<void> {
     try {
       await this.#change(key, async () => {
         if (ifMatch !== undefined) {
@@ -215,7 +261,7 @@ export class Placing {
           if (current === undefined) return;
           checkConditions({ ifMatch }, current);
         }
-        await this.#unlinkObject(key);
+        await this.#unlinkObject(key, durability === "visible");
       });
     } catch (error) {
       throw fromErrno(error, "store.delete", { key });
@@ -223,17 +269,13 @@ export class Placing {
   }
 
   /** The hidden one goes first: a crash in between must not bring an older object back. */
-  async #unlinkObject(key: string): Promise<void> {
-    const { directory, plain, beside, place } = this.#layout.pathsOf(key);
+  async #unlinkObject(key: string, flushedLater: boolean): Promise<void> {
+    const { directory, place } = this.#layout.pathsOf(key);
     this.#deleting.set(directory, (this.#deleting.get(directory) ?? 0) + 1);
     try {
-      const found = await filesAt(this.#disk, [beside, plain]);
-      const replaced = found.map(({ stat }) => instanceOf(stat));
-      const noted = found.length === 0 ? undefined : await this.intake.note({ kind: "delete", key, replaced });
-      if (noted === undefined) {
-        await this.#unlinkPaths(directory, { plain, beside, place });
-        await this.intake.forget(key);
-      } else await this.#unlinkNoted(directory, found, noted);
+      // Elsewhere an older object may lie beside it, which must not come back by itself.
+      if (flushedLater && isInOwnCorner(place)) await this.#unlinkPaths(key, async () => undefined);
+      else await this.#unlinkDurably(key);
     } finally {
       const others = (this.#deleting.get(directory) ?? 1) - 1;
       if (others > 0) this.#deleting.set(directory, others);
@@ -241,6 +283,16 @@ export class Placing {
     }
     // Of deletes that run together the last one looks whether the directory is empty.
     if (!this.#deleting.has(directory)) await this.#layout.pruneDirectories(place);
+  }
+
+  async #unlinkDurably(key: string): Promise<void> {
+    const { directory, plain, beside, place } = this.#layout.pathsOf(key);
+    const found = await filesAt(this.#disk, [beside, plain]);
+    const replaced = found.map(({ stat }) => instanceOf(stat));
+    const noted = found.length === 0 ? undefined : await this.intake.note({ kind: "delete", key, replaced });
+    if (noted !== undefined) return await this.#unlinkNoted(directory, found, noted);
+    await this.#unlinkPaths(key, async () => await this.#layout.syncAbsence(place));
+    await this.intake.forget(key);
   }
 
   async #unlinkNoted(directory: string, found: readonly FoundFile[], noted: Noted): Promise<void> {
@@ -255,7 +307,8 @@ export class Placing {
     this.#reader.forget(directory);
   }
 
-  async #unlinkPaths(directory: string, { plain, beside, place }: Omit<ObjectPaths, "directory">): Promise<void> {
+  async #unlinkPaths(key: string, flush: () => Promise<void>): Promise<void> {
+    const { directory, plain, beside, place } = this.#layout.pathsOf(key);
     let removed = false;
     // What lies in our own corner has had its name once only: nothing older is hidden by it.
     const isAlone = isInOwnCorner(place) && (await existsAt(this.#disk, plain)) === "file";
@@ -270,12 +323,12 @@ export class Placing {
       }
       removed = true;
       // Another delete may have removed the emptied directory meanwhile.
-      await this.#layout.syncAbsence(place);
+      await flush();
     }
     if (!removed) {
       await this.#layout.assertMounted("store.delete");
       // It may be gone since an earlier attempt that was killed before it flushed.
-      await this.#layout.syncAbsence(place);
+      await flush();
       return;
     }
     this.#reader.forget(directory);

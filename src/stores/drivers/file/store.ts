@@ -6,6 +6,7 @@ import { checkObjectKey } from "../../object-key.ts";
 import type {
   CompleteOptions,
   CopyOptions,
+  DeleteOptions,
   DeleteOutcome,
   GetOptions,
   ListPage,
@@ -82,6 +83,7 @@ export class FileStore implements Store {
       keepsAttributes: () => keepsAttributes,
       notes: (sizeBytes) => keepsAttributes && this.#intake.takes(sizeBytes),
       isNoted: (key) => this.#intake.isNoted(key),
+      flushNoted: async (key) => await this.#placing.flushNoted(key),
       publish: async (ctx, sealed, conditions) => await this.#placing.publish(ctx, sealed, conditions),
     };
     this.#multipart = new MultipartFiles(this.#place);
@@ -136,9 +138,14 @@ export class FileStore implements Store {
     return await copyObject(this.#place, ctx, { from, to, options });
   }
 
-  async delete(_ctx: Ctx, key: string, options: { readonly ifMatch?: string } = {}): Promise<void> {
+  async delete(_ctx: Ctx, key: string, options: DeleteOptions = {}): Promise<void> {
     checkObjectKey(key);
-    await this.#placing.remove(key, options.ifMatch);
+    await this.#placing.remove(key, options);
+  }
+
+  async flush(_ctx: Ctx, key: string): Promise<void> {
+    checkObjectKey(key);
+    await this.#placing.flush(key);
   }
 
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {

@@ -30,6 +30,8 @@ export interface SealedFile {
   readonly info: ObjectInfo;
   /** Of one that was not flushed: what makes it again. */
   readonly small?: SmallContent;
+  /** Its place need not outlive a loss of power: somebody sees to that later. */
+  readonly flushedLater?: boolean;
 }
 
 export interface SmallContent {
@@ -50,6 +52,8 @@ export interface StagingPlace {
   readonly notes: (sizeBytes: number) => boolean;
   /** Whether the file of a key may not be flushed yet. */
   readonly isNoted: (key: string) => boolean;
+  /** Flushes it, together with those of others. */
+  readonly flushNoted: (key: string) => Promise<void>;
 }
 
 const NO_PIECE = Buffer.alloc(0);
@@ -241,7 +245,7 @@ export async function sealFile(
 }
 
 export async function syncFile(disk: Disk, path: string): Promise<void> {
-  const file = await disk.open(path, "update");
+  const file = await disk.open(path, "read");
   try {
     await file.sync();
   } finally {

@@ -105,6 +105,8 @@ class MemoryStore implements Store {
     this.#content.delete(key, options.ifMatch);
   }
 
+  async flush(): Promise<void> {}
+
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
     const outcomes: DeleteOutcome[] = [];
     for (const key of keys) {

@@ -188,6 +188,9 @@ export class S3Store implements Store {
     await this.#repeat(ctx, () => deleteObject(this.#client, ctx, fullKey, options.ifMatch));
   }
 
+  /** What was answered stays. */
+  async flush(): Promise<void> {}
+
   async deleteMany(ctx: Ctx, keys: readonly string[]): Promise<DeleteOutcome[]> {
     for (const key of keys) checkObjectKey(key);
     return this.#repeat(ctx, () => this.#bulkDelete.delete(ctx, keys));

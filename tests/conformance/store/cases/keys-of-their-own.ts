@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect } from "vitest";
+import { compareKeys } from "../../../../src/stores/index.ts";
 import { ctx, part, putObject, readObject, type Suite } from "../access.ts";
 
 /** What lands where nothing lies: under another key than it was begun for, and under a second key beside the first. */
@@ -86,6 +87,33 @@ export function describeOwnKeys(suite: Suite): void {
       expect((await readObject(store, `${base}from`)).toString()).toBe("new");
       await store.delete(ctx, `${base}to`);
       expect(await store.sweep(ctx, -1)).toBe(0);
+    });
+
+    suite.test("is seen before it is durable, with others, and a flush of a key changes nothing", async () => {
+      const { store } = suite;
+      if (!store.capabilities.serverSideCopy) return;
+      const base = suite.fresh();
+      const names = Array.from({ length: 8 }, (_, index) => `${index % 3}/${index}`);
+      const landed = (name: string): string => `.globalfs/landed/${base.slice(0, -1)}-${name.replace("/", "-")}`;
+      for (const name of names) await putObject(store, landed(name), `body of ${name}`);
+      await Promise.all(
+        names.map(async (name) => {
+          await store.copy(ctx, landed(name), base + name, { mayShare: true, durability: "visible" });
+          expect((await readObject(store, base + name)).toString()).toBe(`body of ${name}`);
+          await store.flush(ctx, base + name);
+          await store.delete(ctx, landed(name), { durability: "visible" });
+          await store.flush(ctx, landed(name));
+        }),
+      );
+      for (const name of names) {
+        expect((await readObject(store, base + name)).toString()).toBe(`body of ${name}`);
+        await expect(store.head(ctx, landed(name))).rejects.toMatchObject({ code: "NotFound" });
+      }
+      // Nor does it matter whether anything is there.
+      await store.flush(ctx, `${base}nothing/at/all`);
+      expect((await store.list(ctx, { prefix: base, limit: 100 })).objects.map(({ key }) => key)).toEqual(
+        names.map((name) => base + name).sort(compareKeys),
+      );
     });
   });
 }

@@ -94,6 +94,7 @@ export function createNodeDisk({ opensAtOnce, reach: reachHere = reach, isLocal 
     return {
       path: name ?? path,
       sync: () => settled((done) => fsync(fd, done)),
+      syncFileSystem: () => syncFileSystem(fd),
       release() {
         if (name !== undefined) held.delete(name);
         (cached?.close ?? closeSync)(fd);

@@ -51,6 +51,7 @@ class WatchedDisk {
         return {
           path: held.path,
           release: () => held.release(),
+          syncFileSystem: () => held.syncFileSystem(),
           sync: async () => {
             this.counts.syncedDirectories += 1;
             await held.sync();
