@@ -1,6 +1,14 @@
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
-import { findFirst, type Key, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
+import {
+  compareBytes,
+  findFirst,
+  type Key,
+  prefixRange,
+  type Program,
+  type Reader,
+  type Transaction,
+} from "../kv/index.ts";
 import { findOwner } from "../namespace/index.ts";
 import {
   decodeJob,
@@ -113,10 +121,13 @@ function removeFromQueue(tx: Transaction, job: Job): void {
 
 /** Writes the job's new state and the indexes that follow from it. */
 export function writeJob(tx: Transaction, before: Job, after: Job): void {
-  removeFromQueue(tx, before);
   tx.put(jobKey(after.id), encodeJob(after));
-  const key = queueKey(after);
-  if (key !== undefined) tx.put(key, Buffer.alloc(0));
+  const [from, to] = [queueKey(before), queueKey(after)];
+  // Rows are counted when they come and go: one that stays is not written.
+  if (from === undefined || to === undefined || compareBytes(from, to) !== 0) {
+    removeFromQueue(tx, before);
+    if (to !== undefined) tx.put(to, Buffer.alloc(0));
+  }
   if (isFinished(before.state) === isFinished(after.state)) return;
   if (isFinished(after.state)) {
     tx.delete(laneKey(after));

@@ -3,9 +3,9 @@ import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import { silentLogger } from "../core/ports/log.ts";
 import { seededRandom } from "../core/ports/random.ts";
-import { type Kv, prefixRange } from "../kv/index.ts";
-import { laneSpace } from "./job-rows.ts";
-import { dropJobs, enqueueJob, setJobState } from "./jobs.ts";
+import { type Kv, prefixRange, type Program, type Transaction } from "../kv/index.ts";
+import { laneSpace, readySpace } from "./job-rows.ts";
+import { dropJobs, enqueueJob, getJob, setJobState, settleJob, writeJob } from "./jobs.ts";
 import { createMover } from "./mover.ts";
 import { QueueDepth } from "./queue-depth.ts";
 import { MoverRig } from "./testing/rig.ts";
@@ -45,6 +45,30 @@ describe("the number of jobs that are not finished", () => {
     await rig.kv.transact((tx) => setJobState(tx, ids[20] as JobId, { state: "paused", nowMs: 1 }));
     await rig.kv.transact((tx) => setJobState(tx, ids[21] as JobId, { state: "canceled", nowMs: 1 }));
     expect([await depth.get(), await lanes()]).toEqual([2_079, 2_079]);
+  });
+
+  it("is that of those which are ready, where these are asked for: not of one that waits for its time or is held", async () => {
+    rig = await new MoverRig(["local", "cloud"]).start();
+    await rig.mover.stop();
+    const [first, second, third] = (await enqueue(5)) as [JobId, JobId, JobId];
+    const ready = new QueueDepth(rig.kv, silentLogger, readySpace);
+    const change = async (program: (tx: Transaction) => Program<unknown>): Promise<number> => {
+      await rig.kv.transact(program);
+      return await ready.get();
+    };
+    expect(await ready.get()).toBe(5);
+    const later = { state: "waiting" as const, nowMs: 1, notBeforeMs: 1_000 };
+    expect(await change((tx) => settleJob(tx, first, later))).toBe(4);
+    expect(await change((tx) => setJobState(tx, second, { state: "paused", nowMs: 1 }))).toBe(3);
+    // A row that is written anew where it stands counts once.
+    const upload = { uploadId: "u", partSizeBytes: 1 };
+    const goOn = function* (tx: Transaction): Program<void> {
+      const job = yield* getJob(tx, third);
+      writeJob(tx, job, { ...job, upload });
+    };
+    expect([await change(goOn), await change(goOn)]).toEqual([3, 3]);
+    expect(await change((tx) => setJobState(tx, second, { state: "waiting", nowMs: 1 }))).toBe(4);
+    expect(await change((tx) => setJobState(tx, third, { state: "canceled", nowMs: 1 }))).toBe(3);
   });
 
   it("has what is made and what ends while it is counted, once", async () => {

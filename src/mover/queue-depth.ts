@@ -1,25 +1,26 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { toGfsError } from "../core/errors.ts";
 import type { Logger } from "../core/ports/log.ts";
-import { type Kv, type KvSnapshot, prefixRange, type WatchBatch } from "../kv/index.ts";
+import { type Key, type Kv, type KvSnapshot, prefixRange, type WatchBatch } from "../kv/index.ts";
 import { countRows } from "./job-pages.ts";
 import { laneSpace } from "./job-rows.ts";
 
-const LANES = prefixRange(laneSpace);
-
 /**
- * How many jobs are not finished. Each of them has one row in a lane, so that nothing has to count them in the transactions that make and end them,
- * which would all meet at that counter: they are counted once and followed from then on, whichever process changes them.
+ * How many jobs are not finished, or are ready. Each of them has one row in a lane, and one where those that are ready stand, so that nothing has to count
+ * them in the transactions that make and end them, which would all meet at that counter: they are counted once and followed from then on, whichever process
+ * changes them.
  */
 export class QueueDepth {
   readonly #kv: Kv;
   readonly #log: Logger;
+  readonly #space: Key;
   #count = 0;
   #counted: Promise<void> | undefined;
 
-  constructor(kv: Kv, log: Logger) {
+  constructor(kv: Kv, log: Logger, space: Key = laneSpace) {
     this.#kv = kv;
     this.#log = log;
+    this.#space = space;
   }
 
   /** What was known last; zero until it has been counted. What has just been committed may be missing. */
@@ -48,11 +49,11 @@ export class QueueDepth {
   async #countAndFollow(): Promise<void> {
     const stop = new AbortController();
     // Before the snapshot: no change may fall between the two.
-    const changes = this.#kv.watch(LANES, { signal: stop.signal });
+    const changes = this.#kv.watch(prefixRange(this.#space), { signal: stop.signal });
     let snapshot: KvSnapshot | undefined;
     try {
       snapshot = await this.#kv.snapshot();
-      this.#count = await countRows(snapshot, laneSpace);
+      this.#count = await countRows(snapshot, this.#space);
     } catch (error) {
       stop.abort();
       throw error;

@@ -22,6 +22,8 @@ export interface Mover {
   depth(): Promise<number>;
   /** As far as it is known: writers ask before their transaction. */
   readonly queueIsFull: boolean;
+  /** The same: so many jobs are ready that a writer who makes one more does its work himself. */
+  readonly isBehind: boolean;
   jobsOf(path: string): Promise<JobProgress[]>;
   list(query: {
     readonly state?: JobState;

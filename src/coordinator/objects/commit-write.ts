@@ -63,13 +63,12 @@ export interface WrittenContent extends Pick<PutResult, "created" | "pendingSite
 
 /** The path's lock keeps the writers of one process from meeting each other's objects under the path; nothing rests on it. */
 export async function commitContent(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<WrittenContent> {
-  const { path, publish } = ready;
-  const { committed, pendingSites, created, publishing } = await kit.locks.run(
-    path,
+  const { committed, pendingSites, created, taken } = await kit.locks.run(
+    ready.path,
     async () => await landAndRecord(kit, ctx, ready),
   );
   if (leavesWork(kit, committed)) kit.mover.wake();
-  if (publish === "before-ack") await kit.mover.publishNow(ctx, publishing);
+  await kit.mover.publishNow(ctx, taken);
   return { file: committed.file, created, pendingSites };
 }
 
@@ -86,10 +85,11 @@ async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<
     const record = async (): Promise<Recorded | Exposed> => {
       const nowMs = kit.clock.nowMs();
       if (kit.clock.monotonicMs() - startedMs > LANDING_MS) throw tookTooLong(path);
-      const { queueIsFull } = kit.mover;
+      const { queueIsFull, isBehind } = kit.mover;
+      const publishesNow = isBehind || ready.publish === "before-ack";
       const known = kit.directories.of(path);
       return await kit.inodes.transact((tx, nextInode) =>
-        recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull, known }),
+        recordWrite(tx, kit, { ready, landed, nowMs, nextInode, queueIsFull, publishesNow, known }),
       );
     };
     try {
@@ -154,6 +154,7 @@ interface Recording {
   readonly nowMs: number;
   readonly nextInode: () => Inode;
   readonly queueIsFull: boolean;
+  readonly publishesNow: boolean;
   readonly known: KnownDirectory | undefined;
 }
 
@@ -161,8 +162,8 @@ interface Recorded {
   readonly committed: Committed;
   readonly pendingSites: readonly string[];
   readonly created: boolean;
-  /** The jobs that publish it. */
-  readonly publishing: readonly JobId[];
+  /** The jobs that publish it, where this request does their work. */
+  readonly taken: readonly JobId[];
   /** Of the path. */
   readonly directory: KnownDirectory | undefined;
 }
@@ -175,7 +176,7 @@ interface Exposed {
 function* recordWrite(
   tx: Transaction,
   kit: ProgramKit,
-  { ready, landed, nowMs, nextInode, queueIsFull, known }: Recording,
+  { ready, landed, nowMs, nextInode, queueIsFull, publishesNow, known }: Recording,
 ): Program<Recorded | Exposed> {
   kit.writer.fence(tx, versionIdOf(ready));
   yield* checkBefore(tx, ready, known);
@@ -202,13 +203,12 @@ function* recordWrite(
   const committed = yield* commitTo(tx, ready, { path, version, nowMs, nextInode, known });
   yield* afterCommit(tx, kit, { path, committed, nowMs });
   const pendingSites = yield* enqueueReplication(tx, kit, { path, committed, nowMs, queueIsFull });
-  // Whoever commits publishes at once where that is asked for; what is left to the jobs is not taken.
-  const now = ready.publish === "before-ack";
-  const publishing = goal.named ? yield* enqueuePublishing(tx, kit, { path, file: committed.file, nowMs, now }) : [];
+  const order = { path, file: committed.file, nowMs, now: publishesNow };
+  const jobs = goal.named ? yield* enqueuePublishing(tx, kit, order) : [];
   if (committed.left !== undefined) yield* publishWhereItHangs(tx, kit, { inode: committed.left.inode, nowMs });
   if (ready.also !== undefined) yield* ready.also(tx, committed);
   const directory = ready.onto === undefined ? yield* directoryOf(tx, committed.file) : undefined;
-  return { committed, pendingSites, created: goal.created, publishing, directory };
+  return { committed, pendingSites, created: goal.created, taken: publishesNow ? jobs : [], directory };
 }
 
 /** What the version becomes the content of. */

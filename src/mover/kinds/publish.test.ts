@@ -475,39 +475,6 @@ describe("an object that is to get its file's path", () => {
     expect(await rig.bodyAt("local", "new")).toBe("bytes");
   });
 
-  it("lies there for good before the catalog counts on it, also where an attempt that died has brought it there", async () => {
-    await rig.put("file", "old", { to: [] });
-    await rig.mover.pauseAll(true);
-    await rig.put("file", "new", { to: [] });
-    const landed = (await rig.copy("file", "local"))?.key as string;
-    const { script } = rig.store("local");
-    script.before = ({ operation }) => {
-      if (operation === "flush") throw new GfsError("Unavailable", "The disk is away.");
-    };
-    await rig.mover.pauseAll(false);
-    await rig.idle();
-    expect(await rig.bodyAt("local", "file")).toBe("new");
-    expect(await rig.copy("file", "local")).toMatchObject({ key: landed, home: "file" });
-    expect(await relocation()).toMatchObject({ state: "waiting", reason: "The disk is away.", attempts: 1 });
-    const events: string[] = [];
-    script.before = ({ operation, key }) => void events.push(`${operation} ${key}`);
-    await rig.clock.advance(10_000);
-    await rig.idle();
-    // What it was to replace is not there any more: it looks, and finds that it has been there.
-    expect(events).toEqual([`copy ${landed}`, "head file", "flush file", `delete ${landed}`]);
-    expect(await rig.copy("file", "local")).toMatchObject({ key: "file" });
-  });
-
-  it("replaces what it is to replace without a look at it where the site keeps to conditions", async () => {
-    await rig.put("file", "old", { to: [] });
-    rig.store("local").script.before = ({ operation }) => void operations.push(operation);
-    const operations: string[] = [];
-    await rig.put("file", "new", { to: [] });
-    await rig.idle();
-    expect(operations.slice(operations.indexOf("copy"))).toEqual(["copy", "flush", "delete"]);
-    expect(operations).not.toContain("head");
-  });
-
   it("carries what its file is called now, so that a catalog can be made again from the site", async () => {
     await renamed();
     await rig.mover.pauseAll(false);

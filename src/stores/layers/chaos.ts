@@ -30,9 +30,7 @@ export function chaosLayer(config: ChaosConfig): StoreLayer {
   };
   return (inner) =>
     delegateStore(inner, {
-      ...aroundCalls(inner, [...CALLS, ...TRANSFERS], (operation, args, call) =>
-        around(operation, () => call(args)),
-      ),
+      ...aroundCalls(inner, [...CALLS, ...TRANSFERS], (operation, args, call) => around(operation, () => call(args))),
       async get(ctx: Ctx, key, options) {
         const body = await around(
           "get",

@@ -38,7 +38,12 @@ export const CALLS = [
   "presign",
 ] as const satisfies readonly (keyof Store)[];
 /** The same, for work that moves bytes at the site or through us. */
-export const TRANSFERS = ["uploadPart", "completeMultipart", "copy", "flush"] as const satisfies readonly (keyof Store)[];
+export const TRANSFERS = [
+  "uploadPart",
+  "completeMultipart",
+  "copy",
+  "flush",
+] as const satisfies readonly (keyof Store)[];
 
 export type CallName = (typeof CALLS)[number] | (typeof TRANSFERS)[number];
 export type Around = <T>(

@@ -92,7 +92,7 @@ export class StoreHistory {
   }
 
   /** Of what may be there the refusal, or the success, tells whether anything is. */
-  async #create(store: Store, { key, sizeBytes }: Operation & { readonly sizeBytes: number }): Promise<void> {
+  async #create(store: Store, { key, sizeBytes }: Extract<Operation, { readonly sizeBytes: number }>): Promise<void> {
     const before = this.#outcomes(key);
     const content = { bytes: this.#body(sizeBytes), contentType: this.#contentType() };
     // Where something is for sure the new content is never there.
@@ -123,8 +123,7 @@ export class StoreHistory {
 
   async #publish(store: Store, moves: readonly { readonly from: string; readonly key: string }[]): Promise<void> {
     const copied = moves.filter(({ from }) => !this.#outcomes(from).includes(ABSENT));
-    for (const { from, key } of copied)
-      this.#possible.set(key, [...this.#outcomes(key), ...this.#outcomes(from)]);
+    for (const { from, key } of copied) this.#possible.set(key, [...this.#outcomes(key), ...this.#outcomes(from)]);
     await all(copied, async ({ from, key }) => {
       await store.copy(ctx, from, key, { mayShare: true, durability: "visible" });
     });

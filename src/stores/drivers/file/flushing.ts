@@ -51,3 +51,38 @@ export class KeyFlushes {
     this.#isWorking = false;
   }
 }
+
+const MOST_UNFLUSHED = 1_000;
+
+/**
+ * Keys that were changed and not flushed, and of which no record of the intake speaks. A record that came next could not tell, after a loss of power, what
+ * lies there from what another tool has put there: such a key is flushed first.
+ */
+export class UnflushedKeys {
+  readonly #keys = new Map<string, number>();
+  #flushes = 0;
+
+  get areMany(): boolean {
+    return this.#keys.size > MOST_UNFLUSHED;
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  add(key: string): void {
+    this.#keys.set(key, this.#flushes);
+  }
+
+  delete(key: string): void {
+    this.#keys.delete(key);
+  }
+
+  /** All that were changed before are flushed by `flush`. */
+  async during(flush: () => Promise<void>): Promise<void> {
+    this.#flushes += 1;
+    const begun = this.#flushes;
+    await flush();
+    for (const [key, at] of this.#keys) if (at < begun) this.#keys.delete(key);
+  }
+}

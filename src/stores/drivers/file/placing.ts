@@ -3,10 +3,10 @@ import { type Ctx, throwIfAborted } from "../../../core/context.ts";
 import { fromErrno } from "../../../core/errors.ts";
 import type { Disk, HeldDirectory } from "../../../core/ports/disk.ts";
 import { checkConditions } from "../../conditions.ts";
-import type { DeleteOptions, ObjectInfo, WriteConditions } from "../../store.ts";
+import type { DeleteOptions, Durability, ObjectInfo, WriteConditions } from "../../store.ts";
 import { besideOf, type DiskPlace, isInOwnCorner } from "./disk-names.ts";
 import { ABSENT, errnoOf } from "./failures.ts";
-import { KeyFlushes } from "./flushing.ts";
+import { KeyFlushes, UnflushedKeys } from "./flushing.ts";
 import { filesAt, type FoundFile, instanceOf } from "./intake/instance.ts";
 import type { Intake } from "./intake/intake.ts";
 import type { Noted } from "./intake/log.ts";
@@ -23,6 +23,7 @@ export class Placing {
   readonly intake: Intake;
   readonly #locks = new KeyedLock();
   readonly #flushes: KeyFlushes;
+  readonly #unflushed = new UnflushedKeys();
   /** How many deletes are under way in a directory. */
   readonly #deleting = new Map<string, number>();
 
@@ -38,8 +39,26 @@ export class Placing {
   }
 
   /** One change of a key's place at a time. */
-  async #change<T>(key: string, work: () => Promise<T>): Promise<T> {
-    return await this.intake.during(async () => await this.#locks.run(this.#layout.pathsOf(key).plain, work));
+  async #change<T>(key: string, durability: Durability, work: () => Promise<T>): Promise<T> {
+    return await this.intake.during(
+      async () =>
+        await this.#locks.run(this.#layout.pathsOf(key).plain, async () => {
+          if (durability === "visible") await this.#leaveUnflushed(key);
+          else if (this.#unflushed.has(key)) await this.#flushChanged(key);
+          return await work();
+        }),
+    );
+  }
+
+  async #leaveUnflushed(key: string): Promise<void> {
+    if (!this.intake.isUsed) return;
+    this.#unflushed.add(key);
+    if (this.#unflushed.areMany) await this.#flushAll();
+  }
+
+  async #flushChanged(key: string): Promise<void> {
+    await this.#flushes.ask(key);
+    this.#unflushed.delete(key);
   }
 
   /** The one way a file gets its place. Resolves when that, and the file, are durable. */
@@ -47,7 +66,7 @@ export class Placing {
     const { info } = sealed;
     const { key } = info;
     try {
-      return await this.#change(key, async () => {
+      return await this.#change(key, sealed.flushedLater === true ? "visible" : "durable", async () => {
         throwIfAborted(ctx, "store.commit");
         const { ifMatch, ifNoneMatch } = conditions ?? {};
         // Whether anything has the name is asked of the disk together with the rename, and of nobody between the two.
@@ -82,8 +101,8 @@ export class Placing {
   /** See `Store.flush`. Nothing changes under the key meanwhile, so that a record of it that is forgotten is an older one. */
   async flush(key: string): Promise<void> {
     try {
-      await this.#change(key, async () => {
-        await this.#flushes.ask(key);
+      await this.#change(key, "visible", async () => {
+        await this.#flushChanged(key);
         await this.intake.forget(key);
       });
     } catch (error) {
@@ -109,7 +128,7 @@ export class Placing {
   async #flushAll(): Promise<void> {
     const held = await this.#disk.hold(this.#layout.root);
     try {
-      await held.syncFileSystem();
+      await this.#unflushed.during(async () => await held.syncFileSystem());
     } finally {
       held.release();
     }
@@ -253,9 +272,9 @@ export class Placing {
     });
   }
 
-  async remove(key: string, { ifMatch, durability }: DeleteOptions): Promise<void> {
+  async remove(key: string, { ifMatch, durability = "durable" }: DeleteOptions): Promise<void> {
     try {
-      await this.#change(key, async () => {
+      await this.#change(key, durability, async () => {
         if (ifMatch !== undefined) {
           const current = await findInfo(this.#disk, this.#layout, key);
           if (current === undefined) return;

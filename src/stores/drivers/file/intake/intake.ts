@@ -74,6 +74,10 @@ export class Intake {
     );
   }
 
+  get isUsed(): boolean {
+    return this.#deps.disk.isLocal && this.#config.limitBytes > 0;
+  }
+
   /** Whether a record speaks of the key, so that its file may not be durable by itself. */
   isNoted(key: string): boolean {
     return this.#log?.isLive(key) === true;
