@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
 import type { Program } from "../kv/index.ts";
 import type { Site } from "../stores/index.ts";
-import { enqueueJob, setJobState, settleJob } from "./jobs.ts";
+import { enqueueJob, getJob, setJobState, settleJob, writeJob } from "./jobs.ts";
 import { gate, MoverRig } from "./testing/rig.ts";
 import type { JobSpec, JobState } from "./types.ts";
 
@@ -108,6 +109,32 @@ describe("a list of jobs", () => {
     open();
     await rig.idle();
   });
+});
+
+it("the uploads in parts that jobs go on with are told for each site", async () => {
+  rig.config = { ...rig.config, transferChunkBytes: 100 };
+  await rig.restart();
+  rig.store("cloud").script.before = ({ operation }) => {
+    if (operation === "uploadPart") throw new GfsError("Unavailable", "The site is away.");
+  };
+  for (const path of ["a", "b"]) await rig.put(path, "x".repeat(150));
+  await rig.put("small", "x");
+  await rig.idle();
+  const uploads = (await rig.jobs()).flatMap(({ upload }) => upload?.uploadId ?? []);
+  expect(uploads.length).toBe(2);
+  expect(await rig.mover.uploadsAt("cloud" as SiteName)).toEqual(new Set(uploads));
+  expect(await rig.mover.uploadsAt("local" as SiteName)).toEqual(new Set());
+});
+
+it("every upload is among them, on however many pages their jobs are", async () => {
+  await rig.mover.stop();
+  const ids = await fill({ waiting: 1_001 });
+  for (const id of [ids[0] as JobId, ids[1_000] as JobId])
+    await rig.kv.transact(function* (tx): Program<void> {
+      const job = yield* getJob(tx, id);
+      writeJob(tx, job, { ...job, upload: { uploadId: id, partSizeBytes: 1 } });
+    });
+  expect(await rig.mover.uploadsAt("cloud" as SiteName)).toEqual(new Set([ids[0], ids[1_000]]));
 });
 
 describe("what a job waits for", () => {

@@ -80,6 +80,25 @@ describe("replication", () => {
     expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
   });
 
+  it("waits twice as long after each attempt, from half a second to a minute, or as long as the site says", async () => {
+    await start();
+    let retryAfterMs: number | undefined;
+    rig.store("cloud").script.before = () => {
+      throw new GfsError("Overloaded", "Slow down.", retryAfterMs === undefined ? {} : { retryAfterMs });
+    };
+    await rig.put("file", "bytes");
+    for (let attempts = 1; attempts <= 10; attempts++) {
+      await rig.until(async () => (await rig.job({ kind: "replicate" }))?.attempts === attempts);
+      const waitMs = ((await rig.job({ kind: "replicate" }))?.notBeforeMs ?? 0) - rig.clock.nowMs();
+      const mostMs = attempts === 10 ? 90_000 : Math.min(60_000, 500 * 2 ** (attempts - 1));
+      expect(waitMs).toBeLessThanOrEqual(mostMs);
+      // Not all at once, when many wait for the same site.
+      expect(waitMs).toBeGreaterThanOrEqual(attempts === 10 ? mostMs : mostMs / 2);
+      if (attempts === 9) retryAfterMs = 90_000;
+      await rig.clock.advance(Math.ceil(waitMs));
+    }
+  });
+
   it("gives up what waiting does not mend, and leaves the reason in the job and at the copy", async () => {
     await start();
     rig.store("cloud").script.before = () => {

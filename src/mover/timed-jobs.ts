@@ -36,8 +36,8 @@ export function* findTrimBorder(
 ): Program<Key> {
   const newest = yield* tx.range({ ...prefixRange(finishedSpace), limit: Math.min(10_000, keep), reverse: true });
   const tooOld = finishedKey(beforeMs, "" as JobId);
-  const surplus = newest.length < keep ? undefined : newest.at(-1)?.key;
-  return surplus === undefined || Buffer.compare(surplus, tooOld) < 0 ? tooOld : surplus;
+  const oldest = newest.at(-1)?.key;
+  return oldest === undefined || Buffer.compare(oldest, tooOld) < 0 ? tooOld : oldest;
 }
 
 const TRIMMED_A_COMMIT = 50;

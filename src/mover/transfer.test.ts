@@ -162,6 +162,23 @@ describe("parts", () => {
     expect(await sizesWith({ minPartBytes: 1, maxPartBytes, maxParts: 4 })).toEqual([2_625, 2_625, 2_625, 2_625]);
   });
 
+  it("have their bytes in order, however those come", async () => {
+    await start();
+    let at = 0;
+    const sizes = [1, 700, 999, 2_500, 300, 6_000];
+    rig.store("local").script.body = (body) => ({
+      ...body,
+      stream: (async function* () {
+        for (const size of sizes) yield LARGE.subarray(at, (at += size));
+      })(),
+    });
+    watchParts("cloud");
+    await rig.put("large", LARGE);
+    await rig.idle();
+    expect([await rig.bodyAt("cloud", "large"), partSizes.length]).toEqual([LARGE.toString(), 11]);
+    expect(new Set(partSizes)).toEqual(new Set([1_000, 500]));
+  });
+
   it("go up four at a time, and no more", async () => {
     await start();
     const { passed, open } = gate();

@@ -158,6 +158,18 @@ describe("a repair", () => {
     },
   );
 
+  it("waits when it cannot be told what lies there", async () => {
+    await start();
+    const written = await rig.put("file", "bytes");
+    await rig.idle();
+    await rig.setCopy(written, "cloud", { state: "stale" });
+    rig.store("cloud").script.before = away("get");
+    await rig.order("repair", written, "cloud");
+    await rig.idle();
+    expect(await rig.job({ kind: "repair" })).toMatchObject({ state: "waiting", reason: "The site is away." });
+    expect(rig.store("cloud").count("commit")).toBe(1);
+  });
+
   it("reads nothing back that has another size than the version", async () => {
     await start();
     const written = await rig.put("file", "bytes");
