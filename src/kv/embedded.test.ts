@@ -77,6 +77,22 @@ test("nothing is answered once it is closed, and closing twice is fine", async (
   expect(() => kv.watch(prefixRange(encodeKey("a")), { signal: new AbortController().signal })).toThrow("is closed");
 });
 
+test("snapshots that are still held when it is closed are given back, each once", async () => {
+  const table = tableSince(0);
+  let released = 0;
+  const { hold } = table;
+  table.hold = () => ({ ...hold.call(table), release: () => void (released += 1) });
+  const kv = createEmbeddedKv(table, { clock: createFakeClock() });
+  const [closed, held] = [await kv.snapshot(), await kv.snapshot()];
+  await closed.close();
+  await closed.close();
+  expect(released).toBe(1);
+  await kv.close();
+  await held.close();
+  expect(released).toBe(2);
+  await expect(held.view((tx) => tx.get(encodeKey("a")))).rejects.toMatchObject({ code: "Unavailable" });
+});
+
 test("a transaction that changes nothing makes no revision, and none that fails is told to anybody", async () => {
   const table = tableSince(3);
   const kv = createEmbeddedKv(table, { clock: createFakeClock() });

@@ -78,6 +78,18 @@ describe("leases", () => {
     expect(leases.hasBindings).toBe(false);
   });
 
+  test("do not get a key back from a commit that failed when another has bound it meanwhile", async () => {
+    const { leases, removed } = keeper();
+    const [one, other] = [leases.grant(100, 1), leases.grant(100, 2)];
+    const undo = leases.bind("a", key("a"), one.id);
+    leases.bind("a", key("a"), other.id);
+    undo?.();
+    await one.release();
+    expect(removed).toEqual([]);
+    await other.release();
+    expect(removed).toEqual(["a"]);
+  });
+
   test("are all lost when the keeper closes, which leaves their keys to the next start", async () => {
     const { clock, leases, removed } = keeper();
     const lease = leases.grant(100, 1);

@@ -44,14 +44,14 @@ export function sourcesOf(root, room) {
 /** The room's own tests, or those of a directory in it, and the others, each as paths from the root. */
 export function testsOf(root, room, { slow = false } = {}) {
   const top = room.split("/")[0];
-  const tests = below(root, "tests", "tests/").filter((file) => slow || !SLOW.includes(file));
+  const tests = below(root, "tests", "tests/").filter(
+    (file) => file.endsWith(".test.ts") && (slow || !SLOW.includes(file)),
+  );
   const suites = tests.filter((file) => (SUITES[top] ?? []).some((start) => file.startsWith(start)));
   const inRoom = below(root, "src", `src/${room}/`).filter((file) => file.endsWith(".test.ts"));
   const beside = below(root, "src", `src/${top}/`).filter((file) => file.endsWith(".test.ts"));
   const own = room === top ? [...inRoom, ...suites] : inRoom;
-  const promises = ABOVE.includes(top)
-    ? []
-    : tests.filter((file) => file.endsWith(".test.ts") && PROMISES.some((start) => file.startsWith(start)));
+  const promises = ABOVE.includes(top) ? [] : tests.filter((file) => PROMISES.some((start) => file.startsWith(start)));
   return { own, others: [...new Set([...beside, ...suites, ...promises])].filter((file) => !own.includes(file)) };
 }
 

@@ -29,6 +29,23 @@ export async function closeToOthers(file: string): Promise<void> {
   }
 }
 
+/** In the head of each of the library's meta pages, in the machine's order of bytes. */
+const MAGIC = 0xbe_ef_c0_de;
+const HEAD_BYTES = 64;
+
+/** The library ends the whole process over a file that does not begin as its own do. Whoever writes makes a catalog of an empty one. */
+export async function checkBeginning(file: string, { mayBeEmpty }: { readonly mayBeEmpty: boolean }): Promise<void> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    const magic = Buffer.from(new Uint32Array([MAGIC]).buffer);
+    if ((bytesRead > 0 || !mayBeEmpty) && !buffer.includes(magic))
+      throw new Error("it does not begin as a catalog does; move it away, then `globalfs meta rebuild` makes another.");
+  } finally {
+    await handle.close();
+  }
+}
+
 /** A catalog that was made just now must not lose its name with the power. */
 export async function syncDirectory(directory: string): Promise<void> {
   for (const each of [directory, path.dirname(directory)]) {

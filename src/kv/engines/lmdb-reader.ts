@@ -6,6 +6,7 @@ import { openSnapshot } from "../held-snapshot.ts";
 import { reader, runSync } from "../program.ts";
 import { findBootId } from "./boot.ts";
 import { hasLost } from "./flush-marks.ts";
+import { checkBeginning } from "./lmdb-files.ts";
 import {
   BINARY,
   CATALOG_FILE,
@@ -32,6 +33,7 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
   try {
     if (await hasLost(file, await findBootId()))
       throw new Error("the machine has started anew since it was written; start the coordinator first");
+    await checkBeginning(file, { mayBeEmpty: false });
     root = open({ path: file, noSubdir: true, maxDbs: 4, readOnly: true });
     rows = root.openDB({ name: "rows", ...SHARED_BINARY }) as unknown as Rows;
     meta = root.openDB({ name: "meta", ...BINARY }) as Rows;

@@ -11,7 +11,7 @@ import { FileRoom } from "./file-room.ts";
 import { FlushMarks, restoreFlushed } from "./flush-marks.ts";
 import { inKeptRoom, type Table, type TableWriter } from "../table.ts";
 import { translateFailure } from "./lmdb-failures.ts";
-import { closeToOthers, prepareDirectory, syncDirectory } from "./lmdb-files.ts";
+import { checkBeginning, closeToOthers, prepareDirectory, syncDirectory } from "./lmdb-files.ts";
 import {
   asBuffer,
   BINARY,
@@ -96,6 +96,7 @@ async function openTable(
   const { open: openEnvironment } = await import("lmdb");
   let root: RootDatabase;
   try {
+    await checkBeginning(file, { mayBeEmpty: true });
     root = openEnvironment({
       path: file,
       noSubdir: true,

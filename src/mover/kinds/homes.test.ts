@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
 import { type Copy, findTombstone, removeFile, rename } from "../../namespace/index.ts";
 import { nextTestId, nextTestInode } from "../../namespace/testing/model.ts";
 import { putBytes } from "../../stores/testing/scripted-store.ts";
@@ -168,16 +169,11 @@ describe("an object whose file leaves the path that it was to get", () => {
       if (once && (await relocation())?.state === "running") {
         once = false;
         const order = { directory: false, overwrite: true, nowMs: rig.clock.nowMs(), nextInode: nextTestInode };
-        await kv.transact((tx) =>
-          name === undefined
-            ? removeFile(tx, {
-                path: "new" as FilePath,
-                expect: { kind: "any" },
-                nowMs: 1,
-                tombstoneVersionId: nextTestId(),
-              })
-            : rename(tx, { ...order, from: "new" as FilePath, to: name as FilePath }),
-        );
+        const gone = { expect: { kind: "any" as const }, nowMs: 1, tombstoneVersionId: nextTestId() };
+        await kv.transact(function* (tx): Program<void> {
+          if (name === undefined) yield* removeFile(tx, { path: "new" as FilePath, ...gone });
+          else yield* rename(tx, { ...order, from: "new" as FilePath, to: name as FilePath });
+        });
       }
       return await kv.transact(program, options);
     };
