@@ -5,6 +5,7 @@ export const LOCK_SHARED = 1;
 export const LOCK_EXCLUSIVE = 2;
 /** Fails instead of waiting. */
 export const LOCK_NOW = 4;
+export const LOCK_OFF = 8;
 
 let loaded: Promise<Flock | undefined> | undefined;
 

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { GfsError } from "../../core/errors.ts";
-import { loadFlock, LOCK_EXCLUSIVE, LOCK_NOW } from "../../core/flock.ts";
+import { loadFlock, LOCK_EXCLUSIVE, LOCK_NOW, LOCK_OFF } from "../../core/flock.ts";
 
 /**
  * One process a directory. The kernel holds the lock for the open file and drops it when the process ends, however it ends, so a lock
@@ -20,5 +20,9 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
   }
   await file.truncate(0);
   await file.write(`${process.pid}\n`);
-  return async () => await file.close();
+  return async () => {
+    // A program that this process begins just now has the file open, too, for a moment.
+    flock?.(file.fd, LOCK_OFF);
+    await file.close();
+  };
 }

@@ -1,6 +1,6 @@
 import { closeSync } from "node:fs";
 import os from "node:os";
-import { loadFlock, LOCK_EXCLUSIVE, LOCK_NOW, LOCK_SHARED } from "../../../../core/flock.ts";
+import { loadFlock, LOCK_EXCLUSIVE, LOCK_NOW, LOCK_OFF, LOCK_SHARED } from "../../../../core/flock.ts";
 import type { DiskLock } from "../../../../core/ports/disk.ts";
 import { waitingCalls } from "./waiting-calls.ts";
 
@@ -58,9 +58,12 @@ export async function syncFileSystem(descriptor: number): Promise<void> {
 /** Takes the descriptor, and closes it when the lock is released, or cannot be had. */
 export async function lockFile(descriptor: number, kind: "shared" | "exclusive"): Promise<DiskLock | undefined> {
   const flock = await loadFlock();
-  const got =
-    flock !== undefined && flock(descriptor, (kind === "shared" ? LOCK_SHARED : LOCK_EXCLUSIVE) | LOCK_NOW) === 0;
-  if (got) return { release: () => closeSync(descriptor) };
+  const release = (): void => {
+    // A program that this process begins just now has the file open, too, for a moment.
+    flock?.(descriptor, LOCK_OFF);
+    closeSync(descriptor);
+  };
+  if (flock?.(descriptor, (kind === "shared" ? LOCK_SHARED : LOCK_EXCLUSIVE) | LOCK_NOW) === 0) return { release };
   closeSync(descriptor);
   if (flock === undefined) throw failure("ENOSYS", "flock");
   return undefined;
