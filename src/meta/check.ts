@@ -124,6 +124,7 @@ const LONE_SPACES = [
   "t",
   "w",
   "c",
+  "m",
   "jp",
   "k",
   "coordinator-site",

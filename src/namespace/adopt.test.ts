@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { SiteName, VersionId } from "../core/ids.ts";
+import type { Inode, SiteName, VersionId } from "../core/ids.ts";
 import { momentOf } from "../core/moment.ts";
 import {
   type Adopted,
   adoptForeign,
   type AdoptForeign,
+  appendMove,
   CHECKSUM_NAME,
   encodeChecksum,
   encodeHeaders,
@@ -253,14 +254,18 @@ describe("adopting", () => {
     expect(await adopt([object("a")], { site: CLOUD })).toMatchObject({ adopted: 0 });
   });
 
-  it("buries an object that a file hides only when that is asked for", async () => {
-    await catalog.put("a");
-    const look = async (): Promise<unknown> => await catalog.view((tx) => findTombstone(tx, at("a")));
-    await adopt([object("a")], { site: CLOUD });
-    expect(await look()).toBeUndefined();
+  it("buries an object that a file hides only when its directory was renamed since it was put there", async () => {
+    await catalog.put("b/x");
+    const look = async (): Promise<unknown> => await catalog.view((tx) => findTombstone(tx, at("a/x")));
+    const move = { from: at("a"), to: at("b"), inode: 7 as Inode, atMs: 1_000, sites: { [CLOUD]: "" } };
+    await catalog.run((tx) => appendMove(tx, move));
     const nextVersionId = (): VersionId => FRESH;
-    await adopt([object("a")], { site: CLOUD, buryHidden: true, nextVersionId });
-    expect(await look()).toMatchObject({ path: "a", deletedMs: 50, versionId: FRESH, etags: ["e"] });
+    const onlyMoved = true;
+    await adopt([object("a/x", { modifiedMs: 1_001 })], { site: CLOUD, nextVersionId, onlyMoved });
+    await adopt([object("a/x", { modifiedMs: 1_000 })], { site: LOCAL, nextVersionId, onlyMoved });
+    expect(await look()).toBeUndefined();
+    await adopt([object("a/x", { modifiedMs: 1_000 })], { site: CLOUD, nextVersionId, onlyMoved });
+    expect(await look()).toMatchObject({ path: "a/x", deletedMs: 50, versionId: FRESH, etags: ["e"] });
   });
 
   it("makes the null version in a bucket that keeps versions, and one with an id where the key has its null", async () => {

@@ -8,13 +8,15 @@ import { versionOf } from "./foreign.ts";
 import { rulesForFound } from "./history.ts";
 import { findHistory } from "./history-of-path.ts";
 import { settleVersion } from "./locks.ts";
+import { isDeleted, keyOfObject, type MovedDirectory, movesAt, readMoves } from "./moved-directories.ts";
 import { OWN_PREFIX } from "./object-layout.ts";
-import { isNameable, parseKey, splitPath } from "./path.ts";
+import { isNameable, type ParsedKey, splitPath } from "./path.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { entombKey, findTombstone, isBuried } from "./tombstones.ts";
 import { getEntered, newFile, writeContent } from "./inodes.ts";
 import { addFirstName, readEntry } from "./names.ts";
 import { ensureDirectory, findDirectory } from "./tree.ts";
+import { suspectStrays } from "./writers.ts";
 import type { Copy, FileRecord, ForeignObject } from "./types.ts";
 
 /** As much as one object may take: its rows, and all that is said of it. */
@@ -33,8 +35,8 @@ export interface AdoptForeign {
     tx: Transaction,
     object: { readonly key: string; readonly versionId: string },
   ) => Program<boolean>;
-  /** Objects that a file of the same name hides stay hidden when the file is about to lose that name. */
-  readonly buryHidden?: boolean;
+  /** Only what lies under the old name of a renamed directory; what cannot be taken in stays hidden from then on. */
+  readonly onlyMoved?: boolean;
 }
 
 export interface Adopted {
@@ -51,36 +53,52 @@ export interface Adopted {
 export function* adoptForeign(tx: Transaction, request: AdoptForeign): Program<Adopted> {
   tx.claimRoom();
   const directories = new Map<string, Inode>();
+  const moves = movesAt(yield* readMoves(tx), request.site);
   const refused: string[] = [];
   let adopted = 0;
   let seen = 0;
   for (const object of request.objects) {
-    const place = isNameable(object.key) ? parseKey(object.key) : undefined;
+    const name = keyOfObject(moves, object);
+    const moved = name !== object.key;
+    const place = isNameable(object.key) ? placeOf(name) : undefined;
     const isInKnown = place !== undefined && directories.has(splitPath(place.path).parent);
     if (!tx.hasRoom(isInKnown ? ROOM_FOR_ONE : ROOM_WITH_DIRECTORIES)) break;
     seen += 1;
-    if (object.key.startsWith(OWN_PREFIX)) continue;
+    if (object.key.startsWith(OWN_PREFIX) || (request.onlyMoved === true && !moved)) continue;
     if (place === undefined) refused.push(object.key);
     else if (place.directory) adopted += Number(yield* adoptMarker(tx, request, place.path));
-    else adopted += Number(yield* adoptOne(tx, request, { object, path: place.path, directories }));
+    else adopted += Number(yield* adoptOne(tx, request, { object, path: place.path, moves, moved, directories }));
   }
   return { seen, adopted, skipped: seen - adopted - refused.length, refused };
 }
 
+/** A directory may have got a name since that no key can have. */
+function placeOf(name: string): Pick<ParsedKey, "path" | "directory"> {
+  const directory = name.endsWith("/");
+  return { path: (directory ? name.slice(0, -1) : name) as FilePath, directory };
+}
+
 interface Found {
   readonly object: ForeignObject;
+  /** Where it belongs. */
   readonly path: FilePath;
+  readonly moves: readonly MovedDirectory[];
+  /** That is not where it lies. */
+  readonly moved: boolean;
   /** Of the objects before, by their paths. */
   readonly directories: Map<string, Inode>;
 }
 
-function* adoptOne(tx: Transaction, request: AdoptForeign, { object, path, directories }: Found): Program<boolean> {
+function* adoptOne(tx: Transaction, request: AdoptForeign, found: Found): Program<boolean> {
   const { site, nowMs, isInFlight } = request;
-  if ((yield* tx.get(ownerKey(site, path))) !== undefined) return false;
-  if (isBuried(yield* findTombstone(tx, path), object)) return false;
-  const versionId = object.metadata["globalfs-version"];
-  if (versionId !== undefined && isInFlight !== undefined && (yield* isInFlight(tx, { key: path, versionId })))
+  const { object, path, moves, moved, directories } = found;
+  const { key } = object;
+  if ((yield* tx.get(ownerKey(site, key))) !== undefined) return false;
+  if (isBuried(yield* findTombstone(tx, key as FilePath), object)) return false;
+  const writtenId = object.metadata["globalfs-version"];
+  if (writtenId !== undefined && isInFlight !== undefined && (yield* isInFlight(tx, { key, versionId: writtenId })))
     return false;
+  if (moved && (yield* isDeleted(tx, moves, object))) return yield* bury(tx, request, object);
   const { parent, name } = splitPath(path);
   let parentInode = directories.get(parent);
   if (parentInode === undefined) {
@@ -90,24 +108,30 @@ function* adoptOne(tx: Transaction, request: AdoptForeign, { object, path, direc
   const known = yield* readEntry(tx, parentInode, name);
   if (known !== undefined) {
     if (yield* addCopy(tx, request, object, yield* getEntered(tx, known))) return true;
-    if (request.buryHidden === true) {
-      yield* entombKey(tx, { path, deletedMs: nowMs, versionId: request.nextVersionId(), etags: [object.etag] });
-    }
-    return false;
+    return moved ? yield* bury(tx, request, object) : false;
   }
-  const copy: Copy = { site, key: path, state: "foreign", etag: object.etag, changedMs: nowMs };
-  const found = versionOf(object, [copy], request.nextVersionId());
+  const copy: Copy = { site, key, state: "foreign", etag: object.etag, changedMs: nowMs };
+  const version = versionOf(object, [copy], request.nextVersionId());
   const rules = yield* rulesOf(tx, path);
   // The row of an older version leads to these very bytes, or did: they are no new version.
-  if (keepsVersions(rules) && (yield* findHistory(tx, path, found.id)) !== undefined) return false;
-  const version = settleVersion(found, yield* rulesForFound(tx, { path, rules, current: undefined }), nowMs);
+  if (keepsVersions(rules) && (yield* findHistory(tx, path, version.id)) !== undefined)
+    return moved ? yield* bury(tx, request, object) : false;
+  const settled = settleVersion(version, yield* rulesForFound(tx, { path, rules, current: undefined }), nowMs);
   const now = momentOf(nowMs);
-  const file = newFile({ inode: request.nextInode(), version, modified: momentOf(object.modifiedMs), now });
-  tx.put(ownerKey(site, path), encodeOwner({ inode: file.inode, versionId: version.id }));
-  writeContent(tx, file.inode, version);
+  const modified = momentOf(object.modifiedMs);
+  const file = newFile({ inode: request.nextInode(), version: settled, modified, now });
+  tx.put(ownerKey(site, key), encodeOwner({ inode: file.inode, versionId: settled.id }));
+  writeContent(tx, file.inode, settled);
   yield* addFirstName(tx, { parent: parentInode, name }, file, now);
-  recordChange(tx, { kind: "created", path, inode: file.inode, versionId: version.id, atMs: nowMs });
+  recordChange(tx, { kind: "created", path, inode: file.inode, versionId: settled.id, atMs: nowMs });
   return true;
+}
+
+/** It was hidden under the name that the directory has now, and is not to show under the one that it had, as long as it lies there. */
+function* bury(tx: Transaction, { nowMs, nextVersionId }: AdoptForeign, { key, etag }: ForeignObject): Program<false> {
+  suspectStrays(tx, nowMs + 1);
+  yield* entombKey(tx, { path: key as FilePath, deletedMs: nowMs, versionId: nextVersionId(), etags: [etag] });
+  return false;
 }
 
 function* adoptMarker(tx: Transaction, request: AdoptForeign, path: FilePath): Program<boolean> {

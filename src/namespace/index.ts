@@ -64,6 +64,21 @@ export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.t
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export type { Renamed } from "./move-entry.ts";
+export {
+  appendMove,
+  dropMove,
+  isDeleted,
+  isMoved,
+  keyOfObject,
+  keysFor,
+  type MovedDirectory,
+  movesAt,
+  readMoves,
+  type View,
+  viewsOf,
+  whereBelongs,
+  writeMove,
+} from "./moved-directories.ts";
 export { LANDED_PREFIX, OWN_PREFIX, SET_ASIDE_PREFIX, versionIdOf, VERSIONS_PREFIX } from "./object-layout.ts";
 export { dropCopies, restoreVersion, type Restored, type RestoreVersion } from "./restore.ts";
 export { type Rename, rename } from "./rename.ts";

@@ -114,6 +114,7 @@ export const namespaceSpaces: readonly RowSpace[] = [
   { name: "w", key: ["tail"], value: JSON_TEXT },
   { name: "wl", key: ["tail"], value: EMPTY, isFleeting: true },
   { name: "c", key: ["number"], value: { decode: decodeChange, encode: (value) => encodeChange(value as Change) } },
+  { name: "m", key: ["number"], value: JSON_TEXT },
   {
     name: "b",
     key: ["tail"],

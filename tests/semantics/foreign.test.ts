@@ -29,6 +29,36 @@ everywhere("F1 An object of another tool can be read, listed, renamed and delete
 });
 
 everywhere(
+  "F8 What nobody has taken in goes along with its directory, at once and for good",
+  async ({ startTimed }) => {
+    const setting = await startTimed(THREE);
+    const { clock, coordinator, put, pass, read, sites } = setting;
+    await put("d/ours", "ours");
+    for (const key of ["d/1", "d/2", "d/s/3"]) await putForeign(sites.local, key, key);
+    await putForeign(sites.cloud, "d/4", "d/4");
+    await clock.advance(1);
+    await coordinator.rename(rigCtx, { from: "d/", to: "e/" });
+    await put("d/1", "new");
+    await coordinator.deleteObject(rigCtx, "e/2");
+    await clock.advance(1);
+    await coordinator.rename(rigCtx, { from: "e/s/", to: "f/" });
+    await clock.advance(1);
+    await putForeign(sites.local, "d/2", "put there since");
+    const check = async (): Promise<void> => {
+      expect(await keysOf(setting)).toEqual(["d/1", "d/2", "e/1", "e/4", "e/ours", "f/3"]);
+      expect([await read("d/1"), await read("d/2")]).toEqual(["new", "put there since"]);
+      expect([await read("e/1"), await read("e/4"), await read("f/3")]).toEqual(["d/1", "d/4", "d/s/3"]);
+      for (const key of ["d/4", "d/s/3", "e/2"]) expect(await codeOf(read(key))).toBe("NotFound");
+    };
+    await check();
+    await clock.advance(3_600_000);
+    await pass();
+    await check();
+    expect(await bodyAt(sites.local, "e/1")).toBe("d/1");
+  },
+);
+
+everywhere(
   "F2 An object that another tool replaced at a primary is the new version, everywhere",
   async ({ startTimed }) => {
     const { clock, coordinator, put, pass, read, sites } = await startTimed(THREE);

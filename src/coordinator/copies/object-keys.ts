@@ -10,6 +10,7 @@ import {
   LANDED_PREFIX,
   rulesOf,
   VERSIONS_PREFIX,
+  whereBelongs,
 } from "../../namespace/index.ts";
 import type { Publishing } from "../../placement/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
@@ -109,6 +110,8 @@ export function* chooseHome(
 ): Program<Pick<Copy, "home" | "replaces">> {
   if (publish === "never" || objectKey === path || keepsVersions(yield* rulesOf(tx, path))) return {};
   if (!(yield* isFree(tx, { site, path, inode: file?.inode }))) return {};
+  // It came with a directory that is called otherwise by now, and is somebody's as soon as anybody looks.
+  if (occupant !== undefined && (yield* whereBelongs(tx, site.name, occupant)) !== path) return {};
   const before = file?.version?.copies.find((copy) => copy.site === site.name);
   const replaces =
     before?.key === path

@@ -1,10 +1,13 @@
 import type { Ctx } from "../../core/context.ts";
 import { throwIfAborted } from "../../core/context.ts";
+import type { FilePath } from "../../core/ids.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import { type FileRecord, posix } from "../../namespace/index.ts";
-import { markForPublishing, publishWhereItHangs } from "../copies/publishing.ts";
+import { publishWhereItHangs } from "../copies/publishing.ts";
+import { type DirectoryMove, makeRoomForMove, recordMove, settleMoved } from "../foreign/moved.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import type { FileAttributes, FileService, Order } from "../service/service.ts";
+import { readCatalog } from "../catalog-view.ts";
 import { asked } from "./asked.ts";
 import { change, type Changing, type Maker, pathAt, removeLeft } from "./changing.ts";
 import { releaseSession, removeReleased } from "./open-files.ts";
@@ -50,13 +53,21 @@ export function createChanges(kit: Kit): Changes {
     mkdir: async (ctx, request) => await add(ctx, (tx, maker) => asked.mkdir(tx, { ...request, ...maker })),
     symlink: async (ctx, request) => await add(ctx, (tx, maker) => asked.symlink(tx, { ...request, ...maker })),
     link: async (ctx, request) => await add(ctx, (tx, { now }) => asked.link(tx, { ...request, now })),
-    unlink: async (ctx, request) =>
-      await waking(take(ctx, (tx, maker, programs) => unlink(tx, programs, request, maker))),
+    async unlink(ctx, request) {
+      await settleNames(kit, ctx, request);
+      return await waking(take(ctx, (tx, maker, programs) => unlink(tx, programs, request, maker)));
+    },
     rmdir: async (ctx, request) => await take(ctx, (tx, { now }) => asked.rmdir(tx, { ...request, now })),
-    rename: async (ctx, request) =>
-      await waking(add(ctx, (tx, maker, programs) => rename(tx, programs, request, maker))),
-    exchange: async (ctx, request) =>
-      await waking(add(ctx, (tx, maker, programs) => exchange(tx, programs, request, maker))),
+    async rename(ctx, request) {
+      await makeRoomForMove(kit, ctx);
+      await settleNames(kit, ctx, request.from, request.to);
+      return await waking(add(ctx, (tx, maker, programs) => rename(tx, programs, request, maker)));
+    },
+    async exchange(ctx, request) {
+      await makeRoomForMove(kit, ctx);
+      await settleNames(kit, ctx, request.one, request.other);
+      return await waking(add(ctx, (tx, maker, programs) => exchange(tx, programs, request, maker)));
+    },
     setattr: async (ctx, request) => await add(ctx, (tx, { now }) => asked.setattr(tx, { ...request, now })),
     setxattr: async (ctx, request) => await add(ctx, (tx, { now }) => asked.setxattr(tx, { ...request, now })),
     removexattr: async (ctx, request) => await take(ctx, (tx, { now }) => asked.removexattr(tx, { ...request, now })),
@@ -68,6 +79,10 @@ export function createChanges(kit: Kit): Changes {
       ),
     endSession: async ({ signal }, { session }) => void (await waking(releaseSession(kit, session, signal))),
   };
+}
+
+async function settleNames(kit: Kit, ctx: Ctx, ...names: readonly posix.Child[]): Promise<void> {
+  for (const name of names) await settleMoved(kit, ctx, await readCatalog(kit.kv, (tx) => pathAt(tx, name)));
 }
 
 function* unlink(
@@ -90,12 +105,12 @@ function* rename(
   request: Order<posix.Rename>,
   maker: Maker,
 ): Program<FileAttributes> {
-  const path = yield* pathAt(tx, request.to);
+  const [from, to] = [yield* pathAt(tx, request.from), yield* pathAt(tx, request.to)];
   const before = yield* posix.lookup(tx, request.to);
   const { moved, orphans } = yield* asked.rename(tx, { ...request, ...maker });
   const { inode } = moved;
-  yield* removeLeft(tx, kit, { path, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
-  yield* follow(tx, kit, moved, maker);
+  yield* removeLeft(tx, kit, { path: to, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
+  yield* follow(tx, kit, moved, { from, to, nowMs: maker.now.ms });
   // What has lost this name may have others.
   if (before?.kind === "file") yield* publishWhereItHangs(tx, kit, { inode: before.inode, nowMs: maker.now.ms });
   return attributesOf(moved);
@@ -107,18 +122,36 @@ function* exchange(
   request: Order<posix.Exchange>,
   maker: Maker,
 ): Program<{ readonly one: FileAttributes; readonly other: FileAttributes }> {
-  const path = yield* pathAt(tx, request.one);
+  const [path, otherPath] = [yield* pathAt(tx, request.one), yield* pathAt(tx, request.other)];
   const { one, other, orphans } = yield* asked.exchange(tx, { ...request, ...maker });
   const { inode } = one;
   yield* removeLeft(tx, kit, { path, inode, versionId: maker.tombstoneVersionId, orphans, now: maker.now });
-  for (const file of [one, other]) yield* follow(tx, kit, file, maker);
+  const nowMs = maker.now.ms;
+  if (one.kind === "directory" && other.kind === "directory") {
+    // In three steps, as what is said of one after another is replayed.
+    const aside = `${ASIDE}${one.inode}` as FilePath;
+    yield* follow(tx, kit, other, { from: path, to: aside, nowMs });
+    yield* follow(tx, kit, one, { from: otherPath, to: path, nowMs });
+    yield* follow(tx, kit, other, { from: aside, to: otherPath, nowMs });
+  } else {
+    yield* follow(tx, kit, one, { from: otherPath, to: path, nowMs });
+    yield* follow(tx, kit, other, { from: path, to: otherPath, nowMs });
+  }
   return { one: attributesOf(one), other: attributesOf(other) };
 }
 
+/** No name of a tree begins so. */
+const ASIDE = ".globalfs/exchanged/";
+
 /** The objects come after what was moved. */
-function* follow(tx: Transaction, kit: ProgramKit, { inode, kind }: FileRecord, { now }: Maker): Program<void> {
-  if (kind === "directory") markForPublishing(tx, inode);
-  else yield* publishWhereItHangs(tx, kit, { inode, nowMs: now.ms });
+function* follow(
+  tx: Transaction,
+  kit: ProgramKit,
+  { inode, kind }: FileRecord,
+  { from, to, nowMs }: Omit<DirectoryMove, "inode">,
+): Program<void> {
+  if (kind !== "directory") yield* publishWhereItHangs(tx, kit, { inode, nowMs });
+  else if (from !== to) yield* recordMove(tx, kit, { from, to, inode, nowMs });
 }
 
 function attributesOf(file: FileRecord): FileAttributes {

@@ -10,14 +10,18 @@ import {
   findFile,
   findHistory,
   findOwner,
-  findTombstone,
-  isBuried,
+  isDeleted,
+  keyOfObject,
+  keysFor,
+  movesAt,
+  readMoves,
   sameContent,
   setCopy,
   versionOf,
 } from "../../namespace/index.ts";
 import { enqueueJob, markUnqueued } from "../../mover/index.ts";
 import type { ObjectInfo, Site } from "../../stores/index.ts";
+import { readCatalog } from "../catalog-view.ts";
 import { afterCommit } from "../copies/after-commit.ts";
 import { chooseKeys } from "../copies/object-keys.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
@@ -32,17 +36,23 @@ export interface FoundObject {
 
 const PARALLEL_SITES = 8;
 
-/** Whether an object at a site is nobody's yet and may show under its key. */
-export function* isAdoptable(tx: Reader, { writer }: Pick<ProgramKit, "writer">, found: FoundObject): Program<boolean> {
-  const path = found.info.key as FilePath;
-  if ((yield* findOwner(tx, found.site.name, path)) !== undefined) return false;
-  const writtenId = found.info.metadata["globalfs-version"];
+/** Whether an object at a site is nobody's yet and may show under the path: the name of its key, or of its directory's by now. */
+export function* isAdoptable(
+  tx: Reader,
+  { writer }: Pick<ProgramKit, "writer">,
+  { site, info, path }: FoundObject & { readonly path: FilePath },
+): Program<boolean> {
+  const key = info.key as FilePath;
+  const moves = movesAt(yield* readMoves(tx), site.name);
+  if (keyOfObject(moves, info) !== path) return false;
+  if ((yield* findOwner(tx, site.name, key)) !== undefined) return false;
+  const writtenId = info.metadata["globalfs-version"];
   if (writtenId !== undefined) {
-    if (yield* writer.isInFlight(tx, { key: path, versionId: writtenId })) return false;
+    if (yield* writer.isInFlight(tx, { key, versionId: writtenId })) return false;
     // A stray copy of an older version is no new one.
     if ((yield* findHistory(tx, path, writtenId)) !== undefined) return false;
   }
-  return !isBuried(yield* findTombstone(tx, path), found.info);
+  return !(yield* isDeleted(tx, moves, info));
 }
 
 export interface AskSites {
@@ -62,23 +72,26 @@ export async function adoptFromSites(
 ): Promise<FileRecord | undefined> {
   const route = kit.router.routeRead(path);
   const taking = new Set(await sitesWithForeign(kit));
-  const asked: Site[] = [];
+  const moves = await readCatalog(kit.kv, readMoves);
+  const asked: Question[] = [];
   for (const site of route.sites) {
     if (!taking.has(site)) continue;
-    if (listingIsEnough && (await kit.coverage.lacks(ctx, site, path))) continue;
-    asked.push(site);
+    for (const key of keysFor(movesAt(moves, site.name), path) as readonly FilePath[]) {
+      if (listingIsEnough && (await kit.coverage.lacks(ctx, site, key))) continue;
+      asked.push({ site, key });
+    }
   }
   const silent = new Map<string, unknown>();
   for (const skipped of route.skipped) {
     const site = kit.sites.find(skipped.site);
     if (site !== undefined && taking.has(site) && site.role === "primary") silent.set(site.name, skipped.reason);
   }
-  const found = await headAll(ctx, path, asked, silent);
+  const found = await headAll(ctx, asked, silent);
   if (found.length > 0) {
     // Our own writes show at their sites before the catalog knows them, and go again when they fail: those are waited for.
     const adopted = await kit.locks.run(path, async () => {
       const own = found.some(({ info }) => info.metadata["globalfs-version"] !== undefined);
-      const still = own ? await headAll(ctx, path, asked, silent) : found;
+      const still = own ? await headAll(ctx, asked, silent) : found;
       return await adopt(kit, path, still);
     });
     if (adopted !== undefined) return adopted;
@@ -97,26 +110,27 @@ export async function adoptFromSites(
   return undefined;
 }
 
-/** In the order of the sites; primaries that do not answer become `silent`. */
-async function headAll(
-  ctx: Ctx,
-  path: FilePath,
-  sites: readonly Site[],
-  silent: Map<string, unknown>,
-): Promise<FoundObject[]> {
-  const answers = new Map<string, ObjectInfo>();
-  await forEachBounded(sites, PARALLEL_SITES, async (site) => {
+interface Question {
+  readonly site: Site;
+  readonly key: FilePath;
+}
+
+/** In the order of the questions; primaries that do not answer become `silent`. */
+async function headAll(ctx: Ctx, questions: readonly Question[], silent: Map<string, unknown>): Promise<FoundObject[]> {
+  const answers = new Map<Question, ObjectInfo>();
+  await forEachBounded(questions, PARALLEL_SITES, async (question) => {
+    const { site, key } = question;
     try {
-      answers.set(site.name, await site.store.head(ctx, path));
+      answers.set(question, await site.store.head(ctx, key));
     } catch (error) {
       if (isGfsError(error, "Canceled")) throw error;
       if (!isGfsError(error, "NotFound") && site.role === "primary") silent.set(site.name, error);
     }
   });
   const found: FoundObject[] = [];
-  for (const site of sites) {
-    const info = answers.get(site.name);
-    if (info !== undefined) found.push({ site, info });
+  for (const question of questions) {
+    const info = answers.get(question);
+    if (info !== undefined) found.push({ site: question.site, info });
   }
   return found;
 }
@@ -129,7 +143,10 @@ async function adopt(kit: Kit, path: FilePath, found: readonly FoundObject[]): P
     const existing = yield* findFile(tx, path);
     if (existing !== undefined) return existing;
     const free: FoundObject[] = [];
-    for (const candidate of found) if (yield* isAdoptable(tx, kit, candidate)) free.push(candidate);
+    for (const candidate of found) {
+      if (free.some(({ site }) => site === candidate.site)) continue;
+      if (yield* isAdoptable(tx, kit, { ...candidate, path })) free.push(candidate);
+    }
     if (free.length === 0) return undefined;
     const adopted = yield* commitAdopted(tx, kit, { path, found: free, versionId, nowMs, nextInode });
     // A write that lost its process is finished here: its other copies follow, as they would have done.

@@ -12,7 +12,7 @@ const OBJECTS_A_PAGE = 1_000;
 export async function* importPrefix(
   kit: Kit,
   ctx: Ctx,
-  request: ImportRequest & { readonly buryHidden?: boolean },
+  request: ImportRequest & { readonly onlyMoved?: boolean },
 ): AsyncGenerator<ImportProgress> {
   const site = kit.sites.find(request.site as SiteName);
   if (site === undefined)
@@ -49,7 +49,7 @@ export async function* importPrefix(
           nextInode,
           nextVersionId: kit.nextVersionId,
           isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
-          ...(request.buryHidden === undefined ? {} : { buryHidden: request.buryHidden }),
+          ...(request.onlyMoved === undefined ? {} : { onlyMoved: request.onlyMoved }),
         }),
       );
       total.scanned += outcome.seen;

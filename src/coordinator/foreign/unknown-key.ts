@@ -17,7 +17,7 @@ export interface UnknownKey {
   readonly visible: boolean;
 }
 
-/** The caller holds the path's lock, so that no write of this process is just landing there. */
+/** The caller holds the path's lock, so that no write of this process is just landing there, and has settled what a renamed directory has left there. */
 export async function askSites(kit: Kit, ctx: Ctx, path: FilePath): Promise<UnknownKey> {
   const merged = await sitesWithForeign(kit);
   const mayHold = new Set<SiteName>();
@@ -30,7 +30,7 @@ export async function askSites(kit: Kit, ctx: Ctx, path: FilePath): Promise<Unkn
     try {
       const info = await site.store.head(ctx, path);
       mayHold.add(site.name);
-      if (await readCatalog(kit.kv, (tx) => isAdoptable(tx, kit, { site, info }))) visible = true;
+      if (await readCatalog(kit.kv, (tx) => isAdoptable(tx, kit, { site, info, path }))) visible = true;
     } catch (error) {
       if (isGfsError(error, "Canceled")) throw error;
       if (!isGfsError(error, "NotFound")) mayHold.add(site.name);

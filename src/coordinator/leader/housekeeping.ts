@@ -3,6 +3,7 @@ import { backgroundCtx } from "../../core/context.ts";
 import { type ChangeCursor, clearLeftExtended, pruneDue, tellUsage, trimChanges } from "../../namespace/index.ts";
 import type { Kit } from "../kit.ts";
 import { importFirst } from "../foreign/first-import.ts";
+import { adoptMoved } from "../foreign/moved.ts";
 import { forgetSetAside } from "../foreign/set-aside.ts";
 import { reportSetAside } from "../foreign/set-aside-space.ts";
 import { publishSome } from "../copies/publishing.ts";
@@ -29,10 +30,13 @@ export function createHousekeeping(kit: Kit, uploads: Uploads): Loop {
         if (!signal.aborted) log.warn("housekeeping_failed", { step: name, error: String(error) });
       }
     };
+    let more = false;
+    await step("moved", async () => {
+      if (await adoptMoved(kit, ctx)) more = true;
+    });
     await step("publish", async () => {
       for (let page = 0; page < PUBLISHING_TURNS && !signal.aborted; page++) if (!(await publishSome(kit))) return;
     });
-    let more = false;
     // Which writers have died is known before what depends on it.
     await step("sites", async () => {
       if (await sweepCorners(kit, ctx)) more = true;

@@ -1,4 +1,5 @@
 import type { Ctx } from "../../core/context.ts";
+import { keyOfObject, type MovedDirectory, type View, viewsOf } from "../../namespace/index.ts";
 import { compareKeys, type ListPage, type ListQuery, type ObjectInfo, type Site } from "../../stores/index.ts";
 
 /**
@@ -27,9 +28,54 @@ const OWN_PREFIX = ".globalfs/";
 /** No key that begins so sorts after this. */
 const BEHIND_OWN = `${OWN_PREFIX}\u{10FFFF}`;
 
+/** What a listing asks for, by the names that it shows. */
+export interface NameQuery extends Omit<ListQuery, "after"> {
+  readonly prefix: string;
+  readonly after: string | undefined;
+}
+
+/** One for what belongs where it lies, and one for each directory that was renamed and whose objects still lie elsewhere. */
+export function cursorsAt(site: Site, ctx: Ctx, moves: readonly MovedDirectory[], query: NameQuery): SiteCursor[] {
+  const cursors: SiteCursor[] = [];
+  for (const view of viewsOf(moves)) {
+    const scope = { site, ctx, view, moves };
+    const below = view.names.slice(query.prefix.length);
+    const rolledUp = view.names.startsWith(query.prefix) && below !== "" && query.delimiter !== undefined;
+    if (rolledUp) {
+      const prefix = query.prefix + below.slice(0, below.indexOf("/") + 1);
+      if (query.after === undefined || compareKeys(prefix, query.after) > 0)
+        cursors.push(new SiteCursor(scope, { prefix }));
+      continue;
+    }
+    const keys = keysOfView(view, query);
+    if (keys !== undefined) cursors.push(new SiteCursor(scope, keys));
+  }
+  return cursors;
+}
+
+/** Undefined when nothing of the view is asked for. */
+function keysOfView({ keys, names }: View, query: NameQuery): ListQuery | undefined {
+  const { prefix, after, isKnown, ...rest } = query;
+  if (!prefix.startsWith(names) && !names.startsWith(prefix)) return undefined;
+  const asked = { ...rest, prefix: keys + prefix.slice(names.length) };
+  const known = isKnown === undefined ? {} : { isKnown: (key: string) => isKnown(names + key.slice(keys.length)) };
+  if (after === undefined) return { ...asked, ...known };
+  if (after.startsWith(names)) return { ...asked, ...known, after: keys + after.slice(names.length) };
+  return compareKeys(after, names) > 0 ? undefined : { ...asked, ...known };
+}
+
+interface CursorScope {
+  readonly site: Site;
+  readonly ctx: Ctx;
+  readonly view: View;
+  readonly moves: readonly MovedDirectory[];
+}
+
 export class SiteCursor implements Cursor<Candidate> {
   readonly site: Site;
   readonly #ctx: Ctx;
+  readonly #view: View;
+  readonly #moves: readonly MovedDirectory[];
   #query: ListQuery;
   #continuation: string | undefined;
   #page: readonly Candidate[] = [];
@@ -37,10 +83,16 @@ export class SiteCursor implements Cursor<Candidate> {
   #ended = false;
   #dropped = false;
 
-  constructor(site: Site, ctx: Ctx, query: ListQuery) {
+  /** Below a prefix that all of the view is below there is nothing to ask for: whether it shows is asked when its turn comes. */
+  constructor({ site, ctx, view, moves }: CursorScope, query: ListQuery | { readonly prefix: string }) {
     this.site = site;
     this.#ctx = ctx;
-    this.#query = query;
+    this.#view = view;
+    this.#moves = moves;
+    this.#query = query as ListQuery;
+    if ("limit" in query) return;
+    this.#page = [{ key: query.prefix }];
+    this.#ended = true;
   }
 
   get dropped(): boolean {
@@ -75,8 +127,8 @@ export class SiteCursor implements Cursor<Candidate> {
     const { known = [] } = page;
     const last = laterOf(page.objects.at(-1)?.key, known.at(-1));
     const objects = inOrder(
-      page.objects.filter(({ key }) => !key.startsWith(OWN_PREFIX)).map((info): Candidate => ({ key: info.key, info })),
-      known.map((key): Candidate => ({ key, known: true })),
+      page.objects.filter((info) => this.#shows(info)).map((info): Candidate => ({ key: this.#name(info.key), info })),
+      known.map((key): Candidate => ({ key: this.#name(key), known: true })),
     );
     if (page.continuation !== undefined && last?.startsWith(OWN_PREFIX) === true) {
       // There may be very many of them, and none shows: the listing goes on behind them.
@@ -93,11 +145,22 @@ export class SiteCursor implements Cursor<Candidate> {
     );
     this.#page = inOrder(
       objects,
-      fresh.map((key): Candidate => ({ key })),
+      fresh.map((key): Candidate => ({ key: this.#name(key) })),
     );
     this.#index = 0;
     this.#continuation = page.continuation;
     this.#ended = page.continuation === undefined;
+  }
+
+  #name(key: string): string {
+    const { keys, names } = this.#view;
+    return names === keys ? key : names + key.slice(keys.length);
+  }
+
+  /** It is no object of our own, and belongs here. */
+  #shows(info: ObjectInfo): boolean {
+    if (info.key.startsWith(OWN_PREFIX)) return false;
+    return this.#moves.length === 0 || keyOfObject(this.#moves, info) === this.#name(info.key);
   }
 }
 

@@ -2,12 +2,12 @@ import type { Ctx } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
-import { findFile, isNameable } from "../../namespace/index.ts";
+import { findFile, isNameable, type MovedDirectory, movesAt, whereBelongs } from "../../namespace/index.ts";
 import { compareKeys, type Site, SITE_ROLES } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { isAdoptable } from "../foreign/foreign.ts";
-import { type Candidate, SiteCursor } from "./list-cursor.ts";
-import { describeForeign } from "../objects/object-meta.ts";
+import { type Candidate, cursorsAt, type SiteCursor } from "./list-cursor.ts";
+import { describeFile, describeForeign } from "../objects/object-meta.ts";
 import type { Kit } from "../kit.ts";
 import type { ObjectMeta } from "../service/service.ts";
 
@@ -28,6 +28,8 @@ export interface SiteScan extends Scope {
   readonly sites: readonly Site[];
   readonly after: string | undefined;
   readonly limit: number;
+  /** Directories that were renamed, with objects that nobody has taken in yet. */
+  readonly moves: readonly MovedDirectory[];
   /** Whether the page of the catalog that the merge is at shows this very key, so that no site need describe it. */
   readonly isKnown?: (key: string) => boolean;
   /** Whether a listing of this prefix would show anything that the site has. */
@@ -39,19 +41,19 @@ export class SiteObjects {
   readonly #kit: Kit;
   readonly #scan: SiteScan;
   readonly #cursors: SiteCursor[];
+  readonly #startedMs: number;
   /** Sites that could not be listed. */
   readonly failed: { site: string; error: string }[] = [];
 
   constructor(kit: Kit, ctx: Ctx, scan: SiteScan) {
     this.#kit = kit;
     this.#scan = scan;
-    const { prefixIsReal: _, sites, after, ...query } = scan;
+    this.#startedMs = kit.clock.nowMs();
+    const { prefixIsReal: _, sites, moves, ...query } = scan;
     // Rules place single keys; a listing asks everybody, the best role first.
     const ordered = [...sites].sort((one, other) => SITE_ROLES.indexOf(one.role) - SITE_ROLES.indexOf(other.role));
     const answering = ordered.filter((site) => kit.router.circuitOf(site) !== "open");
-    this.#cursors = answering.map(
-      (site) => new SiteCursor(site, ctx, { ...query, ...(after === undefined ? {} : { after }) }),
-    );
+    this.#cursors = answering.flatMap((site) => cursorsAt(site, ctx, movesAt(moves, site.name), query));
     for (const { name } of ordered.filter((site) => !answering.includes(site))) {
       this.failed.push({ site: name, error: "The site failed too often just now; its breaker is open." });
     }
@@ -98,13 +100,22 @@ export class SiteObjects {
         continue;
       }
       if (!isNameable(key)) continue;
-      const found = { site, info: candidate.info };
+      const found = { site, info: candidate.info, path: key as FilePath };
       const kit = this.#kit;
-      const free = await readCatalog(kit.kv, function* (tx): Program<boolean> {
-        if (found.info.key.endsWith("/")) return true;
-        return (yield* findFile(tx, found.info.key as FilePath)) === undefined && (yield* isAdoptable(tx, kit, found));
+      const startedMs = this.#startedMs;
+      const shown = await readCatalog(kit.kv, function* (tx): Program<ObjectMeta | undefined> {
+        if (key.endsWith("/"))
+          return (yield* whereBelongs(tx, site.name, found.info)) === key
+            ? describeForeign(key, found.info)
+            : undefined;
+        const file = yield* findFile(tx, found.path);
+        // It was taken in since the page of the catalog was read; one that was there under another name shows under that.
+        if (file?.kind === "file" && file.created.ms >= startedMs) return describeFile(key, file);
+        return file === undefined && (yield* isAdoptable(tx, kit, found))
+          ? describeForeign(key, found.info)
+          : undefined;
       });
-      if (free) return describeForeign(candidate.info);
+      if (shown !== undefined) return shown;
     }
     return undefined;
   }

@@ -9,6 +9,7 @@ import {
   historyAfter,
   type HistoryPlace,
   pageVersions,
+  readMoves,
   shownIdOf,
   shownVersionId,
   type VersionItem,
@@ -46,6 +47,7 @@ export async function listVersions(kit: Kit, ctx: Ctx, request: ListVersionsRequ
   const sites = new SiteObjects(kit, ctx, {
     ...scope,
     sites: await sitesWithForeign(kit),
+    moves: await readCatalog(kit.kv, readMoves),
     after: afterKey,
     limit,
     prefixIsReal,

@@ -1,6 +1,6 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
-import { listObjectPage } from "../../namespace/index.ts";
+import { listObjectPage, type MovedDirectory, readMoves } from "../../namespace/index.ts";
 import { compareKeys, type Site } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { continuationAfter, placeOfContinuation } from "./list-continuation.ts";
@@ -28,6 +28,7 @@ export async function listObjects(kit: Kit, ctx: Ctx, request: ListRequest): Pro
   const scope = { prefix, ...(request.delimiter === undefined ? {} : { delimiter: request.delimiter }) };
   const merge = new Merge(kit, ctx, scope, {
     sites: await sitesWithForeign(kit),
+    moves: await readCatalog(kit.kv, readMoves),
     after,
     limit: request.limit,
     brief: request.brief === true,
@@ -42,6 +43,7 @@ function startOf({ continuation, after }: ListRequest): string | undefined {
 
 interface Bounds {
   readonly sites: readonly Site[];
+  readonly moves: readonly MovedDirectory[];
   readonly after: string | undefined;
   readonly limit: number;
   readonly brief: boolean;
@@ -55,14 +57,14 @@ class Merge {
   readonly #objects: ObjectMeta[] = [];
   readonly #prefixes: string[] = [];
 
-  constructor(kit: Kit, ctx: Ctx, scope: Scope, { sites, after, limit, brief, others }: Bounds) {
+  constructor(kit: Kit, ctx: Ctx, scope: Scope, { sites, moves, after, limit, brief, others }: Bounds) {
     this.#limit = limit;
     const catalog = new CatalogCursor(kit, { ...scope, limit, brief, others }, after);
     this.#catalog = catalog;
     const prefixIsReal = async (site: Site, prefix: string): Promise<boolean> =>
       await showsSomething(kit, ctx, site, prefix);
     const isKnown = (key: string): boolean => catalog.isOnPage(key);
-    this.#sites = new SiteObjects(kit, ctx, { ...scope, sites, after, limit, prefixIsReal, isKnown });
+    this.#sites = new SiteObjects(kit, ctx, { ...scope, sites, moves, after, limit, prefixIsReal, isKnown });
   }
 
   async run(): Promise<ListResult> {

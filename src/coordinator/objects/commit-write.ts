@@ -25,6 +25,7 @@ import { findExposed, shelter } from "../copies/exposed.ts";
 import { landAll, type Landed, type SiteWrite, undo } from "../copies/landing.ts";
 import { chooseHome, chooseKeys } from "../copies/object-keys.ts";
 import { enqueuePublishing, publishWhereItHangs } from "../copies/publishing.ts";
+import { settleMoved } from "../foreign/moved.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import type { Conditions, PutResult } from "../service/service.ts";
 import { checkWriteConditions, type Current } from "./conditions.ts";
@@ -75,6 +76,7 @@ export async function commitContent(kit: Kit, ctx: Ctx, ready: ReadyToCommit): P
 async function landAndRecord(kit: Kit, ctx: Ctx, ready: ReadyToCommit): Promise<Recorded> {
   const { path, writes, version } = ready;
   kit.assertCatalogSpace();
+  await settleMoved(kit, ctx, path);
   if (ready.conditions !== undefined || ready.holds !== undefined)
     await readCatalog(kit.kv, (tx) => checkBefore(tx, ready));
   const versionId = versionIdOf(ready);

@@ -9,6 +9,7 @@ import { clearNow, type Deleted, deleteObject, recordDelete, resultOf } from "./
 import { locate } from "../foreign/lookup.ts";
 import type { Kit } from "../kit.ts";
 import type { DeleteOutcome, DeleteRequest, DeleteResult } from "../service/service.ts";
+import { settleMoved } from "../foreign/moved.ts";
 import { askSites, type UnknownKey } from "../foreign/unknown-key.ts";
 
 /** So many keys go together: their locks are held at the same time. */
@@ -125,6 +126,7 @@ async function deleteTogether(
 
 /** What the catalog does not know may be at the sites. */
 async function askOfUnknown(kit: Kit, ctx: Ctx, chosen: readonly Chosen[]): Promise<readonly Chosen[]> {
+  await forEachBounded(chosen, PARALLEL, async ({ path }) => await settleMoved(kit, ctx, path));
   const known = await readCatalog(kit.kv, function* (tx): Program<boolean[]> {
     const found: boolean[] = [];
     for (const { path } of chosen) found.push((yield* findFile(tx, path)) !== undefined);

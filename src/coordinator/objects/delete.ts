@@ -33,6 +33,7 @@ import { publishWhereItHangs } from "../copies/publishing.ts";
 import { enqueueRemoval } from "../copies/removal.ts";
 import type { DeleteOptions, DeleteResult } from "../service/service.ts";
 import { countsForeign } from "../foreign/first-import.ts";
+import { settleMoved } from "../foreign/moved.ts";
 import { askSites, type UnknownKey } from "../foreign/unknown-key.ts";
 
 const PARALLEL_SITES = 8;
@@ -88,6 +89,7 @@ export interface DeleteOrder extends Omit<DeleteOptions, "versionId"> {
 export async function deleteCurrent(kit: Kit, ctx: Ctx, order: DeleteOrder): Promise<DeleteResult> {
   const { path } = order;
   const result = await kit.locks.run(path, async () => {
+    await settleMoved(kit, ctx, path);
     const deleted = (await commitDelete(kit, order)) ?? (await deleteUnknown(kit, ctx, order));
     return deleted && resultOf(await clearNow(kit, ctx, { path, places: deleted.places }), deleted);
   });
@@ -119,6 +121,7 @@ export interface VersionOrder extends DeleteOrder {
 export async function deleteVersion(kit: Kit, ctx: Ctx, order: VersionOrder): Promise<DeleteResult> {
   const { path, versionId } = order;
   return await kit.locks.run(path, async () => {
+    await settleMoved(kit, ctx, path);
     const { places, marker, existed } = await commitRemoval(kit, order);
     const pendingSites = await clearNow(kit, ctx, { path, places });
     return { deleted: existed, pendingSites, versionId, ...(marker ? { deleteMarker: true } : {}) };

@@ -53,10 +53,10 @@ export function describeVersion(key: string, version: FileVersion): ObjectMeta {
 }
 
 /** An object that a site lists and the catalog does not know. */
-export function describeForeign(info: ObjectInfo): ObjectMeta {
+export function describeForeign(key: string, info: ObjectInfo): ObjectMeta {
   const details = info.metadata["globalfs-version"] === undefined ? undefined : readDescribed(info.metadata);
   return {
-    key: info.key,
+    key,
     sizeBytes: info.sizeBytes,
     etag: shownEtag(info),
     modifiedMs: info.modifiedMs,
