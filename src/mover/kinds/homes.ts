@@ -113,7 +113,11 @@ function* recordMoot(tx: Transaction, job: Job, { to, info, deps }: Moved): Prog
   // The newer bytes are to be published over these.
   const version = (yield* findByInode(tx, inode))?.version;
   const copy = version?.copies.find((each) => each.site === site);
-  if (version === undefined || copy?.home !== to || copy.key === to) return;
+  if (version === undefined || copy === undefined) return;
+  // Where no condition could keep it off, it has gone over what was published there meanwhile.
+  if (copy.key === to && copy.etag !== info.etag)
+    return yield* follow(tx, deps, { ...specOf(job), kind: "verify", versionId: version.id, key: to });
+  if (copy.home !== to || copy.key === to) return;
   const changed: Copy = { ...copy, replaces: info.etag };
   yield* setCopy(tx, { inode, versionId: version.id, copy: changed, nowMs: deps.clock.nowMs() });
 }

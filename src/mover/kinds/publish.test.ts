@@ -3,8 +3,8 @@ import { backgroundCtx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath, SiteName } from "../../core/ids.ts";
 import { settle } from "../../core/testing/fake-clock.ts";
-import { type Copy, findTombstone } from "../../namespace/index.ts";
-import { nextTestId } from "../../namespace/testing/model.ts";
+import { commitVersion, type Copy, findTombstone } from "../../namespace/index.ts";
+import { nextTestId, nextTestInode, testCommit, testVersion } from "../../namespace/testing/model.ts";
 import { bytesAt, putBytes } from "../../stores/testing/scripted-store.ts";
 import type { Site } from "../../stores/index.ts";
 import { MoverRig } from "../testing/rig.ts";
@@ -272,7 +272,7 @@ describe("an object that is to get its file's path", () => {
   });
 
   it.each([
-    ["small, whoever could come in between is kept out", 64 * 1024 ** 2, { conditionalCopies: false }, "locked"],
+    ["small, whoever could come in between is kept out", 64 * 1024 ** 2, { conditionalCopies: false }, "both"],
     ["large, the site holds that nobody came in between", 64 * 1024 ** 2 + 1, { conditionalCopies: false }, "asked"],
     ["large, and the site cannot hold that", 2 ** 40, { conditionalCopies: false, conditionalWrites: false }, "locked"],
     ["of any size, where the site can hold that without moving bytes", 2 ** 40, {}, "both"],
@@ -304,6 +304,45 @@ describe("an object that is to get its file's path", () => {
     await rig.idle();
     expect([asked, locked]).toEqual([[how === "locked" ? undefined : "*"], how !== "asked"]);
     expect(await rig.bodyAt("local", "new")).toBe("bytes");
+  });
+
+  it("that went over what was published meanwhile, where no condition could keep it off, is looked into", async () => {
+    rig.sites.set("cloud", { ...(new MoverRig(["cloud"]).sites.get("cloud") as Site) });
+    await rig.put("x", "first", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.put("x", "held up", { to: [] });
+    const { store } = rig.sites.get("local") as Site;
+    let newest = "";
+    const successor = async (): Promise<void> => {
+      const id = nextTestId();
+      newest = id;
+      const copies: Copy[] = [];
+      for (const site of ["local", "cloud"] as SiteName[]) {
+        const { etag } = await putBytes((rig.sites.get(site) as Site).store, "x", "newer", { "globalfs-version": id });
+        copies.push({ site, key: "x", state: "present", etag, changedMs: 1 });
+      }
+      const version = { ...testVersion("x", { id }), sizeBytes: 5, etag: copies[0]?.etag as string, copies };
+      await rig.kv.transact((tx) => commitVersion(tx, testCommit("x", nextTestInode, version)));
+    };
+    let isHeldUp = true;
+    changeSite({
+      store: {
+        ...store,
+        capabilities: { ...store.capabilities, conditionalCopies: false, conditionalWrites: false },
+        copy: async (copyCtx, from, to, options) => {
+          if (isHeldUp) await successor();
+          isHeldUp = false;
+          return await store.copy(copyCtx, from, to, options);
+        },
+      },
+    });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(isHeldUp).toBe(false);
+    // Whoever looks finds an older version of ours where the newer one was, which is damage.
+    const { versionId } = (await rig.job({ kind: "verify" })) as JobProgress;
+    expect(versionId).toBe(newest);
+    expect(rig.settled).toEqual(["x local"]);
   });
 
   it("goes over another tool's object where the catalog alone counts", async () => {

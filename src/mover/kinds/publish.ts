@@ -172,7 +172,8 @@ interface CopyOrder extends Way {
 async function copyTo(ctx: Ctx, job: Job, { site, to, found, deps, conditions }: CopyOrder): Promise<ObjectInfo> {
   const { version, copy } = found;
   const { conditionalCopies, conditionalWrites } = site.store.capabilities;
-  const conditional = conditionalCopies || (conditionalWrites && !needsLock(job, site));
+  // A lock keeps out this process only: one that is held up here, and replaced meanwhile, must not go over what its successor has published.
+  const conditional = conditionalCopies || conditionalWrites;
   const { contentType, metadata } = deps.describeWrite(job.path, version);
   return await site.store.copy(ctx, job.key, to, {
     mayShare: true,

@@ -62,6 +62,19 @@ describe("a copy with conditions, or of a large object", () => {
     return { answer, copied };
   }
 
+  const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+  /** A bucket with one small source, which takes what is written. */
+  async function carrying(body: string, sha256?: string) {
+    return await storeAt(({ method }, response) => {
+      if (method === "PUT") return void response.writeHead(200, { etag: '"e"' }).end();
+      const headers = sha256 === undefined ? {} : { "x-amz-meta-globalfs-sha256": sha256 };
+      const length = String(Buffer.byteLength(body));
+      const whole = { etag: '"source"', "content-length": length, "content-type": "text/plain", ...headers };
+      object(response, method === "HEAD" ? "" : body, whole);
+    });
+  }
+
   it("is made of parts that the endpoint copies, in their order and to the last byte", async () => {
     const { answer, copied } = copying(1.5 * GIB + 1);
     const { store, seen } = await storeAt(answer);
@@ -125,17 +138,40 @@ describe("a copy with conditions, or of a large object", () => {
   });
 
   it("of an empty object is an empty object that is written anew", async () => {
-    const { answer } = copying(0);
-    const { store, seen } = await storeAt((request, response) =>
-      request.method === "PUT" ? response.writeHead(200, { etag: '"e"' }).end() : answer(request, response),
-    );
+    const { store, seen } = await carrying("");
     await store.copy(ctx, "from", "to", { ifNoneMatch: "*" });
+    expect(seen.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
     const put = seen.find(({ method }) => method === "PUT");
     expect([put?.body.length, put?.headers["if-none-match"], put?.headers["content-type"]]).toEqual([
       0,
       "*",
       "text/plain",
     ]);
+  });
+
+  it("of a small object is read, as it was looked at, and written on the condition, with what is kept beside it", async () => {
+    const { store, seen } = await carrying("small", digestOf("small"));
+    await store.copy(ctx, "from", "to", { ifMatch: "before", metadata: { path: "to" } });
+    expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      "HEAD /bucket/from",
+      "GET /bucket/from",
+      "PUT /bucket/to",
+    ]);
+    const [, get, put] = seen;
+    expect(get?.headers["if-match"]).toBe('"source"');
+    expect(String(put?.body)).toBe("small");
+    expect(put?.headers).toMatchObject({
+      "if-match": '"before"',
+      "content-type": "text/plain",
+      "x-amz-meta-path": "to",
+      "x-amz-meta-globalfs-sha256": digestOf("small"),
+    });
+  });
+
+  it("of a small object whose bytes have rotted is refused", async () => {
+    const { store, seen } = await carrying("smell", digestOf("small"));
+    await expect(store.copy(ctx, "from", "to", { ifMatch: "before" })).rejects.toMatchObject({ code: "DataCorrupt" });
+    expect(seen.map(({ method }) => method)).toEqual(["HEAD", "GET"]);
   });
 
   it("is not made of a source that is another object by now", async () => {

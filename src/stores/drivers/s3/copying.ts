@@ -2,14 +2,15 @@
 import { forEachBounded } from "../../../core/async/for-each.ts";
 import { backgroundCtx, type Ctx } from "../../../core/context.ts";
 import { GfsError } from "../../../core/errors.ts";
-import { EMPTY_SHA256, uriEncodePath } from "../../../core/sigv4.ts";
+import { uriEncodePath } from "../../../core/sigv4.ts";
 import type { ETag, ObjectInfo, PartInfo, WriteAttributes, WriteConditions } from "../../store.ts";
 import type { S3Client } from "./client.ts";
 import { MAX_PARTS, MIB } from "./config.ts";
 import { failureInside, toError } from "./failures.ts";
+import { sha256Hex } from "../remote/payload-hash.ts";
 import { abortUpload, attributeHeaders, beginUpload, completeUpload, type FullUpload, noteEnd } from "./multipart.ts";
 import type { UploadBook } from "../../upload-book.ts";
-import { bareEtag, headObject, quoteEtag } from "./reading.ts";
+import { bareEtag, getObject, headObject, quoteEtag } from "./reading.ts";
 import { putWhole } from "./writing.ts";
 import { childText, type XmlElement } from "../../../core/xml.ts";
 import { parseAnswer } from "./xml.ts";
@@ -29,9 +30,12 @@ const MAX_SINGLE_COPY_BYTES = 5 * 1024 * MIB;
 const COPY_PART_BYTES = 512 * MIB;
 const PARALLEL_COPIES = 8;
 
+/** A copy with conditions goes through this process up to so many bytes: as many requests as without, where parts would take five, and rows of the catalog. */
+const MAX_CARRIED_BYTES = 1 * MIB;
+
 /**
  * Plain copies take one request. Conditions on the target are known to hold only when a write or an upload in parts is
- * finished, so a copy with conditions is made as such an upload, whose parts the endpoint copies.
+ * finished, so a copy with conditions is made as such: a small object is read and written, of a larger one the endpoint copies the parts.
  */
 export async function copyObject(client: S3Client, ctx: Ctx, plan: CopyPlan): Promise<ObjectInfo> {
   const source = await headObject(client, ctx, plan.fromFullKey, plan.fromFullKey);
@@ -39,17 +43,27 @@ export async function copyObject(client: S3Client, ctx: Ctx, plan: CopyPlan): Pr
     throw new GfsError("PreconditionFailed", "The source is another object by now.", { op: "s3.copy" });
   }
   const conditional = plan.conditions.ifMatch !== undefined || plan.conditions.ifNoneMatch !== undefined;
-  // A part has a byte at least, so an empty object is written anew.
-  if (conditional && source.sizeBytes === 0) {
-    return putWhole(client, ctx, {
-      ...plan,
-      attributes: attributesOf(plan, source),
-      bytes: new Uint8Array(0),
-      sha256: EMPTY_SHA256,
-    });
-  }
+  if (conditional && source.sizeBytes <= MAX_CARRIED_BYTES) return carry(client, ctx, plan, source);
   if (conditional || source.sizeBytes > MAX_SINGLE_COPY_BYTES) return copyInParts(client, ctx, plan, source);
   return copyAtOnce(client, ctx, plan, source);
+}
+
+async function carry(client: S3Client, ctx: Ctx, plan: CopyPlan, source: ObjectInfo): Promise<ObjectInfo> {
+  const bytes = Buffer.allocUnsafe(source.sizeBytes);
+  let filled = 0;
+  if (source.sizeBytes > 0) {
+    const keys = { key: plan.fromFullKey, fullKey: plan.fromFullKey };
+    const { stream } = await getObject(client, ctx, keys, { ifMatch: source.etag });
+    for await (const chunk of stream) {
+      bytes.set(chunk, filled);
+      filled += chunk.byteLength;
+    }
+  }
+  const sha256 = await sha256Hex(bytes);
+  if (source.sha256 !== undefined && source.sha256 !== sha256) {
+    throw new GfsError("DataCorrupt", "The site gave other bytes than the object's SHA-256 says.", { op: "s3.copy" });
+  }
+  return putWhole(client, ctx, { ...plan, attributes: attributesOf(plan, source), bytes, sha256 });
 }
 
 async function copyAtOnce(client: S3Client, ctx: Ctx, plan: CopyPlan, source: ObjectInfo): Promise<ObjectInfo> {
