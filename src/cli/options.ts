@@ -21,6 +21,12 @@ export function positive(text: string): number {
   throw new InvalidArgumentError("Write a whole number above zero.");
 }
 
+/** In the feed of changes. */
+export function place(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Write the position of an event, or 0.");
+}
+
 export function durationMs(text: string): number {
   try {
     return parseDurationMs(text);

@@ -27,6 +27,7 @@ import { defineSite } from "./commands/site/index.ts";
 import { defineStat } from "./commands/stat.ts";
 import { defineStatus } from "./commands/status.ts";
 import { defineTouch } from "./commands/touch.ts";
+import { defineWatch } from "./commands/watch.ts";
 import { defineUp } from "./commands/up.ts";
 import { defineVersion } from "./commands/version.ts";
 import { UsageError } from "./failure.ts";
@@ -61,6 +62,7 @@ const COMMANDS: readonly Define[] = [
   defineReplicate,
   defineJobs,
   defineImport,
+  defineWatch,
   defineExplain,
   defineInfo,
   defineStatus,

@@ -23,6 +23,7 @@ export {
   readFeed,
   trimChanges,
 } from "./changes.ts";
+export { changeSpace } from "./rows.ts";
 export { type CatalogCounts, type CatalogReport, checkCatalog, checkNamespace } from "./check/check.ts";
 export { checkCounters, type Counters } from "./check/counters.ts";
 export { BYTES, EMPTY, JSON_TEXT, namespaceSpaces, type RowSpace, type RowValue, TEXT } from "./row-spaces.ts";

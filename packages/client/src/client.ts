@@ -17,6 +17,7 @@ import {
 import { createFileCalls } from "./files.ts";
 import { errorOfTransport, GlobalFsError } from "./errors.ts";
 import { callOptions, createObjectCalls, keyPath } from "./objects.ts";
+import { watchChanges, type WatchOptions } from "./watch.ts";
 import { type ClientOptions, createTransport, discard } from "./transport.ts";
 import type {
   AccessKey,
@@ -40,6 +41,7 @@ import type {
   SiteStatus,
   Usage,
   QuotaLimits,
+  WatchEvent,
 } from "./types.ts";
 
 const API = "/api/v1";
@@ -269,6 +271,8 @@ export function createClient(options: ClientOptions = {}) {
         await send("DELETE", `${API}/quota?${new URLSearchParams({ path }).toString()}`, undefined, call);
       },
     },
+    /** Changes of the namespace as they come; survives broken connections and restarts of the coordinator. */
+    watch: (watch: WatchOptions = {}): AsyncGenerator<WatchEvent> => watchChanges(transport, watch),
     /** The newest lines of the audit trail that fit. */
     async audit(query: CallOptions & AuditQuery = {}): Promise<AuditPage> {
       const { limit, after, before, user, path } = query;

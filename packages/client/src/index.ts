@@ -3,6 +3,7 @@ export { type Connection, type FindConnection, findConnection } from "./connecti
 export type { Download } from "./download.ts";
 export { GlobalFsError } from "./errors.ts";
 export type { ListAllOptions, PutBody } from "./objects.ts";
+export type { WatchOptions } from "./watch.ts";
 export type { ClientOptions } from "./transport.ts";
 export type {
   AccessGrant,
@@ -13,6 +14,8 @@ export type {
   AuditPage,
   AuditQuery,
   CallOptions,
+  Change,
+  ChangeKind,
   Conditions,
   CopyResult,
   CreateAccessKey,
@@ -50,4 +53,6 @@ export type {
   ForeignPolicy,
   SiteStatus,
   Usage,
+  WatchEvent,
+  WatchMark,
 } from "./types.ts";

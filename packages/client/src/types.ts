@@ -420,3 +420,29 @@ export interface Explanation {
   readonly deleted?: { readonly at?: Date; readonly versionId?: string };
   readonly notes: readonly string[];
 }
+
+export type ChangeKind = "created" | "updated" | "removed" | "renamed";
+
+/** What happened to a name. */
+export interface Change {
+  readonly kind: ChangeKind;
+  /** Where to go on after it. */
+  readonly position: number;
+  readonly path: string;
+  /** Of a rename: the path before. */
+  readonly from?: string;
+  /** More than the kind says, such as `copied` or `expired`. */
+  readonly cause?: string;
+  readonly inode: number;
+  /** Of files with content. */
+  readonly versionId?: string;
+  readonly at: Date;
+}
+
+/** `begin`: what comes from now on is told. `gap`: something before it could not be told; look at everything anew. */
+export interface WatchMark {
+  readonly kind: "begin" | "gap";
+  readonly position: number;
+}
+
+export type WatchEvent = Change | WatchMark;

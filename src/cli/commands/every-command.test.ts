@@ -58,6 +58,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   "jobs resume": ["--all"],
   "jobs cancel": ["01ARZ3NDEKTSV4RRFFQ69G5FAV"],
   import: ["s"],
+  watch: ["--count", "1"],
   explain: ["k"],
   info: [],
   status: [],

@@ -14,9 +14,19 @@ export interface ChangeFeedPage {
   readonly after: number;
 }
 
+export interface FeedRequest {
+  readonly after: number;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
 export interface ChangeService {
-  /** `limit` is 1 to 1,000. */
-  readChanges(ctx: Ctx, request: { readonly after: number; readonly limit: number }): Promise<ChangeFeedPage>;
+  readChanges(ctx: Ctx, request: FeedRequest): Promise<ChangeFeedPage>;
+  /**
+   * The pages from there on, each as soon as there is one, until the signal aborts; none is empty, but for one whenever nothing happened for `idleMs`. The
+   * reader sets the pace, and nothing waits for it in memory.
+   */
+  followChanges(ctx: Ctx, request: FeedRequest & { readonly idleMs: number }): AsyncGenerator<ChangeFeedPage>;
   /** The position of the newest change; 0 when there is none. */
   lastChange(ctx: Ctx): Promise<number>;
   /** How far a reader has come, by its name; undefined for one that has kept nothing. Durable. */

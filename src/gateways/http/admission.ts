@@ -1,7 +1,7 @@
 import { GfsError } from "../../core/errors.ts";
 
-/** Who has proved who it is, and who has not yet, or need not. */
-export type Standing = "known" | "stranger";
+/** Who has proved who it is, who has not yet, or need not, and who stays for as long as there may be something new. */
+export type Standing = "known" | "stranger" | "follower";
 
 /** Whatever runs: where it has its place. */
 export interface Admitted {
@@ -14,10 +14,10 @@ export interface Admitted {
  */
 export class Admission {
   readonly #most: Readonly<Record<Standing, number>>;
-  readonly #running: Record<Standing, number> = { known: 0, stranger: 0 };
+  readonly #running: Record<Standing, number> = { known: 0, stranger: 0, follower: 0 };
 
-  constructor(most: { readonly maxKnown: number; readonly maxStrangers: number }) {
-    this.#most = { known: most.maxKnown, stranger: most.maxStrangers };
+  constructor(most: { readonly maxKnown: number; readonly maxStrangers: number; readonly maxFollowers?: number }) {
+    this.#most = { known: most.maxKnown, stranger: most.maxStrangers, follower: most.maxFollowers ?? 0 };
   }
 
   /** Throws `Overloaded` when there is no place. Who has a place already changes it for one of the other kind. */

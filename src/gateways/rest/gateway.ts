@@ -139,7 +139,9 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
       throw new GfsError("InvalidArgument", "The body is no JSON.");
     }
   });
+  const ending = new AbortController();
   addJsonRoutes(app, {
+    ending: ending.signal,
     service,
     door,
     clock,
@@ -161,6 +163,7 @@ export async function createRestGateway(deps: RestGatewayDeps, config: RestGatew
     },
     renewTls: (files) => http?.renewTls(files),
     async close({ drainMs }) {
+      ending.abort(new Error("The server ends."));
       const closed = app.close();
       await (http as HttpServer).close({ drainMs, running: () => door.running, clock, log });
       await closed;

@@ -7,6 +7,7 @@ import type { AuditTrail } from "../../security/index.ts";
 import { accessOf } from "./access/request-access.ts";
 import { byteParameter } from "./byte-path.ts";
 import { describeError, errorHeaders, sendError } from "./errors.ts";
+import { frameOf, writeFrames } from "./event-stream.ts";
 import { keyFromUrl } from "./object-key.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Door, RequestScope } from "./request-scope.ts";
@@ -26,6 +27,8 @@ export interface JsonRoutesDeps {
   readonly clock: Clock;
   readonly version: string;
   readonly audit: AuditTrail;
+  /** Aborts when the server is to end: who follows something would hold it up. */
+  readonly ending: AbortSignal;
   readonly renderMetrics?: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -34,7 +37,7 @@ const OPEN = new Set(["/livez", "/readyz", "/healthz"]);
 
 export function addJsonRoutes(
   app: FastifyInstance,
-  { service, door, clock, version, audit, renderMetrics }: JsonRoutesDeps,
+  { service, door, clock, version, audit, ending, renderMetrics }: JsonRoutesDeps,
 ): void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook("onRequest", async (request, reply) => {
@@ -110,6 +113,10 @@ export function addJsonRoutes(
     const access = accessOf(request.scope, { service, clock });
     const call: Call = {
       access,
+      async again() {
+        await door.recognize(request.scope);
+        return accessOf(request.scope, { service, clock });
+      },
       ctx: request.scope.ctx,
       audit,
       told: request.scope.told,
@@ -120,10 +127,40 @@ export function addJsonRoutes(
     const paths = [...pathsIn(call.body), ...pathsIn(call.query)];
     if (paths.length > 0) request.scope.told.paths = paths;
     await route.needs(access, call);
+    if (route.follow !== undefined) return await streamEvents(route.follow, call, { request, reply });
     if (route.stream !== undefined) return await streamLines(route.stream(service, call), request, reply);
     const run = async (): Promise<Reply> => await (route.run as NonNullable<Route["run"]>)(service, call);
     if (route.long === true) return await answerLong(clock, { request, reply, run });
     return await send(reply, await run());
+  }
+
+  async function streamEvents(
+    follow: NonNullable<Route["follow"]>,
+    call: Call,
+    { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  ): Promise<FastifyReply> {
+    const { scope } = request;
+    const signal = AbortSignal.any([call.ctx.signal, ending]);
+    const pages = follow(service, { ...call, ctx: { ...call.ctx, signal } })[Symbol.asyncIterator]();
+    const { raw } = reply;
+    try {
+      // The first page comes before the status, so that a request that cannot begin gets an error of its own.
+      let page = await pages.next();
+      door.setAside(scope);
+      beginAnswer(reply, scope.ctx.requestId, "text/event-stream");
+      for (; page.done !== true && !signal.aborted; page = await pages.next())
+        await writeFrames(raw, page.value.map(frameOf).join(""), { clock, signal });
+      raw.end();
+    } catch (error) {
+      if (!raw.headersSent) throw error;
+      // It has begun, so that the end is all there is to tell; whoever comes again is told why it is refused.
+      scope.told.code = describeError(error, scope.ctx.requestId, scope.ctx.log).body.code;
+      if (signal.aborted) raw.end();
+      else raw.destroy();
+    } finally {
+      await pages.return?.();
+    }
+    return reply;
   }
 }
 
@@ -169,6 +206,8 @@ function beginAnswer(reply: FastifyReply, requestId: string, contentType: string
     "Content-Type": contentType,
     "X-Request-ID": requestId,
     "Cache-Control": "no-store",
+    // Proxies that would collect it pass it on.
+    "X-Accel-Buffering": "no",
     "X-Content-Type-Options": "nosniff",
   });
 }

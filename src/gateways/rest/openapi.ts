@@ -46,6 +46,11 @@ const errors = {
   },
 };
 
+function typeOf({ stream, follow }: Route): string {
+  if (follow !== undefined) return "text/event-stream";
+  return stream === undefined ? "application/json" : "application/x-ndjson";
+}
+
 interface QuerySchema {
   readonly properties: Readonly<Record<string, unknown>>;
   readonly required?: readonly string[];
@@ -59,7 +64,7 @@ function operationOf(route: Route): Record<string, unknown> {
     for (const [name, schema] of Object.entries(properties))
       parameters.push({ name, in: "query", required: required.includes(name), schema });
   }
-  const type = route.stream === undefined ? "application/json" : "application/x-ndjson";
+  const type = typeOf(route);
   const responses = Object.fromEntries(
     Object.entries(route.answers).map(([status, schema]) => [
       status,

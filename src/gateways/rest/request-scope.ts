@@ -29,6 +29,10 @@ export interface Door {
    * is in this process.
    */
   admit(scope: RequestScope): void | Promise<void>;
+  /** Finds out once more who asks; throws as `admit` does. */
+  recognize(scope: RequestScope): Promise<void>;
+  /** Gives its place among those that run to others, for one among those that follow; throws `Overloaded` when there is none. */
+  setAside(scope: RequestScope): void;
   /** Whether who asks may be told of sites. */
   seesSites(scope: RequestScope): Promise<boolean>;
   begin(request: IncomingMessage, response: ServerResponse, route: string, pattern: string): RequestScope;
@@ -62,6 +66,8 @@ export interface DoorDeps {
 
 const REQUEST_ID = /^[A-Za-z0-9_.:-]{1,128}$/;
 
+const MAX_FOLLOWERS = 1_000;
+
 export function createDoor(deps: DoorDeps): Door {
   const { tokens, asksForKeys, clock, log, metrics, maxConcurrentRequests, pages, vouchFor } = deps;
   const total = metrics.counter({
@@ -82,7 +88,7 @@ export function createDoor(deps: DoorDeps): Door {
   }));
   const traffic = createTraffic({ clock, log, inFlight });
   // Strangers are answered at once, and run nothing.
-  const admission = new Admission({ maxKnown: maxConcurrentRequests, maxStrangers: 0 });
+  const admission = new Admission({ maxKnown: maxConcurrentRequests, maxStrangers: 0, maxFollowers: MAX_FOLLOWERS });
 
   const identify = (request: IncomingMessage): Identity | Promise<Identity> => {
     pages.check(request);
@@ -151,6 +157,10 @@ export function createDoor(deps: DoorDeps): Door {
       }
       return identity.then((known) => enter(scope, known));
     },
+    async recognize(scope) {
+      scope.identity = await identify(scope.request);
+    },
+    setAside: (scope) => admission.admit(scope, "follower"),
     async seesSites({ request }) {
       try {
         const { grants } = await identify(request);

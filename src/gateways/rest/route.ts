@@ -4,6 +4,7 @@ import type { Ctx } from "../../core/context.ts";
 import type { AuditTrail } from "../../security/index.ts";
 import type { Told } from "../http/index.ts";
 import type { RequestAccess } from "./access/request-access.ts";
+import type { StreamEvent } from "./event-stream.ts";
 
 /** One line of the table of JSON routes. */
 export interface Route {
@@ -19,6 +20,8 @@ export interface Route {
   readonly needs: (access: RequestAccess, call: Call) => void | Promise<void>;
   /** Answers lines of JSON as they come, the last with `done`. */
   readonly stream?: (service: CoordinatorService, call: Call) => AsyncIterable<unknown>;
+  /** Answers server-sent events, page by page, for as long as the caller stays. */
+  readonly follow?: (service: CoordinatorService, call: Call) => AsyncIterable<readonly StreamEvent[]>;
   /** It may take minutes: where it does, the answer begins with 200 and white space, and what follows is the result or the error. */
   readonly long?: boolean;
   readonly run?: (service: CoordinatorService, call: Call) => Promise<Reply>;
@@ -27,6 +30,8 @@ export interface Route {
 export interface Call {
   readonly ctx: Ctx;
   readonly access: RequestAccess;
+  /** The same, asked anew: throws where the key was taken away or has ended since. */
+  readonly again: () => Promise<RequestAccess>;
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;

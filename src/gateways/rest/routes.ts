@@ -6,6 +6,7 @@ import { listVisible } from "./access/visible-listing.ts";
 import type { RequestAccess } from "./access/request-access.ts";
 import { checkJob, listVisibleJobs } from "./access/visible-jobs.ts";
 import { visibleUsage } from "./access/visible-usage.ts";
+import { EVENT_ROUTES } from "./event-routes.ts";
 import { FILE_ROUTES } from "./file-routes.ts";
 import { KEY_ROUTES } from "./key-routes.ts";
 import { MANY_ROUTES } from "./many-routes.ts";
@@ -252,6 +253,7 @@ export const ROUTES: readonly Route[] = [
   ...MANY_ROUTES,
   ...FILE_ROUTES,
   ...QUOTA_ROUTES,
+  ...EVENT_ROUTES,
   ...KEY_ROUTES,
 ];
 

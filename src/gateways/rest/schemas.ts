@@ -176,6 +176,34 @@ export const usageSchema = z.object({
 
 const quotaPath = z.string().max(4_096).describe("A directory; empty is the whole tree.");
 const limitSchema = z.int().nonnegative();
+export const changeKind = z.enum(["created", "updated", "removed", "renamed"]);
+export const eventsQuery = z.strictObject({
+  prefix: z.string().max(4_096).optional(),
+  kinds: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(changeKind.array().min(1))
+    .optional()
+    .describe("Separated by commas; all when absent."),
+  after: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe("The id of an event: what came after it is told. 0 for all that is kept; absent: from now on."),
+});
+export const changeSchema = z.object({
+  position: z.number().describe("The id of the event."),
+  kind: changeKind,
+  path: z.string(),
+  from: z.string().optional().describe("Of a rename: the path before."),
+  cause: z.string().optional(),
+  inode: z.number(),
+  version_id: z.string().optional().describe("Of files with content."),
+  at: time,
+});
+
 export const quotaQuery = z.strictObject({ path: quotaPath.optional() });
 export const quotaBody = z.strictObject({
   path: quotaPath,

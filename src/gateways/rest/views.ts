@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type {
   AccessKey,
+  ChangeLine,
   DirectoryUsage,
   Explanation,
   ImportProgress,
@@ -115,6 +116,11 @@ export function jobPageView(page: JobPage): z.infer<typeof schemas.jobsSchema> {
     counts: page.counts,
     paused: page.paused === undefined ? undefined : pauseView(page.paused),
   });
+}
+
+export function changeView(change: ChangeLine): z.infer<typeof schemas.changeSchema> {
+  const { position, kind, path, from, cause, inode, versionId, atMs } = change;
+  return defined({ position, kind, path, from, cause, inode, version_id: versionId, at: iso(atMs) });
 }
 
 export function usageView(usage: Usage): z.infer<typeof schemas.usageSchema> {
