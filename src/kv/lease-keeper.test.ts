@@ -38,6 +38,22 @@ describe("leases", () => {
     expect(clock.waiting).toBe(0);
   });
 
+  test("are over at their moment, also while the timer is late", async () => {
+    const clock = createFakeClock();
+    let late = 0;
+    const leases = new LeaseKeeper({
+      clock: { ...clock, monotonicMs: () => clock.monotonicMs() + late },
+      sweep: async () => undefined,
+    });
+    const lease = leases.grant(100, 1);
+    late = 99;
+    leases.assertAlive(lease.id);
+    late = 100;
+    expect(() => leases.assertAlive(lease.id)).toThrow("has ended");
+    await expect(lease.keepAlive()).rejects.toMatchObject({ code: "StaleEpoch" });
+    leases.close();
+  });
+
   test("that are kept alive live their whole time again, and end once", async () => {
     const { clock, leases, removed } = keeper();
     const lease = leases.grant(100, 1);

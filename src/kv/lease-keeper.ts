@@ -73,10 +73,7 @@ export class LeaseKeeper {
     if (held === undefined) return false;
     held.cancelTimer();
     this.#held.delete(id);
-    for (const [name, key] of held.keys) {
-      this.#bindings.delete(name);
-      this.#leftBehind.set(name, key);
-    }
+    for (const [name, key] of held.keys) this.#leftBehind.set(name, key);
     held.ended.abort();
     return held.keys.size > 0;
   }

@@ -87,6 +87,12 @@ describe("writes that wait for their commit", () => {
     const found = staged.range({ start: keyOf(0), end: keyOf(99), limit: 2 });
     expect(found.map(({ key }) => numberOf(key))).toEqual([50, 51]);
     expect(limits).toEqual([2, 4, 8, 16, 32]);
+    for (let number = 50; number < 60; number++) tx.delete(keyOf(number));
+    tx.put(keyOf(3), Buffer.from("2"));
+    table.set(keyOf(100), Buffer.from("1"));
+    const below = staged.range({ start: keyOf(0), end: keyOf(100), limit: 2, reverse: true });
+    expect(below.map(({ key }) => numberOf(key))).toEqual([3]);
+    expect(limits.slice(5)).toEqual([2, 4, 8, 16, 32]);
   });
 
   test("have keys of 1 to 1,900 bytes and values of at most 448 KiB, appends, too", () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { FlushMarks, hasLost, restoreFlushed } from "./flush-marks.ts";
 
 const PAGE = 4_096;
@@ -92,6 +92,24 @@ describe("the way back to what was flushed last", () => {
       await made.close();
     },
   );
+
+  it("is taken by the next start also of the same machine when a flush has failed, and no close undoes that", async () => {
+    const made = await marks("boot");
+    await made.flush(made.headsNow());
+    await commit("b");
+    const handle = await open(file, "r+");
+    const failing = vi
+      .spyOn(Object.getPrototypeOf(handle) as typeof handle, "datasync")
+      .mockRejectedValue(new Error("EIO"));
+    await expect(made.flush(made.headsNow()).finally(() => failing.mockRestore())).rejects.toThrow("EIO");
+    await handle.close();
+    await made.close();
+    expect([await hasLost(file, "boot"), await restoreFlushed(file, "boot"), await heads()]).toEqual([
+      true,
+      true,
+      "aA",
+    ]);
+  });
 
   it("is not needed after an engine was closed, whatever has started anew", async () => {
     const made = await marks("boot");

@@ -72,7 +72,7 @@ async function readMark(file: FileHandle): Promise<Mark | undefined> {
   for (const place of PLACES) {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MARK_BYTES), 0, MARK_BYTES, place);
     const mark = bytesRead === MARK_BYTES ? decode(buffer) : undefined;
-    if (mark !== undefined && mark.sequence > (newest?.sequence ?? -1)) newest = mark;
+    if (newest === undefined || (mark !== undefined && mark.sequence > newest.sequence)) newest = mark;
   }
   return newest;
 }
