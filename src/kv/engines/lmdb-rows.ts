@@ -88,7 +88,6 @@ interface FastRows {
 export function readRange(rows: Rows, query: RangeQuery, transaction?: Transaction): KvEntry[] {
   const start = asBuffer(query.start);
   const end = asBuffer(query.end);
-  if (Buffer.compare(start, end) >= 0) return [];
   const found: KvEntry[] = [];
   const within = transaction === undefined ? {} : { transaction };
   const range =

@@ -29,6 +29,22 @@ const engine: EngineUnderTest = {
 describeEngine(engine);
 describeDurability(engine);
 
+it("finds nothing in a range that ends where it begins or before, in either direction", async () => {
+  const { kv, dispose } = await engine.open();
+  await kv.transact(function* (tx): Program<void> {
+    for (const number of [1, 2, 3]) tx.put(Buffer.from([number]), Buffer.from("x"));
+  });
+  const snapshot = await kv.snapshot();
+  for (const start of [2, 3])
+    for (const reverse of [false, true]) {
+      const query = { start: Buffer.from([start]), end: Buffer.from([2]), limit: 9, reverse };
+      expect(await kv.view((tx) => tx.range(query))).toEqual([]);
+      expect(await snapshot.view((tx) => tx.range(query))).toEqual([]);
+    }
+  await snapshot.close();
+  await dispose();
+});
+
 it("keeps rows, revision and append order when it is opened again, and drops what hung on a lease", async () => {
   const directory = await temporary();
   const first = await openLmdbKv({ path: directory });
