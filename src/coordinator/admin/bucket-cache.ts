@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
 import type { Inode } from "../../core/ids.ts";
 import type { Program, Reader } from "../../kv/index.ts";
@@ -5,7 +6,10 @@ import { bucketGeneration, findStoredBucket, findTopDirectory } from "../../name
 import type { Kit } from "../kit.ts";
 import type { Bucket } from "../service/service.ts";
 
-/** Every request names a bucket, and buckets seldom change: each is kept as long as the generation row and its directory stay what they were. */
+/**
+ * Every request names a bucket, and buckets seldom change: each is kept as long as the generation row and its directory stay what they were. When another one has
+ * changed, its own rows are read once more and compared.
+ */
 
 const REMEMBERED = 10_000;
 
@@ -41,7 +45,9 @@ export function createBucketCache({ kv }: Kit): BucketCache {
     }
     const found = yield* findStoredBucket(tx, name);
     if (found === undefined) return undefined;
-    const bucket: Bucket = { ...found.settings, documents: found.documents };
+    const now: Bucket = { ...found.settings, documents: found.documents };
+    // What is made of a bucket is remembered by the object, so the very same one is to come back.
+    const bucket = known?.inode === inode && isDeepStrictEqual(known.bucket, now) ? known.bucket : now;
     remembered.set(name, { generation, inode, bucket, revision });
     return bucket;
   };
