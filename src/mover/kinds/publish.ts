@@ -8,6 +8,7 @@ import { jobsOfPath } from "../jobs.ts";
 import { follow, removalOf } from "../follow-ups.ts";
 import { type Done, done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
+import { findBlocker, giveUpClaim, recordAside } from "./blocker.ts";
 import { claimHome, findMovable, isReadable, leaveHome, type Movable, recordMove, stepBehind } from "./homes.ts";
 
 /**
@@ -65,10 +66,30 @@ interface Way {
 
 async function waitForPath(ctx: Ctx, job: Job, { site, found, deps }: Way): Promise<Outcome> {
   if (await stepBehind(job, deps)) return done(undefined, "Other jobs of the path go first; another one publishes it.");
+  if (job.attempts >= PATIENCE && (await stepAside(ctx, job, { site, found, deps })))
+    return { kind: "later", reason: `Another file's object has left ${job.path}.`, delayMs: 0 };
   if (job.attempts < PATIENCE || job.key.startsWith(LANDED_PREFIX) || !isReadable(found.copy))
     return later(job, `The key ${job.path} still belongs to another file's object.`);
   const info = await copyTo(ctx, job, { site, to: asideKey(job), conditions: {}, found, deps });
   return record(job, { site, from: found.copy, to: asideKey(job), info, deps });
+}
+
+/** The other one, where no job takes it away. Resolves with whether it did. */
+async function stepAside(ctx: Ctx, job: Job, way: Way): Promise<boolean> {
+  const { site, deps } = way;
+  const blocker = await deps.kv.view((tx) => findBlocker(tx, job));
+  if (blocker === undefined) return false;
+  const { version, copy } = blocker;
+  if (copy.key !== job.path) {
+    await deps.kv.transact((tx) => giveUpClaim(tx, blocker, job.path, deps));
+    return true;
+  }
+  const to = asideKey(blocker.job);
+  const found = { ...way.found, version, copy };
+  const { etag } = await copyTo(ctx, blocker.job, { ...way, found, to, conditions: {} });
+  await site.store.flush(ctx, to);
+  await deps.kv.transact((tx) => recordAside(tx, blocker, { to, etag }, deps));
+  return true;
 }
 
 function later(job: Job, reason: string): Outcome {
