@@ -3,7 +3,7 @@ import type { Clock } from "../core/ports/clock.ts";
 import { Applied } from "./applied.ts";
 import { Commits, type Work } from "./commits.ts";
 import { openSnapshot } from "./held-snapshot.ts";
-import type { Kv, KvLease, KvSnapshot, Program, Reader, Transaction } from "./kv.ts";
+import type { Kv, KvLease, KvSnapshot, Program, Reader, TransactOptions, Transaction } from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { reader, runSync, type Snapshot } from "./program.ts";
 import { Staged } from "./staged.ts";
@@ -38,7 +38,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     return staged;
   };
 
-  const prepare = <T>(program: (tx: Transaction) => Program<T>): Run<T> => {
+  const prepare = <T>(program: (tx: Transaction) => Program<T>, committed?: TransactOptions["committed"]): Run<T> => {
     const run: Run<T> = {
       outcome: undefined,
       claimsRoom: true,
@@ -64,6 +64,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
         done() {
           if (run.applied === undefined) return;
           revision = run.applied.batch.revision;
+          committed?.(revision);
           hub.publish(run.applied.batch);
         },
         undone: () => run.applied?.undo(),
@@ -72,13 +73,13 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     return run;
   };
 
-  const commit = async <T>(program: (tx: Transaction) => Program<T>, durable: boolean): Promise<T> => {
-    const run = prepare(program);
+  const commit = async <T>(program: (tx: Transaction) => Program<T>, options: TransactOptions): Promise<T> => {
+    const run = prepare(program, options.committed);
     try {
-      await commits.commit(run.work, durable);
+      await commits.commit(run.work, options.durability !== "visible");
     } catch (error) {
       if (!run.claimsRoom && isGfsError(error, "NoSpace") && (await table.giveRoom()))
-        return await commit(program, durable);
+        return await commit(program, options);
       throw toGfsError(error, "kv.transact");
     }
     return valueOf(run);
@@ -99,7 +100,7 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     // Nobody sees these keys any more, and they do not outlive the process.
     sweep: async () => {
       assertOpen();
-      await tracked(commit(noProgram, false));
+      await tracked(commit(noProgram, { durability: "visible" }));
     },
   });
 
@@ -129,9 +130,9 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
     engine: table.engine,
     view: async (program) => viewSync(program),
     viewSync,
-    async transact(program, { durability = "durable" } = {}) {
+    async transact(program, options = {}) {
       assertOpen();
-      return await tracked(commit(program, durability === "durable"));
+      return await tracked(commit(program, options));
     },
     transactSync(program) {
       assertOpen();

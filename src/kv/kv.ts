@@ -189,6 +189,11 @@ export interface Kv {
 export interface TransactOptions {
   /** Absent: `durable`. */
   readonly durability?: Durability;
+  /**
+   * Told the commit's revision once it can be seen, and on engines whose data is in this process before any watcher hears of it; that it is durable is said by
+   * the answer alone. Not called when nothing was staged. It must not throw.
+   */
+  readonly committed?: (revision: number) => void;
 }
 
 export interface KvStats {

@@ -28,6 +28,17 @@ export const SPACES: readonly RowSpace[] = [
   { name: "rebuild-found", key: ["string", "string", "string", "tail"], value: EMPTY, isFleeting: true },
   { name: "rebuild-object", key: ["string", "tail"], value: JSON_TEXT, isFleeting: true },
   { name: "rebuild-state", key: ["tail"], value: TEXT, isFleeting: true },
+  { name: "es", key: ["tail"], value: JSON_TEXT, isFleeting: true },
+  { name: "ec", key: ["tail"], value: JSON_TEXT, isFleeting: true },
+  { name: "el", key: ["tail"], value: EMPTY, isFleeting: true },
+  { name: "ei", key: ["number", "tail"], value: EMPTY, isFleeting: true },
+  { name: "ea", key: ["tail"], value: TEXT, isFleeting: true },
+  { name: "er", key: ["number", "tail"], value: JSON_TEXT, isFleeting: true },
+  { name: "ew", key: ["number", "number"], value: JSON_TEXT, isFleeting: true },
+  { name: "ek", key: ["number", "string", "string", "tail"], value: JSON_TEXT, isFleeting: true },
+  { name: "em", key: ["string", "number", "string", "tail"], value: EMPTY, isFleeting: true },
+  { name: "en", key: ["number", "string", "number"], value: JSON_TEXT, isFleeting: true },
+  { name: "eo", key: ["string", "string", "number", "tail"], value: EMPTY, isFleeting: true },
   { name: "coordinator-leader", key: [], value: TEXT, isFleeting: true },
 ];
 

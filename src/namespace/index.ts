@@ -140,3 +140,4 @@ export {
   type VersionPlace,
   type VersionQuery,
 } from "./version-page.ts";
+export { type InodeTouch, isTouching, type NameTouch, type Touch, touchOf, touchRange } from "./touches.ts";

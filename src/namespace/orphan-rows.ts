@@ -77,12 +77,16 @@ export function* nextHolder(tx: Reader, after?: SessionId): Program<SessionId | 
   return row === undefined ? undefined : orphanOfSessionKey(row.key).session;
 }
 
-/** A session is open as long as its lease lives: with that its row goes, however it ended. */
+/** Until it is closed, or with a lease as long as that lives: with that its row goes, however it ended. */
 export function openSession(
   tx: Transaction,
-  { session, lease }: { readonly session: SessionId; readonly lease: LeaseId },
+  { session, lease }: { readonly session: SessionId; readonly lease?: LeaseId },
 ): void {
-  tx.put(openKey(session), NOTHING, { lease });
+  tx.put(openKey(session), NOTHING, lease === undefined ? undefined : { lease });
+}
+
+export function closeSession(tx: Transaction, session: SessionId): void {
+  tx.delete(openKey(session));
 }
 
 export function* isOpen(tx: Reader, session: SessionId): Program<boolean> {

@@ -14,6 +14,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   chunks: 2,
   placement: 3,
   mover: 3,
+  sessions: 3,
   meta: 3.5,
   coordinator: 4,
   "gateways/http": 4.5,

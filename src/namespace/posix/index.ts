@@ -6,7 +6,7 @@ export { type Exchange, type Exchanged, exchange } from "./exchange.ts";
 export { type Link, link } from "./link.ts";
 export { getattr, lookup, readlink } from "./lookup.ts";
 export { type Make, type MakeNode, mkdir, mknod, symlink } from "./make.ts";
-export { openSession } from "../orphan-rows.ts";
+export { closeSession, openSession } from "../orphan-rows.ts";
 export { nextDeadSession, releaseNextOrphan, releaseOrphan, type Release, type Released } from "./orphans.ts";
 export { type Credentials, EXECUTE, mayAccess, READ, withoutSetIds, WRITE } from "./permissions.ts";
 export {

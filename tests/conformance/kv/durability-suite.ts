@@ -53,6 +53,18 @@ export function describeDurability(engine: EngineUnderTest): void {
       expect(await kv.revision()).toBe(revisions[2]);
     });
 
+    it("tells who commits the revision that watchers get, and nothing of what staged nothing", async () => {
+      const told: number[] = [];
+      const committed = (revision: number): void => void told.push(revision);
+      const batches = kv.watch(ALL, { signal: AbortSignal.timeout(5_000) });
+      await kv.transact(put(text("a"), text("1")), { committed });
+      await kv.transact(put(text("b"), text("2")), { committed, durability: "visible" });
+      await kv.transact((tx) => tx.get(text("a")), { committed });
+      const seen: number[] = [];
+      for await (const { revision } of batches) if (seen.push(revision) === 2) break;
+      expect(told).toEqual(seen);
+    });
+
     it("leaves nothing of a synchronous transaction that throws, or that is larger than the budget", async () => {
       const failure = new Error("on purpose");
       const throwing = function* (tx: Transaction): Program<void> {
