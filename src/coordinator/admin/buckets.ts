@@ -292,6 +292,8 @@ async function abortUploads(
 /** Other tools mark a directory with an object of its name; left there, it would be a bucket again. */
 async function removeMarkers(kit: Kit, ctx: Ctx, prefix: string): Promise<void> {
   const merged = await sitesWithForeign(kit);
+  // That the bucket is gone may only have been read.
+  await kit.kv.flush();
   await forEachBounded(merged, PARALLEL_SITES, async (site) => {
     try {
       await site.store.delete(ctx, prefix);

@@ -199,7 +199,10 @@ export async function undo(kit: Kit, path: FilePath, failed: Undo): Promise<void
       // Somebody may have looked at the site and taken it in under another name by now.
       if ((await kit.kv.view((tx) => findOwner(tx, site.name, objectKey))) !== undefined) continue;
       const found = etag ?? (await etagOfOurs(backgroundOf(kit), { site, objectKey }, failed));
-      if (found !== undefined) await site.store.delete(backgroundOf(kit), objectKey, { ifMatch: found });
+      if (found === undefined) continue;
+      // Power loss must not give it back to a file.
+      await kit.kv.flush();
+      await site.store.delete(backgroundOf(kit), objectKey, { ifMatch: found });
     } catch (error) {
       if (isGfsError(error, "NotFound", "PreconditionFailed")) continue;
       await orderRemoval(kit, path, { site, objectKey, etag, versionId: failed.versionId });

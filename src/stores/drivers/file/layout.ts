@@ -24,10 +24,10 @@ export class Layout {
   readonly intake: string;
   readonly #disk: Disk;
   /**
-   * Directories whose own name is known to be durable. One that is merely there may have been made by somebody who has not flushed it yet,
-   * or who was killed before. Making, flushing and removing one happens under its lock, so that what stands here is true.
+   * Directories whose own name is known to be durable, and those above them, by what tells them from later ones of their names: another process may remove one, and
+   * make it anew. One that is merely there may have been made by somebody who has not flushed it yet, or who was killed before.
    */
-  readonly #durable = new LRUCache<string, true>({ max: MAX_REMEMBERED });
+  readonly #durable = new LRUCache<string, string>({ max: MAX_REMEMBERED });
   readonly #locks = new KeyedLock();
   readonly #flushes = new SharedFlush();
   #stamp: string | undefined;
@@ -148,31 +148,38 @@ export class Layout {
       await this.#disk.makeDirectory(directory);
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error;
-      const kind = await this.#kindOf(directory);
-      if (kind !== "directory" || this.#durable.has(directory)) return kind;
+      const { kind, self } = await this.#look(directory);
+      if (kind !== "directory" || this.#isDurable(directory, self)) return kind;
     }
     if (as === "noted") return "directory";
-    await this.syncDirectory(parent);
-    this.#remember(directory);
+    await this.#makeDurable(directory, parent);
     return "directory";
   }
 
-  #remember(directory: string): void {
-    this.#durable.set(directory, true);
+  /** What is there before the flush is what the flush is of. */
+  async #makeDurable(directory: string, parent: string): Promise<void> {
+    const { self } = await this.#look(directory);
+    await this.syncDirectory(parent);
+    if (self !== undefined) this.#durable.set(directory, self);
+  }
+
+  #isDurable(directory: string, self: string | undefined): boolean {
+    return self !== undefined && this.#durable.get(directory) === self;
   }
 
   /** Makes sure that the directories of a place, which holds an object by now, outlive a power loss. */
   async syncDirectories(place: DiskPlace): Promise<void> {
+    if (place.directories.length === 0) return;
     let directory = this.root;
+    // While it is the same, those above it are: none goes that holds another.
+    const lowest = [directory, ...place.directories].join("/");
+    if (this.#isDurable(lowest, (await this.#look(lowest)).self)) return;
     for (const name of place.directories) {
       const parent = directory;
       directory = `${parent}/${name}`;
-      if (this.#durable.has(directory)) continue;
       const child = directory;
       await this.#locks.run(child, async () => {
-        if (this.#durable.has(child)) return;
-        await this.syncDirectory(parent);
-        this.#remember(child);
+        if (!this.#isDurable(child, (await this.#look(child)).self)) await this.#makeDurable(child, parent);
       });
     }
   }
@@ -190,11 +197,13 @@ export class Layout {
     }
   }
 
-  async #kindOf(where: string): Promise<Made> {
+  /** `self`: the very directory, and no later one that was given its inode. */
+  async #look(where: string): Promise<{ readonly kind: Made; readonly self?: string }> {
     try {
-      return (await this.#disk.stat(where)).kind;
+      const { kind, place, bornNs } = await this.#disk.stat(where);
+      return { kind, self: `${place} ${bornNs}` };
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return "gone";
+      if (errnoOf(error) === "ENOENT") return { kind: "gone" };
       throw error;
     }
   }
