@@ -1,4 +1,4 @@
-import type { Kv, KvRead, Program } from "../../src/kv/index.ts";
+import type { Key, Kv, Reader } from "../../src/kv/index.ts";
 
 /** What programs ask of the catalog. */
 export interface CatalogReads {
@@ -18,33 +18,40 @@ export function countReads(kv: Kv): { readonly kv: Kv; readonly reads: CatalogRe
     reads,
     kv: {
       ...kv,
-      view: async (program) => await kv.view((tx) => counted(program(tx), reads)),
+      view: async (program) => await kv.view((tx) => program(counted(tx, reads))),
       async transact(program, options) {
         reads.commits += 1;
-        return await kv.transact((tx) => counted(program(tx), reads), options);
+        return await kv.transact((tx) => program(counted(tx, reads)), options);
       },
-      ...(viewSync === undefined ? {} : { viewSync: (program) => viewSync((tx) => counted(program(tx), reads)) }),
+      ...(viewSync === undefined ? {} : { viewSync: (program) => viewSync((tx) => program(counted(tx, reads))) }),
     },
   };
 }
 
-function* counted<T>(program: Program<T>, reads: CatalogReads): Program<T> {
+function counted<Tx extends Reader>(tx: Tx, reads: CatalogReads): Tx {
   reads.runs += 1;
   const known = new Set<string>();
-  let step = program.next();
-  while (step.done !== true) {
-    for (const key of keysOf(step.value)) {
-      reads.gets += 1;
-      known.add(Buffer.from(key).toString("latin1"));
+  const count = (keys: readonly Key[]): void => {
+    reads.gets += keys.length;
+    for (const key of keys) {
+      const name = Buffer.from(key).toString("latin1");
+      if (!known.has(name)) reads.distinct += 1;
+      known.add(name);
     }
-    if (step.value.kind === "range") reads.ranges += 1;
-    step = program.next(yield step.value);
-  }
-  reads.distinct += known.size;
-  return step.value;
-}
-
-function keysOf(read: KvRead): readonly Uint8Array[] {
-  if (read.kind === "get") return [read.key];
-  return read.kind === "many" ? read.keys : [];
+  };
+  return {
+    ...tx,
+    get(key) {
+      count([key]);
+      return tx.get(key);
+    },
+    getMany(keys) {
+      count(keys);
+      return tx.getMany(keys);
+    },
+    range(query) {
+      reads.ranges += 1;
+      return tx.range(query);
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { Commits, type Work } from "./commits.ts";
 import { openSnapshot } from "./held-snapshot.ts";
 import type { Kv, KvLease, KvSnapshot, Program, Reader, TransactOptions, Transaction } from "./kv.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { reader, runSync, type Snapshot } from "./program.ts";
+import { readerOf, runSync, type Snapshot } from "./program.ts";
 import { Staged } from "./staged.ts";
 import { inKeptRoom, type Table } from "./table.ts";
 import { WatchHub } from "./watch-hub.ts";
@@ -29,11 +29,12 @@ export function createEmbeddedKv(table: Table, { clock }: EmbeddedDeps): Kv {
 
   const viewSync = <T>(program: (tx: Reader) => Program<T>): T => {
     assertOpen();
-    return runSync(program(reader), leases.hasLeftBehind ? withoutLeftBehind(table.committed) : table.committed);
+    const { committed } = table;
+    return runSync(program(readerOf(leases.hasLeftBehind ? withoutLeftBehind(committed) : committed)), committed);
   };
 
   const withoutLeftBehind = (snapshot: Snapshot): Staged => {
-    const staged = new Staged(snapshot);
+    const staged = new Staged(snapshot, readerOf);
     for (const key of leases.leftBehind) staged.discard(key);
     return staged;
   };

@@ -1,6 +1,6 @@
 import { GfsError } from "../core/errors.ts";
 import type { KvSnapshot } from "./kv.ts";
-import { reader, runSync, type Snapshot } from "./program.ts";
+import { readerOf, runSync, type Snapshot } from "./program.ts";
 
 /** A state of the data that an engine keeps until it is released. */
 export interface HeldSnapshot extends Snapshot {
@@ -14,7 +14,7 @@ export function openSnapshot(held: HeldSnapshot): KvSnapshot {
     revision: held.revision,
     async view(program) {
       if (closed) throw new GfsError("Unavailable", "The snapshot of the catalog is closed; take another one.");
-      return runSync(program(reader), held);
+      return runSync(program(readerOf(held)), held);
     },
     async close() {
       if (closed) return;

@@ -1,15 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { SortedTable } from "./engines/sorted-table.ts";
 import type { Program, Reader } from "./kv.ts";
-import { answer, reader, runAsync, runSync } from "./program.ts";
+import { answer, reader, readerOf, runAsync, runSync } from "./program.ts";
 
 const key = (text: string): Uint8Array => Buffer.from(text);
 const table = new SortedTable();
 table.set(key("a"), key("1"));
 const all = { start: key("a"), end: key("z") };
-/** Runs it both ways, which have to agree. */
+/** Runs it in each of the ways, which have to agree. */
 async function run<T>(program: (tx: Reader) => Program<T>): Promise<T> {
   const value = runSync(program(reader), table);
+  expect(runSync(program(readerOf(table)), table)).toEqual(value);
   expect(await runAsync(program(reader), async (read) => answer(table, read))).toEqual(value);
   return value;
 }
@@ -60,11 +61,23 @@ describe("programs", () => {
     ]);
   });
 
+  test("run without a stop where the answers are at hand", () => {
+    const { get, getMany, range } = readerOf(table);
+    const one = key("1");
+    for (const [read, value] of [
+      [get(key("a")), one],
+      [get(key("b")), undefined],
+      [getMany([key("b"), key("a")]), [undefined, one]],
+      [range({ ...all, limit: 5 }), [{ key: key("a"), value: one }]],
+    ] as const)
+      expect({ ...read.next() }).toEqual({ done: true, value });
+  });
+
   test("end with the error of a read that they do not catch", async () => {
     const failing = function* (tx: Reader): Program<void> {
       yield* tx.range({ ...all, limit: 0 });
     };
-    expect(() => runSync(failing(reader), table)).toThrow("1 to 10000");
+    for (const reads of [reader, readerOf(table)]) expect(() => runSync(failing(reads), table)).toThrow("1 to 10000");
     await expect(runAsync(failing(reader), async (read) => answer(table, read))).rejects.toThrow("1 to 10000");
   });
 });

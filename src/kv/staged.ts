@@ -1,5 +1,14 @@
 import { GfsError } from "../core/errors.ts";
-import { BUDGET, type Key, type KvEntry, type LeaseId, type RangeQuery, type Transaction, type Value } from "./kv.ts";
+import {
+  BUDGET,
+  type Key,
+  type KvEntry,
+  type LeaseId,
+  type RangeQuery,
+  type Reader,
+  type Transaction,
+  type Value,
+} from "./kv.ts";
 import { reader, type Snapshot } from "./program.ts";
 
 /** The writes of one transaction, held back until it commits, and laid over what it reads. */
@@ -33,12 +42,11 @@ export class Staged implements Snapshot {
   readonly leases = new Set<LeaseId>();
   readonly transaction: Transaction;
 
-  constructor(base: Snapshot) {
+  /** With `readerOf` programs read without a stop. */
+  constructor(base: Snapshot, reads: (own: Snapshot) => Reader = () => reader) {
     this.#base = base;
     this.transaction = {
-      get: reader.get,
-      getMany: reader.getMany,
-      range: reader.range,
+      ...reads(this),
       put: (key, value, options) => this.#stage({ key, value, lease: options?.lease }),
       delete: (key) => this.#stage({ key, value: undefined, lease: undefined }),
       append: (prefix, value) => {

@@ -3,7 +3,7 @@ import type { RootDatabase } from "lmdb";
 import { GfsError } from "../../core/errors.ts";
 import type { Kv, Program, Reader } from "../kv.ts";
 import { openSnapshot } from "../held-snapshot.ts";
-import { reader, runSync } from "../program.ts";
+import { readerOf, runSync } from "../program.ts";
 import { findBootId } from "./boot.ts";
 import { hasLost } from "./flush-marks.ts";
 import { checkBeginning } from "./lmdb-files.ts";
@@ -59,7 +59,7 @@ export async function openLmdbReader(directory: string): Promise<Kv> {
   };
   const viewSync = <T>(program: (tx: Reader) => Program<T>): T => {
     begin();
-    return runSync(program(reader), snapshot);
+    return runSync(program(readerOf(snapshot)), snapshot);
   };
   const revisionSync = (): number => {
     begin();

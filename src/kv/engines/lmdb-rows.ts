@@ -72,9 +72,7 @@ function readValue(rows: Rows, key: Buffer, transaction?: Transaction): Buffer |
   if (shared === undefined) return undefined;
   const sizeBytes =
     shared.isGlobal === true ? (rows as unknown as { readonly lastSize: number }).lastSize : shared.length;
-  const value = Buffer.allocUnsafe(sizeBytes);
-  value.set(new Uint8Array(shared.buffer, shared.byteOffset, sizeBytes));
-  return value;
+  return copyOut(shared, 0, sizeBytes);
 }
 
 /** What the library's types leave out. */
