@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { bodyAt, putForeign, readAll, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { createMemoryStore, type Store } from "../../src/stores/index.ts";
+import { errnoOf, treeOf } from "../../src/coordinator/testing/tree.ts";
 import { everywhere } from "./matrix.ts";
 import { codeOf, keysOf, SETTINGS } from "./setting.ts";
 
@@ -57,6 +58,24 @@ everywhere(
     expect(await bodyAt(sites.local, "e/1")).toBe("d/1");
   },
 );
+
+everywhere("F9 A directory shows to a file system what sites have in it", async ({ start }) => {
+  const { coordinator, put, sites } = await start(THREE);
+  const tree = treeOf(coordinator.files);
+  await put("d/ours", "ours");
+  await tree.mkdir("e");
+  for (const key of ["d/1", "d/s/2", "e/late"]) await putForeign(sites.local, key, key);
+  await putForeign(sites.cloud, "only/there", "x");
+  expect(await tree.names("")).toEqual(["d", "e", "only"]);
+  expect(await tree.names("d")).toEqual(["1", "ours", "s"]);
+  expect((await tree.stat("only")).kind).toBe("directory");
+  expect(await errnoOf(tree.rmdir("e"))).toBe("ENOTEMPTY");
+  sites.cloud.failing.add("list");
+  const { inode } = await tree.stat("d");
+  expect((await coordinator.files.readdir(rigCtx, { inode, limit: 10 })).failedSites).toMatchObject([
+    { site: "cloud" },
+  ]);
+});
 
 everywhere(
   "F2 An object that another tool replaced at a primary is the new version, everywhere",

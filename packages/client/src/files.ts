@@ -1,8 +1,11 @@
-import { asRecord, fileOf, parseJson } from "./decode.ts";
+import { asList, asRecord, fileOf, parseJson } from "./decode.ts";
 import { callOptions } from "./objects.ts";
+import { PartialListing } from "./partial-listing.ts";
 import type { Transport } from "./transport.ts";
 import type {
   CallOptions,
+  EntriesOptions,
+  FailedSite,
   FileInfo,
   GiveOptions,
   MakeDirectoryOptions,
@@ -16,7 +19,8 @@ const API = "/api/v1";
 export function createFileCalls(transport: Transport) {
   const get = async (address: string, call: CallOptions): Promise<unknown> =>
     parseJson(
-      (await transport.text({ method: "GET", path: `${API}/${address}`, expect: [200], ...callOptions(call) })).text,
+      (await transport.text({ method: "GET", path: `${API}/${address}`, expect: [200, 207], ...callOptions(call) }))
+        .text,
     );
 
   const post = async (address: string, body: object, call: CallOptions): Promise<unknown> => {
@@ -35,15 +39,21 @@ export function createFileCalls(transport: Transport) {
     async stat(path: string, call: CallOptions = {}): Promise<FileInfo> {
       return fileOf(await get(`stat?path=${encodeBytes(path)}`, call));
     },
-    /** Of a directory, in pages; what comes and goes meanwhile is neither skipped nor given twice. */
-    async *entries(path: string, { limit = 1_000, ...call }: CallOptions & { readonly limit?: number } = {}) {
+    /**
+     * Of a directory, in pages; what comes and goes meanwhile is neither skipped nor given twice. When a site could not be asked what it has there, `onPartial` hears of it; without
+     * one the last thing that this does is to throw.
+     */
+    async *entries(path: string, { limit = 1_000, onPartial, ...call }: EntriesOptions = {}): AsyncGenerator<FileInfo> {
       let next: unknown;
+      const partial = new PartialListing(onPartial);
       do {
         const after = typeof next === "string" ? `&after=${encodeBytes(next)}` : "";
         const page = asRecord(await get(`entries?path=${encodeBytes(path)}&limit=${limit}${after}`, call));
+        partial.tell(asList(page["failed_sites"]) as FailedSite[]);
         for (const entry of page["entries"] as unknown[]) yield fileOf(entry);
         next = page["next"];
       } while (next !== undefined);
+      partial.end();
     },
     async mkdir(path: string, { mode, uid, gid, parents, ...call }: MakeDirectoryOptions = {}): Promise<FileInfo> {
       return fileOf(await post("mkdir", { path, mode: modeText(mode), uid, gid, parents }, call));

@@ -25,6 +25,7 @@ export type {
   DirectoryUsage,
   ExplainedRoute,
   Explanation,
+  EntriesOptions,
   FailedSite,
   FileInfo,
   GetOptions,

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { objectOfHeaders, pageOf, parseJson, asRecord } from "./decode.ts";
 import { type Download, downloadOf, resumedBytes, spanOf } from "./download.ts";
 import { GlobalFsError, header } from "./errors.ts";
+import { PartialListing } from "./partial-listing.ts";
 import { discard, type OpenAnswer, type Transport } from "./transport.ts";
 import type {
   CallOptions,
@@ -145,22 +146,14 @@ export function createObjectCalls(transport: Transport) {
 
   async function* pages(options: ListAllOptions = {}): AsyncGenerator<ListPage> {
     let { continuation } = options;
-    const failed = new Map<string, FailedSite>();
+    const partial = new PartialListing(options.onPartial);
     do {
       const page = await listPage({ ...options, ...(continuation === undefined ? {} : { continuation }) });
-      for (const site of page.failedSites) {
-        if (!failed.has(site.site)) options.onPartial?.(site);
-        failed.set(site.site, site);
-      }
+      partial.tell(page.failedSites);
       yield page;
       continuation = page.continuation;
     } while (continuation !== undefined);
-    if (failed.size > 0 && options.onPartial === undefined) {
-      const names = [...failed.values()].map(({ site, error }) => `${site}: ${error}`).join("; ");
-      throw new GlobalFsError("Partial", `The listing is not complete, because sites could not be asked (${names}).`, {
-        status: 207,
-      });
-    }
+    partial.end();
   }
 
   async function* list(options: ListAllOptions = {}): AsyncGenerator<ObjectInfo> {

@@ -127,6 +127,13 @@ export interface GiveOptions extends CallOptions {
   readonly gid?: number;
 }
 
+export interface EntriesOptions extends CallOptions {
+  /** Of a page. */
+  readonly limit?: number;
+  /** Called once for every site that could not be listed. Without it, the iteration ends with a `Partial` error then. */
+  readonly onPartial?: (failed: FailedSite) => void;
+}
+
 export interface MakeDirectoryOptions extends GiveOptions {
   readonly mode?: number;
   /** Those above it, too; one that is there is no failure. */

@@ -1,10 +1,12 @@
 import type { Ctx } from "../../core/context.ts";
 import { throwIfAborted } from "../../core/context.ts";
-import type { FilePath } from "../../core/ids.ts";
+import { GfsError } from "../../core/errors.ts";
+import type { FilePath, SiteName } from "../../core/ids.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
-import { type FileRecord, posix } from "../../namespace/index.ts";
+import { type FileRecord, isNameable, posix } from "../../namespace/index.ts";
 import { publishWhereItHangs } from "../copies/publishing.ts";
 import { type DirectoryMove, makeRoomForMove, recordMove, settleMoved } from "../foreign/moved.ts";
+import { takeInNames } from "../foreign/take-in.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import type { FileAttributes, FileService, Order } from "../service/service.ts";
 import { readCatalog } from "../catalog-view.ts";
@@ -57,10 +59,14 @@ export function createChanges(kit: Kit): Changes {
       await settleNames(kit, ctx, request);
       return await waking(take(ctx, (tx, maker, programs) => unlink(tx, programs, request, maker)));
     },
-    rmdir: async (ctx, request) => await take(ctx, (tx, { now }) => asked.rmdir(tx, { ...request, now })),
+    async rmdir(ctx, request) {
+      await takeInTarget(kit, ctx, request);
+      return await take(ctx, (tx, { now }) => asked.rmdir(tx, { ...request, now }));
+    },
     async rename(ctx, request) {
       await makeRoomForMove(kit, ctx);
       await settleNames(kit, ctx, request.from, request.to);
+      await takeInTarget(kit, ctx, request.to);
       return await waking(add(ctx, (tx, maker, programs) => rename(tx, programs, request, maker)));
     },
     async exchange(ctx, request) {
@@ -83,6 +89,25 @@ export function createChanges(kit: Kit): Changes {
 
 async function settleNames(kit: Kit, ctx: Ctx, ...names: readonly posix.Child[]): Promise<void> {
   for (const name of names) await settleMoved(kit, ctx, await readCatalog(kit.kv, (tx) => pathAt(tx, name)));
+}
+
+const GLANCE = 100;
+
+/** A directory that is to go is not empty while a site has something in it. */
+async function takeInTarget(kit: Kit, ctx: Ctx, name: posix.Child): Promise<void> {
+  const found = await readCatalog(kit.kv, function* (tx): Program<FilePath | undefined> {
+    const there = yield* posix.lookup(tx, name);
+    return there?.kind === "directory" ? yield* pathAt(tx, name) : undefined;
+  });
+  if (found === undefined || !isNameable(found)) return;
+  const { failed } = await takeInNames(kit, ctx, { path: found, limit: GLANCE });
+  const silent = failed.find(({ site }) => kit.sites.find(site as SiteName)?.role === "primary");
+  if (silent === undefined) return;
+  throw new GfsError(
+    "Unavailable",
+    `Nobody can tell whether ${found} is empty: site ${silent.site} does not answer; try again when it does.`,
+    { op: "coordinator.files", context: { path: found, site: silent.site } },
+  );
 }
 
 function* unlink(

@@ -2,11 +2,13 @@ import type { Ctx } from "../../core/context.ts";
 import { isGfsError } from "../../core/errors.ts";
 import { type FilePath, ROOT_INODE } from "../../core/ids.ts";
 import type { Program, Reader } from "../../kv/index.ts";
-import { isNameable, posix } from "../../namespace/index.ts";
+import { isNameable, pathOf, posix } from "../../namespace/index.ts";
+import { compareKeys } from "../../stores/index.ts";
 import { readCatalog } from "../catalog-view.ts";
 import { adoptFromSites } from "../foreign/foreign.ts";
+import { takeInDirectory, takeInNames } from "../foreign/take-in.ts";
 import type { Kit } from "../kit.ts";
-import type { Answer, FileAttributes, FileService } from "../service/service.ts";
+import type { Answer, FileAttributes, FileService, Names } from "../service/service.ts";
 import { asked } from "./asked.ts";
 import { pathAt } from "./changing.ts";
 
@@ -33,8 +35,8 @@ export function createLooks(kit: Kit): Looks {
         yield* posix.checked.access(tx, who, inode, wanted);
       }),
     readlink: (_ctx, inode) => read((tx) => posix.readlink(tx, inode)),
-    readdir: (_ctx, request) => read((tx) => asked.readdir(tx, request)),
-    readdirplus: (_ctx, request) => read((tx) => asked.readdirplus(tx, request)),
+    readdir: (ctx, request) => readDirectory(kit, ctx, request, (tx) => asked.readdir(tx, request)),
+    readdirplus: (ctx, request) => readDirectory(kit, ctx, request, (tx) => asked.readdirplus(tx, request)),
     getxattr: (_ctx, request) => read((tx) => asked.getxattr(tx, request)),
     listxattr: (_ctx, request) => read((tx) => asked.listxattr(tx, request)),
   };
@@ -56,13 +58,54 @@ async function walk(kit: Kit, ctx: Ctx, request: posix.Walk): Promise<posix.Walk
   }
 }
 
+type Page<Entry> = (tx: Reader) => Program<posix.DirectoryPage<Entry>>;
+
+/** Who may not read it hears so before any site is asked. */
+function readDirectory<Entry extends posix.DirectoryEntry>(
+  kit: Kit,
+  ctx: Ctx,
+  request: posix.ReadDirectory,
+  page: Page<Entry>,
+): Answer<Names<Entry>> {
+  const known = readCatalog(kit.kv, page);
+  return noSiteHasNames(kit) ? known : readMerged(kit, ctx, request, { page, known });
+}
+
+function noSiteHasNames(kit: Kit): boolean {
+  return kit.sites.list().every(({ foreign }) => foreign === "ignore");
+}
+
+const MOST_AT_ONCE = 1_000;
+
+async function readMerged<Entry extends posix.DirectoryEntry>(
+  kit: Kit,
+  ctx: Ctx,
+  { inode, cookie, limit }: posix.ReadDirectory,
+  { page, known }: { readonly page: Page<Entry>; readonly known: Answer<posix.DirectoryPage<Entry>> },
+): Promise<Names<Entry>> {
+  const listed = await known;
+  const path = await readCatalog(kit.kv, (tx) => pathOf(tx, inode));
+  if (path === undefined || (path !== "" && !isNameable(path))) return listed;
+  for (let after = cookie; ;) {
+    const names = { path, limit: Math.min(limit, MOST_AT_ONCE), ...(after === undefined ? {} : { after }) };
+    const { upTo, failed } = await takeInNames(kit, ctx, names);
+    const failedSites = failed.length === 0 ? {} : { failedSites: failed };
+    const merged = await readCatalog(kit.kv, page);
+    if (upTo === undefined) return { ...merged, ...failedSites };
+    // Between the last of these and the names behind it a site may have more.
+    const entries = merged.entries.filter((entry) => compareKeys(entry.cookie, upTo) <= 0);
+    if (entries.length > 0) return { entries, isLast: false, ...failedSites };
+    after = upTo;
+  }
+}
+
 /** Without a promise where no site can have it. */
 function lookAtSites(
   kit: Kit,
   ctx: Ctx,
   request: Parameters<FileService["lookup"]>[1],
 ): Answer<FileAttributes | undefined> {
-  if (kit.sites.list().every(({ foreign }) => foreign === "ignore")) return undefined;
+  if (noSiteHasNames(kit)) return undefined;
   return (async () => {
     const path = await readCatalog(kit.kv, (tx) => pathAt(tx, request));
     if (!isNameable(path) || !(await adopts(kit, ctx, path))) return undefined;
@@ -71,5 +114,6 @@ function lookAtSites(
 }
 
 async function adopts(kit: Kit, ctx: Ctx, path: FilePath): Promise<boolean> {
-  return (await adoptFromSites(kit, ctx, path)) !== undefined;
+  const file = await adoptFromSites(kit, ctx, path, { listingIsEnough: true });
+  return file !== undefined || (await takeInDirectory(kit, ctx, path));
 }

@@ -13,6 +13,10 @@ import type { Site } from "../../stores/index.ts";
 export interface Coverage {
   /** Whether the site surely has no object of this path. Asks for a listing where names of its directory are looked up again and again. */
   lacks(ctx: Ctx, site: Site, path: FilePath): Promise<boolean>;
+  /** Whether all names of the directory at the site were taken into the catalog, by a listing that stands. */
+  isTakenIn(site: Site, prefix: string): boolean;
+  /** They were, by a listing that began then. */
+  tookIn(site: Site, prefix: string, startedMs: number): void;
 }
 
 /** So many look-ups of a directory are worth a listing. */
@@ -20,6 +24,7 @@ const WORTH_A_LISTING = 3;
 /** Larger directories are asked name by name. */
 const MOST_NAMES = 1_000;
 const MOST_NAMES_IN_ALL = 200_000;
+const MOST_TAKEN_IN = 10_000;
 const NAMELESS = 1;
 
 interface Directory {
@@ -37,6 +42,8 @@ export function createCoverage(deps: { readonly clock: Clock; readonly answers: 
     sizeCalculation: ({ names }) => NAMELESS + (names?.size ?? 0),
   });
 
+  /** Until when a listing of each stands. */
+  const takenIn = new LRUCache<string, number>({ max: MOST_TAKEN_IN });
   const list = async (ctx: Ctx, site: Site, prefix: string): Promise<ReadonlySet<string> | undefined> => {
     const page = await site.store.list(ctx, { prefix, delimiter: "/", limit: MOST_NAMES });
     return page.continuation === undefined ? new Set(page.objects.map(({ key }) => key)) : undefined;
@@ -53,11 +60,22 @@ export function createCoverage(deps: { readonly clock: Clock; readonly answers: 
     directories.set(place.key, { untilMs, lookups: WORTH_A_LISTING, ...(names === undefined ? {} : { names }) });
   };
 
+  const isTakenIn: Coverage["isTakenIn"] = (site, prefix) =>
+    (takenIn.get(`${site.name}:${prefix}`) ?? 0) > clock.monotonicMs();
   return {
+    isTakenIn,
+    tookIn(site, prefix, startedMs) {
+      const standsMs = site.listingStandsMs ?? 0;
+      if (standsMs > 0) takenIn.set(`${site.name}:${prefix}`, startedMs + standsMs);
+    },
     async lacks(ctx, site, path) {
       const standsMs = site.listingStandsMs ?? 0;
       if (standsMs === 0) return false;
       const prefix = path.slice(0, path.lastIndexOf("/") + 1);
+      if (isTakenIn(site, prefix)) {
+        answers.add(1, { site: site.name, from: "listing" });
+        return true;
+      }
       const key = `${site.name}:${prefix}`;
       let directory = directories.get(key);
       if (directory === undefined || directory.untilMs <= clock.monotonicMs()) {

@@ -1,8 +1,8 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { SiteName } from "../../core/ids.ts";
-import { adoptForeign } from "../../namespace/index.ts";
-import type { Site } from "../../stores/index.ts";
+import { type Adopted, adoptForeign } from "../../namespace/index.ts";
+import type { ObjectInfo, Site } from "../../stores/index.ts";
 import type { Kit } from "../kit.ts";
 import type { ImportProgress, ImportRequest } from "../service/service.ts";
 
@@ -37,31 +37,46 @@ export async function* importPrefix(
       next = fetchPage(continuation);
       next.catch(() => undefined);
     }
-    for (let objects = page.objects; objects.length > 0;) {
-      kit.assertCatalogSpace();
-      const some = objects;
-      const nowMs = kit.clock.nowMs();
-      const outcome = await kit.inodes.transact((tx, nextInode) =>
-        adoptForeign(tx, {
-          site: site.name,
-          objects: some,
-          nowMs,
-          nextInode,
-          nextVersionId: kit.nextVersionId,
-          isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
-          ...(request.onlyMoved === undefined ? {} : { onlyMoved: request.onlyMoved }),
-        }),
-      );
-      total.scanned += outcome.seen;
-      total.adopted += outcome.adopted;
-      total.skipped += outcome.skipped;
-      total.refused += outcome.refused.length;
-      refusedExample ??= outcome.refused[0];
-      position = (some[outcome.seen - 1] as { key: string }).key;
-      objects = some.slice(outcome.seen);
-    }
+    const outcome = await takeInObjects(kit, site, page.objects, request);
+    total.scanned += outcome.seen;
+    total.adopted += outcome.adopted;
+    total.skipped += outcome.skipped;
+    total.refused += outcome.refused.length;
+    refusedExample ??= outcome.refused[0];
+    position = page.objects.at(-1)?.key ?? position;
     const done = continuation === undefined;
     yield { ...total, position, done, ...(refusedExample === undefined ? {} : { refusedExample }) };
     if (done) return;
   }
+}
+
+/** In as many transactions as it takes. */
+export async function takeInObjects(
+  kit: Kit,
+  site: Site,
+  objects: readonly ObjectInfo[],
+  { onlyMoved }: { readonly onlyMoved?: boolean } = {},
+): Promise<Adopted> {
+  const total = { seen: 0, adopted: 0, skipped: 0, refused: [] as string[] };
+  while (total.seen < objects.length) {
+    kit.assertCatalogSpace();
+    const left = objects.slice(total.seen);
+    const nowMs = kit.clock.nowMs();
+    const outcome = await kit.inodes.transact((tx, nextInode) =>
+      adoptForeign(tx, {
+        site: site.name,
+        objects: left,
+        nowMs,
+        nextInode,
+        nextVersionId: kit.nextVersionId,
+        isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
+        ...(onlyMoved === undefined ? {} : { onlyMoved }),
+      }),
+    );
+    total.seen += outcome.seen;
+    total.adopted += outcome.adopted;
+    total.skipped += outcome.skipped;
+    total.refused.push(...outcome.refused);
+  }
+  return total;
 }

@@ -3,7 +3,6 @@ import { GfsError, isGfsError } from "../../core/errors.ts";
 import type { FilePath, Inode, SiteName } from "../../core/ids.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
 import {
-  adoptForeign,
   appendMove,
   dropMove,
   isMoved,
@@ -19,7 +18,7 @@ import { readCatalog } from "../catalog-view.ts";
 import { markForPublishing } from "../copies/publishing.ts";
 import type { Kit, ProgramKit } from "../kit.ts";
 import { countsForeign, sitesWithForeign } from "./first-import.ts";
-import { importPrefix } from "./import.ts";
+import { importPrefix, takeInObjects } from "./import.ts";
 
 /**
  * Objects that nobody has taken in yet move with their directory. The rename only remembers that; a walk behind it takes them in under their new names, and
@@ -181,21 +180,5 @@ async function settleAt(kit: Kit, ctx: Ctx, site: Site, keys: readonly string[])
     const info = await headIfThere(ctx, site.store, key);
     if (info !== undefined) objects.push(info);
   }
-  if (objects.length === 0) return;
-  const nowMs = kit.clock.nowMs();
-  for (let left: readonly ObjectInfo[] = objects; left.length > 0;) {
-    const some = left;
-    const { seen } = await kit.inodes.transact((tx, nextInode) =>
-      adoptForeign(tx, {
-        site: site.name,
-        objects: some,
-        onlyMoved: true,
-        nowMs,
-        nextInode,
-        nextVersionId: kit.nextVersionId,
-        isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
-      }),
-    );
-    left = left.slice(seen);
-  }
+  if (objects.length > 0) await takeInObjects(kit, site, objects, { onlyMoved: true });
 }

@@ -57,6 +57,11 @@ export interface CommittedContent {
   readonly pendingSites: readonly string[];
 }
 
+export interface Names<Listed = posix.DirectoryEntry> extends posix.DirectoryPage<Listed> {
+  /** Sites that could not be listed: what only they have is missing. Absent: none. */
+  readonly failedSites?: readonly { readonly site: string; readonly error: string }[];
+}
+
 export interface FileService {
   /** From a path to what it names. An object that only a site has under the path as it is written is taken in. */
   walk(ctx: Ctx, request: posix.Walk): Promise<posix.Walked>;
@@ -66,9 +71,9 @@ export interface FileService {
   /** access(2): `wanted` is the sum of READ, WRITE and EXECUTE. */
   access(ctx: Ctx, request: { readonly inode: Inode; readonly wanted: number } & Required<Asking>): Answer<void>;
   readlink(ctx: Ctx, inode: Inode): Answer<string>;
-  /** What the catalog knows. A name that only a site has shows once it was looked up, read or imported. */
-  readdir(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<posix.DirectoryPage>;
-  readdirplus(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<posix.DirectoryPage<posix.DirectoryEntryPlus>>;
+  /** What only sites have in the directory is taken in. Without a promise where no site can have anything. */
+  readdir(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<Names>;
+  readdirplus(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<Names<posix.DirectoryEntryPlus>>;
 
   setattr(ctx: Ctx, request: Order<posix.SetAttr>): Promise<FileAttributes>;
   /** With `who` the new inode is his, and `uid` and `gid` count for nothing. So it is with all that make something. */

@@ -42,10 +42,11 @@ export const FILE_ROUTES: readonly Route[] = [
   {
     method: "GET",
     path: "/api/v1/entries",
-    summary: "What is in a directory, as a file system shows it, with what stat(2) tells of each.",
+    summary:
+      "What is in a directory, as a file system shows it, with what stat(2) tells of each. 207 when a site could not be listed.",
     query: schemas.entriesQuery,
     needs: async (access, call) => await maySeeEntries(access, queryOf(schemas.entriesQuery, call).path),
-    answers: { 200: schemas.entriesSchema },
+    answers: { 200: schemas.entriesSchema, 207: schemas.entriesSchema },
     run: async (service, call) => await entries(service, call),
   },
   {
@@ -194,8 +195,13 @@ async function entries(service: CoordinatorService, call: Call): Promise<Reply> 
   });
   const above = path === "" ? "" : `${path}/`;
   const last = page.entries.at(-1);
-  return ok({
-    entries: page.entries.map(({ name, attributes }) => fileView(above + name, attributes)),
-    ...(page.isLast || last === undefined ? {} : { next: last.cookie }),
-  });
+  const { failedSites = [] } = page;
+  return {
+    status: failedSites.length > 0 ? 207 : 200,
+    body: {
+      entries: page.entries.map(({ name, attributes }) => fileView(above + name, attributes)),
+      failed_sites: failedSites,
+      ...(page.isLast || last === undefined ? {} : { next: last.cookie }),
+    },
+  };
 }

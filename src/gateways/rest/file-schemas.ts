@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { failedSitesSchema } from "./schemas.ts";
 
 /** What the routes of files take and give. Modes are octal, as `chmod` has them; times are ISO 8601, to the nanosecond where there are any. */
 
@@ -51,6 +52,7 @@ export const entriesQuery = z.strictObject({
 });
 export const entriesSchema = z.object({
   entries: z.array(fileSchema),
+  failed_sites: failedSitesSchema,
   next: z.string().optional().describe("The cookie of the next page; absent: this is the last."),
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GfsError } from "../../core/errors.ts";
 import type { AccessGrant } from "../../coordinator/index.ts";
 import { putForeign, rigCtx } from "../../coordinator/testing/rig.ts";
 import { tokenOf } from "../../security/index.ts";
@@ -200,6 +201,25 @@ describe("entries", () => {
     }
     expect(seen).toEqual(["e/a file", "e/b directory", "e/c file"]);
     expect(await codeOf("GET", "entries?path=e/a")).toEqual([409, "NotADirectory"]);
+  });
+
+  it("have what only sites have, and say which site could not be asked", async () => {
+    const store = rest.rig.stores["cloud"] as Store;
+    await putForeign(store, "mixed/theirs", "x");
+    await put("mixed/ours");
+    const whole = await call("GET", "entries?path=mixed");
+    expect([whole.status, whole.json()]).toMatchObject([
+      200,
+      { entries: [{ path: "mixed/ours" }, { path: "mixed/theirs" }], failed_sites: [] },
+    ]);
+    const { list } = store;
+    store.list = async () => await Promise.reject(new GfsError("Unavailable", "The site is away."));
+    const part = await call("GET", "entries?path=mixed");
+    store.list = list;
+    expect([part.status, part.json()]).toMatchObject([
+      207,
+      { failed_sites: [{ site: "cloud", error: "The site is away." }] },
+    ]);
   });
 });
 
