@@ -21,6 +21,8 @@ const LONE = [
 // Groups run one after the other, and the files of one in so many workers at a time. Projects with different numbers of workers
 // have to be in different groups: the runner refuses them otherwise.
 export default defineConfig({
+  // Our own packages are tested as they are written, not as they were last built.
+  ssr: { resolve: { conditions: ["@globalfs/source", "node", "module-sync", "import", "default"] } },
   test: {
     pool: "threads",
     isolate: false,

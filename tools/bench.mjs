@@ -28,6 +28,7 @@ await build({
   platform: "node",
   target: "node20.19",
   packages: "external",
+  conditions: ["@globalfs/source"],
   sourcemap: "inline",
   logLevel: "warning",
   plugins: [{ name: "where-sources-are", setup: keepPlaces }],

@@ -14,6 +14,7 @@ export const BANNER = {
 
 // First, as what is newer than the product's own bundle counts as not built.
 await import("../packages/fuse/tools/build.mjs");
+await import("../packages/client/tools/build.mjs");
 
 await rm(join(ROOT, "dist"), { recursive: true, force: true });
 await build({
@@ -27,6 +28,7 @@ await build({
   platform: "node",
   target: "node20.19",
   external: EXTERNAL,
+  conditions: ["@globalfs/source"],
   banner: BANNER,
   sourcemap: true,
   sourcesContent: false,

@@ -18,7 +18,9 @@ function newestMs(path) {
   if (!info.isDirectory()) return info.mtimeMs;
   let newest = info.mtimeMs;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
-    if (entry.name !== "node_modules") newest = Math.max(newest, newestMs(join(path, entry.name)));
+    // What was built is no source, and a package may be packed later than all was built.
+    if (entry.name !== "node_modules" && entry.name !== "dist")
+      newest = Math.max(newest, newestMs(join(path, entry.name)));
   }
   return newest;
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
+import { mayComeBack, pauseAfter } from "./comeback.ts";
 import { errorOfTransport, GlobalFsError, header } from "./errors.ts";
 import { discard, type OpenAnswer, type Transport } from "./transport.ts";
 import type { ObjectInfo } from "./types.ts";
@@ -44,16 +45,22 @@ export interface DownloadPlan {
   reopen(start: number): Promise<OpenAnswer>;
 }
 
-/** The bytes, in order, across broken connections: it goes on where it stopped, and never with another version. */
+/** For so long a download waits for the coordinator to come back, such as from a restart. */
+const PATIENCE_MS = 30_000;
+
+/** The bytes, in order, across broken connections and restarts: it goes on where it stopped, and never with another version. */
 export async function* resumedBytes(transport: Transport, plan: DownloadPlan): AsyncGenerator<Buffer> {
   const hash = plan.sha256 === undefined ? undefined : createHash("sha256");
-  let answer = plan.first;
+  let answer: OpenAnswer | undefined = plan.first;
   let position = plan.span.start;
   let failures = 0;
+  let movedMs = performance.now();
   for (;;) {
     try {
+      answer ??= await plan.reopen(position);
       for await (const piece of answer.body as AsyncIterable<Buffer>) {
         failures = 0;
+        movedMs = performance.now();
         position += piece.length;
         hash?.update(piece);
         yield piece;
@@ -63,11 +70,13 @@ export async function* resumedBytes(transport: Transport, plan: DownloadPlan): A
     } catch (error) {
       const translated = errorOfTransport(error, transport.endpoint, plan.signal);
       failures += 1;
-      if (translated.code === "Canceled" || failures > transport.retries + 1 || plan.etag === "") throw translated;
+      const isPatient = failures <= transport.retries + 1 || performance.now() - movedMs < PATIENCE_MS;
+      if (plan.etag === "" || !mayComeBack(translated) || !isPatient) throw translated;
+      await pauseAfter(failures, plan.signal, transport.endpoint);
     } finally {
-      discard(answer.body);
+      if (answer !== undefined) discard(answer.body);
+      answer = undefined;
     }
-    answer = await plan.reopen(position);
   }
   if (hash !== undefined && hash.digest("hex") !== plan.sha256) {
     throw new GlobalFsError("ChecksumMismatch", "The bytes that arrived are not those that the coordinator announced.");

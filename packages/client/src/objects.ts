@@ -17,6 +17,7 @@ import type {
   ObjectInfo,
   PutOptions,
   PutResult,
+  Unconditional,
 } from "./types.ts";
 
 /**
@@ -46,6 +47,8 @@ export function keyPath(prefix: string, key: string): string {
 }
 
 export function createObjectCalls(transport: Transport) {
+  function get(key: string, options?: Unconditional<GetOptions>): Promise<Download>;
+  function get(key: string, options?: GetOptions): Promise<Download | undefined>;
   async function get(key: string, options: GetOptions = {}): Promise<Download | undefined> {
     const path = keyPath(OBJECTS, key);
     const ask = (headers: Record<string, string | undefined>, expect: number[]): Promise<OpenAnswer> =>
@@ -75,6 +78,8 @@ export function createObjectCalls(transport: Transport) {
     return downloadOf(info, span, source, () => discard(first.body));
   }
 
+  function head(key: string, options?: Unconditional<CallOptions & Conditions>): Promise<ObjectInfo>;
+  function head(key: string, options?: CallOptions & Conditions): Promise<ObjectInfo | undefined>;
   async function head(key: string, options: CallOptions & Conditions = {}): Promise<ObjectInfo | undefined> {
     const answer = await transport.text({
       method: "HEAD",

@@ -30,6 +30,9 @@ export interface Conditions {
   readonly ifUnmodifiedSince?: Date;
 }
 
+/** Without those that may be answered with "your copy is current". */
+export type Unconditional<T> = T & { readonly ifNoneMatch?: never; readonly ifModifiedSince?: never };
+
 export interface GetOptions extends CallOptions, Conditions {
   /** `start` inclusive, `end` exclusive; a `suffix` is the last so many bytes. */
   readonly range?: { readonly start: number; readonly end?: number } | { readonly suffix: number };

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
+import { mayComeBack, pauseAfter } from "./comeback.ts";
 import { asRecord, parseJson } from "./decode.ts";
 import { errorOfTransport, GlobalFsError } from "./errors.ts";
 import { discard, type Transport } from "./transport.ts";
@@ -15,8 +15,6 @@ export interface WatchOptions extends CallOptions {
 
 /** The coordinator shows every 15 seconds that it is there. */
 const SILENT_MS = 45_000;
-const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 10_000;
 /** An event is one line of JSON about two paths. */
 const LONGEST_FRAME = 256 * 1024;
 
@@ -54,20 +52,8 @@ export async function* watchChanges(
     } catch (error) {
       if (!isBegun || !mayComeBack(error)) throw error;
     }
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10));
-    await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, signal === undefined ? {} : { signal }).catch(
-      (reason: unknown) => {
-        throw errorOfTransport(reason, transport.endpoint, signal);
-      },
-    );
+    await pauseAfter(failures + 1, signal, transport.endpoint);
   }
-}
-
-function mayComeBack(error: unknown): boolean {
-  if (!(error instanceof GlobalFsError)) return false;
-  return (
-    error.code === "Unreachable" || error.code === "BrokenStream" || error.code === "Timeout" || error.status >= 500
-  );
 }
 
 interface Frame {

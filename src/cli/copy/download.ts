@@ -12,9 +12,7 @@ import { counted } from "./work.ts";
 
 export async function getObject(client: Client, key: string, signal: AbortSignal): Promise<Download> {
   try {
-    const download = await client.get(key, { signal });
-    if (download === undefined) throw new Error("A download without a condition came back as not modified.");
-    return download;
+    return await client.get(key, { signal });
   } catch (error) {
     if ((error as { code?: unknown }).code !== "NotFound") throw error;
     throw await absenceOf(client, key, { signal, forDirectories: "globalfs ls" });

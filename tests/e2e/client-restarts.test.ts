@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runGlobalfs } from "./support/command.ts";
 import { type ReadyDaemon, startDaemon } from "./support/daemon.ts";
 
-/** Who watches the namespace goes on through the death of the coordinator, and misses nothing. */
+/** Clients that go on through the death of the coordinator. */
 
 let directory: string;
 beforeAll(async () => {
@@ -66,6 +67,31 @@ test("E1 A watch outlives kill -9 and a tidy stop of the coordinator, and tells 
   } finally {
     aborting.abort();
     await watching;
+    await client.close();
+    await daemon.stop();
+  }
+});
+
+test("a download that has begun goes on after a restart of the coordinator, with the bytes of its version", async () => {
+  let daemon = await start("127.0.0.1:0");
+  const { host } = new URL(daemon.url);
+  const client = createClient({ endpoint: daemon.url });
+  const body = randomBytes(48 * 1024 ** 2);
+  try {
+    await client.put("large", body);
+    const download = await client.get("large");
+    const hash = createHash("sha256");
+    let sizeBytes = 0;
+    for await (const piece of download.body as AsyncIterable<Buffer>) {
+      if (sizeBytes === 0) {
+        await daemon.stop("SIGKILL");
+        daemon = await start(host);
+      }
+      sizeBytes += piece.length;
+      hash.update(piece);
+    }
+    expect([sizeBytes, hash.digest("hex")]).toEqual([body.length, createHash("sha256").update(body).digest("hex")]);
+  } finally {
     await client.close();
     await daemon.stop();
   }
