@@ -84,9 +84,10 @@ export function createCoverage(deps: { readonly clock: Clock; readonly answers: 
       }
       directory.lookups += 1;
       if (directory.lookups === WORTH_A_LISTING) {
+        const asking = directory;
         directory.listing = learn(ctx, site, { key, prefix }).catch((error: unknown) => {
-          if (isGfsError(error, "Canceled")) throw error;
-          // The name itself is asked for then, and tells what is wrong with the site.
+          // The name itself is asked for then, and tells what is wrong with the site. Whoever has left leaves the listing to others.
+          if (isGfsError(error, "Canceled")) asking.lookups = 0;
         });
       }
       await directory.listing;

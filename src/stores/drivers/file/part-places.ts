@@ -43,14 +43,20 @@ export class PartPlaces {
   /** After a restart the parts that lie in `data` tell it. */
   async #stride(directory: UploadDirectory, firstBytes: number): Promise<number> {
     if (this.#strideBytes !== undefined) return this.#strideBytes;
-    this.#found ??= directory.marks().then((marks) => {
-      for (const { place } of marks) if ("strideBytes" in place) return place.strideBytes;
-      return undefined;
+    this.#found ??= strideOf(directory).catch((error: unknown) => {
+      // The next part asks again.
+      this.#found = undefined;
+      throw error;
     });
     const found = await this.#found;
     this.#chosenBytes ??= found ?? firstBytes;
     return this.#chosenBytes;
   }
+}
+
+async function strideOf(directory: UploadDirectory): Promise<number | undefined> {
+  for (const { place } of await directory.marks()) if ("strideBytes" in place) return place.strideBytes;
+  return undefined;
 }
 
 /** Well below what file systems take, holes included. */
