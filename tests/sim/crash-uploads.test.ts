@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { chunksOf, rigCtx } from "../../src/coordinator/testing/rig.ts";
 import { listUploads } from "../../src/namespace/index.ts";
 import { MOMENTS } from "./crash/life.ts";
+import { fixedKeys } from "../support/fixed-keys.ts";
 import { type Files, World, type WorldOptions } from "./crash/world.ts";
 
 /**
@@ -26,6 +27,7 @@ interface Lost {
 
 interface Stage {
   readonly sites?: WorldOptions["sites"];
+  readonly wrap?: WorldOptions["wrap"];
   /** Before the upload is begun; absent: the key has an object. */
   readonly prepare?: (world: World) => Promise<void>;
   /** Between the upload and its completion. */
@@ -40,9 +42,9 @@ async function putOld(world: World): Promise<void> {
 async function loseCompletion(
   step: number,
   moment: "before" | "after",
-  { sites = TWO, prepare = putOld, before }: Stage,
+  { sites = TWO, wrap, prepare = putOld, before }: Stage,
 ): Promise<Lost | undefined> {
-  const world = new World({ sites });
+  const world = new World({ sites, ...(wrap === undefined ? {} : { wrap }) });
   await world.start();
   await prepare(world);
   await world.settle();
@@ -123,6 +125,43 @@ it(
     expect(done).toBeGreaterThan(0);
   },
 );
+
+describe("at sites whose uploads keep their keys, where somebody has put an object under the key meanwhile", () => {
+  const stage: Stage = {
+    wrap: (_site, store) => ({ store: fixedKeys(store) }),
+    prepare: async () => undefined,
+    before: putOld,
+  };
+
+  it(
+    "repeating a completion whose process died completes it over that, as long as there are its parts",
+    { timeout: 60_000 },
+    async () => {
+      let done = 0;
+      const points = await everywhere(async ({ world, complete }) => {
+        const outcome = await codeOf(complete());
+        await recover(world);
+        const files = await world.files();
+        // What was there may have been brought back over what the dead process had made of the parts.
+        expect([outcome, files.get(KEY)]).toEqual(outcome === "done" ? ["done", BODY] : ["Unavailable", OLD]);
+        if (outcome === "done") done += 1;
+        expect(await world.faults(files)).toEqual([]);
+      }, stage);
+      expect(points).toBeGreaterThan(10);
+      expect(done).toBeGreaterThan(points / 2);
+    },
+  );
+
+  it("a completion whose process died leaves that, under its key in the end", { timeout: 60_000 }, async () => {
+    await everywhere(async ({ world }) => {
+      const { uploads } = await world.rig.coordinator.listUploads(rigCtx, { prefix: "", limit: 10 });
+      await recover(world);
+      const files = await world.files();
+      expect(files.get(KEY)).toBe(uploads.length === 0 ? BODY : OLD);
+      expect(await world.faults(files)).toEqual([]);
+    }, stage);
+  });
+});
 
 interface Between {
   readonly name: string;

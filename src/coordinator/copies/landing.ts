@@ -5,6 +5,7 @@ import type { Program } from "../../kv/index.ts";
 import { enqueueJob } from "../../mover/index.ts";
 import { findFile, findOwner, removeFile } from "../../namespace/index.ts";
 import { type CommitOptions, headIfThere, type ObjectInfo, type Site, type StagedWrite } from "../../stores/index.ts";
+import { stepAside } from "./make-room.ts";
 import { landedKey, type Target } from "./object-keys.ts";
 import type { Kit } from "../kit.ts";
 import { enqueueRemoval } from "./removal.ts";
@@ -153,12 +154,40 @@ async function landBeside(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite):
     return { site, objectKey, info, ...(occupant === undefined ? {} : { occupant }) };
   } catch (error) {
     if (!isGfsError(error, "Unsupported")) throw error;
-    throw new GfsError("Conflict", "Somebody put another object there meanwhile; send the write again.", {
-      op: "coordinator.write",
-      cause: error,
-    });
+    return await landOver(kit, ctx, path, write);
   }
 }
+
+const MOST_LOOKS = 4;
+
+/** It keeps its key: what lies there steps aside. */
+async function landOver(kit: Kit, ctx: Ctx, path: FilePath, write: SiteWrite): Promise<Landed> {
+  const { site } = write;
+  let cause: unknown;
+  for (let look = 0; look < MOST_LOOKS && site.store.capabilities.conditionalWrites; look++) {
+    const occupant = await headIfThere(ctx, site.store, path);
+    const aside = occupant === undefined ? { back: [] } : await stepAside(kit, ctx, { site, path, occupant });
+    if (aside === undefined) break;
+    const back = aside.back.map((id) => kit.mover.take(id));
+    try {
+      const info = await commitOne(kit, ctx, write, occupant === undefined ? NEW : { ifMatch: occupant.etag });
+      return { site, objectKey: info.key, info };
+    } catch (error) {
+      if (!isGfsError(error, "PreconditionFailed")) throw error;
+      cause = error;
+    } finally {
+      // While this write is under way nothing goes over it; afterwards the job finds that there is nothing to do, or brings back what was there.
+      for (const job of back) job.leave();
+    }
+  }
+  throw new GfsError("Conflict", "Others write the same object at the same time; send the write again.", {
+    op: "coordinator.write",
+    retry: "safe",
+    cause,
+  });
+}
+
+const NEW = { ifNoneMatch: "*" } as const;
 
 /** The answer to our own write was lost, and the site has met it again. */
 function isOurs(site: Site, { metadata }: ObjectInfo, { versionId }: SiteWrite): boolean {

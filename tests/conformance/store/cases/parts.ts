@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect } from "vitest";
 import { GfsError } from "../../../../src/core/errors.ts";
 import type { MultipartUpload, PartBody, PartInfo } from "../../../../src/stores/index.ts";
-import { ctx, part, readObject, type Suite } from "../access.ts";
+import { ctx, part, putObject, readObject, type Suite } from "../access.ts";
 
 /** Uploads whose parts have sizes of their own, as clients send them. */
 export function describeParts(suite: Suite): void {
@@ -146,6 +146,26 @@ export function describeParts(suite: Suite): void {
       if (suite.store.driver !== "s3") expect(head.metadata["late"]).toBe("2");
       await suite.store.delete(ctx, key);
     });
+
+    suite.test(
+      "stay when completing them is refused for what lies there, and are then completed over that",
+      async () => {
+        const begun = await begin();
+        if (begun === undefined || !suite.store.capabilities.conditionalWrites) return;
+        const { upload, key } = begun;
+        const body = randomBytes(100);
+        const sent = await send(upload, 1, body);
+        const { etag } = await putObject(suite.store, key, Buffer.from("there before"));
+        for (const conditions of [{ ifNoneMatch: "*" as const }, { ifMatch: "0".repeat(32) }])
+          await expect(suite.store.completeMultipart(ctx, upload, [sent], conditions)).rejects.toMatchObject({
+            code: "PreconditionFailed",
+          });
+        expect((await readObject(suite.store, key)).toString()).toBe("there before");
+        await suite.store.completeMultipart(ctx, upload, [sent], { ifMatch: etag });
+        expect((await readObject(suite.store, key)).equals(body)).toBe(true);
+        await suite.store.delete(ctx, key);
+      },
+    );
 
     suite.test("may be a single one without bytes", async () => {
       const begun = await begin();
