@@ -3,8 +3,9 @@ import type { KeyRange, WatchBatch, WatchEvent, WatchOptions } from "./kv.ts";
 
 /** Tells watchers of commits, in commit order, and remembers the newest ones for those who come late. */
 
-const REMEMBERED_EVENTS = 20_000;
-const REMEMBERED_BYTES = 16 * 1024 ** 2;
+/** A commit that is remembered for long becomes old to the collector, and costs many times its bytes. Those of ten commits, however large, are enough for who comes a little late. */
+const REMEMBERED_EVENTS = 1_000;
+const REMEMBERED_BYTES = 1024 ** 2;
 const WAITING_EVENTS = 20_000;
 
 interface Watcher {
