@@ -62,6 +62,15 @@ describe("the body of a part", () => {
   it("takes nothing of the budget when it is empty", async () => {
     await send(body(0));
     expect(sent).toEqual(["bytes  of 0"]);
+    // Nor does it wait behind others, or go as a stream for them.
+    budget.tryAcquire(16 * MIB);
+    const waiting = new AbortController();
+    const waits = budget.acquire(1, waiting.signal).catch(() => undefined);
+    await send(body(0));
+    expect(sent.length).toBe(2);
+    expect(sent[1]).toMatch(/^bytes /);
+    waiting.abort();
+    await waits;
   });
 
   it("gives back what it took when it cannot be sent", async () => {

@@ -138,9 +138,21 @@ describe("a write that fits one part", () => {
       await expect(staged.commit(ctx)).rejects.toMatchObject({ code: "PermissionDenied" });
     }
     expect(target.bodies.map(({ maybeWritten }) => maybeWritten)).toEqual([false, false, true, true]);
+    expect(target.bodies[0]?.attributes).toEqual({});
     target.before = () => undefined;
     await staged.commit(ctx);
     expect(target.bodies.at(-1)?.maybeWritten).toBe(true);
+  });
+
+  it("has all its bytes however many they are and in whatever pieces they come, also when it was not said how many", async () => {
+    const bytes = Buffer.from(seededRandom(3).bytes(300_000));
+    const sizes = [1, 65_535, 1, 100_000, 134_463];
+    const staged = begin({}, { partSizeBytes: 2 ** 20, maxPartBytes: 2 ** 20, maxObjectBytes: 2 ** 20 });
+    let at = 0;
+    for (const size of sizes) await staged.write(bytes.subarray(at, (at += size)));
+    await staged.seal();
+    await staged.commit(ctx);
+    expect([at, bytes.equals(target.bodies[0]?.bytes as Buffer)]).toEqual([300_000, true]);
   });
 
   it("is refused at its seal when its bytes are others, and when they are fewer than was said", async () => {
