@@ -123,7 +123,7 @@ function rangeAfter(
 /** How many of those that are looked at ended in which way. */
 export function* countFinished(tx: Reader): Program<Readonly<Partial<Record<JobState, number>>>> {
   const counts: Partial<Record<JobState, number>> = {};
-  for (const { value } of yield* tx.range({ ...prefixRange(finishedSpace), limit: MOST_FINISHED, reverse: true })) {
+  for (const { value } of yield* tx.range({ ...prefixRange(finishedSpace), limit: MOST_FINISHED })) {
     const state = decodeFinished(value);
     counts[state] = (counts[state] ?? 0) + 1;
   }

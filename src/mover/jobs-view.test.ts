@@ -144,8 +144,15 @@ describe("what a job waits for", () => {
     await rig.mover.stop();
     const [waiting, done] = (await fill({ waiting: 1, done: 1 })) as [JobId, JobId];
     expect([await why(waiting), await why(done)]).toEqual([undefined, undefined]);
-    await rig.mover.pauseAll(true);
-    expect(await why(done)).toBeUndefined();
+  });
+
+  it("is whoever has paused all jobs, and nothing for one that has ended", async () => {
+    await rig.mover.stop();
+    const [waiting, paused, done] = (await fill({ waiting: 1, paused: 1, done: 1 })) as [JobId, JobId, JobId];
+    const since = new Date(rig.clock.nowMs()).toISOString();
+    await rig.mover.pauseAll(true, { by: "alice" });
+    expect([await why(waiting), await why(done)]).toEqual([`All jobs are paused since ${since} by alice.`, undefined]);
+    expect(await why(paused)).toMatch(/^It is paused since/);
   });
 
   it("is a site that does not answer", async () => {

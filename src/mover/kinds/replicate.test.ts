@@ -4,6 +4,8 @@ import { GfsError } from "../../core/errors.ts";
 import type { FilePath, SiteName } from "../../core/ids.ts";
 import type { MoverConfig } from "../context.ts";
 import { putBytes, type StoreCall } from "../../stores/testing/scripted-store.ts";
+import type { Site } from "../../stores/index.ts";
+import { delegateStaged } from "../../stores/layers/delegate.ts";
 import { MoverRig } from "../testing/rig.ts";
 import type { JobProgress } from "../types.ts";
 
@@ -155,6 +157,42 @@ describe("a repair", () => {
       await rig.idle();
       expect(rig.store("cloud").count("commit")).toBe(2);
       expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
+    },
+  );
+
+  it.each([true, false])(
+    "goes over what it has looked at, as far as its site can hold that nothing else came in between: %s",
+    async (conditionalWrites) => {
+      await start();
+      const written = await rig.put("file", "bytes");
+      await rig.idle();
+      const site = rig.sites.get("cloud") as Site;
+      const { store } = site;
+      const asked: unknown[] = [];
+      rig.sites.set("cloud", {
+        ...site,
+        store: {
+          ...store,
+          capabilities: { ...store.capabilities, conditionalWrites },
+          async stage(stageCtx, key, options) {
+            const staged = await store.stage(stageCtx, key, options);
+            return delegateStaged(staged, {
+              commit: async (commitCtx, conditions) => {
+                asked.push(conditions);
+                return await staged.commit(commitCtx, conditions);
+              },
+            });
+          },
+        },
+      });
+      const { etag } = await putBytes(rig.store("cloud"), "file", "wrong", { "globalfs-version": "another" });
+      await rig.order("repair", written, "cloud");
+      await rig.idle();
+      await rig.store("cloud").delete(ctx, "file");
+      await rig.order("repair", written, "cloud");
+      await rig.idle();
+      expect(asked).toEqual(conditionalWrites ? [{ ifMatch: etag }, { ifNoneMatch: "*" }] : [{}, {}]);
+      expect(await rig.bodyAt("cloud", "file")).toBe("bytes");
     },
   );
 

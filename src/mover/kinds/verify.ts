@@ -69,7 +69,7 @@ interface ReadBack {
   /** other: not the object that was written there. */
   readonly state: "intact" | "absent" | "corrupt" | "other";
   /** Of what lies there. */
-  readonly etag?: string;
+  readonly etag?: string | undefined;
 }
 
 async function readBack(
@@ -96,7 +96,7 @@ async function readBack(
     return { state: sizeBytes !== version.sizeBytes || proof?.holds() === false ? "corrupt" : "intact", etag };
   } catch (error) {
     if (isGfsError(error, "NotFound")) return { state: "absent" };
-    if (isGfsError(error, "DataCorrupt")) return { state: "corrupt", ...(etag === undefined ? {} : { etag }) };
+    if (isGfsError(error, "DataCorrupt")) return { state: "corrupt", etag };
     throw error;
   }
 }
