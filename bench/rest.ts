@@ -1,7 +1,7 @@
 /**
  * The REST gateway beside a bare node:http server that does the same.
  *
- *   npm run bench -- rest [--rounds 5] [--seconds 3]
+ *   npm run bench -- rest [--rounds 5] [--seconds 3] [--only gets|puts|streams]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "3" },
     megabytes: { type: "string", default: "1024" },
+    only: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
@@ -31,9 +32,10 @@ const SMALL = 4_096;
 const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
 const servers: Server[] = [];
 try {
-  await smallGets();
-  for (const connections of [1, CONNECTIONS]) await smallPuts(connections);
-  await streams();
+  const wants = (part: string): boolean => values.only === undefined || values.only === part;
+  if (wants("gets")) await smallGets();
+  if (wants("puts")) for (const connections of [1, CONNECTIONS]) await smallPuts(connections);
+  if (wants("streams")) await streams();
 } finally {
   for (const server of servers) await server.stop();
   await rm(directory, { recursive: true, force: true });

@@ -7,7 +7,9 @@ import net from "node:net";
 export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
-  readonly durationMs: number;
+  /** For so long; or so many requests. */
+  readonly durationMs?: number;
+  readonly requests?: number;
   /** The whole request as bytes; called for each, so that keys may differ. */
   readonly request: (sequence: number) => Uint8Array;
   readonly expectedStatus: number;
@@ -22,7 +24,8 @@ export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
   let requests = 0;
   let sequence = 0;
   const startedMs = performance.now();
-  const until = startedMs + options.durationMs;
+  const until = startedMs + (options.durationMs ?? Number.POSITIVE_INFINITY);
+  const most = options.requests ?? Number.POSITIVE_INFINITY;
   const status = `HTTP/1.1 ${options.expectedStatus} `;
 
   const runConnection = async (): Promise<void> => {
@@ -46,7 +49,7 @@ export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
         }
         buffered = buffered.subarray(size);
         requests += 1;
-        if (performance.now() < until) send();
+        if (performance.now() < until && sequence < most) send();
         else socket.end();
       });
     });
