@@ -142,7 +142,8 @@ async function pages(port: number, goesOn: () => Promise<boolean>): Promise<read
       const startedMs = performance.now();
       const page = await call(port, "GET", `/api/v1/objects?prefix=${prefix}&limit=${LISTED}`);
       took[index]?.push(performance.now() - startedMs);
-      if ((JSON.parse(page) as unknown[]).length !== LISTED) throw new Error(`A page of ${prefix} has ${(JSON.parse(page) as unknown[]).length} objects.`);
+      if ((JSON.parse(page) as unknown[]).length !== LISTED)
+        throw new Error(`A page of ${prefix} has ${(JSON.parse(page) as unknown[]).length} objects.`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

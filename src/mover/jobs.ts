@@ -160,6 +160,14 @@ export function* settleJob(tx: Transaction, id: JobId, change: JobChange): Progr
   return true;
 }
 
+/** One that went as it should, and of which nobody wants to hear later. */
+export function* settleUntold(tx: Transaction, id: JobId): Program<void> {
+  const job = yield* findJob(tx, id);
+  if (job === undefined || job.state !== "waiting") return;
+  removeIndexes(tx, job);
+  tx.delete(jobKey(id));
+}
+
 /**
  * Jobs whose work somebody else has done leave no trace. One behind others of its lane stays: what these still bring to the site is for it to
  * remove. Resolves with whether another job can run now that waited for one of them.

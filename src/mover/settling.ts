@@ -3,7 +3,7 @@ import { toGfsError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Logger } from "../core/ports/log.ts";
 import type { Kv, Program, Transaction } from "../kv/index.ts";
-import { settleJob } from "./jobs.ts";
+import { settleJob, settleUntold } from "./jobs.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Job } from "./types.ts";
 
@@ -120,6 +120,7 @@ function* settleOne(tx: Transaction, { job, outcome, bytesDone }: Ended, nowMs: 
   // What the sites hold is a fact, whatever became of the job's row meanwhile.
   if (outcome.record !== undefined) yield* outcome.record(tx);
   const reason = outcome.kind === "failed" ? outcome.reason : outcome.note;
+  if (reason === undefined && isRoutine(job)) return yield* settleUntold(tx, job.id);
   yield* settleJob(tx, job.id, {
     state: outcome.kind,
     nowMs,
@@ -127,4 +128,9 @@ function* settleOne(tx: Transaction, { job, outcome, bytesDone }: Ended, nowMs: 
     bytesDone,
     ...(reason === undefined ? {} : { reason }),
   });
+}
+
+/** Each write over an object makes one: they would push out of the lists of what has ended all that somebody might look for. */
+function isRoutine({ kind, attempts }: Job): boolean {
+  return kind === "publish" && attempts === 0;
 }

@@ -45,4 +45,21 @@ describe("an object that is brought to its path", () => {
     expect(operations.slice(operations.indexOf("copy"))).toEqual(["copy", "flush", "delete"]);
     expect(operations).not.toContain("head");
   });
+
+  it("leaves no job behind when that went well at once, and one that tells of it when it had to be tried again", async () => {
+    await rig.put("file", "old", { to: [] });
+    await rig.put("file", "new", { to: [] });
+    await rig.idle();
+    expect([await rig.jobs(), await rig.mover.depth()]).toEqual([[], 0]);
+    const { script } = rig.store("local");
+    script.before = ({ operation }) => {
+      if (operation === "copy") throw new GfsError("Unavailable", "The disk is away.");
+    };
+    await rig.put("file", "newest", { to: [] });
+    await rig.idle();
+    delete script.before;
+    await rig.clock.advance(10_000);
+    await rig.idle();
+    expect(await rig.jobs()).toMatchObject([{ kind: "publish", state: "done", attempts: 2 }]);
+  });
 });
