@@ -8,6 +8,7 @@ import { defineCompletion } from "./commands/completion.ts";
 import { defineConfig } from "./commands/config/index.ts";
 import { defineCoordinator } from "./commands/coordinator/index.ts";
 import { defineCp } from "./commands/cp.ts";
+import { defineDf } from "./commands/df.ts";
 import { defineDu } from "./commands/du.ts";
 import { defineExplain } from "./commands/explain.ts";
 import { defineImport } from "./commands/import.ts";
@@ -50,6 +51,7 @@ const COMMANDS: readonly Define[] = [
   defineCp,
   defineMv,
   defineRm,
+  defineDf,
   defineDu,
   defineStat,
   defineMkdir,

@@ -242,10 +242,17 @@ export interface Store {
   presign(ctx: Ctx, key: string, query: PresignQuery): Promise<string>;
   /** Reaches the medium with the credentials at hand and changes nothing; rejects with what is wrong. The health check. */
   check(ctx: Ctx): Promise<void>;
+  /** How much the medium takes and has left, for everybody who writes to it. Absent where it does not tell. */
+  space?(ctx: Ctx): Promise<MediumSpace>;
   /** Removes what staged writes and multipart uploads older than `olderThanMs` left behind, save uploads that are in use; resolves with how many. */
   sweep(ctx: Ctx, olderThanMs: number, isInUse?: UploadCheck): Promise<number>;
   close(): Promise<void>;
   readonly medium?: Medium;
+}
+
+export interface MediumSpace {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
 }
 
 /** A layer wraps a store and is a store. `stores/layers/stack.ts` holds their order. */

@@ -1,4 +1,4 @@
-import { asList, asRecord, fileOf, parseJson } from "./decode.ts";
+import { asList, asRecord, camelFields, fileOf, parseJson } from "./decode.ts";
 import { callOptions } from "./objects.ts";
 import { PartialListing } from "./partial-listing.ts";
 import type { Transport } from "./transport.ts";
@@ -11,6 +11,7 @@ import type {
   MakeDirectoryOptions,
   SetAttributes,
   SetExtendedAttribute,
+  TreeSpace,
 } from "./types.ts";
 
 const API = "/api/v1";
@@ -38,6 +39,11 @@ export function createFileCalls(transport: Transport) {
   return {
     async stat(path: string, call: CallOptions = {}): Promise<FileInfo> {
       return fileOf(await get(`stat?path=${encodeBytes(path)}`, call));
+    },
+    /** How much lies below a path or its nearest directory with a quota, and how much may still come. */
+    async space(path = "", call: CallOptions = {}): Promise<TreeSpace> {
+      const { sites, ...tree } = asRecord(await get(`statfs?path=${encodeBytes(path)}`, call));
+      return { ...camelFields(tree), sites: asList(sites).map(camelFields) } as object as TreeSpace;
     },
     /**
      * Of a directory, in pages; what comes and goes meanwhile is neither skipped nor given twice. When a site could not be asked what it has there, `onPartial` hears of it; without

@@ -26,6 +26,8 @@ export type {
   ExplainedRoute,
   Explanation,
   EntriesOptions,
+  SiteSpace,
+  TreeSpace,
   FailedSite,
   FileInfo,
   GetOptions,

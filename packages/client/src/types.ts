@@ -130,6 +130,26 @@ export interface GiveOptions extends CallOptions {
   readonly gid?: number;
 }
 
+/** Of a tree: what it takes, and what may still come. */
+export interface TreeSpace extends DirectoryUsage {
+  /** By its quota, and by the sites that have to take what is written there. Absent: nobody knows a limit. */
+  readonly leftBytes?: number;
+  readonly leftInodes?: number;
+  readonly sites: readonly SiteSpace[];
+}
+
+export interface SiteSpace {
+  readonly site: string;
+  readonly role: SiteRole;
+  /** What is written there comes to it before the answer. */
+  readonly required: boolean;
+  /** Absent where the site does not tell. */
+  readonly totalBytes?: number;
+  readonly freeBytes?: number;
+  /** Why it is not known. */
+  readonly error?: string;
+}
+
 export interface EntriesOptions extends CallOptions {
   /** Of a page. */
   readonly limit?: number;

@@ -37,6 +37,7 @@ const ASKING: Readonly<Record<string, readonly string[]>> = {
   cp: ["gfs:k", "gfs:l"],
   mv: ["k", "l"],
   rm: ["k"],
+  df: [],
   du: [],
   stat: ["k"],
   mkdir: ["d"],

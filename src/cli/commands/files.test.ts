@@ -61,6 +61,23 @@ test("a person makes, links, marks and looks at files, and takes all of it away 
   expect(await good("ls")).toBe("");
 });
 
+test("a person sees how much is there, and how much may still come", async () => {
+  await served.rig.put("room/a", "12345");
+  await good("quota", "set", "room", "--max-bytes", "1KiB");
+  const shown = await good("df", "gfs:room/");
+  expect(shown).toMatch(/^Path: +room\nFiles: +5 \(5 B\)\nBytes left: +1019 \(1019 B\)\nInodes: +1\n/);
+  expect(shown).toMatch(/local +primary +does not tell/);
+  expect(JSON.parse(await good("df", "room", "--json"))).toMatchObject({
+    path: "room",
+    max_bytes: 1_024,
+    left_bytes: 1_019,
+  });
+  expect(await good("df")).toMatch(/Bytes left: +unknown/);
+  expect(await served.run(["df", "none"])).toMatchObject({ exit: 4 });
+  await good("quota", "clear", "room");
+  await good("rm", "-r", "room");
+});
+
 test("what is copied within GlobalFS is the same there, links lead where they led, and all is counted", async () => {
   await served.rig.put("from/a", "12345", { contentType: "text/x", metadata: { one: "1" } });
   await served.rig.put("from/deep/b", "678");

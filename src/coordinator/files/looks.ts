@@ -11,12 +11,22 @@ import type { Kit } from "../kit.ts";
 import type { Answer, FileAttributes, FileService, Names } from "../service/service.ts";
 import { asked } from "./asked.ts";
 import { pathAt } from "./changing.ts";
+import { treeSpace } from "./space.ts";
 
 /** What is asked of the tree. Only a name that the catalog does not know is asked of the sites, too. */
 
 type Looks = Pick<
   FileService,
-  "walk" | "lookup" | "getattr" | "access" | "readlink" | "readdir" | "readdirplus" | "getxattr" | "listxattr"
+  | "walk"
+  | "lookup"
+  | "getattr"
+  | "access"
+  | "readlink"
+  | "statfs"
+  | "readdir"
+  | "readdirplus"
+  | "getxattr"
+  | "listxattr"
 >;
 
 export function createLooks(kit: Kit): Looks {
@@ -34,6 +44,7 @@ export function createLooks(kit: Kit): Looks {
       read(function* (tx): Program<void> {
         yield* posix.checked.access(tx, who, inode, wanted);
       }),
+    statfs: async (ctx, inode) => await treeSpace(kit, ctx, inode),
     readlink: (_ctx, inode) => read((tx) => posix.readlink(tx, inode)),
     readdir: (ctx, request) => readDirectory(kit, ctx, request, (tx) => asked.readdir(tx, request)),
     readdirplus: (ctx, request) => readDirectory(kit, ctx, request, (tx) => asked.readdirplus(tx, request)),

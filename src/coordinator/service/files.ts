@@ -3,6 +3,7 @@ import type { Inode, VersionId } from "../../core/ids.ts";
 import type { Moment } from "../../core/moment.ts";
 import type { posix } from "../../namespace/index.ts";
 import type { FileAttributes } from "../../namespace/types.ts";
+import type { SiteRole } from "../../stores/site.ts";
 import type { ByteRange } from "../../stores/store.ts";
 import type { OpenedRange } from "./objects.ts";
 
@@ -57,6 +58,30 @@ export interface CommittedContent {
   readonly pendingSites: readonly string[];
 }
 
+/** What a tree takes, and what it may still take. */
+export interface TreeSpace {
+  readonly used: { readonly bytes: number; readonly inodes: number; readonly olderBytes: number };
+  /** Of the nearest directory above that has a quota: it is its usage, then. */
+  readonly maxBytes?: number;
+  readonly maxInodes?: number;
+  /** Of bytes, by the quota and by the sites that have to take what is written there. Absent: nobody knows a limit. */
+  readonly leftBytes?: number;
+  readonly leftInodes?: number;
+  readonly sites: readonly SiteSpace[];
+}
+
+export interface SiteSpace {
+  readonly site: string;
+  readonly role: SiteRole;
+  /** What is written there has to come to it before the answer. */
+  readonly required: boolean;
+  /** Absent where the site does not tell. */
+  readonly totalBytes?: number;
+  readonly freeBytes?: number;
+  /** One sentence: why it is not known. */
+  readonly error?: string;
+}
+
 export interface Names<Listed = posix.DirectoryEntry> extends posix.DirectoryPage<Listed> {
   /** Sites that could not be listed: what only they have is missing. Absent: none. */
   readonly failedSites?: readonly { readonly site: string; readonly error: string }[];
@@ -71,6 +96,8 @@ export interface FileService {
   /** access(2): `wanted` is the sum of READ, WRITE and EXECUTE. */
   access(ctx: Ctx, request: { readonly inode: Inode; readonly wanted: number } & Required<Asking>): Answer<void>;
   readlink(ctx: Ctx, inode: Inode): Answer<string>;
+  /** What statfs(2) tells, of a directory or of the one that the inode hangs in. */
+  statfs(ctx: Ctx, inode: Inode): Promise<TreeSpace>;
   /** What only sites have in the directory is taken in. Without a promise where no site can have anything. */
   readdir(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<Names>;
   readdirplus(ctx: Ctx, request: posix.ReadDirectory & Asking): Answer<Names<posix.DirectoryEntryPlus>>;

@@ -10,7 +10,7 @@ import {
   maySeeEntries,
 } from "./access/files.ts";
 import * as schemas from "./file-schemas.ts";
-import { fileView, momentOfText } from "./file-views.ts";
+import { fileView, momentOfText, spaceView } from "./file-views.ts";
 import { getFile, getPlace, makeDirectories } from "./file-paths.ts";
 import { type Call, ok, type Reply, type Route } from "./route.ts";
 
@@ -48,6 +48,20 @@ export const FILE_ROUTES: readonly Route[] = [
     needs: async (access, call) => await maySeeEntries(access, queryOf(schemas.entriesQuery, call).path),
     answers: { 200: schemas.entriesSchema, 207: schemas.entriesSchema },
     run: async (service, call) => await entries(service, call),
+  },
+  {
+    method: "GET",
+    path: "/api/v1/statfs",
+    summary: "How much lies below a path or its nearest directory with a quota, and how much may still come.",
+    query: schemas.spaceQuery,
+    // It tells of sites and of what is above the path.
+    needs: (access) => access.operation("globalfs:GetInfo"),
+    answers: { 200: schemas.spaceSchema },
+    run: async (service, call) => {
+      const { path = "" } = queryOf(schemas.spaceQuery, call);
+      const { inode } = await getFile(service, call.ctx, path);
+      return ok(spaceView(path, await service.files.statfs(call.ctx, inode)));
+    },
   },
   {
     method: "POST",

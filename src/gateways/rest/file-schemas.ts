@@ -56,6 +56,28 @@ export const entriesSchema = z.object({
   next: z.string().optional().describe("The cookie of the next page; absent: this is the last."),
 });
 
+export const spaceQuery = z.strictObject({ path: bytePath.optional() });
+export const spaceSchema = z.object({
+  path: z.string(),
+  bytes: z.number(),
+  inodes: z.number(),
+  older_bytes: z.number(),
+  max_bytes: z.number().optional(),
+  max_inodes: z.number().optional(),
+  left_bytes: z.number().optional().describe("Absent: nobody knows a limit."),
+  left_inodes: z.number().optional(),
+  sites: z.array(
+    z.object({
+      site: z.string(),
+      role: z.string(),
+      required: z.boolean().describe("What is written there comes to it before the answer."),
+      total_bytes: z.number().optional().describe("Absent where the site does not tell."),
+      free_bytes: z.number().optional(),
+      error: z.string().optional(),
+    }),
+  ),
+});
+
 export const mkdirBody = z.strictObject({
   path: somePath,
   mode: mode.optional(),

@@ -1,8 +1,9 @@
 import type { z } from "zod";
-import type { FileAttributes } from "../../coordinator/index.ts";
+import type { FileAttributes, TreeSpace } from "../../coordinator/index.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { Moment } from "../../core/moment.ts";
 import type * as schemas from "./file-schemas.ts";
+import { defined } from "./views.ts";
 
 export function fileView(path: string, file: FileAttributes): z.infer<typeof schemas.fileSchema> {
   const { target, rdev } = file;
@@ -22,6 +23,23 @@ export function fileView(path: string, file: FileAttributes): z.infer<typeof sch
     ...(target === undefined ? {} : { target }),
     ...(rdev === undefined ? {} : { device: rdev }),
   };
+}
+
+export function spaceView(path: string, space: TreeSpace): z.infer<typeof schemas.spaceSchema> {
+  const { used, maxBytes, maxInodes, leftBytes, leftInodes, sites } = space;
+  return defined({
+    path: path.replace(/\/$/, ""),
+    bytes: used.bytes,
+    inodes: used.inodes,
+    older_bytes: used.olderBytes,
+    max_bytes: maxBytes,
+    max_inodes: maxInodes,
+    left_bytes: leftBytes,
+    left_inodes: leftInodes,
+    sites: sites.map(({ site, role, required, totalBytes, freeBytes, error }) =>
+      defined({ site, role, required, total_bytes: totalBytes, free_bytes: freeBytes, error }),
+    ),
+  });
 }
 
 /** Milliseconds, and the nanoseconds after them where there are any. */

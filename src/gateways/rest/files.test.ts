@@ -187,6 +187,31 @@ describe("attributes", () => {
   });
 });
 
+describe("statfs", () => {
+  it("tells what is there, what may still come, and what sites have, to who may see the whole", async () => {
+    await put("space/a", "12345");
+    await call("POST", "quota", { path: "space", max_bytes: 100, max_inodes: 4 });
+    expect((await call("GET", "statfs?path=space/a")).json()).toEqual({
+      path: "space/a",
+      bytes: 5,
+      inodes: 1,
+      older_bytes: 0,
+      max_bytes: 100,
+      max_inodes: 4,
+      left_bytes: 95,
+      left_inodes: 3,
+      sites: [
+        { site: "local", role: "primary", required: true },
+        { site: "cloud", role: "burst", required: false },
+      ],
+    });
+    expect((await call("GET", "statfs")).json()).not.toHaveProperty("left_bytes");
+    expect(await codeOf("GET", "statfs?path=space/none")).toEqual([404, "NotFound"]);
+    const reader = await token({ path: "space", role: "admin" });
+    expect((await call("GET", "statfs?path=space", undefined, reader)).status).toBe(403);
+  });
+});
+
 describe("entries", () => {
   it("come in pages", async () => {
     for (const name of ["a", "b", "c"]) await put(`e/${name}`, name);

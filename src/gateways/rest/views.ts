@@ -22,7 +22,7 @@ import type * as schemas from "./schemas.ts";
 type Job = Awaited<ReturnType<CoordinatorService["getJob"]>>;
 const iso = (timeMs: number): string => new Date(timeMs).toISOString();
 
-function defined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
+export function defined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
   for (const name of Object.keys(fields) as (keyof T)[]) if (fields[name] === undefined) delete fields[name];
   return fields as { [Name in keyof T]: Exclude<T[Name], undefined> };
 }

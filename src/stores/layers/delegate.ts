@@ -2,7 +2,9 @@ import type { StagedWrite, Store } from "../store.ts";
 
 /** A store that hands everything on: a layer says only what it does differently. */
 export function delegateStore(inner: Store, overrides: Partial<Store>): Store {
+  const space = inner.space?.bind(inner);
   return {
+    ...(space === undefined ? {} : { space }),
     driver: inner.driver,
     capabilities: inner.capabilities,
     head: (ctx, key) => inner.head(ctx, key),

@@ -12,6 +12,7 @@ import type {
   ListPage,
   ListQuery,
   Medium,
+  MediumSpace,
   MultipartOptions,
   MultipartUpload,
   ObjectBody,
@@ -172,6 +173,15 @@ export class FileStore implements Store {
       "A local directory has no addresses to hand out; read the object through GlobalFS.",
       { op: "store.presign" },
     );
+  }
+
+  async space(): Promise<MediumSpace> {
+    try {
+      await this.#layout.assertMounted("store.space");
+      return await this.#disk.space(this.#layout.root);
+    } catch (error) {
+      throw fromErrno(error, "store.space", { root: this.#layout.root });
+    }
   }
 
   async check(): Promise<void> {
