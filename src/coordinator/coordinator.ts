@@ -21,13 +21,14 @@ import { createLeadership } from "./leader/leadership.ts";
 import { createLifecycle } from "./leader/lifecycle.ts";
 import { listObjects } from "./listing/list.ts";
 import { getRecord, locate } from "./foreign/lookup.ts";
-import { createOperationMeter, type OperationMeter } from "./observed.ts";
+import { fileMeter, objectMeter } from "./observed/meters.ts";
+import { measuredFiles, measuredRead } from "./observed/measured.ts";
 import type { Kit } from "./kit.ts";
 import { createPeek } from "./reading/peek.ts";
 import { headObject, readObject } from "./reading/read.ts";
 import { settleOther } from "./foreign/reconcile.ts";
 import { renameObject } from "./objects/rename.ts";
-import type { CoordinatorService, DeleteOutcome, ObjectRead, OpenedRange } from "./service/service.ts";
+import type { CoordinatorService, DeleteOutcome } from "./service/service.ts";
 import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./admin/site-admin.ts";
 import { askAgain } from "./copies/doubt-site.ts";
 import { health, info } from "./admin/status.ts";
@@ -80,7 +81,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const lifecycle = createLifecycle(kit, uploads.service);
   const backups = createBackups(kit);
   const housekeeping = createHousekeeping(kit, uploads);
-  const meter = createOperationMeter(metrics, clock);
+  const meter = objectMeter(metrics, clock);
   const sitesCurrent = metrics.gauge({ name: "globalfs_sites_current", help: "Registered sites." });
   const peek = createPeek(kit);
   const startedAtMs = clock.monotonicMs();
@@ -94,7 +95,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     ...createBucketService(kit, uploads.service),
     ...createAccessKeyService(kit),
     ...createChangeService(kit),
-    files: createFileService(kit),
+    files: measuredFiles(createFileService(kit), fileMeter(metrics, clock)),
     get leads() {
       return leadership.isLeader;
     },
@@ -210,60 +211,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     info: async () => await info(kit, startedAtMs),
     health: async () => await health(kit),
   };
-}
-
-/** A read is measured from the request to the last byte of its first range, or to the answer when no byte is asked for. */
-async function measuredRead(meter: OperationMeter, work: () => Promise<ObjectRead>): Promise<ObjectRead> {
-  const end = meter.begin("get");
-  try {
-    const read = await work();
-    if (read.notModified) end();
-    return {
-      ...read,
-      async open(range) {
-        try {
-          const opened = await read.open(range);
-          if (opened.bytes !== undefined) {
-            end();
-            return opened;
-          }
-          return measuredRange(opened, end);
-        } catch (error) {
-          end(error);
-          throw error;
-        }
-      },
-    };
-  } catch (error) {
-    end(error);
-    throw error;
-  }
-}
-
-function measuredRange(opened: OpenedRange, end: (error?: unknown) => void): OpenedRange {
-  return {
-    ...opened,
-    stream: measuredStream(opened.stream, end),
-    cancel() {
-      end(new GfsError("Canceled", "The reader went away."));
-      opened.cancel();
-    },
-  };
-}
-
-async function* measuredStream(
-  stream: AsyncIterable<Uint8Array>,
-  end: (error?: unknown) => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream;
-    end();
-  } catch (error) {
-    end(error);
-    throw error;
-  } finally {
-    end(new GfsError("Canceled", "The reader went away."));
-  }
 }
 
 async function replicate(

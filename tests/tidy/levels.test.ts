@@ -49,7 +49,6 @@ const CONTRACTS: ReadonlySet<string> = new Set([
 const COORDINATOR_LEVELS: Readonly<Record<string, number>> = {
   service: 0,
   "catalog-view.ts": 0,
-  "observed.ts": 0,
   // Of all of them it names types alone.
   "kit.ts": 0,
   copies: 1,
@@ -61,6 +60,7 @@ const COORDINATOR_LEVELS: Readonly<Record<string, number>> = {
   files: 5,
   leader: 6,
   admin: 6,
+  observed: 6,
   "coordinator.ts": 7,
   "assemble.ts": 8,
   "index.ts": 9,

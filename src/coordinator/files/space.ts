@@ -1,6 +1,6 @@
 import type { Ctx } from "../../core/context.ts";
 import { isGfsError, toGfsError } from "../../core/errors.ts";
-import type { FilePath, Inode } from "../../core/ids.ts";
+import type { Inode } from "../../core/ids.ts";
 import type { Program } from "../../kv/index.ts";
 import { pathOf, posix, type Quota } from "../../namespace/index.ts";
 import type { Site } from "../../stores/index.ts";
@@ -13,7 +13,7 @@ export async function treeSpace(kit: Kit, ctx: Ctx, inode: Inode): Promise<TreeS
   const { quota, path } = await readCatalog(kit.kv, function* (tx): Program<{ quota: Quota; path: string }> {
     return { quota: yield* posix.statfs(tx, inode), path: (yield* pathOf(tx, inode)) ?? "" };
   });
-  const required = new Set(kit.router.planWrite(path as FilePath).required);
+  const required = new Set(kit.router.planWrite(path).required);
   const sites = await Promise.all(
     kit.sites.list().map(async (site) => await spaceOf(kit, ctx, site, required.has(site))),
   );
