@@ -112,18 +112,22 @@ async function importFiles(): Promise<void> {
     });
     for (let left = objects; left.length > 0;) {
       const some = left;
-      const { seen, adopted } = await allocator.transact((tx, nextInode) =>
-        adoptForeign(tx, {
-          site,
-          objects: some,
-          nowMs,
-          nextInode,
-          nextVersionId: () => nextUlid() as VersionId,
-        }),
+      const { seen, adopted } = await allocator.transact(
+        (tx, nextInode) =>
+          adoptForeign(tx, {
+            site,
+            objects: some,
+            nowMs,
+            nextInode,
+            nextVersionId: () => nextUlid() as VersionId,
+          }),
+        { durability: "visible" },
       );
       if (adopted !== seen) throw new Error(`Only ${adopted} of ${seen} objects were adopted.`);
       left = some.slice(seen);
     }
+    // As an import does it with each page of a site's listing.
+    await kv.flush();
     done += count;
     if (done % REPORT_EVERY === 0 || done === files) {
       const part = done % REPORT_EVERY === 0 ? REPORT_EVERY : done % REPORT_EVERY;

@@ -50,7 +50,10 @@ export async function* importPrefix(
   }
 }
 
-/** In as many transactions as it takes. */
+/** What a crash undoes of it is found again. */
+const AGAIN = { durability: "visible" } as const;
+
+/** In as many transactions as it takes, which wait for the disk together. */
 export async function takeInObjects(
   kit: Kit,
   site: Site,
@@ -62,21 +65,24 @@ export async function takeInObjects(
     kit.assertCatalogSpace();
     const left = objects.slice(total.seen);
     const nowMs = kit.clock.nowMs();
-    const outcome = await kit.inodes.transact((tx, nextInode) =>
-      adoptForeign(tx, {
-        site: site.name,
-        objects: left,
-        nowMs,
-        nextInode,
-        nextVersionId: kit.nextVersionId,
-        isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
-        ...(onlyMoved === undefined ? {} : { onlyMoved }),
-      }),
+    const outcome = await kit.inodes.transact(
+      (tx, nextInode) =>
+        adoptForeign(tx, {
+          site: site.name,
+          objects: left,
+          nowMs,
+          nextInode,
+          nextVersionId: kit.nextVersionId,
+          isInFlight: (reader, object) => kit.writer.isInFlight(reader, object),
+          ...(onlyMoved === undefined ? {} : { onlyMoved }),
+        }),
+      AGAIN,
     );
     total.seen += outcome.seen;
     total.adopted += outcome.adopted;
     total.skipped += outcome.skipped;
     total.refused.push(...outcome.refused);
   }
+  await kit.kv.flush();
   return total;
 }
