@@ -77,6 +77,25 @@ describe("probing a site", () => {
     },
   );
 
+  it.each([
+    [{ completes: true }, "PreconditionFailed", 9],
+    [{ writes: true }, "Unsupported", undefined],
+  ] as const)(
+    "keeps conditions of copies that are written in one piece as long as those of writes hold: %j",
+    async (what, code, conditionalCopyBytes) => {
+      const memory = createMemoryStore();
+      const capabilities = { ...memory.capabilities, conditionalCopies: false, conditionalCopyBytes: 9 };
+      const inner = delegateStore(forgetful(memory, what), { capabilities });
+      const { store } = await probeStore(ctx, inner, seededRandom(7));
+      expect([store.capabilities.conditionalWrites, store.capabilities.conditionalCopyBytes]).toEqual([
+        false,
+        conditionalCopyBytes,
+      ]);
+      await commit(store);
+      await expect(store.copy(ctx, "k", "k", { ifNoneMatch: "*" })).rejects.toMatchObject({ code });
+    },
+  );
+
   it("finds out that conditional reads are not", async () => {
     const { store, report } = await probeStore(ctx, forgetful(createMemoryStore(), { reads: true }), seededRandom(3));
     expect(report.conditionalReads).toBe(false);

@@ -194,7 +194,7 @@ function refused(error: GfsError): boolean {
 
 function restricted(store: Store, facts: ProbeReport): Store {
   const claimed = store.capabilities;
-  const { multipart, ...others } = claimed;
+  const { multipart, conditionalCopyBytes, ...others } = claimed;
   const conditionalWrites = claimed.conditionalWrites && facts.conditionalWrites && facts.conditionalCompletes;
   const conditionalReads = claimed.conditionalReads && facts.conditionalReads;
   const capabilities: StoreCapabilities = facts.writable
@@ -202,6 +202,7 @@ function restricted(store: Store, facts: ProbeReport): Store {
         ...others,
         conditionalWrites,
         conditionalReads,
+        ...(facts.conditionalWrites && conditionalCopyBytes !== undefined ? { conditionalCopyBytes } : {}),
         ranges: claimed.ranges && facts.ranges,
         userMetadata: claimed.userMetadata && facts.userMetadata,
         ...(facts.multipart && multipart !== undefined ? { multipart } : {}),
@@ -240,7 +241,7 @@ function restricted(store: Store, facts: ProbeReport): Store {
       return store.completeMultipart(ctx, upload, parts, conditions);
     },
     async copy(ctx, from, to, options) {
-      checkWrite(options);
+      if (capabilities.conditionalCopyBytes === undefined) checkWrite(options);
       return store.copy(ctx, from, to, options);
     },
   });

@@ -179,6 +179,11 @@ export interface StoreCapabilities {
   readonly serverSideCopy: boolean;
   /** Conditions of a copy's target cost nothing: without this it is made in parts. */
   readonly conditionalCopies: boolean;
+  /**
+   * Where `conditionalWrites` does not hold of everything (conditions are ignored when an upload in parts is completed): up to so many bytes it holds of copies, as they
+   * are written in one piece.
+   */
+  readonly conditionalCopyBytes?: number;
   /** Writes of up to so many bytes can be committed under another key than they were begun for. */
   readonly movableBytes: number;
   /** The same of uploads in parts. */

@@ -273,6 +273,18 @@ describe("an object that is to get its file's path", () => {
 
   it.each([
     ["small, whoever could come in between is kept out", 64 * 1024 ** 2, { conditionalCopies: false }, "both"],
+    [
+      "small, at a site that forgets conditions of uploads in parts",
+      5,
+      { conditionalCopies: false, conditionalWrites: false, conditionalCopyBytes: 5 },
+      "both",
+    ],
+    [
+      "too large for that",
+      5,
+      { conditionalCopies: false, conditionalWrites: false, conditionalCopyBytes: 4 },
+      "locked",
+    ],
     ["large, the site holds that nobody came in between", 64 * 1024 ** 2 + 1, { conditionalCopies: false }, "asked"],
     ["large, and the site cannot hold that", 2 ** 40, { conditionalCopies: false, conditionalWrites: false }, "locked"],
     ["of any size, where the site can hold that without moving bytes", 2 ** 40, {}, "both"],

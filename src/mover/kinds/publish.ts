@@ -192,9 +192,9 @@ interface CopyOrder extends Way {
 /** Not durable yet: see `record`. */
 async function copyTo(ctx: Ctx, job: Job, { site, to, found, deps, conditions }: CopyOrder): Promise<ObjectInfo> {
   const { version, copy } = found;
-  const { conditionalCopies, conditionalWrites } = site.store.capabilities;
+  const { conditionalCopies, conditionalWrites, conditionalCopyBytes = -1 } = site.store.capabilities;
   // A lock keeps out this process only: one that is held up here, and replaced meanwhile, must not go over what its successor has published.
-  const conditional = conditionalCopies || conditionalWrites;
+  const conditional = conditionalCopies || conditionalWrites || version.sizeBytes <= conditionalCopyBytes;
   const { contentType, metadata } = deps.describeWrite(job.path, version);
   return await site.store.copy(ctx, job.key, to, {
     mayShare: true,

@@ -140,6 +140,18 @@ describe.skipIf(server === undefined)("objects at a real S3 server", () => {
     // Whether completing an upload keeps conditions depends on the server's version; the capability must say the same.
     expect(probed.capabilities.conditionalWrites).toBe(report.conditionalCompletes);
     expect((await store.list(ctx, { prefix: ".globalfs/", limit: 10 })).objects).toEqual([]);
+    // Those of small copies hold in any case: what is published must not go over something newer.
+    await putObject(store, "from", "published late");
+    const { etag } = await putObject(store, "to", "newer");
+    const copy = async (ifMatch: string): Promise<unknown> => await probed.copy(ctx, "from", "to", { ifMatch });
+    await expect(copy("0".repeat(32))).rejects.toMatchObject({ code: "PreconditionFailed" });
+    await expect(probed.copy(ctx, "from", "to", { ifNoneMatch: "*" })).rejects.toMatchObject({
+      code: "PreconditionFailed",
+    });
+    expect((await readObject(probed, "to")).toString()).toBe("newer");
+    await copy(etag);
+    expect((await readObject(probed, "to")).toString()).toBe("published late");
+    for (const key of ["from", "to"]) await store.delete(ctx, key);
   });
 
   it("of others stay out of reach without the right secret", async () => {

@@ -31,7 +31,7 @@ const COPY_PART_BYTES = 512 * MIB;
 const PARALLEL_COPIES = 8;
 
 /** A copy with conditions goes through this process up to so many bytes: as many requests as without, where parts would take five, and rows of the catalog. */
-const MAX_CARRIED_BYTES = 1 * MIB;
+export const MAX_CARRIED_BYTES = 1 * MIB;
 
 /**
  * Plain copies take one request. Conditions on the target are known to hold only when a write or an upload in parts is

@@ -40,7 +40,7 @@ import {
   normalisePrefix,
   type S3StoreConfig,
 } from "./config.ts";
-import { copyObject } from "./copying.ts";
+import { copyObject, MAX_CARRIED_BYTES } from "./copying.ts";
 import { BulkDelete, deleteObject } from "./deleting.ts";
 import { listObjects, openUploads } from "./listing.ts";
 import {
@@ -65,6 +65,7 @@ const CAPABILITIES: Omit<StoreCapabilities, "movableBytes"> = {
   serverSideCopy: true,
   // Known to hold only when an upload in parts is completed.
   conditionalCopies: false,
+  conditionalCopyBytes: MAX_CARRIED_BYTES,
   movesUploads: false,
   presign: true,
   maxObjectBytes: MAX_OBJECT_BYTES,
