@@ -1,9 +1,10 @@
+import type { Inode } from "../core/ids.ts";
 import { corrupt, RowReader, RowWriter } from "./bytes.ts";
 import type { BucketSettings, LifecycleRule, Retention } from "./types.ts";
 
 /** A bucket's row. What every write has to know stands in front, so that it is read without the rest. `docs/formats.md` draws it. */
 
-const FORMAT = 1;
+const FORMAT = 2;
 const VERSIONING: readonly BucketSettings["versioning"][] = ["off", "enabled", "suspended"];
 const VERSIONING_MASK = 0b11;
 const OBJECT_LOCK = 1 << 2;
@@ -18,7 +19,12 @@ export interface VersionRules {
   readonly defaultRetention?: { readonly mode: Retention["mode"]; readonly days: number };
 }
 
-export function encodeBucket(bucket: Omit<BucketSettings, "name">): Buffer {
+export interface BucketRow extends Omit<BucketSettings, "name"> {
+  /** Its documents hang there. */
+  readonly documentsOf: Inode;
+}
+
+export function encodeBucket(bucket: BucketRow): Buffer {
   const { defaultRetention, owner } = bucket;
   const row = new RowWriter();
   row.byte(FORMAT);
@@ -30,6 +36,7 @@ export function encodeBucket(bucket: Omit<BucketSettings, "name">): Buffer {
       (owner === undefined ? 0 : HAS_OWNER),
   );
   if (defaultRetention !== undefined) row.count(defaultRetention.days);
+  row.count(bucket.documentsOf);
   row.time(bucket.createdMs);
   if (owner !== undefined) row.text(owner);
   row.text(JSON.stringify(bucket.lifecycle));
@@ -37,13 +44,19 @@ export function encodeBucket(bucket: Omit<BucketSettings, "name">): Buffer {
 }
 
 export function decodeBucket(name: string, bytes: Uint8Array): BucketSettings {
+  const { documentsOf: _, ...settings } = decodeBucketRow(bytes);
+  return { name, ...settings };
+}
+
+export function decodeBucketRow(bytes: Uint8Array): BucketRow {
   const row = new RowReader(bytes);
   const { rules, flags } = readRules(row);
+  const documentsOf = row.count() as Inode;
   const createdMs = row.time();
   const owner = flags & HAS_OWNER ? row.text() : undefined;
   const lifecycle = decodeLifecycle(row.text());
   row.end();
-  return { name, createdMs, ...rules, lifecycle, ...(owner === undefined ? {} : { owner }) };
+  return { documentsOf, createdMs, ...rules, lifecycle, ...(owner === undefined ? {} : { owner }) };
 }
 
 /** Only what a write has to know. */

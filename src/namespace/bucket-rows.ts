@@ -1,5 +1,6 @@
+import type { Inode } from "../core/ids.ts";
 import { prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
-import { decodeRules, type VersionRules } from "./bucket-codec.ts";
+import { decodeBucketRow, decodeRules, type VersionRules } from "./bucket-codec.ts";
 import {
   bucketDocumentKey,
   bucketGenerationKey,
@@ -45,8 +46,8 @@ export function* advanceGeneration(tx: Transaction): Program<void> {
   tx.put(bucketGenerationKey, encodeNumber((yield* bucketGeneration(tx)) + 1));
 }
 
-export function* readDocuments(tx: Reader, name: string): Program<Readonly<Record<string, string>>> {
-  const rows = yield* tx.range({ ...prefixRange(bucketDocumentKey(name, "")), limit: MAX_DOCUMENTS });
+export function* readDocuments(tx: Reader, documentsOf: Inode): Program<Readonly<Record<string, string>>> {
+  const rows = yield* tx.range({ ...prefixRange(bucketDocumentKey(documentsOf, "")), limit: MAX_DOCUMENTS });
   return Object.fromEntries(rows.map(({ key, value }) => [documentOfKey(key), Buffer.from(value).toString()]));
 }
 
@@ -56,10 +57,11 @@ export function* hasBucketRow(tx: Reader, name: string): Program<boolean> {
 
 /** The directory is gone, or goes by another name. */
 export function* dropBucketRow(tx: Transaction, name: string): Program<void> {
-  if (!(yield* hasBucketRow(tx, name))) return;
+  const row = yield* tx.get(bucketKey(name));
+  if (row === undefined) return;
   tx.delete(bucketKey(name));
-  for (const { key } of yield* tx.range({ ...prefixRange(bucketDocumentKey(name, "")), limit: MAX_DOCUMENTS }))
-    tx.delete(key);
+  const documents = prefixRange(bucketDocumentKey(decodeBucketRow(row).documentsOf, ""));
+  for (const { key } of yield* tx.range({ ...documents, limit: MAX_DOCUMENTS })) tx.delete(key);
   yield* advanceGeneration(tx);
 }
 
@@ -69,7 +71,6 @@ export function* moveBucketRow(tx: Transaction, from: string, to: string): Progr
   yield* dropBucketRow(tx, to);
   if (row === undefined) return;
   tx.put(bucketKey(to), row);
-  for (const [document, text] of Object.entries(yield* readDocuments(tx, from)))
-    tx.put(bucketDocumentKey(to, document), Buffer.from(text));
-  yield* dropBucketRow(tx, from);
+  tx.delete(bucketKey(from));
+  yield* advanceGeneration(tx);
 }

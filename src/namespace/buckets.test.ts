@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { momentOf } from "../core/moment.ts";
+import { encodeKey } from "../kv/index.ts";
 import {
   bucketGeneration,
   bucketOf,
@@ -160,6 +161,20 @@ describe("a bucket", () => {
 describe("a bucket that is renamed", () => {
   const moveDirectory = async (from: string, to: string, overwrite = false): Promise<unknown> =>
     await catalog.move(from, to, { directory: true, overwrite });
+
+  it("takes any number of documents along, which stay where they are", async () => {
+    const text = "x".repeat(65_536);
+    for (let index = 0; index < 64; index++) await catalog.writeBucket("b", {}, { [`document-${index}`]: text });
+    await catalog.move("b", "c", { directory: true });
+    expect(Object.values((await stored("c"))?.documents ?? {})).toEqual(Array.from({ length: 64 }, () => text));
+    await catalog.makeDirectory("b");
+    expect((await stored("b"))?.documents).toEqual({});
+    await catalog.writeBucket("b", {}, { own: "1" });
+    await catalog.move("b", "c", { directory: true, overwrite: true });
+    expect((await stored("c"))?.documents).toEqual({ own: "1" });
+    expect(await catalog.rowsBelow(encodeKey("bd"))).toBe(1);
+    expect((await catalog.check()).faults).toEqual([]);
+  });
 
   it("takes its settings, documents and versions along", async () => {
     await catalog.writeBucket("b", { owner: "alice" }, { policy: "1" });

@@ -1,7 +1,7 @@
 import { GfsError } from "../core/errors.ts";
 import { type FilePath, type Inode, ROOT_INODE } from "../core/ids.ts";
 import { keyAfter, prefixRange, type Program, type Reader, type Transaction } from "../kv/index.ts";
-import { decodeBucket, encodeBucket } from "./bucket-codec.ts";
+import { decodeBucket, decodeBucketRow, encodeBucket } from "./bucket-codec.ts";
 import { advanceGeneration, MAX_DOCUMENTS, NO_RULES, readDocuments } from "./bucket-rows.ts";
 import { makeDirectory, removeDirectory } from "./directories.ts";
 import { bucketDocumentKey, bucketKey, bucketSpace, nameOfBucketKey } from "./rows.ts";
@@ -34,7 +34,8 @@ export function* findStoredBucket(tx: Reader, name: string): Program<StoredBucke
     const settings = { ...NO_RULES, name, createdMs: directory.created.ms, lifecycle: [] };
     return { settings, documents: {}, implicit, hasRow: false };
   }
-  return { settings: decodeBucket(name, row), documents: yield* readDocuments(tx, name), implicit, hasRow: true };
+  const documents = yield* readDocuments(tx, decodeBucketRow(row).documentsOf);
+  return { settings: decodeBucket(name, row), documents, implicit, hasRow: true };
 }
 
 /** The inode of a directory at the top. */
@@ -73,7 +74,7 @@ export interface WriteBucket {
 export function* writeBucket(tx: Transaction, { settings, documents, nowMs, nextInode }: WriteBucket): Program<void> {
   const { name, ...row } = settings;
   tx.claimRoom();
-  yield* makeDirectory(tx, {
+  const { inode } = yield* makeDirectory(tx, {
     path: name as FilePath,
     mode: DIRECTORY_MODE,
     uid: 0,
@@ -83,18 +84,20 @@ export function* writeBucket(tx: Transaction, { settings, documents, nowMs, next
     nowMs,
     nextInode,
   });
-  tx.put(bucketKey(name), encodeBucket(row));
-  const kept = new Set(Object.keys(yield* readDocuments(tx, name)));
+  const before = yield* tx.get(bucketKey(name));
+  const documentsOf = before === undefined ? inode : decodeBucketRow(before).documentsOf;
+  tx.put(bucketKey(name), encodeBucket({ ...row, documentsOf }));
+  const kept = new Set(Object.keys(yield* readDocuments(tx, documentsOf)));
   for (const [document, text] of Object.entries(documents)) {
     if (text === null) {
       kept.delete(document);
-      tx.delete(bucketDocumentKey(name, document));
+      tx.delete(bucketDocumentKey(documentsOf, document));
       continue;
     }
     if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES)
       throw new GfsError("TooLarge", `The ${document} of a bucket has at most ${MAX_DOCUMENT_BYTES} bytes.`);
     kept.add(document);
-    tx.put(bucketDocumentKey(name, document), Buffer.from(text));
+    tx.put(bucketDocumentKey(documentsOf, document), Buffer.from(text));
   }
   if (kept.size > MAX_DOCUMENTS)
     throw new GfsError("TooLarge", `A bucket has at most ${MAX_DOCUMENTS} documents; remove one first.`);

@@ -209,8 +209,8 @@ describe("the small rows", () => {
     expect(hex(tombstoneKey("a"))).toBe(`${text("t")}00${text("a")}`);
     expect(hex(bucketKey("b"))).toBe(`${text("b")}00${text("b")}`);
     expect(nameOfBucketKey(bucketKey("b"))).toBe("b");
-    expect(hex(bucketDocumentKey("b", "policy"))).toBe(`${text("bd")}00${text("b")}00${text("policy")}`);
-    expect(documentOfKey(bucketDocumentKey("b", "policy"))).toBe("policy");
+    expect(hex(bucketDocumentKey(7 as Inode, "policy"))).toBe(`${text("bd")}000000000000000007${text("policy")}`);
+    expect(documentOfKey(bucketDocumentKey(7 as Inode, "policy"))).toBe("policy");
     expect(hex(changeKey(259))).toBe(`${text("c")}000000000000000103`);
     expect(positionOf(changeKey(259))).toBe(259);
     const named = { directory: 5 as Inode, name: "p" };
@@ -304,7 +304,7 @@ describe("the small rows", () => {
       "01017608",
     ],
     ["parts", decodeVersionParts, "00"],
-    ["bucket", (bytes: Uint8Array) => decodeBucket("b", bytes), `01000202${text("[]")}`],
+    ["bucket", (bytes: Uint8Array) => decodeBucket("b", bytes), `0200070202${text("[]")}`],
   ])("of an %s are damaged when bytes lie behind their end", (_what, decode, row) => {
     expect(() => decode(Buffer.from(row, "hex"))).not.toThrow();
     expect(() => decode(Buffer.from(`${row}00`, "hex"))).toThrow(expect.objectContaining(damaged));
@@ -314,11 +314,11 @@ describe("the small rows", () => {
     ["an entry of an unknown kind", decodeEntry, "0707"],
     ["a change of an unknown kind", decodeChange, "0408070170"],
     ["a change of an unknown cause", decodeChange, "200807017008"],
-    ["a bucket in another format", (bytes: Uint8Array) => decodeBucket("b", bytes), `02000202${text("[]")}`],
-    ["a bucket of unknown versioning", (bytes: Uint8Array) => decodeBucket("b", bytes), `01030202${text("[]")}`],
-    ["rules of a bucket in another format", decodeRules, `02000202${text("[]")}`],
-    ["rules that are no list", (bytes: Uint8Array) => decodeBucket("b", bytes), `01000202${text("{}")}`],
-    ["rules that are no JSON", (bytes: Uint8Array) => decodeBucket("b", bytes), `01000202${text("[x")}`],
+    ["a bucket in another format", (bytes: Uint8Array) => decodeBucket("b", bytes), `0100070202${text("[]")}`],
+    ["a bucket of unknown versioning", (bytes: Uint8Array) => decodeBucket("b", bytes), `0203070202${text("[]")}`],
+    ["rules of a bucket in another format", decodeRules, `0100070202${text("[]")}`],
+    ["rules that are no list", (bytes: Uint8Array) => decodeBucket("b", bytes), `0200070202${text("{}")}`],
+    ["rules that are no JSON", (bytes: Uint8Array) => decodeBucket("b", bytes), `0200070202${text("[x")}`],
   ])("of %s are damaged", (_what, decode, row) => {
     expect(() => decode(Buffer.from(row, "hex"))).toThrow(expect.objectContaining(damaged));
   });
@@ -329,28 +329,28 @@ describe("the row of a bucket", () => {
   const rules = [{ id: "r", enabled: true, filter: {}, expireAfterDays: 1 }];
 
   it.each<[string, BucketSettings, string]>([
-    ["without anything", plain, `01000202${text("[]")}`],
-    ["that keeps versions", { ...plain, versioning: "enabled" }, `01010202${text("[]")}`],
-    ["that kept versions", { ...plain, versioning: "suspended" }, `01020202${text("[]")}`],
-    ["with an owner", { ...plain, owner: "o" }, `012002016f02${text("[]")}`],
+    ["without anything", plain, `0200070202${text("[]")}`],
+    ["that keeps versions", { ...plain, versioning: "enabled" }, `0201070202${text("[]")}`],
+    ["that kept versions", { ...plain, versioning: "suspended" }, `0202070202${text("[]")}`],
+    ["with an owner", { ...plain, owner: "o" }, `02200702016f02${text("[]")}`],
     [
       "with locks in governance mode",
       { ...plain, versioning: "enabled", objectLock: true, defaultRetention: { mode: "governance", days: 3 } },
-      `010d030202${text("[]")}`,
+      `020d03070202${text("[]")}`,
     ],
     [
       "with locks in compliance mode",
       { ...plain, versioning: "enabled", objectLock: true, defaultRetention: { mode: "compliance", days: 3 } },
-      `011d030202${text("[]")}`,
+      `021d03070202${text("[]")}`,
     ],
     [
       "with rules",
       { ...plain, lifecycle: rules },
-      `010002${Buffer.from([JSON.stringify(rules).length]).toString("hex")}${text(JSON.stringify(rules))}`,
+      `02000702${Buffer.from([JSON.stringify(rules).length]).toString("hex")}${text(JSON.stringify(rules))}`,
     ],
   ])("%s", (_what, settings, expected) => {
     const { name, ...row } = settings;
-    expect(hex(encodeBucket(row))).toBe(expected);
+    expect(hex(encodeBucket({ ...row, documentsOf: 7 as Inode }))).toBe(expected);
     expect(decodeBucket(name, Buffer.from(expected, "hex"))).toEqual(settings);
     const { versioning, objectLock, defaultRetention } = settings;
     expect(decodeRules(Buffer.from(expected, "hex"))).toEqual({

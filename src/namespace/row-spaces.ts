@@ -1,7 +1,7 @@
 import type { FilePath, Inode } from "../core/ids.ts";
 import { type Key, type PartShape } from "../kv/index.ts";
 import { decodeAttributes, decodeMoment, encodeAttributes, encodeMoment } from "./attributes-codec.ts";
-import { decodeBucket, encodeBucket } from "./bucket-codec.ts";
+import { type BucketRow, decodeBucketRow, encodeBucket } from "./bucket-codec.ts";
 import { decodeContent, encodeContent } from "./content-codec.ts";
 import { decodeHistory, decodeSequence, encodeHistory, encodeSequence, type HistoryRow } from "./history-rows.ts";
 import {
@@ -16,7 +16,7 @@ import {
   encodeOwner,
   encodeTombstone,
 } from "./rows.ts";
-import type { BucketSettings, Change, FileAttributes, FileVersion, Owner, Tombstone, VersionPart } from "./types.ts";
+import type { Change, FileAttributes, FileVersion, Owner, Tombstone, VersionPart } from "./types.ts";
 import type { Entry } from "./rows.ts";
 import type { Moment } from "../core/moment.ts";
 import { decodeQuota, encodeQuota, type Quota } from "./quota-rows.ts";
@@ -119,11 +119,11 @@ export const namespaceSpaces: readonly RowSpace[] = [
     name: "b",
     key: ["tail"],
     value: {
-      decode: (bytes) => without(decodeBucket("", bytes), "name"),
-      encode: (value) => encodeBucket(value as BucketSettings),
+      decode: (bytes) => decodeBucketRow(bytes),
+      encode: (value) => encodeBucket(value as BucketRow),
     },
   },
-  { name: "bd", key: ["string", "tail"], value: TEXT },
+  { name: "bd", key: ["number", "tail"], value: TEXT },
   { name: "n", key: ["string"], value: NUMBER },
   { name: "nt", key: [], value: { decode: decodeTree, encode: (value) => encodeTree(value as Tree) } },
   {

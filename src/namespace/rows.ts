@@ -219,18 +219,19 @@ export function nameOfBucketKey(key: Key): string {
   return decodeKey(key, ["tail"])[0] as string;
 }
 
-export function bucketDocumentKey(bucket: string, document: string): Key {
-  return encodeKey(BUCKET_DOCUMENT, bucket, tail(document));
+/** They hang at the inode that the bucket's row names, so that none of them moves when the bucket gets another name. */
+export function bucketDocumentKey(documentsOf: Inode, document: string): Key {
+  return encodeKey(BUCKET_DOCUMENT, documentsOf, tail(document));
 }
 
 export const bucketDocumentSpace = encodeKey(BUCKET_DOCUMENT);
 
-export function bucketNameOfDocumentKey(key: Key): string {
-  return decodeKey(key, ["string", "tail"])[0] as string;
+export function inodeOfDocumentKey(key: Key): Inode {
+  return decodeKey(key, ["number", "tail"])[0] as Inode;
 }
 
 export function documentOfKey(key: Key): string {
-  return decodeKey(key, ["string", "tail"])[1] as string;
+  return decodeKey(key, ["number", "tail"])[1] as string;
 }
 
 export function encodeNumber(value: number): Buffer {

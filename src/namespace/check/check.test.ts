@@ -6,6 +6,7 @@ import { decodeAttributes, encodeAttributes, encodeMoment } from "../attributes-
 import { encodeContent } from "../content-codec.ts";
 import {
   attributesKey,
+  bucketDocumentKey,
   bucketKey,
   contentKey,
   encodeEntry,
@@ -258,14 +259,16 @@ describe("the check of the catalog", () => {
   });
 
   it("finds settings of a bucket that is not there, or that nobody made", async () => {
-    const settings = encodeBucket({ createdMs: 1, versioning: "off", objectLock: false, lifecycle: [] });
+    const row = { createdMs: 1, versioning: "off" as const, objectLock: false, lifecycle: [] };
+    const settingsOf = (documentsOf: number): Buffer => encodeBucket({ ...row, documentsOf: documentsOf as Inode });
     await catalog.putApart("d/e");
     await catalog.write([
-      [bucketKey("d"), settings],
-      [bucketKey("none"), settings],
+      [bucketKey("d"), settingsOf(5)],
+      [bucketKey("none"), settingsOf(5)],
     ]);
     expect(await faults()).toEqual([
       "Bucket d has settings, and no directory that somebody made.",
+      "Bucket none has the documents of another one.",
       "Bucket none has settings, and no directory that somebody made.",
     ]);
   });
@@ -325,8 +328,8 @@ describe("the check of what is beside the tree", () => {
   });
 
   it("finds documents of a bucket without settings", async () => {
-    await catalog.write([[encodeKey("bd", "other", tail("policy")), Buffer.from("{}")]]);
-    expect(await faults()).toEqual(["Bucket other has documents, and no settings."]);
+    await catalog.write([[bucketDocumentKey(77 as Inode, "policy"), Buffer.from("{}")]]);
+    expect(await faults()).toEqual(["There are documents of bucket 77, which has no settings."]);
   });
 
   it("finds uploads that nothing protects, and what belongs to none", async () => {

@@ -1,7 +1,7 @@
 import type { FilePath, Inode } from "../../core/ids.ts";
 import type { Kv } from "../../kv/index.ts";
-import { bucketNameOfDocumentKey, bucketDocumentSpace, bucketKey, bucketSpace, nameOfBucketKey } from "../rows.ts";
-import { decodeBucket } from "../bucket-codec.ts";
+import { bucketDocumentSpace, bucketSpace, inodeOfDocumentKey, nameOfBucketKey } from "../rows.ts";
+import { decodeBucketRow } from "../bucket-codec.ts";
 import { decodeHistory, historyIndexSpace, historySpace } from "../history-rows.ts";
 import { emptiedOfKey, emptiedSpace } from "../emptied-rows.ts";
 import { readAttributes } from "../inodes.ts";
@@ -114,15 +114,19 @@ async function checkHistories(
 }
 
 async function checkBuckets(scan: Scan): Promise<void> {
+  const documentsOf = new InodeSet();
   await scan.rows(bucketSpace, function* (tx, row) {
-    const { name } = decodeBucket(nameOfBucketKey(row.key), row.value);
+    const name = nameOfBucketKey(row.key);
+    if (!documentsOf.add(decodeBucketRow(row.value).documentsOf))
+      scan.fault(`Bucket ${name} has the documents of another one.`);
     const directory = yield* findDirectory(tx, name as FilePath);
     if (directory === undefined || directory.implicit === true)
       scan.fault(`Bucket ${name} has settings, and no directory that somebody made.`);
   });
-  await scan.rows(bucketDocumentSpace, function* (tx, row) {
-    const name = bucketNameOfDocumentKey(row.key);
-    if ((yield* tx.get(bucketKey(name))) === undefined) scan.fault(`Bucket ${name} has documents, and no settings.`);
+  // oxlint-disable-next-line eslint/require-yield -- It reads nothing more.
+  await scan.rows(bucketDocumentSpace, function* (_tx, row) {
+    const inode = inodeOfDocumentKey(row.key);
+    if (!documentsOf.has(inode)) scan.fault(`There are documents of bucket ${inode}, which has no settings.`);
   });
 }
 

@@ -12,6 +12,7 @@ import { createS3Store } from "../../../src/stores/drivers/s3/index.ts";
 import type { Store } from "../../../src/stores/index.ts";
 import { probeStore } from "../../../src/stores/probe.ts";
 import { createBucket, independentClient, startRadosgw, type TestBucket } from "../../servers/radosgw.ts";
+import { readObject } from "./access.ts";
 import { collect, putObject } from "./suite.ts";
 
 const server = await startRadosgw();
