@@ -191,6 +191,20 @@ describe("an object that is to get its file's path", () => {
     ]);
   });
 
+  it("is published by the job that is there, when a look finds that it was right before that has run", async () => {
+    await rig.put("x", "before", { to: [] });
+    await rig.mover.pauseAll(true);
+    const written = await rig.put("x", "after", { to: [] });
+    await rig.setCopy(written, "local", { state: "stale" });
+    const { id } = (await relocation()) as JobProgress;
+    await rig.mover.pause(id);
+    await rig.order("verify", written, "local", { path: "elsewhere" as FilePath });
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await rig.copy("x", "local")).toMatchObject({ state: "present", home: "x" });
+    expect((await rig.jobs()).filter(({ kind }) => kind === "publish").map((job) => job.id)).toEqual([id]);
+  });
+
   it("goes over what a write left that came to nothing, and waits before it does so over a newer one", async () => {
     const written = await rig.put("old", "bytes", { to: [] });
     const own = (version: string) => ({ "globalfs-version": version, "globalfs-path": "new" });
@@ -365,6 +379,19 @@ describe("an object that is to get its file's path", () => {
     await rig.mover.pauseAll(false);
     await rig.idle();
     expect([await rig.bodyAt("local", "old"), await rig.bodyAt("local", "new")]).toEqual([undefined, "bytes"]);
+  });
+
+  it("is tried once an attempt where it is known what it replaces, while its site is away", async () => {
+    await rig.put("x", "before", { to: [] });
+    await rig.mover.pauseAll(true);
+    await rig.put("x", "after", { to: [] });
+    rig.store("local").script.before = ({ operation }) => {
+      if (operation === "copy") throw new GfsError("Unavailable", "The site is away.");
+    };
+    await rig.mover.pauseAll(false);
+    await rig.idle();
+    expect(await relocation()).toMatchObject({ state: "waiting", reason: "The site is away." });
+    expect([rig.store("local").count("copy"), rig.store("local").count("head")]).toEqual([1, 0]);
   });
 
   it("waits for a site that does not say what lies under its new key", async () => {

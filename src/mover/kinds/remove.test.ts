@@ -39,6 +39,18 @@ describe("an object that no file owns", () => {
     expect(await rig.bodyAt("local", "file")).toBeUndefined();
   });
 
+  it("goes when it has that content still, also when an earlier attempt failed", async () => {
+    const { etag } = await putBytes(rig.store("local"), "file", "ours");
+    rig.store("local").script.before = ({ operation }) => {
+      if (operation === "delete") throw new GfsError("Unavailable", "The site is away.");
+    };
+    expect((await removed({ key: "file", etag })).state).toBe("waiting");
+    rig.store("local").script = {};
+    await rig.clock.advance(1_000);
+    await rig.idle();
+    expect(await rig.bodyAt("local", "file")).toBeUndefined();
+  });
+
   it("goes when it is of the version that was to go, also when its content is another than was known", async () => {
     await putBytes(rig.store("local"), "file", "of a write that was never answered", { "globalfs-version": "v1" });
     await removed({ key: "file", etag: "of the one that was" });
