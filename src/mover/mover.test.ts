@@ -188,6 +188,22 @@ describe("a full queue", () => {
     expect([await rig.bodyAt("cloud", "file8"), await rig.bodyAt("cloud", "file9")]).toEqual(["newer", undefined]);
     expect(await rig.mover.depth()).toBe(0);
   });
+
+  it("is not filled beyond what it holds by what was remembered, and takes some of it once a tenth is free", async () => {
+    await start({ maxQueuedJobs: 60 });
+    await rig.mover.pauseAll(true);
+    for (let file = 0; file < 100; file++) await rig.put(`file${file}`, "bytes");
+    const ids = (await rig.jobs()).map(({ id }) => id);
+    const depthAfter = async (canceled: number): Promise<number> => {
+      await rig.mover.stop();
+      for (const id of ids.splice(0, canceled)) await rig.mover.cancel(id);
+      await rig.restart();
+      await rig.clock.advance(6_000);
+      return await rig.mover.depth();
+    };
+    // Six are a tenth: with one more they come, in as many commits as it takes.
+    expect([ids.length, await depthAfter(6), await depthAfter(1), await depthAfter(29)]).toEqual([60, 54, 60, 60]);
+  });
 });
 
 describe("a person's hand on jobs", () => {

@@ -144,6 +144,18 @@ describe("all jobs, paused by another process", () => {
   });
 });
 
+it("all jobs stay paused since when and by whom they were first, whoever pauses them once more", async () => {
+  await start();
+  const sinceMs = rig.clock.nowMs();
+  await rig.mover.pauseAll(true, { by: "alice", reason: "the link is being mended" });
+  await rig.clock.advance(1_000);
+  await rig.mover.pauseAll(true, { by: "bob" });
+  expect(await rig.mover.findPause()).toEqual({ sinceMs, by: "alice", reason: "the link is being mended" });
+  await rig.mover.pauseAll(false);
+  await rig.mover.pauseAll(true, { by: "bob" });
+  expect(await rig.mover.findPause()).toEqual({ sinceMs: sinceMs + 1_000, by: "bob" });
+});
+
 describe("a job that is canceled", () => {
   it("leaves a copy alone that it was not about to bring", async () => {
     await start();
