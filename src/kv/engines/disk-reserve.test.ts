@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -26,6 +26,16 @@ it("takes up real room, gives it up in steps, and takes it up again", async () =
   expect((await stat(file)).size).toBe(0);
   await reserve.restore();
   expect([reserve.isShort, (await stat(file)).size]).toEqual([false, RESERVE_BYTES]);
+});
+
+it("is left alone while it is whole, and found again by another start", async () => {
+  const file = await place();
+  const reserve = await openDiskReserve(file);
+  await writeFile(file, Buffer.alloc(RESERVE_BYTES, "as it was"));
+  await reserve.restore();
+  await reserve.close();
+  const again = await openDiskReserve(file);
+  expect([again.isShort, (await readFile(file)).toString("latin1", 0, 9)]).toEqual([false, "as it was"]);
 });
 
 it("is found again, with what was given up", async () => {
