@@ -2,7 +2,7 @@ import { type Ctx } from "../../../core/context.ts";
 import { fromErrno, GfsError } from "../../../core/errors.ts";
 import type { DiskFile } from "../../../core/ports/disk.ts";
 import type { CopyOptions, ObjectInfo } from "../../store.ts";
-import { errnoOf } from "./failures.ts";
+import { ABSENT, errnoOf } from "./failures.ts";
 import { instanceOf } from "./intake/instance.ts";
 import { ATTRIBUTE, describeObject, encodeRecord, type ObjectRecord } from "./object-record.ts";
 import { existsAt, findInfo, openAt, openObject } from "./reading.ts";
@@ -18,19 +18,20 @@ export interface CopyPlan {
 export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan): Promise<ObjectInfo> {
   const { disk, layout } = place;
   const { from, to, options } = plan;
-  const source = await openObject(disk, layout, from);
-  await source.file.close();
-  if (options.sourceIfMatch !== undefined && options.sourceIfMatch !== source.info.etag) {
-    throw new GfsError("PreconditionFailed", "The source is another object by now.", { op: "store.copy" });
-  }
   const { ifMatch, ifNoneMatch } = options;
   const path = `${layout.staging}/copy-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const flushedLater = options.durability === "visible";
   try {
-    const shared = options.mayShare === true && (await link(place, from, path));
+    // It is the very file that gets the name, whatever has the source's name by the time that it is looked at.
+    const linked = options.mayShare === true ? await linkObject(place, from, path) : undefined;
+    const shared = linked !== undefined;
+    const source = linked ?? (await lookAt(place, from));
+    if (options.sourceIfMatch !== undefined && options.sourceIfMatch !== source.etag) {
+      throw new GfsError("PreconditionFailed", "The source is another object by now.", { op: "store.copy" });
+    }
     const sealed = shared
-      ? await describeShared(place, path, { to, source: source.info, options })
-      : await sealCopy(place, path, { to, source: source.info, options });
+      ? await describeShared(place, path, { to, source, options })
+      : await sealCopy(place, path, { to, source, options });
     const info = await place.publish(
       ctx,
       { path, ...sealed, flushedLater },
@@ -40,13 +41,19 @@ export async function copyObject(place: StagingPlace, ctx: Ctx, plan: CopyPlan):
       },
     );
     // rename(2) does nothing where both names are the same file already. Where another one lay, or none, they are not.
-    const another = ifMatch === undefined ? ifNoneMatch !== undefined : ifMatch !== source.info.etag;
+    const another = ifMatch === undefined ? ifNoneMatch !== undefined : ifMatch !== source.etag;
     if (shared && !another) await disk.unlink(path).catch(() => undefined);
     return info;
   } catch (error) {
     await disk.unlink(path).catch(() => undefined);
     throw fromErrno(error, "store.copy", { from, to });
   }
+}
+
+async function lookAt({ disk, layout }: StagingPlace, key: string): Promise<ObjectInfo> {
+  const { file, info } = await openObject(disk, layout, key);
+  await file.close();
+  return info;
 }
 
 function attributesOf(source: ObjectInfo, { contentType, metadata }: CopyOptions) {
@@ -90,16 +97,12 @@ async function describeShared(
   described: Described,
 ): Promise<Omit<SealedFile, "path">> {
   const { to, source, options } = described;
-  // It is the very file that gets the name, whatever has the source's name by now.
-  const linked = await openAt(place.disk, to, path);
-  await linked?.file.close();
-  if (linked?.info.etag !== source.etag || linked.info.sizeBytes !== source.sizeBytes) throw changed(source.key);
   const isSaid = !place.keepsAttributes() || saysAlready(source, options);
   const isVisible = options.durability === "visible";
   // No record speaks of its new place: a file that gets it must not be torn.
   if (isVisible && place.isNoted(source.key)) await place.flushNoted(source.key);
   const isNoted = !isVisible && (place.notes(source.sizeBytes) || place.isNoted(source.key));
-  if (isSaid && !isNoted) return { info: linked.info };
+  if (isSaid && !isNoted) return { info: { ...source, key: to } };
   const file = await place.disk.open(path, "update");
   try {
     const bytes = isNoted && place.notes(source.sizeBytes) ? await readWhole(file, source.sizeBytes) : undefined;
@@ -159,14 +162,25 @@ function isSame(one: Readonly<Record<string, string>>, other: Readonly<Record<st
 /** File systems that know no second names, or no more of them, get a copy. */
 const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS", "EACCES"]);
 
-async function link(place: StagingPlace, from: string, path: string): Promise<boolean> {
-  try {
-    await place.disk.link(await placeOf(place, from), path);
-    return true;
-  } catch (error) {
-    if (NO_LINKS.has(errnoOf(error) ?? "")) return false;
-    throw error;
+/** Undefined: no object got the name, since there is none, or for one of these reasons. */
+async function linkObject(place: StagingPlace, from: string, path: string): Promise<ObjectInfo | undefined> {
+  const { disk, layout } = place;
+  const { plain, beside } = layout.pathsOf(from);
+  for (const name of beside === undefined ? [plain] : [plain, beside]) {
+    try {
+      await disk.link(name, path);
+    } catch (error) {
+      const errno = errnoOf(error) ?? "";
+      // A directory may have the plain name, and is told of in the same way.
+      if (!ABSENT.has(errno) && !NO_LINKS.has(errno)) throw error;
+      continue;
+    }
+    const linked = await openAt(disk, from, path);
+    await linked?.file.close();
+    if (linked !== undefined) return linked.info;
+    await disk.unlink(path);
   }
+  return undefined;
 }
 
 async function placeOf({ disk, layout }: StagingPlace, key: string): Promise<string> {

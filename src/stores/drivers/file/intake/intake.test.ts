@@ -236,7 +236,9 @@ async function rest(): Promise<void> {
 }
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 10_000 && !holds(); turns++) await new Promise<void>((resolve) => setImmediate(resolve));
+  // A flush of the file system takes as long as everybody has written to it.
+  for (const startedMs = performance.now(); performance.now() - startedMs < 15_000 && !holds();)
+    await new Promise<void>((resolve) => setImmediate(resolve));
   expect(holds()).toBe(true);
   await rest();
 }
