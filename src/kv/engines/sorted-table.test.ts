@@ -72,7 +72,8 @@ describe("a sorted table", () => {
 
   test("finds nothing in a range that ends where it begins or before", () => {
     const table = new SortedTable();
-    table.set(keyOf(1), Buffer.alloc(1));
-    for (const end of [keyOf(1), keyOf(0)]) expect(table.range({ start: keyOf(1), end, limit: 5 })).toEqual([]);
+    for (const number of [0, 1, 2]) table.set(keyOf(number), Buffer.alloc(1));
+    for (const end of [keyOf(1), keyOf(0)])
+      for (const reverse of [false, true]) expect(table.range({ start: keyOf(1), end, limit: 5, reverse })).toEqual([]);
   });
 });

@@ -63,7 +63,6 @@ export class SortedTable implements Snapshot {
   }
 
   range({ start, end, limit, reverse }: RangeQuery): KvEntry[] {
-    if (Buffer.compare(start, end) >= 0) return [];
     return reverse === true ? this.#descend(start, end, limit) : this.#ascend(start, end, limit);
   }
 
