@@ -125,6 +125,7 @@ const LONE_SPACES = [
   "w",
   "c",
   "m",
+  "vs",
   "jp",
   "k",
   "coordinator-site",

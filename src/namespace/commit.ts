@@ -13,6 +13,7 @@ import { entombKey } from "./tombstones.ts";
 import { getEntered, newFile, writeAttributes, writeContent } from "./inodes.ts";
 import { addFirstName, dropName, type Place, readEntry } from "./names.ts";
 import { withoutSetIds } from "./posix/permissions.ts";
+import { rememberShared } from "./shared-versions.ts";
 import { ensureDirectory } from "./tree.ts";
 import type {
   Change,
@@ -58,6 +59,7 @@ export function* commitVersion(tx: Transaction, commit: CommitVersion): Program<
   // inode(7): other content does not run as its owner without being asked for.
   const mode = withoutSetIds(named);
   if (named.linkCount === 1) return yield* commitAt(tx, { ...at, existing: { ...named, mode } });
+  rememberShared(tx, place, named, yield* rulesOf(tx, path));
   const left = yield* dropName(tx, place, named, now);
   const { uid, gid } = named;
   return { ...(yield* commitAt(tx, { ...at, granted: { mode, uid, gid } })), left };

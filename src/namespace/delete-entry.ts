@@ -13,6 +13,7 @@ import { etagsOf } from "./owners.ts";
 import { splitPath } from "./path.ts";
 import { type Named, removeForGood } from "./remove.ts";
 import { entombKey } from "./tombstones.ts";
+import { rememberShared } from "./shared-versions.ts";
 import type { FileRecord, ObjectPlace } from "./types.ts";
 import { unlink } from "./unlink.ts";
 
@@ -95,6 +96,7 @@ function* takeAway(
 ): Program<readonly ObjectPlace[]> {
   if (!staysBehind(file, rules)) {
     if (file.linkCount === 1) assertDestroyable(file.version, { path, nowMs: now.ms });
+    else rememberShared(tx, place, file, rules);
     return yield* unlink(tx, { place, file, path, now, coveredId: tombstoneVersionId, heldBy, silent: true });
   }
   yield* retireFrom(tx, place, file, now);

@@ -13,6 +13,7 @@ import { dropInode, getInode, writeAttributes, writeContent } from "./inodes.ts"
 import { prunePast } from "./past-directories.ts";
 import { encodeOwner, ownerKey } from "./rows.ts";
 import { addFirstName, type Place } from "./names.ts";
+import { dropShared } from "./shared-versions.ts";
 import { ensureDirectory, findFile, type Maker } from "./tree.ts";
 import type { FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 import { addUsage, countResize } from "./usage.ts";
@@ -88,7 +89,10 @@ export function* destroyRow(tx: Transaction, row: HistoryRow, destroyer: Destroy
   if (file.version !== undefined) yield* addUsage(tx, row.directory, minus(usageOfOlder(file.version)));
   yield* takeOff(tx, row);
   yield* dropInode(tx, file);
-  if (file.version !== undefined) dropVersionParts(tx, file.version);
+  if (file.version !== undefined) {
+    dropVersionParts(tx, file.version);
+    yield* dropShared(tx, file.version);
+  }
   return { file, orphans: yield* releaseAll(tx, file, { nowMs: destroyer.nowMs }) };
 }
 

@@ -65,6 +65,7 @@ export { checkPath, isNameable, keyOf, type ParsedKey, parseKey } from "./path.t
 export { type RemoveFile, removeFile } from "./remove.ts";
 export { type RemovedVersion, type RemoveVersion, removeVersion } from "./remove-version.ts";
 export type { Renamed } from "./move-entry.ts";
+export { findShared } from "./shared-versions.ts";
 export {
   appendMove,
   dropMove,

@@ -15,6 +15,7 @@ import { entombKey } from "./tombstones.ts";
 import { getEntered, getInode, writeContent } from "./inodes.ts";
 import { dropName, type Move, moveName, type Place, readEntry } from "./names.ts";
 import type { Entry } from "./rows.ts";
+import { rememberShared } from "./shared-versions.ts";
 import { isEmpty } from "./tree.ts";
 import { countQuotas } from "./quota-rows.ts";
 import type { FileAttributes, FileRecord, FileVersion, ObjectPlace, Removed } from "./types.ts";
@@ -160,6 +161,7 @@ function* replaceFile(tx: Transaction, file: FileRecord, request: MoveEntry): Pr
     return nulls.length === 0 ? undefined : { file, orphans: nulls };
   }
   if (file.linkCount === 1) assertDestroyable(file.version, { path: to, nowMs: now.ms });
+  else rememberShared(tx, target, file, rules);
   const covered = tombstoneVersionId === undefined ? {} : { coveredId: tombstoneVersionId };
   const orphans = yield* unlink(tx, { place: target, file, path: to, now, heldBy, ...covered });
   if (file.version !== undefined) {

@@ -12,6 +12,7 @@ import { entombKey } from "./tombstones.ts";
 import type { Place } from "./names.ts";
 import { findFile, findPlace, type Maker, pruneUpwards } from "./tree.ts";
 import type { Expectation, FileRecord, FileVersion, ObjectPlace } from "./types.ts";
+import { dropShared, forgetShared } from "./shared-versions.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 export interface RemoveVersion extends Maker, Destroyer {
@@ -40,7 +41,7 @@ export function* removeVersion(tx: Transaction, request: RemoveVersion): Program
   const found = yield* findVersion(tx, path, request.versionId);
   if (found === undefined) {
     checkExpectation(request.expect, undefined);
-    return undefined;
+    return (yield* forgetShared(tx, path, request.versionId)) ? { orphans: [], marker: false } : undefined;
   }
   if (found.kind === "current") {
     if (only !== undefined) return undefined;
@@ -79,6 +80,7 @@ function* removeCurrent(tx: Transaction, file: FileRecord, request: RemoveVersio
     yield* pruneUpwards(tx, place.parent, nowMs);
   } else {
     dropVersionParts(tx, version);
+    yield* dropShared(tx, version);
     orphans.push(...(yield* releaseAll(tx, file, { nowMs, coveredId: tombstoneVersionId })));
     const next = (yield* promote(tx, { ...request, into: file })) as FileRecord;
     promoted = { holder: newest.inode, file: next };

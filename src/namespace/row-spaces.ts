@@ -151,5 +151,6 @@ export const namespaceSpaces: readonly RowSpace[] = [
     key: ["number", "string", "tail"],
     value: { decode: decodeSequence, encode: (value) => encodeSequence(value as number) },
   },
+  { name: "vs", key: ["string", "number", "tail"], value: JSON_TEXT },
   { name: "vd", key: ["number", "string", "number"], value: NUMBER },
 ];

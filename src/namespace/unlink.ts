@@ -9,6 +9,7 @@ import { putOrphan } from "./orphan-rows.ts";
 import { assertDestroyable } from "./locks.ts";
 import { releaseAll } from "./owners.ts";
 import type { ChangeCause, FileAttributes, FileRecord, ObjectPlace } from "./types.ts";
+import { dropShared } from "./shared-versions.ts";
 import { dropVersionParts } from "./version-parts.ts";
 
 /** How an inode loses a name, and what becomes of it with the last one. */
@@ -69,7 +70,10 @@ export function* destroy(
   { now, coveredId }: Destroy,
 ): Program<readonly ObjectPlace[]> {
   yield* dropInode(tx, file);
-  if (file.version !== undefined) dropVersionParts(tx, file.version);
+  if (file.version !== undefined) {
+    dropVersionParts(tx, file.version);
+    yield* dropShared(tx, file.version);
+  }
   return yield* releaseAll(tx, file, { nowMs: now.ms, ...(coveredId === undefined ? {} : { coveredId }) });
 }
 

@@ -183,6 +183,43 @@ everywhere(
   },
 );
 
+everywhere(
+  "T7 Where versions are kept, a version that a name of several has lost is found by its id, and is that of the other names",
+  async ({ start }) => {
+    const { coordinator, kv, put, settled } = await start({ local: "primary", cloud: "burst" });
+    const fs = treeOf(coordinator.files);
+    await coordinator.createBucket(rigCtx, { name: "t" });
+    await coordinator.changeBucket(rigCtx, "t", { versioning: "enabled" });
+    const first = (await put("t/a", "shared")).meta.versionId;
+    for (const name of ["b", "c", "d", "e"]) await fs.link("t/a", `t/${name}`);
+    const bodyOf = async (key: string): Promise<string> => {
+      const opened = await (await coordinator.readObject(rigCtx, key, { versionId: first })).open();
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of opened.stream) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    await put("t/from", "moved");
+    await put("t/a", "put");
+    await coordinator.rename(rigCtx, { from: "t/from", to: "t/b", overwrite: true });
+    await coordinator.deleteObject(rigCtx, "t/c");
+    const found = async (): Promise<string[]> =>
+      await Promise.all(["a", "b", "c", "d", "e"].map(async (name) => await bodyOf(`t/${name}`)));
+    expect(await found()).toEqual(Array.from({ length: 5 }, () => "shared"));
+    // The other names go their own ways, and the version stays what it was.
+    await coordinator.deleteObject(rigCtx, "t/e");
+    await put("t/d", "newer");
+    await coordinator.rename(rigCtx, { from: "t/", to: "u/" });
+    await settled();
+    for (const name of ["a", "b", "c", "d", "e"]) expect([name, await bodyOf(`u/${name}`)]).toEqual([name, "shared"]);
+    await coordinator.deleteObject(rigCtx, "u/a", { versionId: first });
+    await expect(bodyOf("u/a")).rejects.toThrow("no version");
+    expect(await bodyOf("u/b")).toBe("shared");
+    await coordinator.deleteObject(rigCtx, "u/d", { versionId: first });
+    for (const name of ["a", "b", "c", "d", "e"]) await expect(bodyOf(`u/${name}`)).rejects.toThrow("no version");
+    expect((await checkCatalog(kv)).faults).toEqual([]);
+  },
+);
+
 test("T8 Links and special files are no objects, and no door follows a link", async () => {
   const setting = await start(ONE);
   const { coordinator, put } = setting;

@@ -1,11 +1,13 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { FilePath } from "../../core/ids.ts";
+import type { Program } from "../../kv/index.ts";
 import {
   type FileRecord,
   findDirectory,
   findFile,
   findMarker,
+  findShared,
   findVersion,
   keyOf,
   parseKey,
@@ -61,7 +63,9 @@ export async function getVersion(kit: Kit, ctx: Ctx, where: Located, versionId: 
   if (found === undefined && versionId === "null" && (await findRecord(kit, ctx, where)) !== undefined)
     found = await readCatalog(kit.kv, (tx) => findVersion(tx, path, versionId));
   if (found === undefined) {
-    const kept = await readCatalog(kit.kv, (tx) => findSetAside(tx, path, versionId));
+    const kept = await readCatalog(kit.kv, function* (tx): Program<FileRecord | undefined> {
+      return (yield* findShared(tx, path, versionId)) ?? (yield* findSetAside(tx, path, versionId));
+    });
     if (kept !== undefined) return kept;
     throw noSuchVersion(where, versionId);
   }
