@@ -1,8 +1,8 @@
 import type { Ctx } from "../../core/context.ts";
 import { GfsError } from "../../core/errors.ts";
 import type { SiteName } from "../../core/ids.ts";
-import { type Adopted, adoptForeign } from "../../namespace/index.ts";
-import type { ObjectInfo, Site } from "../../stores/index.ts";
+import { type Adopted, adoptForeign, findOwner } from "../../namespace/index.ts";
+import { compareKeys, type ObjectInfo, type Site } from "../../stores/index.ts";
 import type { Kit } from "../kit.ts";
 import type { ImportProgress, ImportRequest } from "../service/service.ts";
 
@@ -21,8 +21,13 @@ export async function* importPrefix(
   let refusedExample: string | undefined;
   let position = request.after ?? "";
   let continuation: string | undefined;
+  const { viewSync } = kit.kv;
   const query = {
     limit: OBJECTS_A_PAGE,
+    // What has an owner stays where it is; the site need not describe it.
+    ...(request.onlyMoved !== true || viewSync === undefined
+      ? {}
+      : { isKnown: (key: string) => viewSync((tx) => findOwner(tx, site.name, key)) !== undefined }),
     ...(request.prefix === undefined ? {} : { prefix: request.prefix }),
     ...(request.after === undefined ? {} : { after: request.after }),
   };
@@ -43,7 +48,8 @@ export async function* importPrefix(
     total.skipped += outcome.skipped;
     total.refused += outcome.refused.length;
     refusedExample ??= outcome.refused[0];
-    position = page.objects.at(-1)?.key ?? position;
+    for (const last of [page.objects.at(-1)?.key, page.known?.at(-1)])
+      if (last !== undefined && compareKeys(last, position) > 0) position = last;
     const done = continuation === undefined;
     yield { ...total, position, done, ...(refusedExample === undefined ? {} : { refusedExample }) };
     if (done) return;

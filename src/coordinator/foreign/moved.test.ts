@@ -273,10 +273,12 @@ describe("the walk behind a rename", () => {
     await coordinator.rename(rigCtx, { from: "a/", to: "b/" });
     const { list } = sites.local;
     const asked: (string | undefined)[] = [];
+    const known: (boolean | undefined)[] = [];
     let isCut = true;
     sites.local.list = async (ctx, query) => {
       if (query.prefix === "a/" && query.limit === 1_000) {
         asked.push(query.after);
+        known.push(query.isKnown?.("a/ours"), query.isKnown?.("a/2099"));
         if (isCut && asked.length > 1) throw new GfsError("Unavailable", "The process is gone.");
       }
       return await list(ctx, query);
@@ -284,6 +286,8 @@ describe("the walk behind a rename", () => {
     await walked({ jobs: false });
     const [move] = await kv.view(readMoves);
     expect(move?.sites).toEqual({ local: "a/1999" });
+    // The site need not describe what the catalog has.
+    expect(known.slice(0, 2)).toEqual([true, false]);
     const namesIn = async (prefix: string): Promise<number> => {
       let found = 0;
       let continuation: string | undefined;
