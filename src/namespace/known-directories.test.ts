@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Inode, VersionId } from "../core/ids.ts";
-import { directoryOf, KnownDirectories } from "./index.ts";
+import { directoryOf, KnownDirectories, tellUsage } from "./index.ts";
 import { placeInKnown } from "./known-directories.ts";
 import { at, TestCatalog } from "./testing/catalog.ts";
 import type { KnownDirectory } from "./types.ts";
@@ -28,6 +28,25 @@ describe("a directory that is known", () => {
     expect(await placeOf("a/b/c/new", known)).toEqual({ parent, name: "new" });
     const { file } = await catalog.put("a/b/c/new", { known });
     expect(await catalog.file("a/b/c/new")).toEqual(file);
+  });
+
+  it("is not relied on once it is gone and only its history stays, whatever that counts", async () => {
+    await catalog.writeBucket("b");
+    await catalog.put("b/d/y");
+    const known = await met("b/d/e/x");
+    const above = (await catalog.view((tx) =>
+      directoryOf(tx, { parent: { inode: known.inode, name: "x" }, linkCount: 1 }),
+    )) as KnownDirectory;
+    const parent = { ...above, inode: await inodeOf("b/d") };
+    await catalog.deleteKey("b/d/y");
+    while (await catalog.run(tellUsage));
+    await catalog.putApart("b/d/e/x");
+    await catalog.move("b/d/e/x", "b/a");
+    expect(await catalog.directory("b/d")).toBeUndefined();
+    expect(await placeOf("b/d/new", parent)).toBeUndefined();
+    await catalog.putApart("b/d/new", { known: parent });
+    expect(await catalog.file("b/d/new")).toBeDefined();
+    expect((await catalog.check()).faults).toEqual([]);
   });
 
   it("is so while others are made and removed", async () => {

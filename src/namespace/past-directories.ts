@@ -20,6 +20,7 @@ import {
 } from "./past-rows.ts";
 import { dropQuota } from "./quota-rows.ts";
 import type { FileAttributes } from "./types.ts";
+import { changeTree } from "./tree-row.ts";
 import { hangUsage } from "./usage.ts";
 import { dropUsage } from "./usage-rows.ts";
 
@@ -39,6 +40,8 @@ export function* leaveDirectory(tx: Transaction, place: Place, directory: FileAt
   yield* dropQuota(tx, inode);
   if (!(yield* hasHistoryIn(tx, inode))) return yield* dropUsage(tx, inode);
   makePast(tx, place, inode);
+  // What it is said to have below may be that of other past ones; who remembers it as a directory has to look for it.
+  yield* changeTree(tx, { moves: 1 });
   yield* hangUsage(tx, { parent: place.parent, directory: inode }, "comes");
 }
 

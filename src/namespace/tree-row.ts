@@ -8,7 +8,7 @@ import { RowReader, RowWriter } from "./bytes.ts";
 export interface Tree {
   /** How many directories have a quota: nobody looks for quotas where there are none. */
   readonly quotas: number;
-  /** How often a directory came to another name: while that stays, each that is there still has the path that it had. */
+  /** How often a directory came to another name, or left nothing but its history: while that stays, each that is there still has the path that it had. */
   readonly moves: number;
 }
 
