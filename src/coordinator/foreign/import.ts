@@ -89,6 +89,7 @@ export async function takeInObjects(
     total.skipped += outcome.skipped;
     total.refused.push(...outcome.refused);
   }
-  await kit.kv.flush();
+  // What was there already needs no wait; of what is moved some may have been buried.
+  if (total.adopted > 0 || (onlyMoved === true && total.seen > 0)) await kit.kv.flush();
   return total;
 }
