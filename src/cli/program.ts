@@ -21,6 +21,8 @@ import { defineMeta } from "./commands/meta/index.ts";
 import { defineMkdir } from "./commands/mkdir.ts";
 import { defineMv } from "./commands/mv.ts";
 import { defineObject } from "./commands/object/index.ts";
+import { defineSession } from "./commands/session/index.ts";
+import { defineLeases } from "./commands/leases.ts";
 import { defineQuota } from "./commands/quota/index.ts";
 import { defineReplicate } from "./commands/replicate.ts";
 import { defineRm } from "./commands/rm.ts";
@@ -60,6 +62,8 @@ const COMMANDS: readonly Define[] = [
   defineChmod,
   defineChown,
   defineQuota,
+  defineSession,
+  defineLeases,
   defineSite,
   defineReplicate,
   defineJobs,

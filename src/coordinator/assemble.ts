@@ -19,9 +19,11 @@ import {
   type SiteRegistry,
 } from "../placement/index.ts";
 import type { SecretBox } from "../security/index.ts";
+import { coherentKv, createSessions } from "../sessions/index.ts";
 import type { Site } from "../stores/index.ts";
 import { type Coordinator, createCoordinator } from "./coordinator.ts";
 import { describeWrite } from "./objects/object-meta.ts";
+import { modeOf } from "./consistency.ts";
 import type { OpenSiteOptions, Kit, Settings } from "./kit.ts";
 import type { AddSite } from "./service/service.ts";
 import { createSuspects } from "./copies/suspects.ts";
@@ -45,6 +47,8 @@ export interface Assembly {
   readonly settings: Settings;
   readonly identity: string;
   readonly leaseMs: number;
+  /** Other processes may write to the same catalog. */
+  readonly isShared: boolean;
   readonly latency?: LatencyTracker;
   readonly openSite: (request: AddSite, options: OpenSiteOptions) => Promise<Site>;
   readonly assertCatalogSpace: () => void;
@@ -86,13 +90,27 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
     },
     assembly.mover,
   );
-  const coordinator: Coordinator = createCoordinator({
+  const sessions = createSessions({
     kv,
+    clock,
+    random,
+    log,
+    metrics,
+    config: { ...SESSIONS, identity, leaseMs, isShared: assembly.isShared },
+  });
+  // Who changes the tree waits for sessions that have read it. The mover moves copies, of which nobody reads.
+  const coherent = coherentKv(kv, sessions, {
+    isStrictPossible: assembly.rules.some(({ consistency }) => consistency === "strict"),
+    modeOf: async (touches) => await modeOf({ kv, router }, touches),
+  });
+  const coordinator: Coordinator = createCoordinator({
+    kv: coherent,
+    sessions,
     sites,
     router,
     health,
     mover,
-    inodes: createInodeAllocator(kv),
+    inodes: createInodeAllocator(coherent),
     directories: new KnownDirectories(),
     locks,
     clock,
@@ -144,6 +162,14 @@ export function assembleCoordinator(assembly: Assembly, initialSites: readonly S
   });
   return { coordinator, sites };
 }
+
+const SESSIONS = {
+  ttlMs: 30_000,
+  recallMs: 10_000,
+  maxSessions: 20_000,
+  maxCovered: 1_000_000,
+  maxLocks: 10_000,
+} as const;
 
 /** A rule about reads says where users read; a copy may come from anywhere that has the bytes. */
 function others(routed: readonly Site[], all: readonly Site[]): readonly Site[] {

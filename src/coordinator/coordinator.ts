@@ -29,6 +29,7 @@ import { headObject, readObject } from "./reading/read.ts";
 import { settleOther } from "./foreign/reconcile.ts";
 import { renameObject } from "./objects/rename.ts";
 import type { CoordinatorService, DeleteOutcome } from "./service/service.ts";
+import { createSessionService } from "./admin/sessions.ts";
 import { addSite, adoptSite, listSites, removeSite, restoreSites } from "./admin/site-admin.ts";
 import { askAgain } from "./copies/doubt-site.ts";
 import { health, info } from "./admin/status.ts";
@@ -96,6 +97,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     ...createAccessKeyService(kit),
     ...createChangeService(kit),
     files: measuredFiles(createFileService(kit), fileMeter(metrics, clock)),
+    ...createSessionService(kit),
+    sessions: kit.sessions,
     get leads() {
       return leadership.isLeader;
     },
@@ -104,6 +107,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async start(signal) {
       await kv.transact((tx) => initialize(tx, clock.nowMs()));
+      await kit.sessions.start();
       await kit.writer.start();
       await restoreSites(kit, signal);
       countSites();
@@ -120,6 +124,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       await leadership.stop();
       await kit.health.stop();
       await kit.writer.stop();
+      await kit.sessions.stop();
     },
 
     peekObject(key) {

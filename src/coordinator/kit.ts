@@ -10,6 +10,7 @@ import type { Mover } from "../mover/index.ts";
 import type { InodeAllocator, KnownDirectories } from "../namespace/index.ts";
 import type { HealthMonitor, Router, SiteRegistry } from "../placement/index.ts";
 import type { SecretBox } from "../security/index.ts";
+import type { Sessions } from "../sessions/index.ts";
 import type { Site } from "../stores/index.ts";
 import type { Leadership } from "./leader/leadership.ts";
 import type { AddSite } from "./service/service.ts";
@@ -26,7 +27,9 @@ export interface OpenSiteOptions {
 
 /** What every operation of the coordinator works with. Made once by the composition root. */
 export interface Kit {
+  /** What touches the tree is answered when those who had read that know of it. */
   readonly kv: Kv;
+  readonly sessions: Sessions;
   readonly sites: SiteRegistry;
   readonly router: Router;
   readonly health: HealthMonitor;

@@ -141,4 +141,12 @@ export {
   type VersionPlace,
   type VersionQuery,
 } from "./version-page.ts";
-export { type InodeTouch, isTouching, type NameTouch, type Touch, touchOf, touchRange } from "./touches.ts";
+export {
+  attributesIn,
+  type InodeTouch,
+  isTouching,
+  type NameTouch,
+  type Touch,
+  touchOf,
+  touchRange,
+} from "./touches.ts";

@@ -37,6 +37,11 @@ export function touchOf({ key, value }: WatchEvent): Touch | undefined {
   return kind === "directory" || parent === undefined ? { inode } : { inode, parent: parent.inode };
 }
 
+/** The inode whose attributes these are. */
+export function attributesIn(key: Key): Inode | undefined {
+  return isOf(attributesSpace, key) ? inodeOf(key) : undefined;
+}
+
 export function isTouching(key: Key): boolean {
   return isOf(attributesSpace, key) || isOf(entrySpace, key) || isOf(touchedSpace, key);
 }

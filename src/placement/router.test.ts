@@ -52,7 +52,12 @@ describe("routing without a rule", () => {
       testSite("vault", "backup"),
     ]).router.planWrite("any");
     expect([names(plan.required), names(plan.following)]).toEqual([["tape", "vault"], ["cloud"]]);
-    expect(rig([]).router.planWrite("any")).toEqual({ required: [], following: [], publish: "soon" });
+    expect(rig([]).router.planWrite("any")).toEqual({
+      required: [],
+      following: [],
+      publish: "soon",
+      consistency: "close-to-open",
+    });
   });
 
   it("sees sites come and go", async () => {

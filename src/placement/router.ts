@@ -1,3 +1,4 @@
+import type { Consistency } from "../core/consistency.ts";
 import type { SiteName } from "../core/ids.ts";
 import { type BreakerState, type Site, type SiteDirectory, type SiteRole } from "../stores/index.ts";
 import type { LatencyTracker } from "./latency.ts";
@@ -9,6 +10,8 @@ export interface Router {
   routeRead(key: string): Route;
   routeDelete(key: string): Route;
   planWrite(key: string): WritePlan;
+  /** What is promised to those who have read it, when it is written to. */
+  consistencyOf(key: string): Consistency;
   circuitOf(site: Site): BreakerState | undefined;
   latencyOf(site: Site): number | undefined;
 }
@@ -29,6 +32,7 @@ interface CompiledRule extends Rule {
 interface Targets {
   readonly rule: string | undefined;
   readonly publish: Publishing;
+  readonly consistency: Consistency;
   readonly roles: readonly SiteRole[];
   /** In the order of the roles, then as configured. */
   readonly sites: readonly Site[];
@@ -48,6 +52,7 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     return {
       rule: rule?.name,
       publish: rule?.publish ?? "soon",
+      consistency: rule?.consistency ?? "close-to-open",
       roles,
       sites: roles.flatMap((role) => all.filter((site) => site.role === role)),
     };
@@ -85,16 +90,18 @@ export function createRouter({ sites, latency, health }: RouterDeps, rules: read
     routeRead: (key) => route("read", key),
     routeDelete: (key) => route("delete", key),
     planWrite(key) {
-      const { rule, publish, sites: targets } = targetsOf("write", key);
+      const { rule, publish, consistency, sites: targets } = targetsOf("write", key);
       const primaries = targets.filter((site) => site.role === "primary");
       const required = primaries.length > 0 ? primaries : targets.filter((site) => site.role === targets[0]?.role);
       return {
         required,
         following: targets.filter((site) => !required.includes(site)),
         publish,
+        consistency,
         ...(rule === undefined ? {} : { rule }),
       };
     },
+    consistencyOf: (key) => targetsOf("write", key).consistency,
     circuitOf: (site) => site.circuit?.(),
     latencyOf: (site) => latency.latencyOf(site.name),
   };

@@ -1,3 +1,4 @@
+import type { Consistency } from "../core/consistency.ts";
 import type { SiteName } from "../core/ids.ts";
 import type { Site, SiteRole } from "../stores/site.ts";
 
@@ -22,6 +23,8 @@ export interface Rule {
   readonly priority: number;
   /** Absent: soon. */
   readonly publish?: Publishing;
+  /** Absent: close-to-open. */
+  readonly consistency?: Consistency;
 }
 
 /** Why sites stand in the order they do; `explain` shows it. */
@@ -41,6 +44,7 @@ export interface WritePlan {
   readonly required: readonly Site[];
   readonly following: readonly Site[];
   readonly publish: Publishing;
+  readonly consistency: Consistency;
 }
 
 export interface SiteHealth {

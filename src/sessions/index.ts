@@ -14,3 +14,4 @@ export {
   type Sessions,
   type Withholding,
 } from "./sessions.ts";
+export type { LeaseQuery, LeaseStatus, SessionStatus } from "./views.ts";

@@ -87,6 +87,8 @@ export const withholdingsOf = (inode: Inode): Key => encodeKey(WITHHOLDING, inod
 /** The epoch is the position of the commit that granted it, and so higher than that of any lease before. */
 export const writeLeasesOf = (inode: Inode): Key => encodeKey(WRITE_LEASE, inode);
 export const writeLeaseKey = (inode: Inode, epoch: number): Key => encodeKey(WRITE_LEASE, inode, epoch);
+export const allLocks = encodeKey(LOCK);
+export const allWaits = encodeKey(WAITING);
 export const locksOf = ({ inode, kind }: Queue): Key => encodeKey(LOCK, inode, kind);
 export const lockKey = ({ inode, kind }: Queue, { session, owner }: Owner): Key =>
   encodeKey(LOCK, inode, kind, session, tail(owner));

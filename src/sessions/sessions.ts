@@ -14,6 +14,7 @@ import { barSession, beginSession, takeOver } from "./session-programs.ts";
 import { type Term, termIsOver } from "./term.ts";
 import { Terms } from "./terms.ts";
 import type { LockKind, LockMode, NewSession, SessionChannel, SessionRef, Span } from "./types.ts";
+import { type LeaseQuery, leasesIn, type LeaseStatus, lockRows, type SessionStatus, sessionsIn } from "./views.ts";
 
 export interface OpenedSession extends SessionRef {
   readonly ttlMs: number;
@@ -62,7 +63,6 @@ export interface Commit {
   /** Who made it knows of it. */
   readonly by?: SessionId;
 }
-
 const AGAIN_MS = 1_000;
 const MOST_WITHHELD = 50;
 const LONGEST_NAME = 255;
@@ -117,6 +117,10 @@ export interface Sessions {
   unlockAll(request: Pick<LockRequest, "session" | "epoch" | "inode" | "kind" | "owner">): Promise<void>;
   /** What is in the way. */
   testLock(request: LockRequest): Promise<LockHolder | undefined>;
+
+  /** Of all coordinators. */
+  list(): readonly SessionStatus[];
+  leases(query: LeaseQuery): Promise<readonly LeaseStatus[]>;
 }
 
 export interface Waiting {
@@ -187,6 +191,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   return {
     async start() {
+      terms.open();
       await terms.get();
       loop.start();
     },
@@ -304,6 +309,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await desk.leave(request, servedBy(request));
     },
     testLock: async (request) => await kv.view((tx) => testLock(tx, request)),
+
+    list: () => sessionsIn(terms.serving, { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }),
+    leases: async (query) => [...leasesIn(terms.serving, query), ...(await kv.view((tx) => lockRows(tx, query)))],
   };
 }
 

@@ -103,12 +103,16 @@ export class Term {
       ttlMs: config.ttlMs,
       tellsInterests: config.isShared,
     };
-    // oxlint-disable-next-line eslint/require-yield -- It reads nothing.
-    await kv.transact(function* (tx) {
-      tx.requireLease(lease.id);
-      putJson(tx, coordinatorKey(id), row);
-      tx.put(livingKey(id), NOTHING, { lease: lease.id });
-    });
+    // Whatever is made durable later comes after it.
+    await kv.transact(
+      // oxlint-disable-next-line eslint/require-yield -- It reads nothing.
+      function* (tx) {
+        tx.requireLease(lease.id);
+        putJson(tx, coordinatorKey(id), row);
+        tx.put(livingKey(id), NOTHING, { lease: lease.id });
+      },
+      { durability: "visible" },
+    );
     await term.#load();
     lease.lost.addEventListener("abort", () => term.lose("its lease has ended"), { once: true });
     if (lease.lost.aborted) term.lose("its lease has ended");
@@ -175,9 +179,12 @@ export class Term {
   }
 
   async stop(): Promise<void> {
+    const self = this.mirror.peers.get(this.id);
     this.lose("it stops");
     // What it leaves goes with the lease, if not now.
     await this.lease.release().catch(() => undefined);
+    if (self?.sessions.size === 0)
+      await forgetPeer(this.#office, { id: this.id, sessions: [], interests: [...self.interests] });
   }
 
   /** Resolves once nobody trusts anything any more that the commit has changed; the session that made it is not waited for. */
@@ -223,8 +230,9 @@ export class Term {
   #process({ revision, events }: WatchBatch): void {
     const touches: Touch[] = [];
     const news: News[] = [];
+    const { isAlone } = this;
     for (const event of events) {
-      const touch = touchOf(event);
+      const touch = isAlone ? undefined : touchOf(event);
       if (touch !== undefined) touches.push(touch);
       const told = touch === undefined ? this.mirror.apply(event) : undefined;
       if (told !== undefined) news.push(told);
@@ -474,9 +482,8 @@ export class Term {
 
   /** For people: who is waited for. */
   waitedFor(): { readonly who: LocalSession; readonly sinceMs: number }[] {
-    return [...this.#waits].flatMap(({ here, sinceMs }) =>
-      [...here].map((who) => ({ who: who as LocalSession, sinceMs })),
-    );
+    const awaited = [...this.#waits].filter(({ isAwaited }) => isAwaited);
+    return awaited.flatMap(({ here, sinceMs }) => [...here].map((who) => ({ who: who as LocalSession, sinceMs })));
   }
 }
 

@@ -69,6 +69,10 @@ export class Terms {
     });
   }
 
+  open(): void {
+    this.#isClosed = false;
+  }
+
   close(): void {
     this.#isClosed = true;
   }

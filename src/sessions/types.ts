@@ -3,9 +3,6 @@ import type { Touch } from "../namespace/index.ts";
 
 /** What those who cache are told, and what they ask for. */
 
-/** How fresh what somebody caches is, when somebody else has changed it: `docs/semantics.md` says what each promises. */
-export type Consistency = "strict" | "close-to-open" | "eventual";
-
 /** The epoch says which life of the session is meant; one from before is refused. */
 export interface SessionRef {
   readonly session: SessionId;

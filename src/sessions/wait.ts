@@ -36,6 +36,11 @@ export class Wait {
     return this.here.size === 0 || (this.here.size === 1 && except !== undefined && this.here.has(except));
   }
 
+  /** Somebody does wait. */
+  get isAwaited(): boolean {
+    return this.#listeners.length > 0;
+  }
+
   async done(except?: object): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.isOver(except)) return;

@@ -109,7 +109,7 @@ test("S3 what is eventual waits for nobody, and is heard of", async () => {
   const far = await Cache.open(rig, two);
   await far.read(file);
   far.hears = false;
-  await setUid(coherentKv(rig.kv, one, { isEventual: async () => true }), file, 7);
+  await setUid(coherentKv(rig.kv, one, { modeOf: async () => "eventual" }), file, 7);
   expect(await far.read(file)).toBe(0);
   far.catchUp();
   expect(await far.read(file)).toBe(7);

@@ -49,6 +49,7 @@ const CONTRACTS: ReadonlySet<string> = new Set([
 const COORDINATOR_LEVELS: Readonly<Record<string, number>> = {
   service: 0,
   "catalog-view.ts": 0,
+  "consistency.ts": 1,
   // Of all of them it names types alone.
   "kit.ts": 0,
   copies: 1,

@@ -11,12 +11,15 @@ import {
   infoOf,
   jobOf,
   jobPageOf,
+  leasePageOf,
   parseJson,
+  sessionOf,
   siteOf,
 } from "./decode.ts";
 import { createFileCalls } from "./files.ts";
 import { errorOfTransport, GlobalFsError } from "./errors.ts";
 import { callOptions, createObjectCalls, keyPath } from "./objects.ts";
+import type { LeasePage, SessionStatus } from "./session-types.ts";
 import { watchChanges, type WatchOptions } from "./watch.ts";
 import { type ClientOptions, createTransport, discard } from "./transport.ts";
 import type {
@@ -270,6 +273,20 @@ export function createClient(options: ClientOptions = {}) {
       async clear(path: string, call: CallOptions = {}): Promise<void> {
         await send("DELETE", `${API}/quota?${new URLSearchParams({ path }).toString()}`, undefined, call);
       },
+    },
+    sessions: {
+      async list(call: CallOptions = {}): Promise<SessionStatus[]> {
+        return ((await getJson(`${API}/sessions`, call)) as unknown[]).map(sessionOf);
+      },
+      /** It gets nothing any more, and is over when it cannot trust what it has any longer. */
+      async evict(id: string, call: CallOptions = {}): Promise<void> {
+        await send("DELETE", keyPath(`${API}/sessions`, id), undefined, call);
+      },
+    },
+    /** What sessions cover, write to by lease and have locked, and who waits: of one path, or of all. */
+    async leases(query: CallOptions & { readonly path?: string; readonly limit?: number } = {}): Promise<LeasePage> {
+      const { path, limit } = query;
+      return leasePageOf(await getJson(`${API}/leases`, query, { path, limit }));
     },
     /** Changes of the namespace as they come; survives broken connections and restarts of the coordinator. */
     watch: (watch: WatchOptions = {}): AsyncGenerator<WatchEvent> => watchChanges(transport, watch),

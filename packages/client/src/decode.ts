@@ -1,5 +1,6 @@
 /** From the JSON of the API (snake_case, ISO times) to the types of this package. */
 import { type Answer, GlobalFsError, header } from "./errors.ts";
+import type { Lease, LeasePage, SessionStatus } from "./session-types.ts";
 import type {
   BackupInfo,
   AccessKey,
@@ -241,4 +242,22 @@ export function explanationOf(value: unknown): Explanation {
     jobs: jobsOf(jobs),
     ...(deleted === undefined ? {} : { deleted: { ...(camelFields(tombstone) as object), ...withTime("at", at) } }),
   };
+}
+
+export function sessionOf(value: unknown): SessionStatus {
+  const { since, waited_for_since: waited, ...rest } = asRecord(value);
+  return {
+    ...(camelFields(rest) as object as SessionStatus),
+    since: timeOf(since) ?? new Date(0),
+    ...withTime("waitedForSince", waited),
+  };
+}
+
+export function leasePageOf(value: unknown): LeasePage {
+  const { leases, more } = asRecord(value);
+  const lease = (each: unknown): Lease => {
+    const { since, ...rest } = asRecord(each);
+    return { ...(camelFields(rest) as object as Lease), ...withTime("since", since) };
+  };
+  return { leases: (leases as unknown[]).map(lease), more: more === true };
 }

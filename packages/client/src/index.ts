@@ -3,6 +3,7 @@ export { type Connection, type FindConnection, findConnection } from "./connecti
 export type { Download } from "./download.ts";
 export { GlobalFsError } from "./errors.ts";
 export type { ListAllOptions, PutBody } from "./objects.ts";
+export type { Lease, LeasePage, SessionStatus } from "./session-types.ts";
 export type { WatchOptions } from "./watch.ts";
 export type { ClientOptions } from "./transport.ts";
 export type {

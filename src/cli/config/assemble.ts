@@ -44,6 +44,7 @@ export function assembleConfig(written: Written, file: string | undefined, apiKe
       targetRoles: rule.target_roles as SiteRole[],
       priority: rule.priority,
       publish: rule.publish,
+      consistency: rule.consistency,
     })),
     resilience: {
       healthPollIntervalMs: resilience.health_poll_interval ?? coordinator.health_check_interval,

@@ -124,7 +124,7 @@ sites:
 policy:
   rules:
     - {name: hot, key_pattern: "datasets/hot/*", operations: [read], target_roles: [primary], priority: 10}
-    - {name: rest, key_pattern: "**", publish: before-ack}
+    - {name: rest, key_pattern: "**", publish: before-ack, consistency: strict}
 performance: {bandwidth: [{from: disk, to: "*", limit: 10MiB}], verify: read}
 cache: {enabled: true, max_bytes: 1MiB, ttl: 5m}
 security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
@@ -148,8 +148,17 @@ security: {allowed_paths: [/srv], allowed_endpoints: ["*.example.org"]}
         targetRoles: ["primary"],
         priority: 10,
         publish: "soon",
+        consistency: "close-to-open",
       },
-      { name: "rest", keyPattern: "**", operations: [], targetRoles: [], priority: 0, publish: "before-ack" },
+      {
+        name: "rest",
+        keyPattern: "**",
+        operations: [],
+        targetRoles: [],
+        priority: 0,
+        publish: "before-ack",
+        consistency: "strict",
+      },
     ]);
     expect(config.performance.bandwidth).toEqual([{ from: "disk", to: "*", bytesPerSecond: 10 * 1024 ** 2 }]);
     expect(config.cache).toEqual({ enabled: true, maxBytes: 1024 ** 2, ttlMs: 300_000 });

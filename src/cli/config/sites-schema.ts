@@ -165,6 +165,13 @@ export const rules = items(
       ),
       "soon",
     ),
+    consistency: withDefault(
+      choice(
+        ["strict", "close-to-open", "eventual"],
+        "What a change waits for, where sessions have read what it changes: before it is made until all have let go of that, before it is answered until all know of it, or nothing",
+      ),
+      "close-to-open",
+    ),
     priority: withDefault(count("Evaluation order (lower = first)", { min: -1_000_000, max: 1_000_000 }), 0),
   }),
 );

@@ -93,6 +93,8 @@ export async function assembleFromConfig(config: Config, deps: AssemblyDeps): Pr
       },
       identity: `${os.hostname()}:${process.pid}`,
       leaseMs: config.coordinator.leaseMs,
+      // Both engines belong to the one process that has opened them.
+      isShared: false,
       openSite: async (request, options) => await openAddedSite(request, siteDeps, guard, options),
       assertCatalogSpace: deps.assertCatalogSpace,
       ...(deps.passOnCheck === undefined ? {} : { passOnCheck: deps.passOnCheck }),

@@ -7,6 +7,7 @@ import type { JobId } from "../../core/ids.ts";
 import type { JobCounts, JobProgress, JobState, Pause, PauseOrder } from "../../mover/types.ts";
 import type { FileKind, QuotaLimits } from "../../namespace/index.ts";
 import type { AccessCatalog } from "../../security/index.ts";
+import type { Sessions } from "../../sessions/index.ts";
 import type { BreakerState, ForeignPolicy, SiteRole } from "../../stores/site.ts";
 import type { AccessKeyService } from "./access-keys.ts";
 import type { BucketService } from "./buckets.ts";
@@ -14,6 +15,7 @@ import type { ChangeService } from "./changes.ts";
 import type { FileService } from "./files.ts";
 import type { ObjectMeta, ObjectService } from "./objects.ts";
 import type { ReaderService } from "./readers.ts";
+import type { SessionService } from "./sessions.ts";
 import type { UploadService } from "./uploads.ts";
 import type { VersionService } from "./versions.ts";
 
@@ -23,6 +25,7 @@ export type * from "./changes.ts";
 export type * from "./files.ts";
 export type * from "./objects.ts";
 export type * from "./readers.ts";
+export type * from "./sessions.ts";
 export type * from "./uploads.ts";
 export type * from "./versions.ts";
 
@@ -202,8 +205,11 @@ export interface CoordinatorService
     AccessKeyService,
     ChangeService,
     ReaderService,
+    SessionService,
     Pick<AccessCatalog, "describeObject"> {
   readonly files: FileService;
+  /** Of clients that cache what they read. */
+  readonly sessions: Sessions;
 
   usage(ctx: Ctx, prefix: string): Promise<Usage>;
   /** Without a walk; the empty path is the whole tree. `NotFound` where there is no such directory. */

@@ -91,6 +91,7 @@ export function assemblyFor(kv: Kv, overrides: Partial<Assembly> = {}): Assembly
     },
     identity: "test",
     leaseMs: 60_000,
+    isShared: true,
     openSite: () => Promise.reject(new Error("This rig opens no sites at run time.")),
     assertCatalogSpace: () => undefined,
     ...overrides,

@@ -421,13 +421,16 @@ describe("the other routes", () => {
     const document = (await call("GET", "/api/v1/openapi.json")).json();
     for (const route of ROUTES)
       expect(document.paths[route.path.replace("{key...}", "{key}")]?.[route.method.toLowerCase()]).toBeDefined();
+    // They have no end; `events.test.ts` reads them.
+    const endless = new Set(ROUTES.filter(({ follow }) => follow !== undefined).map(({ path }) => path));
     for (const route of ROUTES) {
-      if (route.method !== "GET" || route.path.includes("{id}")) continue;
+      if (route.method !== "GET" || route.path.includes("{id}") || endless.has(route.path)) continue;
       const answer = await call("GET", route.path.replace("{key...}", "to"));
       const schema = route.answers[answer.status];
       expect(schema?.safeParse(answer.json()).error).toBeUndefined();
     }
     for (const [path, operations] of Object.entries(document.paths as Record<string, object>)) {
+      if (endless.has(path)) continue;
       for (const method of Object.keys(operations).filter((name) => name !== "parameters")) {
         const answer = await call(
           method.toUpperCase(),

@@ -13,6 +13,7 @@ import { MANY_ROUTES } from "./many-routes.ts";
 import { QUOTA_ROUTES } from "./quota-routes.ts";
 import { type Call, ok, param, type Reply, type Route, shownAsSeen } from "./route.ts";
 import * as schemas from "./schemas.ts";
+import { SESSION_ROUTES } from "./session-routes.ts";
 import { explainView, importView, infoView, jobPageView, jobView, listView, siteView, usageView } from "./views.ts";
 
 /** Every JSON route, in one table: the router and the OpenAPI document are both made from it. */
@@ -253,6 +254,7 @@ export const ROUTES: readonly Route[] = [
   ...MANY_ROUTES,
   ...FILE_ROUTES,
   ...QUOTA_ROUTES,
+  ...SESSION_ROUTES,
   ...EVENT_ROUTES,
   ...KEY_ROUTES,
 ];

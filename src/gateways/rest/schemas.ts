@@ -219,6 +219,45 @@ export const directoryUsageSchema = z.object({
   max_inodes: z.number().optional(),
 });
 
+export const sessionSchema = z.object({
+  id: z.string(),
+  host: z.string(),
+  labels: z.record(z.string(), z.string()),
+  since: time,
+  served_by: z.string().optional().describe("The coordinator. Absent: it is gone, and the session may come back."),
+  ending: z.enum(["barred", "ended"]).optional(),
+  covered: z
+    .number()
+    .optional()
+    .describe(
+      "Directories and files that it answers from without asking. This and what follows: where this coordinator serves it.",
+    ),
+  behind: z.number().optional().describe("Changes that it was told of and has not acknowledged."),
+  trusted_for_ms: z.number().optional().describe("How long it may trust what it has, when it is not heard of again."),
+  waited_for_since: time.optional().describe("Since when changes wait for it."),
+});
+export const leasesQuery = z.strictObject({ path: key.optional(), limit: limit(1_000).optional() });
+export const leasesSchema = z.object({
+  leases: z.array(
+    z.object({
+      inode: z.number(),
+      path: z.string().optional(),
+      type: z.enum(["read", "write", "flock", "posix"]),
+      state: z.enum(["held", "waiting"]),
+      session: z.string(),
+      host: z.string().optional(),
+      owner: z.string().optional().describe("Of a lock: the open file or process of the session."),
+      epoch: z.number().optional().describe("Of a write lease."),
+      since: time.optional(),
+      spans: z
+        .array(z.object({ start: z.number(), end: z.number(), mode: z.enum(["shared", "exclusive"]) }))
+        .optional()
+        .describe("The bytes that are locked, up to `end`, which is not among them."),
+    }),
+  ),
+  more: z.boolean().describe("There are more than these."),
+});
+
 const grantSchema = z.strictObject({
   path: z.string().max(4_096).describe("Whole components; empty is everything."),
   role: z.enum(["reader", "writer", "admin", "user"]),

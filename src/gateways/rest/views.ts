@@ -20,7 +20,7 @@ import type * as schemas from "./schemas.ts";
 /** The service's answers in the words of the API: snake case, ISO times. */
 
 type Job = Awaited<ReturnType<CoordinatorService["getJob"]>>;
-const iso = (timeMs: number): string => new Date(timeMs).toISOString();
+export const iso = (timeMs: number): string => new Date(timeMs).toISOString();
 
 export function defined<T extends object>(fields: T): { [Name in keyof T]: Exclude<T[Name], undefined> } {
   for (const name of Object.keys(fields) as (keyof T)[]) if (fields[name] === undefined) delete fields[name];

@@ -106,6 +106,7 @@ const OPERATING = [
   "globalfs:ManageKeys",
   "globalfs:ChangeOwner",
   "globalfs:ChangeQuotas",
+  "globalfs:EvictSession",
   "globalfs:ReadAudit",
 ] as const;
 export type GlobalfsAction = (typeof WATCHING)[number] | (typeof OPERATING)[number];

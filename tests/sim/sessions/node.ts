@@ -26,6 +26,8 @@ export class Node {
   readonly kv: Kv;
   /** For changes that others are to know of when they are answered. */
   readonly coherent: Kv;
+  /** For changes that nobody may see before all have let go of what was. */
+  readonly strict: Kv;
   readonly sessions: Sessions;
   readonly #random: Random;
   readonly #time: Time;
@@ -53,6 +55,7 @@ export class Node {
       },
     });
     this.coherent = coherentKv(this.kv, this.sessions);
+    this.strict = coherentKv(this.kv, this.sessions, { isStrictPossible: true, modeOf: async () => "strict" });
   }
 
   async #step(): Promise<void> {

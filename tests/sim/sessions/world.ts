@@ -1,10 +1,11 @@
+import type { Consistency } from "../../../src/core/consistency.ts";
 import { isGfsError } from "../../../src/core/errors.ts";
 import { type Inode, ROOT_INODE } from "../../../src/core/ids.ts";
 import { momentOf } from "../../../src/core/moment.ts";
 import { type Random, seededRandom } from "../../../src/core/ports/random.ts";
 import { createMemoryKv, type Kv, type Program, type Reader, type Transaction } from "../../../src/kv/index.ts";
 import { initialize, posix } from "../../../src/namespace/index.ts";
-import { type Consistency, requireWriteLease } from "../../../src/sessions/index.ts";
+import { requireWriteLease } from "../../../src/sessions/index.ts";
 import { Client, type OwnLock } from "./client.ts";
 import { Node } from "./node.ts";
 import { Time } from "./time.ts";
@@ -194,22 +195,9 @@ export class World {
       order.at = values.committed;
       values.written.set(isName ? seen : value, values.committed);
     };
-    const touches = [isName ? { parent, name } : { inode: file, parent }];
     await node.ask(async () => {
-      if (mode === "strict") {
-        const withholding = await node.sessions.withhold(touches);
-        try {
-          await node.coherent.transact(
-            (tx) => {
-              withholding.fence(tx);
-              return program(tx);
-            },
-            { committed },
-          );
-        } finally {
-          await withholding.end();
-        }
-      } else await (mode === "eventual" ? node.kv : node.coherent).transact(program, { committed });
+      const kv = { strict: node.strict, "close-to-open": node.coherent, eventual: node.kv }[mode];
+      await kv.transact(program, { committed });
       values.answered = Math.max(values.answered, order.at);
     });
   }
