@@ -6,7 +6,7 @@ import type { Logger } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Kv, Program, Reader } from "../kv/index.ts";
-import type { FileVersion } from "../namespace/index.ts";
+import type { FileRecord, FileVersion } from "../namespace/index.ts";
 import type { Site, SiteDirectory, WriteAttributes } from "../stores/index.ts";
 
 export interface MoverDeps {
@@ -15,7 +15,11 @@ export interface MoverDeps {
   /** Sites to read a path from, best first. */
   readonly rankSources: (path: string) => readonly Site[];
   /** What is written beside the bytes, so that a catalog can be made again from the sites. */
-  readonly describeWrite: (path: FilePath, version: FileVersion) => WriteAttributes;
+  readonly describeWrite: (
+    path: FilePath,
+    version: FileVersion,
+    file: Pick<FileRecord, "mode" | "uid" | "gid">,
+  ) => WriteAttributes;
   /** The site holds another object under the copy's key than was written there: whether it is damage or news is decided, and written down. */
   readonly settle: (ctx: Ctx, found: FoundOther) => Promise<void>;
   readonly writer: WriterView;

@@ -19,7 +19,8 @@ import type { Copy, FileRecord, FileVersion, ObjectPlace } from "./types.ts";
 export interface RestoreVersion {
   readonly path: FilePath;
   readonly version: FileVersion;
-  readonly mode?: number;
+  /** Of a file that is not there yet. */
+  readonly attributes?: Partial<Pick<FileRecord, "mode" | "uid" | "gid">>;
   readonly nextInode: () => Inode;
   /** Where what cannot have its path goes. */
   readonly lostPath: (version: FileVersion) => FilePath;
@@ -118,7 +119,7 @@ interface Put {
 }
 
 function* putAt(tx: Transaction, request: RestoreVersion, { path, version, file }: Put) {
-  const { nextInode, mode } = request;
+  const { nextInode, attributes } = request;
   const { parent, name } = splitPath(path);
   const now = momentOf(version.createdMs);
   const directory = yield* ensureDirectory(tx, parent, { nowMs: version.createdMs, nextInode });
@@ -133,9 +134,9 @@ function* putAt(tx: Transaction, request: RestoreVersion, { path, version, file 
     now,
     isThere: true,
   });
-  if (file === undefined && mode !== undefined && mode !== committed.file.mode) {
-    const { version: _, ...attributes } = committed.file;
-    writeAttributes(tx, { ...attributes, mode });
+  if (file === undefined && attributes !== undefined) {
+    const { version: _, ...made } = committed.file;
+    writeAttributes(tx, { ...made, ...attributes });
   }
   return committed;
 }

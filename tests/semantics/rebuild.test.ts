@@ -1,6 +1,7 @@
 import { monotonicFactory } from "ulidx";
 import { expect, onTestFinished, test } from "vitest";
-import { assemblyFor, rigCtx, type Rig, startRig } from "../../src/coordinator/testing/rig.ts";
+import { assemblyFor, chunksOf, rigCtx, type Rig, startRig } from "../../src/coordinator/testing/rig.ts";
+import { treeOf as fileTreeOf } from "../../src/coordinator/testing/tree.ts";
 import { backgroundCtx } from "../../src/core/context.ts";
 import type { SiteName, VersionId } from "../../src/core/ids.ts";
 import { systemClock } from "../../src/core/ports/clock.ts";
@@ -101,6 +102,33 @@ test(`M4 A catalog that is lost is made again from the sites alone: ${FILES} fil
   await isTree(kv, expected);
   expect(await holdings(rig.stores)).toEqual(before);
 }, 180_000);
+
+test("M4 Mode and owner come back from the sites alone as they were when the object was written, copied or published", async () => {
+  const rig = await started();
+  const { files } = rig.coordinator;
+  const tree = fileTreeOf(files);
+  const owner = { mode: 0o640, uid: 1_001, gid: 2_002 };
+  await rig.put("d/by-key", "by key");
+  await rig.put("d/moved", "moved");
+  for (const name of ["made", "replaced"]) await tree.create(`d/${name}`);
+  for (const name of ["made", "replaced", "moved"])
+    await files.setattr(rigCtx, { inode: await tree.inode(`d/${name}`), ...owner });
+  for (const [name, body] of [
+    ["made", "content"],
+    ["replaced", "first"],
+    ["replaced", "second"],
+  ] as const) {
+    const inode = await tree.inode(`d/${name}`);
+    await files.commit(rigCtx, { inode, body: chunksOf(Buffer.from(body)), expect: "any" });
+    await rig.settled();
+  }
+  await rig.coordinator.rename(rigCtx, { from: "d/moved", to: "d/renamed" });
+  await rig.settled();
+  const { kv } = await rebuilt(rig.stores, true);
+  const found = (await treeOf(kv)) as Record<string, typeof owner>;
+  for (const name of ["made", "replaced", "renamed"]) expect(found[`d/${name}`]).toMatchObject(owner);
+  expect(found["d/by-key"]).toMatchObject({ mode: 0o644, uid: 0, gid: 0 });
+}, 60_000);
 
 test("M4 A coordinator over a rebuilt catalog reads, writes and deletes what was there", async () => {
   const rig = await started();

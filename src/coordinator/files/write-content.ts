@@ -28,7 +28,7 @@ export async function writeContent(kit: Kit, ctx: Ctx, request: CommitContent): 
     chooseLandings(tx, { path, sites: plan.required, inode, versionId }),
   );
   const body: Body = { ...keptOf(file), body: request.body, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
-  const staged = await stageBody(kit, ctx, { body, targets, versionId, path, mode: file.mode });
+  const staged = await stageBody(kit, ctx, { body, targets, versionId, path, file });
   const nowMs = kit.clock.nowMs();
   try {
     const onto = {

@@ -92,9 +92,14 @@ export interface Provenance {
   readonly path: FilePath;
   readonly version: string;
   readonly createdMs: number;
-  readonly mode: number;
+  /** Whose the file is that has it by then; absent: as a file that came by key. */
+  readonly file?: BelongingFile | undefined;
   readonly details?: VersionDetails;
 }
+
+export type BelongingFile = Pick<FileRecord, "mode" | "uid" | "gid">;
+
+const BY_KEY: BelongingFile = { mode: 0o644, uid: 0, gid: 0 };
 
 /**
  * What goes along to the sites. What does not fit there is left out, the least needed last: the catalog has it all. `globalfs-left-out` says how many
@@ -107,7 +112,9 @@ export function storedMetadata(
   const stored = emptyRecord<string>();
   stored["globalfs-version"] = from.version;
   stored["globalfs-mtime"] = String(from.createdMs);
-  stored["globalfs-mode"] = from.mode.toString(8);
+  const { mode, uid, gid } = from.file ?? BY_KEY;
+  stored["globalfs-mode"] = mode.toString(8);
+  if (uid !== 0 || gid !== 0) stored["globalfs-ids"] = `${uid}:${gid}`;
   const encodedPath = encodeURIComponent(from.path);
   const fits = encodedPath.length <= MAX_PATH_METADATA;
   const names = Object.keys(user);
@@ -160,13 +167,13 @@ export function lateMetadata(late: {
 }
 
 /** What a copy that is made later carries: the same as if it had been written with the first. */
-export function describeWrite(path: FilePath, version: FileVersion): WriteAttributes {
+export function describeWrite(path: FilePath, version: FileVersion, file?: BelongingFile): WriteAttributes {
   const ownEtag = version.sha256 === undefined || version.etag !== etagOf(version.sha256);
   const metadata = storedMetadata(version.metadata, {
     path,
     version: version.id,
     createdMs: version.createdMs,
-    mode: DEFAULT_MODE,
+    file,
     ...(version.details === undefined ? {} : { details: version.details }),
   });
   return {
@@ -177,5 +184,3 @@ export function describeWrite(path: FilePath, version: FileVersion): WriteAttrib
     ...(version.contentType === undefined ? {} : { contentType: version.contentType }),
   };
 }
-
-const DEFAULT_MODE = 0o644;

@@ -13,7 +13,7 @@ import type { Target } from "../copies/object-keys.ts";
 import type { Kit } from "../kit.ts";
 import type { PutRequest } from "../service/service.ts";
 import { type BodyDigest, createBodyDigest } from "./body-digest.ts";
-import { lateMetadata, storedMetadata } from "./object-meta.ts";
+import { type BelongingFile, lateMetadata, storedMetadata } from "./object-meta.ts";
 
 /** What is to become content: the bytes, and what is kept beside them. */
 export type Body = Omit<PutRequest, "key" | "conditions">;
@@ -24,7 +24,7 @@ export interface Staging {
   readonly versionId: VersionId;
   /** For what the sites keep with it. */
   readonly path: FilePath;
-  readonly mode: number;
+  readonly file?: BelongingFile | undefined;
 }
 
 export interface Staged {
@@ -34,14 +34,14 @@ export interface Staged {
 
 /** Streams the body to all targets at once, as far as it goes before it is decided what becomes of it. When this rejects nothing is left. */
 export async function stageBody(kit: Kit, ctx: Ctx, staging: Staging): Promise<Staged> {
-  const { body: request, targets, versionId, path, mode } = staging;
+  const { body: request, targets, versionId, path, file } = staging;
   const createdMs = kit.clock.nowMs();
   const writes = await stageAll(ctx, targets, versionId, {
     metadata: storedMetadata(request.metadata ?? {}, {
       path,
       version: versionId,
       createdMs,
-      mode,
+      file,
       details: detailsOf(request, undefined),
     }),
     ...(request.contentType === undefined ? {} : { contentType: request.contentType }),

@@ -23,7 +23,6 @@ import { checkWriteConditions } from "./conditions.ts";
 import { checkUserMetadata, describeFile } from "./object-meta.ts";
 import { stageBody, tooLarge } from "./stage-body.ts";
 
-const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 
 /**
@@ -92,7 +91,7 @@ async function putFile(kit: Kit, ctx: Ctx, request: PutRequest, path: FilePath):
     versionId,
     isMovable: ({ store }) => sizeBytes <= store.capabilities.movableBytes,
   });
-  const staged = await stageBody(kit, ctx, { body: request, targets, versionId, path, mode: FILE_MODE });
+  const staged = await stageBody(kit, ctx, { body: request, targets, versionId, path });
   try {
     return await commitWrite(kit, ctx, { ...staged, ...plan, conditions: request.conditions, path });
   } catch (error) {

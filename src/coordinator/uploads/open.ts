@@ -28,8 +28,6 @@ import type { Site } from "../../stores/index.ts";
 import type { CreateUpload, Upload, UploadPlace, UploadService } from "../service/service.ts";
 import { describePart, describeUpload, getUpload, refuse, type UploadContext } from "./context.ts";
 
-const FILE_MODE = 0o644;
-
 /** Opens an upload at each required site, then remembers them all; when one refuses, none stays open. */
 export async function createUpload({ kit }: UploadContext, ctx: Ctx, request: CreateUpload): Promise<Upload> {
   const where = locate(request.key);
@@ -73,7 +71,7 @@ export async function createUpload({ kit }: UploadContext, ctx: Ctx, request: Cr
     ...(contentHeaders === undefined ? {} : { contentHeaders }),
     ...(owner === undefined ? {} : { owner }),
   };
-  const stored = storedMetadata(metadata, { path, version: uploadId, createdMs: startedMs, mode: FILE_MODE, details });
+  const stored = storedMetadata(metadata, { path, version: uploadId, createdMs: startedMs, details });
   const sites = await openAtAll(kit, ctx, targets, {
     metadata: stored,
     ...(contentType === undefined ? {} : { contentType }),

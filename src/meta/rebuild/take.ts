@@ -22,6 +22,7 @@ import {
   type ObjectPlace,
   parseKey,
   type Restored,
+  type RestoreVersion,
   restoreVersion,
   versionOf,
   VERSIONS_PREFIX,
@@ -122,11 +123,10 @@ function* takeVersion(
   // An object that carries no id has the one that the catalog gave it when it was taken in.
   let id = writtenId(first.info) as VersionId | undefined;
   for (const object of objects) id ??= yield* ownedVersion(tx, object);
-  const mode = Number.parseInt(first.info.metadata["globalfs-mode"] ?? "", 8);
   return yield* restoreVersion(tx, {
     path: path as FilePath,
     version: versionFrom(objects, nowMs, id ?? versionIdAt(first.info.modifiedMs)),
-    ...(Number.isNaN(mode) ? {} : { mode: mode & 0o7777 }),
+    attributes: attributesFrom(first.info.metadata),
     nextInode,
     lostPath: (lost) => lostPath(lost.copies[0]?.site ?? "unknown", `${lost.id}-${nameOf(path)}`) as FilePath,
     isThere,
@@ -169,6 +169,16 @@ function nameOf(path: string): string {
 function* isThere(tx: Transaction, { site, key, etag }: ObjectPlace): Program<boolean> {
   const row = yield* tx.get(objectKey(site, key));
   return row !== undefined && (etag === undefined || decodeObject(key, row).etag === etag);
+}
+
+/** Whose the file was when the object was written, or brought to where it is. */
+function attributesFrom(metadata: ObjectInfo["metadata"]): NonNullable<RestoreVersion["attributes"]> {
+  const mode = Number.parseInt(metadata["globalfs-mode"] ?? "", 8);
+  const [uid = Number.NaN, gid = Number.NaN] = (metadata["globalfs-ids"] ?? "").split(":").map(Number);
+  return {
+    ...(Number.isNaN(mode) ? {} : { mode: mode & 0o7777 }),
+    ...(Number.isSafeInteger(uid) && Number.isSafeInteger(gid) ? { uid, gid } : {}),
+  };
 }
 
 function versionFrom(objects: Group["objects"], nowMs: number, id: VersionId): FileVersion {

@@ -1,6 +1,7 @@
 import type { Program, Reader, Transaction } from "../../kv/index.ts";
 import {
   type Copy,
+  type FileRecord,
   type FileVersion,
   findByInode,
   findFile,
@@ -19,6 +20,7 @@ import type { Job, JobSpec } from "../types.ts";
 /** What the catalog says of an object that a publish job is about, and what the job makes of it. */
 
 export interface Movable {
+  readonly file: FileRecord;
   readonly version: FileVersion;
   readonly copy: Copy;
   /** The path is another file's key still. */
@@ -35,7 +37,7 @@ export function* findMovable(tx: Reader, job: Job): Program<Movable | undefined>
   const owner = yield* findOwner(tx, job.site, job.path);
   const taken = owner !== undefined && owner.inode !== job.inode;
   const kept = taken && (yield* findByInode(tx, owner.inode))?.linkCount === 0 && !(yield* isHeld(tx, owner.inode));
-  return { version: file.version, copy, taken, kept };
+  return { file, version: file.version, copy, taken, kept };
 }
 
 export function isReadable({ state }: Copy): boolean {

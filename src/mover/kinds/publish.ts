@@ -145,7 +145,7 @@ function isArrived({ etag, metadata }: ObjectInfo, { path }: Job, { site, found,
   const { version, copy } = found;
   if (etag !== copy.etag) return false;
   if (!site.store.capabilities.userMetadata) return true;
-  const described = deps.describeWrite(path, version).metadata?.["globalfs-path"];
+  const described = deps.describeWrite(path, version, found.file).metadata?.["globalfs-path"];
   return metadata["globalfs-version"] === version.id && metadata["globalfs-path"] === described;
 }
 
@@ -161,7 +161,7 @@ async function judge(
   if (there.etag === copy.replaces || site.foreign === "ignore") return "ours";
   const writtenId = there.metadata["globalfs-version"];
   if (writtenId !== undefined && (await isInFlight(job, { there, writtenId, deps }))) return "under way";
-  const { metadata } = deps.describeWrite(job.path, version);
+  const { metadata } = deps.describeWrite(job.path, version, found.file);
   if (writtenId !== undefined && there.metadata["globalfs-path"] === metadata?.["globalfs-path"])
     return writtenId <= version.id ? "ours" : "newer";
   return isBuried(await deps.kv.view((tx) => findTombstone(tx, job.path)), there) ? "ours" : "theirs";
@@ -195,7 +195,7 @@ async function copyTo(ctx: Ctx, job: Job, { site, to, found, deps, conditions }:
   const { conditionalCopies, conditionalWrites, conditionalCopyBytes = -1 } = site.store.capabilities;
   // A lock keeps out this process only: one that is held up here, and replaced meanwhile, must not go over what its successor has published.
   const conditional = conditionalCopies || conditionalWrites || version.sizeBytes <= conditionalCopyBytes;
-  const { contentType, metadata } = deps.describeWrite(job.path, version);
+  const { contentType, metadata } = deps.describeWrite(job.path, version, found.file);
   return await site.store.copy(ctx, job.key, to, {
     mayShare: true,
     durability: "visible",

@@ -3,7 +3,7 @@ import type { TokenBucket } from "../../core/async/token-bucket.ts";
 import { type Ctx, throwIfAborted } from "../../core/context.ts";
 import { GfsError, isGfsError, toGfsError } from "../../core/errors.ts";
 import type { Program, Transaction } from "../../kv/index.ts";
-import { type Copy, type FileVersion, findOwner } from "../../namespace/index.ts";
+import { type Copy, type FileRecord, type FileVersion, findOwner } from "../../namespace/index.ts";
 import { headIfThere, type ObjectInfo, type Site, type Store, type WriteConditions } from "../../stores/index.ts";
 import type { MoverConfig, MoverDeps } from "../context.ts";
 import { findJobFile, isSameObject, setJobCopy } from "../job-file.ts";
@@ -26,8 +26,8 @@ export interface Attempt {
 /** Brings a version's bytes to a site, or back to it (`repair`), and says so in the catalog. */
 export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<Outcome> {
   const { deps } = attempt;
-  const { version, taken, inode } = await look(deps, job);
-  if (version === undefined) return done(undefined, MOOT);
+  const { file, version, taken, inode } = await look(deps, job);
+  if (file === undefined || version === undefined) return done(undefined, MOOT);
   const target = deps.sites.find(job.site);
   if (target === undefined) return giveUp(job, version, `Site ${job.site} is not registered any more.`, deps);
   const known = version.copies.find((copy) => copy.site === job.site);
@@ -58,7 +58,7 @@ export async function replicate(ctx: Ctx, job: Job, attempt: Attempt): Promise<O
     if (held) throw new GfsError("Unavailable", "No site that holds the bytes can be read now.");
     return giveUp(job, version, "No other site holds the bytes.", deps);
   }
-  const ready = await transferFromAny(ctx, job, version, { sources, target, attempt });
+  const ready = await transferFromAny(ctx, job, version, { sources, target, attempt, file });
   const landed = await deps.locks.run(job.key, async () => await commit(ctx, job, { ready, conditions, deps }));
   if ("kind" in landed) return landed;
   await verify(ctx, version, {
@@ -81,7 +81,8 @@ const MOOT = "The file has another version by now, or is gone.";
 const MOVED = "The copy lies under another key by now.";
 
 interface Look {
-  /** The job's version, while somebody holds it. */
+  /** Has the job's version, while somebody holds it. */
+  readonly file: FileRecord | undefined;
   readonly version: FileVersion | undefined;
   /** Who holds it, or held it. */
   readonly inode: Job["inode"];
@@ -94,7 +95,7 @@ async function look(deps: MoverDeps, job: Job): Promise<Look> {
     const file = yield* findJobFile(tx, job);
     const owner = yield* findOwner(tx, job.site, job.key);
     const inode = file?.inode ?? job.inode;
-    return { version: file?.version, inode, taken: owner !== undefined && owner.inode !== inode };
+    return { file, version: file?.version, inode, taken: owner !== undefined && owner.inode !== inode };
   });
 }
 
@@ -179,6 +180,7 @@ interface Way {
   readonly sources: readonly Source[];
   readonly target: Site;
   readonly attempt: Attempt;
+  readonly file: FileRecord;
 }
 
 /** A source that fails is followed by the next; a target that fails ends the attempt. */
@@ -186,7 +188,7 @@ async function transferFromAny(
   ctx: Ctx,
   job: Job,
   version: FileVersion,
-  { sources, target, attempt }: Way,
+  { sources, target, attempt, file }: Way,
 ): Promise<Ready> {
   const { deps } = attempt;
   let failure: GfsError | undefined;
@@ -200,7 +202,7 @@ async function transferFromAny(
         source,
         target,
         key: job.key,
-        attributes: deps.describeWrite(job.path, version),
+        attributes: deps.describeWrite(job.path, version, file),
         chunkBytes: attempt.config.transferChunkBytes,
         budget: attempt.budget,
         limit: attempt.bucketOf(...names),
