@@ -251,6 +251,8 @@ describe("replication", () => {
     });
     await rig.clock.advance(60_000);
     await rig.idle();
+    // And asks for nothing else.
+    expect(rig.store("cloud").count("head")).toBe(0);
     expect(await rig.copy("file", "cloud")).toMatchObject({ state: "present" });
   });
 });

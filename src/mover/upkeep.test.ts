@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { GfsError } from "../core/errors.ts";
 import type { FilePath, Inode, JobId, SiteName, VersionId } from "../core/ids.ts";
+import { straysUntilMs } from "../namespace/index.ts";
 import type { MoverConfig } from "./context.ts";
 import { enqueueJob, settleJob } from "./jobs.ts";
 import { createMover } from "./mover.ts";
@@ -196,6 +197,18 @@ describe("a job that is canceled", () => {
     else rig.sites.delete("cloud");
     expect((await rig.mover.cancel(job?.id as JobId)).state).toBe("canceled");
     expect(rig.store("cloud").count("abortMultipart")).toBe(what === "its version is gone" ? 1 : 0);
+  });
+
+  it.each([
+    ["remove", true],
+    ["verify", false],
+  ] as const)("of a %s leaves something that a sweep is to look for: %s", async (kind, suspected) => {
+    await start();
+    const written = await rig.put("file", "bytes", { to: [] });
+    await rig.mover.pauseAll(true);
+    const { id } = await rig.order(kind, written, "local");
+    await rig.mover.cancel(id);
+    expect((await rig.kv.view(straysUntilMs)) !== undefined).toBe(suspected);
   });
 
   it("is canceled although its site does not take its upload away", async () => {
