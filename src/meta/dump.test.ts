@@ -18,7 +18,7 @@ import {
   tail,
 } from "../kv/index.ts";
 import { checkJobs, enqueueJob } from "../mover/index.ts";
-import { makeSymlink, posix } from "../namespace/index.ts";
+import { makeSymlink, posix, suspectStrays } from "../namespace/index.ts";
 import { at, TestCatalog } from "../namespace/testing/catalog.ts";
 import { checkMeta } from "./check.ts";
 import { dumpCatalog } from "./dump.ts";
@@ -74,6 +74,9 @@ beforeEach(async () => {
   const job = { kind: "remove", path: at("d/y"), inode, versionId: "v" as VersionId, key: "d/y" } as const;
   const where = { site: "local" as SiteName, sizeBytes: 1, priority: 10 };
   await kv.transact((tx) => enqueueJob(tx, { ...job, ...where }, { id: "01JOB" as never, nowMs: 1 }));
+  await kv.transact(function* (tx): Program<void> {
+    suspectStrays(tx, 1_780_000_000_000);
+  });
   await put(kv, [
     [encodeKey("coordinator-leader"), Buffer.from("host:1")],
     [encodeKey("coordinator-site", "s"), Buffer.from('{"name": "s"}')],
@@ -99,6 +102,7 @@ describe("a dump", () => {
       expect.stringMatching(/^\{"s":"d","k":\[\d+,"y"\],"v":\{"inode":\d+,"kind":"file"\}\}$/),
     );
     expect(lines).toContainEqual(expect.stringMatching(/"\\udcff\\udc80"/));
+    expect(lines).toContain('{"s":"n","k":["strays"],"v":1780000000000}');
     expect(lines).toContain('{"s":"k","k":["GFSK"],"v":{"user":"u","sealed":"x"}}');
     expect(lines.at(-1)).toMatch(/^\{"end":true,"rows":\d+,"spaces":\{.*\},"sha256":"[0-9a-f]{64}"\}$/);
   });

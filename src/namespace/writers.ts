@@ -10,6 +10,7 @@ import {
   tail,
   type Transaction,
 } from "../kv/index.ts";
+import { decodeNumber, encodeNumber } from "./rows.ts";
 
 /**
  * Processes that put objects at sites before the catalog knows them. Each has a tag, which the ids of all its versions carry: whoever meets an object
@@ -83,9 +84,9 @@ const STRAYS = encodeKey("n", "strays");
 /** Until this moment something may have come to lie at a site that no row tells of: a writer has died, a removal was given up, the site is new. */
 export function* straysUntilMs(tx: Reader): Program<number | undefined> {
   const row = yield* tx.get(STRAYS);
-  return row === undefined ? undefined : Number(Buffer.from(row).toString());
+  return row === undefined ? undefined : decodeNumber(row);
 }
 
 export function suspectStrays(tx: Transaction, nowMs: number): void {
-  tx.put(STRAYS, Buffer.from(String(Math.floor(nowMs))));
+  tx.put(STRAYS, encodeNumber(Math.floor(nowMs)));
 }
