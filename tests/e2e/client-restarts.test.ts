@@ -18,7 +18,7 @@ afterAll(async () => await rm(directory, { recursive: true, force: true }));
 const start = async (listen: string): Promise<ReadyDaemon> =>
   await startDaemon({ directory, words: ["up", "--open", "--data-dir", "data", "--listen", listen] });
 
-test("E1 A watch outlives kill -9 and a tidy stop of the coordinator, and tells each change once, in order", async () => {
+test("A watch outlives kill -9 and a tidy stop of the coordinator, and tells each change once, in order", async () => {
   let daemon = await start("127.0.0.1:0");
   const { host } = new URL(daemon.url);
   const client = createClient({ endpoint: daemon.url });

@@ -128,7 +128,7 @@ describe("the stream of events", () => {
     expect(told).toEqual(["updated a/x", "renamed b/y from a/x", "renamed c from b", "removed c/y"]);
   });
 
-  it("E1 goes on where a reader was, by query and by the header that browsers send", async () => {
+  it("goes on where a reader was, by query and by the header that browsers send", async () => {
     const first = await follow();
     await first.next();
     await rest.rig.put("a", "1");
@@ -141,7 +141,7 @@ describe("the stream of events", () => {
     expect(await (await follow("?after=0")).until("c")).toEqual(["begin", "created a", "created b"]);
   });
 
-  it("E2 says so when what was missed is not known any more", async () => {
+  it("says so when what was missed is not known any more", async () => {
     const stream = await follow(`?after=${Number.MAX_SAFE_INTEGER}`);
     const gap = await stream.next();
     expect([gap.event, gap.id]).toEqual(["gap", await rest.rig.coordinator.lastChange(rigCtx)]);
