@@ -1,4 +1,4 @@
-import type { Inode, SiteName } from "../core/ids.ts";
+import type { Inode, JobId, SiteName } from "../core/ids.ts";
 import type { Program, Reader, Transaction } from "../kv/index.ts";
 import { findByInode, type ObjectPlace } from "../namespace/index.ts";
 import type { MoverDeps } from "./context.ts";
@@ -24,10 +24,12 @@ export function removalOf(
 export interface Arrived {
   readonly inode: Inode;
   readonly site: SiteName;
+  /** This job has looked already, and does not look again. */
+  readonly but?: JobId;
 }
 
 /** A copy that has its bytes, or has them again, and is to be published somewhere: whoever would have done it found it without them. */
-export function* publishArrived(tx: Transaction, deps: Following, { inode, site }: Arrived): Program<void> {
+export function* publishArrived(tx: Transaction, deps: Following, { inode, site, but }: Arrived): Program<void> {
   const version = (yield* findByInode(tx, inode))?.version;
   const copy = version?.copies.find((each) => each.site === site);
   if (version === undefined || copy?.home === undefined || copy.home === copy.key) return;
@@ -43,7 +45,9 @@ export function* publishArrived(tx: Transaction, deps: Following, { inode, site 
     priority: 20,
   };
   const there = yield* jobsOfLane(tx, spec);
-  if (there.some(({ kind, key, inode: of }) => kind === "publish" && key === copy.key && of === inode)) return;
+  const willLook = ({ id, kind, key, inode: of }: Job): boolean =>
+    id !== but && kind === "publish" && key === copy.key && of === inode;
+  if (there.some(willLook)) return;
   yield* follow(tx, deps, spec);
 }
 

@@ -263,7 +263,7 @@ everywhere(
     expect(await fs.stat("t/a")).toMatchObject({ inode, mode: 0o751, uid: 7, gid: 8, sizeBytes: 2 });
     expect(await coordinator.files.listxattr(rigCtx, { inode })).toEqual(["user.x"]);
     const after = await (stores["local"] as Store).head(rigCtx, "t/a");
-    expect([before, after].map(({ metadata }) => metadata["globalfs-mode"])).toEqual(["644", "644"]);
+    expect([before, after].map(({ metadata }) => metadata["globalfs-mode"])).toEqual(["644", "751"]);
   },
 );
 

@@ -5,7 +5,7 @@ import { type CopyOptions, headIfThere, type ObjectInfo, type Site } from "../..
 import type { Program, Transaction } from "../../kv/index.ts";
 import { LANDING_MS, type MoverDeps } from "../context.ts";
 import { jobsOfPath } from "../jobs.ts";
-import { follow, removalOf } from "../follow-ups.ts";
+import { follow, publishArrived, removalOf } from "../follow-ups.ts";
 import { type Done, done, type Outcome } from "../outcome.ts";
 import type { Job } from "../types.ts";
 import { findBlocker, giveUpClaim, recordAside } from "./blocker.ts";
@@ -54,7 +54,12 @@ async function bringHome(ctx: Ctx, job: Job, site: Site, deps: MoverDeps): Promi
   if (found.taken) return await waitForPath(ctx, job, { site, found, deps });
   const copy = found.copy.home === job.path ? found.copy : await deps.kv.transact((tx) => claimHome(tx, job, deps));
   if (copy === undefined) return { kind: "later", reason: "The file changed meanwhile.", delayMs: 0 };
-  if (!isReadable(copy)) return done(undefined, "The bytes are not there yet; they are published when they have come.");
+  if (!isReadable(copy)) {
+    // Whoever has brought them since has left it to this job, whose row was still there.
+    const { inode, id: but } = job;
+    const ifTheyCame = (tx: Transaction) => publishArrived(tx, deps, { inode, site: site.name, but });
+    return done(ifTheyCame, "The bytes are not there yet; they are published when they have come.");
+  }
   return await bringToPath(ctx, job, { site, found: { ...found, copy }, deps });
 }
 
