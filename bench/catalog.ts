@@ -21,6 +21,8 @@ const directory = await mkdtemp(path.join(os.tmpdir(), "globalfs-bench-"));
 const { kv, reads } = countReads(createMemoryKv());
 const rig = await startRig({
   kv,
+  // As the daemon runs it: nobody else writes to an embedded catalog.
+  overrides: { isShared: false },
   sites: [
     { name: "disk", role: "primary", store: await openFileStore({ root: path.join(directory, "site") }) },
     { name: "archive", role: "backup", store: createMemoryStore() },
