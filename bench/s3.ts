@@ -39,6 +39,8 @@ const objects = Number(values.objects);
 const BUCKET = "bench";
 const SMALL = Buffer.alloc(4_096, 7);
 const KEYS = 512;
+/** More than any of them takes from this client. */
+const MOST_PUTS_A_SECOND = 8_000;
 const MIB = 1024 ** 2;
 const LARGE_MIB = 64;
 const PIECE = Buffer.alloc(MIB, 0x5a);
@@ -166,20 +168,25 @@ async function smallGets(peers: readonly S3Peer[], connections: number): Promise
   compare(`GET of 4 KiB, ${clients(connections)}`, "/s", figures, { ...GOALS, radosgw: 2 });
 }
 
+/** Of objects that are there, and of new ones: that the old one stays until the new one has taken its place costs the first more. */
 async function smallPuts(peers: readonly S3Peer[], connections: number): Promise<void> {
-  const requests = new Map(
-    peers.map((peer) => [
-      peer,
-      Array.from({ length: KEYS * 8 }, (_, key) =>
-        signedRequest(peer, { method: "PUT", path: `/${BUCKET}/put/${key % 64}/${key}`, body: SMALL }),
-      ),
-    ]),
-  );
-  const figures = await measure(peers, async (peer) => {
-    const request = (sequence: number): RawRequest => requests.get(peer)?.[sequence % (KEYS * 8)] as RawRequest;
+  const requestsFor = (peer: S3Peer, prefix: string, count: number): RawRequest[] =>
+    Array.from({ length: count }, (_, key) =>
+      signedRequest(peer, { method: "PUT", path: `/${BUCKET}/${prefix}/${key % 64}/${key}`, body: SMALL }),
+    );
+  const load = async (peer: S3Peer, requests: readonly RawRequest[]): Promise<number> => {
+    const request = (sequence: number): RawRequest => requests[sequence % requests.length] as RawRequest;
     return (await generateRawLoad({ port: peer.port, connections, durationMs, request, status: 200 })).perSecond;
-  });
-  compare(`PUT of 4 KiB, ${clients(connections)}`, "/s", figures);
+  };
+  const enough = Math.ceil((durationMs / 1_000) * MOST_PUTS_A_SECOND);
+  const made = await measure(
+    peers,
+    async (peer, round) => await load(peer, requestsFor(peer, `new-${connections}-${round}`, enough)),
+  );
+  compare(`PUT of 4 KiB, new, ${clients(connections)}`, "/s", made);
+  const again = new Map(peers.map((peer) => [peer, requestsFor(peer, "put", KEYS * 8)]));
+  const over = await measure(peers, async (peer) => await load(peer, again.get(peer) as RawRequest[]));
+  compare(`PUT of 4 KiB, over another, ${clients(connections)}`, "/s", over);
 }
 
 async function largeObjects(peers: readonly S3Peer[]): Promise<void> {

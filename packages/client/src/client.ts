@@ -209,10 +209,20 @@ export function createClient(options: ClientOptions = {}) {
     async resumeAll(call: CallOptions = {}): Promise<void> {
       await send("POST", `${API}/jobs/resume`, undefined, call);
     },
-    /** Yields the job each time it was looked at, last when it is done, failed or canceled. */
+    /**
+     * Yields the job each time it was looked at, last when it is done, failed or canceled. A job that publishes leaves nothing behind when all went well, or newer content made
+     * it needless: then it ends with the job as it was seen last.
+     */
     async *watch(id: string, call: CallOptions & { readonly intervalMs?: number } = {}): AsyncGenerator<Job> {
-      for (;;) {
-        const job = await jobs.get(id, call);
+      for (let seen: Job | undefined; ;) {
+        let job: Job;
+        try {
+          job = await jobs.get(id, call);
+        } catch (error) {
+          if (seen?.kind === "publish" && error instanceof GlobalFsError && error.code === "NotFound") return;
+          throw error;
+        }
+        seen = job;
         yield job;
         if (job.state === "done" || job.state === "failed" || job.state === "canceled") return;
         await sleep(call.intervalMs ?? 500, undefined, call.signal === undefined ? {} : { signal: call.signal });

@@ -43,10 +43,20 @@ export async function followJob(context: CliContext, client: Client, id: string)
     progress?.end();
   }
   const job = last as Job;
-  if (context.json) await printJson(context, job);
+  if (context.json) await printJson(context, hasLeft(job) ? { ...job, state: "ended" } : job);
   else if (job.state === "done") note(context, `Job ${id} is done.`);
+  else if (hasLeft(job))
+    note(
+      context,
+      `Job ${id} has ended and left nothing behind; \`globalfs explain ${job.key}\` tells where the object is.`,
+    );
   else note(context, `Job ${id} ${job.state}${job.reason === undefined ? "." : `: ${job.reason}`}`);
-  return job.state === "done" ? undefined : EXIT.failure;
+  return job.state === "done" || hasLeft(job) ? undefined : EXIT.failure;
+}
+
+/** Seen before its end, which then left no row. */
+function hasLeft({ kind, state }: Job): boolean {
+  return kind === "publish" && (state === "waiting" || state === "running");
 }
 
 export async function printJob(context: CliContext, job: Job): Promise<void> {
