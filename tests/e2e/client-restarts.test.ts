@@ -6,6 +6,7 @@ import { createClient, type WatchEvent } from "@globalfs/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runGlobalfs } from "./support/command.ts";
 import { type ReadyDaemon, startDaemon } from "./support/daemon.ts";
+import { openGate } from "./support/gate.ts";
 
 /** Clients that go on through the death of the coordinator. */
 
@@ -15,13 +16,13 @@ beforeAll(async () => {
 });
 afterAll(async () => await rm(directory, { recursive: true, force: true }));
 
-const start = async (listen: string): Promise<ReadyDaemon> =>
-  await startDaemon({ directory, words: ["up", "--open", "--data-dir", "data", "--listen", listen] });
+const start = async (): Promise<ReadyDaemon> =>
+  await startDaemon({ directory, words: ["up", "--open", "--data-dir", "data", "--listen", "127.0.0.1:0"] });
 
 test("A watch outlives kill -9 and a tidy stop of the coordinator, and tells each change once, in order", async () => {
-  let daemon = await start("127.0.0.1:0");
-  const { host } = new URL(daemon.url);
-  const client = createClient({ endpoint: daemon.url });
+  let daemon = await start();
+  const gate = await openGate(daemon.url);
+  const client = createClient({ endpoint: gate.url });
   const aborting = new AbortController();
   const seen: string[] = [];
   let wake: () => void = () => undefined;
@@ -51,7 +52,8 @@ test("A watch outlives kill -9 and a tidy stop of the coordinator, and tells eac
     for (const signal of ["SIGKILL", "SIGTERM"] as const) {
       await put(`w/before-${signal}`);
       await daemon.stop(signal);
-      daemon = await start(host);
+      daemon = await start();
+      gate.leadTo(daemon.url);
       await put(`w/after-${signal}`);
     }
     await until(() => seen.length >= 5);
@@ -68,14 +70,15 @@ test("A watch outlives kill -9 and a tidy stop of the coordinator, and tells eac
     aborting.abort();
     await watching;
     await client.close();
+    await gate.shut();
     await daemon.stop();
   }
 });
 
 test("a download that has begun goes on after a restart of the coordinator, with the bytes of its version", async () => {
-  let daemon = await start("127.0.0.1:0");
-  const { host } = new URL(daemon.url);
-  const client = createClient({ endpoint: daemon.url });
+  let daemon = await start();
+  const gate = await openGate(daemon.url);
+  const client = createClient({ endpoint: gate.url });
   const body = randomBytes(48 * 1024 ** 2);
   try {
     await client.put("large", body);
@@ -85,7 +88,8 @@ test("a download that has begun goes on after a restart of the coordinator, with
     for await (const piece of download.body as AsyncIterable<Buffer>) {
       if (sizeBytes === 0) {
         await daemon.stop("SIGKILL");
-        daemon = await start(host);
+        daemon = await start();
+        gate.leadTo(daemon.url);
       }
       sizeBytes += piece.length;
       hash.update(piece);
@@ -93,6 +97,7 @@ test("a download that has begun goes on after a restart of the coordinator, with
     expect([sizeBytes, hash.digest("hex")]).toEqual([body.length, createHash("sha256").update(body).digest("hex")]);
   } finally {
     await client.close();
+    await gate.shut();
     await daemon.stop();
   }
 });

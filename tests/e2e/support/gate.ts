@@ -9,10 +9,13 @@ export interface Gate {
   /** Takes connections, and bytes on those that there are, and lets nothing through. */
   silence(): void;
   open(): Promise<void>;
+  /** What comes from now on goes there, such as to a daemon that was started again at another port. */
+  leadTo(target: string): void;
 }
 
 export async function openGate(target: string): Promise<Gate> {
-  const { hostname, port: targetPort, pathname } = new URL(target);
+  const { pathname } = new URL(target);
+  let { hostname, port: targetPort } = new URL(target);
   const sockets = new Set<Socket>();
   let server: Server | undefined;
   let port = 0;
@@ -49,6 +52,9 @@ export async function openGate(target: string): Promise<Gate> {
   return {
     url: `http://127.0.0.1:${port}${pathname === "/" ? "" : pathname}`,
     open,
+    leadTo(other) {
+      ({ hostname, port: targetPort } = new URL(other));
+    },
     silence() {
       isSilent = true;
       for (const socket of sockets) socket.unpipe().resume();
