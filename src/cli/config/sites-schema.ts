@@ -168,7 +168,7 @@ export const rules = items(
     consistency: withDefault(
       choice(
         ["strict", "close-to-open", "eventual"],
-        "What a change waits for, where sessions have read what it changes: before it is made until all have let go of that, before it is answered until all know of it, or nothing",
+        "What a change waits for, where sessions have read what it changes (no client opens one yet): before it is made until all have let go of that, before it is answered until all know of it, or nothing",
       ),
       "close-to-open",
     ),
